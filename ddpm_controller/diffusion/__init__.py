@@ -1,0 +1,1 @@
+"""Noise added and removed: schedules, Gaussian process, targets, losses, samplers."""

@@ -1,0 +1,1 @@
+"""Learned systems, one paper one file."""

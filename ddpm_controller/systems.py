@@ -1,0 +1,53 @@
+"""Every system by the kind that its checkpoints carry. The only file that knows them all."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ddpm_controller.checkpoint import Checkpoint, CheckpointError, load_checkpoint
+from ddpm_controller.policies.diffusion_policy import (
+    DiffusionPolicy,
+    DiffusionPolicyConfig,
+    DiffusionPolicyNetwork,
+)
+from ddpm_controller.policy import PlanSettings, Policy
+
+
+@dataclass(frozen=True)
+class System:
+    """One kind of learned system.
+
+    Attributes:
+        config: Frozen dataclass: what the policy is.
+        network: What is trained: ``network(config, action_spec, streams, statistics)``.
+        restore: A policy from a checkpoint, ready to plan.
+    """
+
+    config: type[Any]
+    network: Callable[..., Any]
+    restore: Callable[[Checkpoint, PlanSettings], Policy]
+
+
+SYSTEMS: dict[str, System] = {
+    "diffusion_policy": System(
+        DiffusionPolicyConfig, DiffusionPolicyNetwork, DiffusionPolicy.restore
+    ),
+}
+
+
+def restore(source: Path | str | Checkpoint, settings: PlanSettings | None = None) -> Policy:
+    """Return the policy of a checkpoint, or of the folder that has it.
+
+    Raises:
+        CheckpointError: If it cannot be read, is of an unknown kind or does not fit its config.
+        ValueError: If the settings break a rule of this policy.
+    """
+    checkpoint = source if isinstance(source, Checkpoint) else load_checkpoint(source)
+    system = SYSTEMS.get(checkpoint.manifest.kind)
+    if system is None:
+        raise CheckpointError(
+            f"{checkpoint.folder}: kind {checkpoint.manifest.kind!r} is unknown to this release, "
+            f"which has {sorted(SYSTEMS)}; use the release that wrote it"
+        )
+    return system.restore(checkpoint, settings or PlanSettings())

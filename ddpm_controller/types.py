@@ -1,0 +1,156 @@
+"""The nouns that every room shares: what is seen, what is done, and what a plan is.
+
+Values only, numpy only. Arrays are taken as they come and must not be changed afterwards.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+Memory = Mapping[str, np.ndarray]
+"""What survives between two plans of one run; arrays only, so that it can be saved anywhere."""
+
+
+@dataclass(frozen=True)
+class StreamSpec:
+    """One observation stream as the policy sees it.
+
+    Attributes:
+        name: Key in ``Observation.values``, for example ``joint_state`` or ``camera_fixed``.
+        kind: ``vector`` (float64) or ``image`` (uint8, RGB).
+        shape: (D,) of a vector, (H, W, 3) of an image.
+        rate_hz: Rate at which the source is expected to publish.
+        names: Element names of a vector in order (joint names); empty for an image.
+        units: Unit of each element of a vector, SI; empty for an image.
+    """
+
+    name: str
+    kind: Literal["vector", "image"]
+    shape: tuple[int, ...]
+    rate_hz: float
+    names: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.kind == "vector" and self.shape != (len(self.names),):
+            raise ValueError(
+                f"stream {self.name!r}: a vector of shape {self.shape} needs one name per element, "
+                f"got {len(self.names)}: {list(self.names)}"
+            )
+        if self.kind == "vector" and len(self.units) != len(self.names):
+            raise ValueError(
+                f"stream {self.name!r}: {len(self.names)} names but {len(self.units)} units"
+            )
+        if self.kind == "image" and (len(self.shape) != 3 or self.shape[2] != 3):
+            raise ValueError(f"stream {self.name!r}: an image is (H, W, 3), got {self.shape}")
+        if len(set(self.names)) != len(self.names):
+            raise ValueError(f"stream {self.name!r}: names repeat in {list(self.names)}")
+        if not self.rate_hz > 0:
+            raise ValueError(f"stream {self.name!r}: rate_hz must be above 0, got {self.rate_hz}")
+
+
+@dataclass(frozen=True)
+class ActionSpec:
+    """What one row of a chunk commands.
+
+    Attributes:
+        joint_names: One per column, in order.
+        units: One per column, SI (``rad``, ``m``).
+        period_s: Time from one row to the next; the policy's own clock.
+    """
+
+    joint_names: tuple[str, ...]
+    units: tuple[str, ...]
+    period_s: float
+
+    def __post_init__(self) -> None:
+        if not self.joint_names or len(set(self.joint_names)) != len(self.joint_names):
+            raise ValueError(f"joint names must be unique and not empty: {list(self.joint_names)}")
+        if len(self.units) != len(self.joint_names):
+            raise ValueError(f"{len(self.joint_names)} joints but {len(self.units)} units")
+        if not self.period_s > 0:
+            raise ValueError(f"period_s must be above 0, got {self.period_s}")
+
+
+@dataclass(frozen=True)
+class Observation:
+    """Every stream, sampled at one moment of the policy's clock.
+
+    Attributes:
+        stamp_s: The moment.
+        values: Stream name -> (D,) float64 or (H, W, 3) uint8: the newest at ``stamp_s``.
+        source_stamps_s: Stream name -> acquisition time of that value, at most ``stamp_s``.
+    """
+
+    stamp_s: float
+    values: Mapping[str, np.ndarray]
+    source_stamps_s: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ActionChunk:
+    """Rows of commanded positions in absolute time.
+
+    Row ``i`` is the command for the moment ``start_s + i * period_s``.
+
+    Attributes:
+        start_s: Moment of the first row.
+        period_s: Time between rows.
+        joint_names: One per column.
+        actions: (Ta, Da) float64, SI units.
+    """
+
+    start_s: float
+    period_s: float
+    joint_names: tuple[str, ...]
+    actions: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.actions.ndim != 2 or self.actions.shape[1] != len(self.joint_names):
+            raise ValueError(
+                f"actions of shape {self.actions.shape} do not fit {len(self.joint_names)} joints"
+            )
+
+    @property
+    def end_s(self) -> float:
+        """Moment of the last row."""
+        return self.start_s + (len(self.actions) - 1) * self.period_s
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a policy answers: the chunk, what it wants to remember, and things to look at."""
+
+    chunk: ActionChunk
+    memory: Memory
+    traces: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One recorded run on the policy's clock.
+
+    Attributes:
+        stamps_s: (N,) sample moments, ``period_s`` apart.
+        values: Stream name -> (N, D) float64 or (N, H, W, 3) uint8.
+        actions: (N, Da) float64: the command in force at each moment.
+        source: Where it came from, for messages and provenance.
+        success: As marked by the recording; None when unknown.
+    """
+
+    stamps_s: np.ndarray
+    values: Mapping[str, np.ndarray]
+    actions: np.ndarray
+    source: str = ""
+    success: bool | None = None
+
+    def __post_init__(self) -> None:
+        lengths = {"actions": len(self.actions), **{k: len(v) for k, v in self.values.items()}}
+        wrong = {k: n for k, n in lengths.items() if n != len(self.stamps_s)}
+        if wrong:
+            raise ValueError(f"{self.source}: {len(self.stamps_s)} stamps but {wrong}")
+
+    def __len__(self) -> int:
+        return len(self.stamps_s)
