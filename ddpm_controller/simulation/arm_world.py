@@ -1,0 +1,157 @@
+"""The arm on its table; a task adds objects and says what success is."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import mujoco
+import numpy as np
+
+from ddpm_controller.simulation.arm import JOINT_NAMES, joint_range
+from ddpm_controller.simulation.cameras import CAMERAS, CameraSpec
+from ddpm_controller.simulation.kinematics import Kinematics
+from ddpm_controller.simulation.scene import Scene
+
+SUCCESS_HOLD_S = 0.3
+_HOME = np.array([0.0, 0.15, 0.1, -0.25, 0.0, 0.0])  # near enough for the inverse kinematics
+
+
+class ArmWorld(ABC):
+    """Six joints, a gripper, two cameras; position commands at a fixed tick.
+
+    Deterministic: the same seed and commands give the same states and pictures, bit for bit.
+
+    Attributes:
+        name: Of the task.
+        timeout_s: Time that an episode may reasonably take.
+        joint_names: Order of every array of joints: rad, and m for the gripper.
+        cameras: What ``render`` knows.
+        tick_s: Time that one ``step`` advances.
+        scene: Model and renderer; pass it to another world of the same kind to share it.
+    """
+
+    name: ClassVar[str]
+    timeout_s: ClassVar[float]
+    objects_mjcf: ClassVar[str]
+    joint_names: ClassVar[tuple[str, ...]] = JOINT_NAMES
+    cameras: ClassVar[tuple[CameraSpec, ...]] = CAMERAS
+
+    def __init__(self, tick_hz: float = 50.0, scene: Scene | None = None) -> None:
+        self.scene = Scene(self.objects_mjcf) if scene is None else scene
+        self._owns_scene = scene is None
+        model = self.scene.model
+        self._num_substeps = round(1.0 / (tick_hz * model.opt.timestep))
+        if abs(self._num_substeps * tick_hz * model.opt.timestep - 1.0) > 1e-9:
+            raise ValueError(
+                f"tick_hz {tick_hz} must divide {1 / model.opt.timestep:g} Hz, the rate of the "
+                "physics; use for example 25, 50 or 125"
+            )
+        self.tick_s = 1.0 / tick_hz
+        self.kinematics = Kinematics(model)
+        self._state = mujoco.MjData(model)
+        self._range = joint_range()
+        self._position_index = [model.joint(name).qposadr[0] for name in JOINT_NAMES]
+        self._velocity_index = [model.joint(name).dofadr[0] for name in JOINT_NAMES]
+        self._mirror_index = model.joint("gripper_mirror").qposadr[0]
+        self._hand = model.body("wrist_roll_link").id
+        self.reset(0)
+
+    def reset(self, seed: int) -> None:
+        """Begin the episode of ``seed``: arm near home, objects somewhere else each time."""
+        mujoco.mj_resetData(self.scene.model, self._state)
+        random = np.random.default_rng(seed)
+        position = np.array([0.30, 0.0, 0.25]) + random.uniform(-0.03, 0.03, 3)
+        joints = self.kinematics.joints_for(position, random.uniform(-0.15, 0.15), _HOME)
+        opening = random.uniform(0.01, 0.03)
+        self._command = np.append(joints, opening)
+        self._state.qpos[self._position_index] = self._command
+        self._state.qpos[self._mirror_index] = opening
+        self._state.act[:] = self._command
+        self._place_objects(random)
+        self._ticks = 0
+        self._held_ticks = 0
+        self._push_ticks = 0
+        mujoco.mj_forward(self.scene.model, self._state)
+
+    def step(self, command: np.ndarray) -> None:
+        """Advance one tick under ``command`` (7,), in the order of ``joint_names``.
+
+        As a position controller does, it moves its set point only as far as the limits of
+        position and velocity allow.
+
+        Raises:
+            ValueError: The command has another shape or is not finite; nothing has moved.
+        """
+        command = np.asarray(command, dtype=np.float64)
+        if command.shape != (len(JOINT_NAMES),) or not np.isfinite(command).all():
+            raise ValueError(
+                f"a command needs {len(JOINT_NAMES)} finite positions for {list(JOINT_NAMES)}, "
+                f"got {command}"
+            )
+        reach = self._range.velocity * self.tick_s
+        inside = np.clip(command, self._range.lower, self._range.upper)
+        self._command = np.clip(inside, self._command - reach, self._command + reach)
+        self._state.ctrl[:] = self._command
+        if self._push_ticks == 0:
+            self._state.xfrc_applied[self._hand] = 0.0
+        self._push_ticks = max(0, self._push_ticks - 1)
+        mujoco.mj_step(self.scene.model, self._state, self._num_substeps)
+        self._ticks += 1
+        self._held_ticks = self._held_ticks + 1 if self._at_goal() else 0
+
+    def push(self, force: np.ndarray, duration_s: float) -> None:
+        """Push the hand from now on with ``force`` (3,), N, for a while."""
+        self._state.xfrc_applied[self._hand, :3] = force
+        self._push_ticks = round(duration_s / self.tick_s)
+
+    def render(self, camera: str) -> np.ndarray:
+        """Return the picture of a camera, (96, 96, 3) uint8, RGB."""
+        return self.scene.render(self._state, camera)
+
+    def close(self) -> None:
+        """Free the renderer, if it is this world's own."""
+        if self._owns_scene:
+            self.scene.close()
+
+    @property
+    def time_s(self) -> float:
+        """Time since reset."""
+        return self._ticks * self.tick_s
+
+    @property
+    def positions(self) -> np.ndarray:
+        """Measured, (7,), rad and m."""
+        return np.array(self._state.qpos[self._position_index])
+
+    @property
+    def velocities(self) -> np.ndarray:
+        """Measured, (7,), rad/s and m/s."""
+        return np.array(self._state.qvel[self._velocity_index])
+
+    @property
+    def command_in_force(self) -> np.ndarray:
+        """The set point after limits, (7,), rad and m."""
+        return self._command.copy()
+
+    @property
+    def success(self) -> bool:
+        """Whether the goal has been held for ``SUCCESS_HOLD_S``."""
+        return self._held_ticks * self.tick_s >= SUCCESS_HOLD_S - 1e-9
+
+    @property
+    def tip(self) -> np.ndarray:
+        """Point between the finger tips, (3,), m."""
+        return np.array(self._state.site("tip").xpos)
+
+    @property
+    def yaw(self) -> float:
+        """Of the hand about the vertical, rad."""
+        rotation = self._state.site("tip").xmat
+        return float(np.arctan2(rotation[3], rotation[0]))
+
+    @abstractmethod
+    def _place_objects(self, random: np.random.Generator) -> None:
+        """Put the objects where the seed says."""
+
+    @abstractmethod
+    def _at_goal(self) -> bool:
+        """Return whether the goal is fulfilled at this moment."""

@@ -1,0 +1,87 @@
+"""The arm as a URDF: the same joints and limits as the MJCF, from the same table."""
+
+from xml.etree import ElementTree
+
+from ddpm_controller.simulation.arm import JOINTS, TIP_OFFSET, JointSpec
+
+# Enough for a viewer: (shape, attributes, place) per link; physics lives in the MJCF.
+_SHAPES: dict[str, tuple[str, dict[str, str], str]] = {
+    "base_link": ("cylinder", {"radius": "0.07", "length": "0.1"}, "0 0 0.05"),
+    "shoulder_pan_link": ("cylinder", {"radius": "0.05", "length": "0.1"}, "0 0 0.05"),
+    "shoulder_lift_link": ("box", {"size": "0.06 0.06 0.3"}, "0 0 0.15"),
+    "elbow_link": ("box", {"size": "0.3 0.05 0.05"}, "0.15 0 0"),
+    "wrist_pitch_link": ("sphere", {"radius": "0.033"}, "0 0 0"),
+    "wrist_yaw_link": ("sphere", {"radius": "0.03"}, "0 0 0"),
+    "wrist_roll_link": ("box", {"size": "0.04 0.12 0.024"}, "0 0 -0.06"),
+    "gripper_link": ("box", {"size": "0.022 0.01 0.072"}, "0 0.005 -0.034"),
+    "gripper_mirror_link": ("box", {"size": "0.022 0.01 0.072"}, "0 -0.005 -0.034"),
+}
+
+
+def robot_description() -> str:
+    """Return the URDF text, with limits of position, velocity and effort for every joint."""
+    robot = ElementTree.Element("robot", name="sim_arm")
+    for link in _SHAPES:
+        _add_link(robot, link)
+    ElementTree.SubElement(robot, "link", name="tip")
+    parent = "base_link"
+    for joint in JOINTS:
+        _add_joint(robot, joint, parent)
+        if joint.unit == "rad":  # both fingers hang on the last link of the arm
+            parent = f"{joint.name}_link"
+    _add_mirror(robot, JOINTS[-1], parent)
+    _connect(robot, "tip_joint", "fixed", parent, "tip", TIP_OFFSET)
+    ElementTree.indent(robot)
+    return '<?xml version="1.0"?>\n' + ElementTree.tostring(robot, encoding="unicode") + "\n"
+
+
+def _add_link(robot: ElementTree.Element, name: str) -> None:
+    shape, attributes, place = _SHAPES[name]
+    visual = ElementTree.SubElement(ElementTree.SubElement(robot, "link", name=name), "visual")
+    ElementTree.SubElement(visual, "origin", xyz=place, rpy="0 0 0")
+    ElementTree.SubElement(ElementTree.SubElement(visual, "geometry"), shape, attributes)
+
+
+def _add_joint(robot: ElementTree.Element, joint: JointSpec, parent: str) -> None:
+    kind = "revolute" if joint.unit == "rad" else "prismatic"
+    element = _connect(robot, joint.name, kind, parent, f"{joint.name}_link", joint.offset)
+    ElementTree.SubElement(element, "axis", xyz=_text(joint.axis))
+    _limit(element, joint)
+
+
+def _add_mirror(robot: ElementTree.Element, joint: JointSpec, parent: str) -> None:
+    name = f"{joint.name}_mirror"
+    element = _connect(robot, name, "prismatic", parent, f"{name}_link", joint.offset)
+    ElementTree.SubElement(element, "axis", xyz=_text(tuple(-part for part in joint.axis)))
+    _limit(element, joint)
+    ElementTree.SubElement(element, "mimic", joint=joint.name, multiplier="1", offset="0")
+
+
+def _connect(
+    robot: ElementTree.Element,
+    name: str,
+    kind: str,
+    parent: str,
+    child: str,
+    offset: tuple[float, float, float],
+) -> ElementTree.Element:
+    element = ElementTree.SubElement(robot, "joint", name=name, type=kind)
+    ElementTree.SubElement(element, "origin", xyz=_text(offset), rpy="0 0 0")
+    ElementTree.SubElement(element, "parent", link=parent)
+    ElementTree.SubElement(element, "child", link=child)
+    return element
+
+
+def _limit(element: ElementTree.Element, joint: JointSpec) -> None:
+    ElementTree.SubElement(
+        element,
+        "limit",
+        lower=str(joint.lower),
+        upper=str(joint.upper),
+        velocity=str(joint.velocity),
+        effort=str(joint.effort),
+    )
+
+
+def _text(numbers: tuple[float, ...]) -> str:
+    return " ".join(str(number) for number in numbers)

@@ -1,0 +1,121 @@
+"""Episode after episode in one world: what is seen at which tick, and when a mark is due.
+
+Both the ROS node and recording without ROS go through here, so they see the same.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ddpm_controller.simulation.arm_world import ArmWorld
+from ddpm_controller.simulation.worlds import Expert, make_expert
+
+START_NS = 1_000_000_000
+"""Lockstep time of the first tick; not zero, which means "no time yet" to ROS."""
+
+
+@dataclass(frozen=True)
+class Tick:
+    """Everything that is to be told about one moment.
+
+    Attributes:
+        stamp_ns: The moment.
+        positions: (7,) in the order of ``JOINT_NAMES``, rad and m.
+        velocities: (7,), rad/s and m/s.
+        images: Camera name -> (H, W, 3) uint8, those due at this tick.
+        success: Whether the goal is reached and held.
+        begins: An episode begins with this tick.
+        ends: The episode ends with this tick, with success.
+        episode: Number of the episode in this session, from 0.
+        seed: Of the episode.
+        note: What the expert has to cope with in this episode; empty without one.
+    """
+
+    stamp_ns: int
+    positions: np.ndarray
+    velocities: np.ndarray
+    images: Mapping[str, np.ndarray]
+    success: bool
+    begins: bool
+    ends: bool
+    episode: int
+    seed: int
+    note: str
+
+
+class Session:
+    """A world with a clock that never goes back, cameras at their own rate, and an expert.
+
+    Args:
+        world: Owned by the caller, who closes it.
+        camera_hz: Rate of the pictures, at most the world's rate.
+        expert: Whether ``expert_command`` is wanted.
+
+    Raises:
+        ValueError: The cameras' rate does not divide the world's.
+    """
+
+    def __init__(self, world: ArmWorld, camera_hz: float, expert: bool) -> None:
+        ticks_per_image = 1.0 / (world.tick_s * camera_hz)
+        self._ticks_per_image = round(ticks_per_image)
+        if self._ticks_per_image < 1 or abs(ticks_per_image - self._ticks_per_image) > 1e-6:
+            raise ValueError(
+                f"camera_hz {camera_hz} must divide tick_hz {1 / world.tick_s:g}; use for example "
+                f"{1 / world.tick_s:g} or {0.5 / world.tick_s:g}"
+            )
+        self.world = world
+        self._wants_expert = expert
+        self._expert: Expert | None = None
+        self._tick_ns = round(world.tick_s * 1e9)
+        self._stamp_ns = START_NS - self._tick_ns
+        self._ticks = 0
+        self._episode = -1
+        self._seed = 0
+        self._ended = False
+
+    def reset(self, seed: int, stamp_ns: int | None = None) -> Tick:
+        """Begin the episode of ``seed``, one tick later or at ``stamp_ns``."""
+        self.world.reset(seed)
+        self._expert = make_expert(self.world, seed) if self._wants_expert else None
+        self._ticks = 0
+        self._episode += 1
+        self._seed = seed
+        self._ended = False
+        return self._tick(stamp_ns, begins=True)
+
+    def step(self, command: np.ndarray, stamp_ns: int | None = None) -> Tick:
+        """Apply a command (7,) for a tick; return what is seen then.
+
+        Raises:
+            ValueError: The command is refused; see ``ArmWorld.step``.
+        """
+        self.world.step(command)
+        self._ticks += 1
+        return self._tick(stamp_ns, begins=False)
+
+    def expert_command(self) -> np.ndarray | None:
+        """Return the expert's command (7,) for the present tick; None when it is done."""
+        if self._expert is None or self._expert.done:
+            return None
+        return self._expert.command()
+
+    def _tick(self, stamp_ns: int | None, begins: bool) -> Tick:
+        self._stamp_ns = self._stamp_ns + self._tick_ns if stamp_ns is None else stamp_ns
+        due = self._ticks % self._ticks_per_image == 0
+        cameras = self.world.cameras if due else ()
+        success = self._ended or self.world.success
+        ends = success and not self._ended
+        self._ended = success
+        return Tick(
+            stamp_ns=self._stamp_ns,
+            positions=self.world.positions,
+            velocities=self.world.velocities,
+            images={camera.name: self.world.render(camera.name) for camera in cameras},
+            success=success,
+            begins=begins,
+            ends=ends,
+            episode=self._episode,
+            seed=self._seed,
+            note="" if self._expert is None else self._expert.occasion,
+        )

@@ -1,0 +1,44 @@
+"""Every world by name, with the expert that solves it."""
+
+from typing import Protocol
+
+import numpy as np
+
+from ddpm_controller.simulation.arm_world import ArmWorld
+from ddpm_controller.simulation.pick_place_expert import PickPlaceExpert
+from ddpm_controller.simulation.pick_place_world import PickPlaceWorld
+from ddpm_controller.simulation.reach_expert import ReachExpert
+from ddpm_controller.simulation.reach_world import ReachWorld
+
+WORLDS: dict[str, type[ArmWorld]] = {
+    ReachWorld.name: ReachWorld,
+    PickPlaceWorld.name: PickPlaceWorld,
+}
+
+
+class Expert(Protocol):
+    """A scripted person; ``command`` is called once per tick, before the world's ``step``."""
+
+    occasion: str
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing left to do."""
+        ...
+
+    def command(self) -> np.ndarray:
+        """Return the command (7,) of this tick, rad and m."""
+        ...
+
+
+def make_expert(world: ArmWorld, seed: int) -> Expert:
+    """Return an expert for the world as it is now; reset the world first.
+
+    Raises:
+        ValueError: No expert knows this world.
+    """
+    if isinstance(world, ReachWorld):
+        return ReachExpert(world, seed)
+    if isinstance(world, PickPlaceWorld):
+        return PickPlaceExpert(world, seed)
+    raise ValueError(f"no expert for world {world.name!r}; there are experts for {list(WORLDS)}")
