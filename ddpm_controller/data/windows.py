@@ -1,0 +1,99 @@
+"""Every moment of every episode as one training window, gathered many at a time."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ddpm_controller.types import Episode
+
+
+@dataclass(frozen=True)
+class WindowBatch:
+    """B windows, ready for a network.
+
+    Attributes:
+        values: Stream name -> (B, To, D) float32 or (B, To, H, W, 3) uint8, oldest first.
+        actions: (B, Tp, Da) float32, SI units; row ``To - 1`` is for the newest observation.
+        mask: (B, Tp) bool, False where the episode has no row.
+    """
+
+    values: Mapping[str, np.ndarray]
+    actions: np.ndarray
+    mask: np.ndarray
+
+
+class WindowDataset:
+    """Windows of all episodes, one per recorded moment, in one block of memory per stream.
+
+    Window ``k`` of an episode observes the moments ``k - To + 1 .. k`` and asks for the action
+    rows ``k - To + 1 .. k - To + Tp``. Before the start the first moment is repeated, as a
+    controller does that has just been started. Beyond either end the nearest row is repeated and
+    masked: a network never sees a zero, which would be a pose.
+
+    Images stay uint8, and a batch is one gather per stream, so no loader processes are needed.
+    """
+
+    def __init__(self, episodes: Sequence[Episode], n_obs_steps: int, horizon: int) -> None:
+        """Lay the episodes out one after the other.
+
+        Raises:
+            ValueError: Without any episode, with an empty one, or with a window of no length.
+        """
+        if n_obs_steps < 1 or horizon < n_obs_steps:
+            raise ValueError(
+                f"a window needs 1 <= n_obs_steps <= horizon, got {n_obs_steps} and {horizon}"
+            )
+        if not episodes:
+            raise ValueError("no episodes to cut windows from; record or name at least one")
+        for episode in episodes:
+            if len(episode) == 0:
+                raise ValueError(f"{episode.source}: an episode of no moments; leave it out")
+        self.n_obs_steps = n_obs_steps
+        self.horizon = horizon
+        lengths = np.array([len(episode) for episode in episodes])
+        self.starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+        self._first = np.repeat(self.starts, lengths)  # (N,) first moment of the same episode
+        self._last = np.repeat(self.starts + lengths - 1, lengths)
+        self._actions = np.concatenate([e.actions for e in episodes]).astype(np.float32)
+        self._values = {
+            name: _stacked([episode.values[name] for episode in episodes])
+            for name in episodes[0].values
+        }
+
+    def __len__(self) -> int:
+        return len(self._first)
+
+    def gather(self, indices: np.ndarray) -> WindowBatch:
+        """Return the windows of the given (B,) indices, in that order."""
+        first, last = self._first[indices, None], self._last[indices, None]  # (B, 1)
+        oldest = indices[:, None] - (self.n_obs_steps - 1)
+        observed = np.maximum(oldest + np.arange(self.n_obs_steps), first)  # (B, To)
+        rows = oldest + np.arange(self.horizon)  # (B, Tp)
+        return WindowBatch(
+            values={name: block[observed] for name, block in self._values.items()},
+            actions=self._actions[np.clip(rows, first, last)],
+            mask=(rows >= first) & (rows <= last),
+        )
+
+
+def _stacked(parts: list[np.ndarray]) -> np.ndarray:
+    """Join the episodes of one stream: images as they are, vectors as float32."""
+    joined = np.concatenate(parts)
+    return joined if joined.dtype == np.uint8 else joined.astype(np.float32)
+
+
+def split_episodes(
+    episodes: Sequence[Episode], validation_fraction: float, seed: int
+) -> tuple[list[int], list[int]]:
+    """Return the indices of the episodes to train on and of those held out.
+
+    Whole episodes are held out, since neighbouring windows are nearly equal. At least one is when
+    the fraction is above 0 and there are two or more.
+    """
+    order = np.random.default_rng(seed).permutation(len(episodes))
+    wanted = round(validation_fraction * len(episodes))
+    if validation_fraction > 0:
+        wanted = max(wanted, 1)
+    count = min(wanted, len(episodes) - 1)
+    return sorted(order[count:].tolist()), sorted(order[:count].tolist())

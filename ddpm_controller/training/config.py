@@ -1,0 +1,160 @@
+"""What a training is: every choice that changes the weights, in one frozen value."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from ddpm_controller.systems import SYSTEMS
+
+
+class TrainingError(RuntimeError):
+    """A training cannot begin or go on; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """The recipe. Steps are optimizer updates.
+
+    Attributes:
+        policy: The system's own config; of the class that ``SYSTEMS[kind].config`` names.
+        kind: Key of ``systems.SYSTEMS``.
+        streams: Names of the streams that the policy observes; empty: all that the robot has.
+        num_steps: Updates in all; the learning rate reaches 0 with the last.
+        batch_size: Windows per update, over all shards and processes.
+        num_shards: Parts in which a batch is worked off, each with its own noise. The same
+            number gives the same training on any number of processes that divides it.
+        noise_draws: Timesteps and noises drawn per window and update. The images are encoded
+            once for all of them, so more draws are cheap.
+        learning_rate: Highest, after the warm-up.
+        warmup_steps: Updates over which the learning rate rises from 0.
+        betas: Of AdamW.
+        weight_decay: Of AdamW.
+        max_gradient_norm: Longer gradients are shortened to this; 0 leaves all as they are.
+        ema_power: The average's decay after ``n`` updates is ``1 - (1 + n) ** -ema_power``.
+        ema_max_decay: Upper limit of that decay.
+        validation_fraction: Of the episodes, held out.
+        validation_windows: At most so many held-out windows, evenly spread.
+        validation_every: Steps between validations.
+        checkpoint_every: Steps between saved states, at most this much is lost by a crash.
+        log_every: Steps that one line of the log is the mean of.
+        seed: Everything random comes from it.
+        torch_num_threads: Of each process; 2 pay only on cores that do nothing else.
+        precision: Of the forward and backward pass. ``bfloat16`` keeps weights, optimizer and
+            average in float32 and is faster where the CPU has bfloat16 instructions.
+        device: Torch device, unless ``accelerate launch`` chooses.
+    """
+
+    policy: Any
+    kind: str = "diffusion_policy"
+    streams: tuple[str, ...] = ()
+    num_steps: int = 20_000
+    batch_size: int = 64
+    num_shards: int = 1
+    noise_draws: int = 1
+    learning_rate: float = 3e-4
+    warmup_steps: int = 500
+    betas: tuple[float, float] = (0.95, 0.999)
+    weight_decay: float = 1e-6
+    max_gradient_norm: float = 1.0
+    ema_power: float = 0.75
+    ema_max_decay: float = 0.9999
+    validation_fraction: float = 0.1
+    validation_windows: int = 256
+    validation_every: int = 500
+    checkpoint_every: int = 500
+    log_every: int = 50
+    seed: int = 0
+    torch_num_threads: int = 1
+    precision: Literal["float32", "bfloat16"] = "float32"
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if self.kind not in SYSTEMS:
+            raise ValueError(f"kind is one of {sorted(SYSTEMS)}, got {self.kind!r}")
+        if not isinstance(self.policy, SYSTEMS[self.kind].config):
+            raise ValueError(
+                f"policy of kind {self.kind!r} is a {SYSTEMS[self.kind].config.__name__}, "
+                f"got {type(self.policy).__name__}"
+            )
+        for name in (
+            "num_steps", "batch_size", "num_shards", "noise_draws", "learning_rate",
+            "validation_windows", "validation_every", "checkpoint_every", "log_every",
+            "torch_num_threads", "ema_power",
+        ):  # fmt: skip
+            _require(self, name, getattr(self, name) > 0, "must be above 0")
+        for name in ("warmup_steps", "weight_decay", "max_gradient_norm", "seed"):
+            _require(self, name, getattr(self, name) >= 0, "must not be below 0")
+        for name in ("ema_max_decay", "validation_fraction"):
+            _require(self, name, 0 <= getattr(self, name) < 1, "must be in [0, 1)")
+        for name in ("validation_every", "checkpoint_every"):
+            whole = getattr(self, name) % self.log_every == 0
+            _require(self, name, whole, f"must be a multiple of log_every = {self.log_every}")
+        _require(
+            self,
+            "batch_size",
+            self.batch_size % self.num_shards == 0,
+            f"must be a multiple of num_shards = {self.num_shards}",
+        )
+
+
+def _require(config: TrainingConfig, name: str, fulfilled: bool, rule: str) -> None:
+    if not fulfilled:
+        raise ValueError(f"{name} {rule}, got {getattr(config, name)}")
+
+
+def learning_rate_at(step: int, config: TrainingConfig) -> float:
+    """Return the learning rate of update ``step`` (from 0): linear warm-up, then half a cosine.
+
+    A function of the step alone, so there is nothing to save.
+    """
+    if step < config.warmup_steps:
+        return config.learning_rate * (step + 1) / config.warmup_steps
+    length = max(config.num_steps - config.warmup_steps, 1)
+    fraction = (step - config.warmup_steps) / length
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * min(fraction, 1.0)))
+
+
+def read_training_config(path: Path) -> TrainingConfig:
+    """Read a config/training/*.yaml file.
+
+    Raises:
+        TrainingError: If it is missing, is not YAML, has an unknown key or breaks a rule; the
+            message names the file, the key, the value and the rule.
+    """
+    try:
+        given = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise TrainingError(f"{path}: cannot be read: {error}") from error
+    if not isinstance(given, Mapping):
+        raise TrainingError(f"{path}: has keys and values at the top, got {given!r}")
+    try:
+        return training_config_from(given)
+    except (ValueError, ValidationError) as error:
+        raise TrainingError(f"{path}: {error}") from error
+
+
+def training_config_from(given: Mapping[str, Any]) -> TrainingConfig:
+    """Return the config of a mapping as YAML or JSON gives it; the reverse of ``asdict``.
+
+    Raises:
+        ValueError: If a key is unknown or a value breaks a rule (pydantic's error included).
+    """
+    kind = given.get("kind", "diffusion_policy")
+    if kind not in SYSTEMS:
+        raise ValueError(f"kind is one of {sorted(SYSTEMS)}, got {kind!r}")
+    policy = _built(SYSTEMS[kind].config, given.get("policy") or {}, "policy")
+    config: TrainingConfig = _built(TrainingConfig, {**given, "policy": policy}, "training")
+    return config
+
+
+def _built(config_class: type[Any], given: Mapping[str, Any], where: str) -> Any:
+    known = [field.name for field in fields(config_class)]
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise ValueError(f"{where}: unknown {unknown}; known are {known}")
+    return TypeAdapter(config_class).validate_python(dict(given))

@@ -1,0 +1,94 @@
+"""What a training learns from: windows of the episodes, their limits, and what is held out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from ddpm_controller.data.statistics import episode_statistics, episodes_digest, refuse_misfits
+from ddpm_controller.data.windows import WindowDataset, split_episodes
+from ddpm_controller.training.config import TrainingConfig
+from ddpm_controller.training.state import Fingerprint
+from ddpm_controller.types import ActionSpec, Episode, StreamSpec
+
+
+@dataclass(frozen=True)
+class Material:
+    """Episodes made ready.
+
+    Attributes:
+        windows: To train on.
+        validation: Windows of the held-out episodes; None without any.
+        held_out: Those episodes.
+        action_spec: What a row of a chunk commands.
+        streams: What the policy observes, in its order.
+        statistics: Limits of every vector and of the action, over the training episodes.
+        provenance: For the checkpoint: where the data came from and how it was divided.
+    """
+
+    windows: WindowDataset
+    validation: WindowDataset | None
+    held_out: tuple[Episode, ...]
+    action_spec: ActionSpec
+    streams: tuple[StreamSpec, ...]
+    statistics: Mapping[str, Mapping[str, list[float]]]
+    provenance: Mapping[str, Any]
+
+    def fingerprint(self, config: TrainingConfig) -> Fingerprint:
+        """Return all that decides the weights; a state of another fingerprint is refused."""
+        return {
+            **asdict(config),
+            "episodes_sha256": self.provenance["episodes_sha256"],
+            "action_spec": asdict(self.action_spec),
+            "streams": [asdict(stream) for stream in self.streams],
+        }
+
+
+def material_from(
+    episodes: Sequence[Episode],
+    action_spec: ActionSpec,
+    streams: Sequence[StreamSpec],
+    config: TrainingConfig,
+    provenance: Mapping[str, Any],
+) -> Material:
+    """Check the episodes and divide them.
+
+    Raises:
+        ValueError: If there are none, or one does not fit or is not finite.
+    """
+    refuse_misfits(episodes, streams, len(action_spec.joint_names))
+    streams = _observed(streams, config.streams)
+    episodes = [_with_only(episode, streams) for episode in episodes]
+    episode_statistics(episodes, streams)  # refuses what is not finite, in held-out ones too
+    chosen, held_out = split_episodes(episodes, config.validation_fraction, config.seed)
+    training = [episodes[index] for index in chosen]
+    validation = [episodes[index] for index in held_out]
+    sizes = (config.policy.n_obs_steps, config.policy.horizon)
+    windows = WindowDataset(training, *sizes)
+    return Material(
+        windows=windows,
+        validation=WindowDataset(validation, *sizes) if validation else None,
+        held_out=tuple(validation),
+        action_spec=action_spec,
+        streams=tuple(streams),
+        statistics=episode_statistics(training, streams),
+        provenance={
+            **provenance,
+            "episodes_sha256": episodes_digest(episodes),
+            "num_episodes": len(training),
+            "num_windows": len(windows),
+            "held_out": [episode.source for episode in validation],
+        },
+    )
+
+
+def _observed(streams: Sequence[StreamSpec], names: Sequence[str]) -> tuple[StreamSpec, ...]:
+    """Return the streams of these names in the robot's order; all when there are no names."""
+    unknown = sorted(set(names) - {stream.name for stream in streams})
+    if unknown:
+        known = [stream.name for stream in streams]
+        raise ValueError(f"streams {unknown} are not the robot's, which has {known}")
+    return tuple(stream for stream in streams if not names or stream.name in names)
+
+
+def _with_only(episode: Episode, streams: Sequence[StreamSpec]) -> Episode:
+    return replace(episode, values={each.name: episode.values[each.name] for each in streams})

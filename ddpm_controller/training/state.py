@@ -1,0 +1,146 @@
+"""All that changes during a training, saved so that a killed training goes on as if it had not.
+
+One safetensors file, replaced atomically: at every moment there is either the old state or the
+new one. Random numbers are functions of the seed and the step (``training.batches``), so the
+number of updates done is the whole state of the generators, the schedule and the epochs.
+"""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from ddpm_controller.training.config import TrainingError
+from ddpm_controller.training.ema import Ema
+
+Fingerprint = Mapping[str, Any]
+"""What must be equal for a training to go on: recipe, data, streams and action. JSON values."""
+
+NUMBERS = ("step", "best_validation_loss", "loss_sum", "gradient_norm_sum")
+
+
+@dataclass
+class TrainingState:
+    """What an update changes.
+
+    Attributes:
+        network: In training mode.
+        ema: Its average.
+        optimizer: AdamW over the network's parameters.
+        step: Updates done.
+        best_validation_loss: Infinity before the first validation.
+        loss_sum: Of the updates since the last line of the log.
+        gradient_norm_sum: Likewise.
+    """
+
+    network: nn.Module
+    ema: Ema
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+    best_validation_loss: float = math.inf
+    loss_sum: float = 0.0
+    gradient_norm_sum: float = 0.0
+
+
+def save_state(state: TrainingState, path: Path, fingerprint: Fingerprint) -> None:
+    """Replace the file at ``path``, with everything on the disk before it takes the name.
+
+    Raises:
+        OSError: If it cannot be written; the old file is then as it was.
+    """
+    numbers = {name: getattr(state, name) for name in NUMBERS}
+    facts = {"numbers": numbers, "fingerprint": fingerprint}  # JSON keeps every bit of a float
+    content = save(_tensors(state), metadata={"state": json.dumps(facts)})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, content)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write ``content`` beside ``path``, force it to the disk, and give it the name."""
+    beside = path.with_name(path.name + ".partial")
+    try:
+        with beside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # else a power cut may lose the new name
+    finally:
+        os.close(folder)
+
+
+def load_state(state: TrainingState, path: Path, fingerprint: Fingerprint) -> bool:
+    """Fill ``state`` from the file at ``path``; False when there is none.
+
+    Raises:
+        TrainingError: If the file is damaged, or belongs to another recipe or other data; the
+            message lists what differs.
+    """
+    if not path.exists():
+        return False
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = json.loads(file.metadata()["state"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise TrainingError(
+            f"{path} is damaged ({error}); delete it to begin anew: the checkpoints beside it stay"
+        ) from error
+    _refuse_another(facts["fingerprint"], fingerprint, path)
+    _fill(state, tensors)
+    for name in NUMBERS:
+        setattr(state, name, facts["numbers"][name])
+    return True
+
+
+def _refuse_another(saved: Fingerprint, wanted: Fingerprint, path: Path) -> None:
+    wanted = json.loads(json.dumps(wanted))  # tuples become lists, as in the file
+    differing = [
+        f"{key}: {saved.get(key)} there, {wanted.get(key)} here"
+        for key in sorted(set(saved) | set(wanted))
+        if saved.get(key) != wanted.get(key)
+    ]
+    if differing:
+        raise TrainingError(
+            f"{path} belongs to another training; choose another output folder or delete it. "
+            f"What differs: {'; '.join(differing)}"
+        )
+
+
+def _tensors(state: TrainingState) -> dict[str, Tensor]:
+    tensors = {f"network.{k}": v for k, v in state.network.state_dict().items()}
+    tensors |= {f"average.{k}": v for k, v in state.ema.network.state_dict().items()}
+    for name, parameter in state.network.named_parameters():
+        for key, value in state.optimizer.state.get(parameter, {}).items():
+            tensors[f"optimizer.{key}.{name}"] = value
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def _fill(state: TrainingState, tensors: Mapping[str, Tensor]) -> None:
+    for prefix, network in (("network.", state.network), ("average.", state.ema.network)):
+        network.load_state_dict(
+            {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+        )
+    parameters = dict(state.network.named_parameters())
+    for full_name, value in tensors.items():
+        if not full_name.startswith("optimizer."):
+            continue
+        _, key, name = full_name.split(".", 2)
+        parameter = parameters[name]
+        if value.shape == parameter.shape:
+            # The fused AdamW walks through memory: moments must lie there as the weights do.
+            value = torch.empty_like(parameter).copy_(value)
+        state.optimizer.state[parameter][key] = value
