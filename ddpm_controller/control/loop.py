@@ -1,0 +1,253 @@
+"""One run of a robot under a policy: observations and plans go in, commands come out.
+
+The node's control thread, the replay of a bag and the evaluation in one process all drive this
+object, so that the same stamps, observations and plans give the same commands, bit for bit.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ddpm_controller.control.command import Command
+from ddpm_controller.control.interpolation import Motion
+from ddpm_controller.control.observation_watch import ObservationWatch
+from ddpm_controller.control.plan_schedule import PlanRequest, PlanSchedule, Takeover
+from ddpm_controller.control.receding_horizon import ChunkFollower
+from ddpm_controller.control.safety import JointLimits, limit
+from ddpm_controller.control.states import OBSERVATION_REASONS, Reason, State, Verdict
+from ddpm_controller.types import ActionSpec, Memory, Plan, StreamSpec
+
+_NEAR_S = 0.2
+"""A robot is near its last command when it can get there in this time, s."""
+_MARGIN_S = 0.05
+"""A robot may be measured this far outside its limits, as time at the velocity limit, s."""
+
+
+class ControlLoop:
+    """Buffer, plan schedule, follower and limits of one run.
+
+    Args:
+        streams: What is observed; one vector stream must name all joints of the action.
+        max_ages_s: Stream name -> age beyond which the robot is held.
+        action_spec: What is commanded.
+        n_obs_steps: Observations in a window.
+        limits: Of the joints of the action; without them nothing is sent.
+        period_s: Time between ticks.
+        replan_period_s: Time between two requests for a plan.
+        fade_s: How long the difference between two chunks fades.
+        stop_s: How long a stop takes.
+        max_lead_s: A stamp further ahead of the last tick than this is refused.
+
+    Attributes:
+        limits: May be given later.
+        no_limits_text: What to say while there are none.
+
+    Raises:
+        ValueError: No stream measures the commanded joints, or a time is not above 0.
+    """
+
+    def __init__(
+        self,
+        streams: Sequence[StreamSpec],
+        max_ages_s: Mapping[str, float],
+        action_spec: ActionSpec,
+        n_obs_steps: int,
+        limits: JointLimits | None,
+        period_s: float,
+        replan_period_s: float,
+        *,
+        fade_s: float = 0.2,
+        stop_s: float = 0.2,
+        max_lead_s: float = math.inf,
+    ) -> None:
+        if not period_s > 0:
+            raise ValueError(f"period_s must be above 0, got {period_s}")
+        self.action_spec = action_spec
+        self.limits = limits
+        self.no_limits_text = "no joint limits yet: nothing came on robot_description"
+        self.watch = ObservationWatch(streams, max_ages_s, action_spec.joint_names, max_lead_s)
+        self.schedule = PlanSchedule(action_spec, n_obs_steps, replan_period_s, period_s)
+        self._oldest_s = max(max_ages_s.values())
+        self._period_s = period_s
+        self._fade_s, self._stop_s = fade_s, stop_s
+        self._follower: ChunkFollower | None = None
+        self._last: np.ndarray | None = None
+        self._last_s = -math.inf
+        self._stopping = False
+        self._remember(n_obs_steps)
+
+    # What comes in
+
+    def start(
+        self,
+        memory: Memory | None,
+        *,
+        not_before_s: float = -math.inf,
+        keep_position: bool = False,
+    ) -> None:
+        """Begin a run: forget what was seen and planned, count plans from 0.
+
+        Args:
+            memory: The policy's initial memory; None while there is no policy.
+            not_before_s: Observations acquired before this are ignored; what has come since
+                then is kept.
+            keep_position: Go on from the last command where the robot is still near it;
+                otherwise the first command is the measured position.
+        """
+        self.watch.start(not_before_s)
+        self.schedule.start(memory)
+        self._begin_again(keep_position)
+        self._stopping = False
+
+    def use_policy(self, n_obs_steps: int, memory: Memory) -> None:
+        """Plan with another policy from the next plan on; the chunk in force goes on."""
+        self._remember(n_obs_steps)
+        self.schedule.use_policy(n_obs_steps, memory)
+
+    def observe(self, name: str, stamp_s: float, value: np.ndarray) -> str:
+        """Take one value of a stream; return why it was refused, or an empty text."""
+        return self.watch.observe(name, stamp_s, value)
+
+    def refuse(self, name: str, error: str) -> str:
+        """Note that the newest message of a stream cannot be used; return ``error``."""
+        return self.watch.refuse(name, error)
+
+    def stop(self) -> None:
+        """Come to rest and stay there until ``start``."""
+        self._stopping = True
+        self.schedule.abandon()
+
+    def accept(self, plan: Plan, request: PlanRequest) -> str:
+        """Take a plan for the next tick; return why it was refused, or an empty text."""
+        return self.schedule.accept(plan, request)
+
+    def fail(self, request: PlanRequest, error: str) -> None:
+        """Note that the policy raised ``error`` for ``request``."""
+        self.schedule.fail(request, error)
+
+    # What comes out
+
+    def plan_request(self, now_s: float) -> PlanRequest | None:
+        """Return what to plan for when a plan is due at ``now_s``; ask once per plan."""
+        if self._stopping or self.limits is None or self.watch.problem(now_s) is not None:
+            return None
+        return self.schedule.request(self.watch.buffer, now_s)
+
+    def tick(self, now_s: float) -> Command:
+        """Decide what to do at ``now_s`` and return the command for it."""
+        self.advance(now_s)
+        return self.follow(now_s, self.decide(now_s))
+
+    def advance(self, now_s: float) -> None:
+        """Note the time; when it went back, begin again with what is observed from now on."""
+        if self.watch.advance(now_s):
+            self.schedule.abandon()
+            self._begin_again(keep_position=True)
+
+    def decide(self, now_s: float) -> Verdict:
+        """Return what may be done at ``now_s``, with the reason."""
+        if self._follower is None:
+            blocked = self._start_problem(now_s)
+            if blocked is not None:
+                return blocked
+        if self._stopping:
+            return Verdict(State.HOLDING, Reason.DEACTIVATED, "stopped by request")
+        if not self.schedule.has_policy:
+            return Verdict(State.HOLDING, Reason.NO_CHECKPOINT, "no checkpoint is loaded")
+        return self.watch.problem(now_s) or self.schedule.verdict(now_s)
+
+    def follow(self, now_s: float, verdict: Verdict) -> Command:
+        """Return the command that carries out ``verdict`` at ``now_s``."""
+        if verdict.state in (State.WAITING, State.INACTIVE):
+            return Command(now_s, None, verdict.state, verdict.reason, verdict.text)
+        follower = self._follower or self._begin(now_s)
+        takeover = None
+        if verdict.state == State.RUNNING:
+            takeover = self.schedule.take(now_s)
+            if takeover is not None:
+                follower.accept(takeover.plan.chunk, now_s)
+        elif verdict.reason != Reason.PLAN_LATE:
+            if follower.chunk is not None:
+                follower.stop(now_s)
+            if verdict.reason in OBSERVATION_REASONS:
+                self.schedule.abandon()
+        return self._limited(follower, now_s, verdict, takeover)
+
+    def late_streams(self, now_s: float) -> list[str]:
+        """Return the streams that the command for ``now_s`` waits for in lockstep."""
+        return self.watch.late(now_s, self._period_s / 2)
+
+    def hold_at(self, position: np.ndarray, now_s: float) -> None:
+        """Begin at ``position`` (Da,), at rest, whatever has been measured."""
+        self._follower = ChunkFollower(position, now_s, fade_s=self._fade_s, stop_s=self._stop_s)
+        self._last, self._last_s = position, now_s
+
+    def _remember(self, n_obs_steps: int) -> None:
+        window_s = (n_obs_steps + 1) * self.action_spec.period_s
+        self.watch.buffer.history_s = window_s + self._oldest_s
+
+    def _begin_again(self, keep_position: bool) -> None:
+        self._follower = None
+        self._last_s = -math.inf
+        if not keep_position:
+            self._last = None
+
+    def _start_problem(self, now_s: float) -> Verdict | None:
+        """Return why the first command of a run cannot be sent yet, or None."""
+        if self.limits is None:
+            return Verdict(State.WAITING, Reason.NO_OBSERVATION, self.no_limits_text)
+        problem = self.watch.problem(now_s, only=self.watch.measured_stream)
+        if problem is not None:
+            return replace(problem, state=State.WAITING)
+        measured = self.watch.measured(now_s)
+        if measured is None:
+            text = f"{self.watch.measured_stream} is ahead of the clock"
+            return Verdict(State.WAITING, Reason.NO_OBSERVATION, text)
+        margin = self.limits.velocity * _MARGIN_S
+        inside = np.clip(measured, self.limits.lower, self.limits.upper)
+        if (np.abs(inside - measured) > margin).any():
+            text = self.limits.violations(measured, self.action_spec.joint_names)
+            text = f"measured {text}: move the robot inside its limits first"
+            return Verdict(State.WAITING, Reason.LIMIT_POSITION, text)
+        return None
+
+    def _begin(self, now_s: float) -> ChunkFollower:
+        measured = self.watch.measured(now_s)
+        # _start_problem saw to both.
+        assert measured is not None
+        assert self.limits is not None
+        start = np.clip(measured, self.limits.lower, self.limits.upper)
+        if (
+            self._last is not None
+            and (np.abs(measured - self._last) <= self.limits.velocity * _NEAR_S).all()
+        ):
+            start = self._last
+        self.hold_at(start, now_s)
+        assert self._follower is not None
+        return self._follower
+
+    def _limited(
+        self, follower: ChunkFollower, now_s: float, verdict: Verdict, takeover: Takeover | None
+    ) -> Command:
+        assert self.limits is not None
+        assert self._last is not None
+        wish = follower.command(now_s)
+        # After a late tick the reach stays that of one period: a catch-up must not be a jump.
+        elapsed_s = min(max(now_s - self._last_s, 0.0), self._period_s)
+        safe = limit(wish.position, self._last, self.limits, elapsed_s)
+        if safe.reasons:
+            velocity = (safe.position - self._last) / max(elapsed_s, self._period_s / 2)
+            follower.rejoin(Motion(safe.position, velocity), now_s)
+            verdict = _with_limit(verdict, safe.reasons)
+        self._last, self._last_s = safe.position, now_s
+        return Command(now_s, safe.position, verdict.state, verdict.reason, verdict.text, takeover)
+
+
+def _with_limit(verdict: Verdict, reasons: tuple[str, ...]) -> Verdict:
+    """Name the limit while running; a reason to hold is more important than a limit."""
+    if verdict.state != State.RUNNING:
+        return verdict
+    code = Reason.LIMIT_POSITION if "position" in reasons else Reason.LIMIT_VELOCITY
+    return replace(verdict, reason=code, text=f"limited: {', '.join(reasons)}")

@@ -1,0 +1,161 @@
+"""The newest of every stream, sampled on the policy's own clock."""
+
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ddpm_controller.types import Observation, StreamSpec
+
+
+class ObservationError(ValueError):
+    """A value that must not be used: not finite, of another size, or out of order."""
+
+
+class OutOfOrderError(ObservationError):
+    """A value older than the newest of its stream."""
+
+
+class ObservationBuffer:
+    """Stamped values per stream, and what was newest at any moment.
+
+    Args:
+        streams: What is observed.
+        max_ages_s: Stream name -> age beyond which it is stale.
+        history_s: How far back ``sample`` can look; ``math.inf`` keeps everything.
+
+    Attributes:
+        history_s: May be set at any time.
+    """
+
+    def __init__(
+        self,
+        streams: Sequence[StreamSpec],
+        max_ages_s: Mapping[str, float],
+        history_s: float = math.inf,
+    ) -> None:
+        missing = [stream.name for stream in streams if stream.name not in max_ages_s]
+        if missing:
+            raise ValueError(f"max_ages_s has no entry for {missing}; it has {list(max_ages_s)}")
+        self._streams = {stream.name: stream for stream in streams}
+        self._max_ages_s = dict(max_ages_s)
+        self.history_s = history_s
+        self._now_s = -math.inf
+        self._not_before_s = -math.inf
+        self._stamps: dict[str, list[float]] = {name: [] for name in self._streams}
+        self._values: dict[str, list[np.ndarray]] = {name: [] for name in self._streams}
+        self._first_s = dict.fromkeys(self._streams, math.inf)
+
+    def reset(self, not_before_s: float = -math.inf) -> None:
+        """Begin a run: forget, and ignore from now on, what is older than ``not_before_s``.
+
+        Without a time everything is forgotten, and whatever comes is taken.
+        """
+        self._now_s = -math.inf
+        self._not_before_s = not_before_s
+        for name, stamps in self._stamps.items():
+            keep = bisect_left(stamps, not_before_s) if math.isfinite(not_before_s) else None
+            del stamps[:keep], self._values[name][:keep]
+            self._first_s[name] = stamps[0] if stamps else math.inf
+
+    def add(self, name: str, stamp_s: float, value: np.ndarray) -> bool:
+        """Keep one value; return False when it is a repeat or from before the run.
+
+        Args:
+            name: Stream.
+            stamp_s: Acquisition time.
+            value: (D,) of a vector stream, (H, W, 3) uint8 of an image stream.
+
+        Raises:
+            ObservationError: The value is not finite or has another shape.
+            OutOfOrderError: It is older than the newest.
+        """
+        stream = self._streams[name]
+        value = self._checked(stream, value)
+        stamps = self._stamps[name]
+        if not math.isfinite(stamp_s):
+            raise ObservationError(f"{name}: stamp {stamp_s} is not a time")
+        if stamp_s < self._not_before_s or (stamps and stamp_s == stamps[-1]):
+            return False
+        if stamps and stamp_s < stamps[-1]:
+            raise OutOfOrderError(
+                f"{name}: out of order, {stamps[-1] - stamp_s:.3f} s older than the newest"
+            )
+        self._first_s[name] = min(self._first_s[name], stamp_s)
+        stamps.append(stamp_s)
+        self._values[name].append(value)
+        self._forget_old(name)
+        return True
+
+    def advance(self, now_s: float) -> bool:
+        """Note the time; when it went back, as with a looped bag, forget all and return True."""
+        went_back = now_s < self._now_s
+        if went_back:
+            self.reset()
+        self._now_s = now_s
+        return went_back
+
+    def sample(self, stamp_s: float) -> Observation | None:
+        """Return the newest of every stream at ``stamp_s``; None while one has nothing."""
+        values: dict[str, np.ndarray] = {}
+        sources_s: dict[str, float] = {}
+        for name, stamps in self._stamps.items():
+            i = bisect_right(stamps, stamp_s) - 1
+            if i < 0:
+                return None
+            values[name], sources_s[name] = self._values[name][i], stamps[i]
+        return Observation(stamp_s, values, sources_s)
+
+    def window(
+        self, now_s: float, n_obs_steps: int, period_s: float
+    ) -> tuple[Observation, ...] | None:
+        """Return the observations at ``now_s``, ``now_s - period_s``, ...; oldest first.
+
+        Moments from before every stream had delivered are moved up to that moment: at the
+        start of a run the oldest observation is repeated. None while a stream has nothing.
+        """
+        complete_s = max(self._first_s.values())
+        if complete_s > now_s:
+            return None
+        moments_s = (now_s - i * period_s for i in reversed(range(n_obs_steps)))
+        observations = [self.sample(max(moment_s, complete_s)) for moment_s in moments_s]
+        found = tuple(o for o in observations if o is not None)
+        return found if len(found) == n_obs_steps else None
+
+    def newest(self, name: str, now_s: float) -> np.ndarray | None:
+        """Return the newest value of a stream at ``now_s``, or None before the first."""
+        i = bisect_right(self._stamps[name], now_s) - 1
+        return self._values[name][i] if i >= 0 else None
+
+    def ages(self, now_s: float) -> dict[str, float]:
+        """Return the age of the newest value of every stream, s; NaN before the first."""
+        return {
+            name: now_s - stamps[-1] if stamps else math.nan
+            for name, stamps in self._stamps.items()
+        }
+
+    def stale(self, now_s: float) -> dict[str, float]:
+        """Return the streams that are older than their maximum age, with their ages in s."""
+        ages_s = self.ages(now_s)
+        return {name: age for name, age in ages_s.items() if age > self._max_ages_s[name]}
+
+    def _checked(self, stream: StreamSpec, value: np.ndarray) -> np.ndarray:
+        if value.shape != stream.shape:
+            raise ObservationError(
+                f"{stream.name}: shape {value.shape} came, the robot file says {stream.shape}"
+            )
+        if stream.kind == "image":
+            if value.dtype != np.uint8:
+                raise ObservationError(f"{stream.name}: an image must be uint8, got {value.dtype}")
+            return value
+        if not np.isfinite(value).all():
+            wrong = [n for n, x in zip(stream.names, value, strict=True) if not np.isfinite(x)]
+            raise ObservationError(f"{stream.name}: not finite: {', '.join(wrong)}")
+        return np.asarray(value, dtype=np.float64)
+
+    def _forget_old(self, name: str) -> None:
+        stamps, values = self._stamps[name], self._values[name]
+        # The newest value at the far end of the history must stay, so the second one decides.
+        while len(stamps) > 1 and stamps[1] < stamps[-1] - self.history_s:
+            del stamps[0], values[0]

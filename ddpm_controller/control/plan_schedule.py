@@ -1,0 +1,201 @@
+"""When a plan is due, which one is awaited, and which one is in force."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ddpm_controller.control.observation_buffer import ObservationBuffer
+from ddpm_controller.control.states import Reason, State, Verdict
+from ddpm_controller.types import ActionSpec, Memory, Observation, Plan
+
+
+@dataclass(frozen=True)
+class PlanRequest:
+    """What a plan is to be made from.
+
+    Attributes:
+        window: Observations, oldest first; the last one is of the tick of the request.
+        memory: What the policy remembers.
+        plan_number: Counts from 0 since the run began, failed plans included.
+        epoch: An answer to a request of an older epoch is dropped.
+        requested_s: The tick.
+    """
+
+    window: tuple[Observation, ...]
+    memory: Memory
+    plan_number: int
+    epoch: int
+    requested_s: float
+
+
+@dataclass(frozen=True)
+class Takeover:
+    """A plan that is followed from now on, and what it was made from."""
+
+    plan: Plan
+    request: PlanRequest
+
+
+class PlanSchedule:
+    """Book-keeping of plans, by time and by epoch; one plan is awaited at a time.
+
+    Args:
+        action_spec: The joints a chunk must have, and the policy's clock.
+        n_obs_steps: Observations in a window.
+        replan_period_s: Time between two requests.
+        period_s: Time between ticks.
+    """
+
+    def __init__(
+        self, action_spec: ActionSpec, n_obs_steps: int, replan_period_s: float, period_s: float
+    ) -> None:
+        if not replan_period_s > 0 or n_obs_steps < 1:
+            raise ValueError(
+                f"replan_period_s and n_obs_steps must be above 0, got {replan_period_s} "
+                f"and {n_obs_steps}"
+            )
+        self._action_spec = action_spec
+        self._n_obs_steps = n_obs_steps
+        self.replan_period_s = replan_period_s
+        # A plan is due at the tick nearest to its time.
+        self._tolerance_s = period_s / 2
+        self.epoch = 0
+        self._memory: Memory | None = None
+        self._plan_number = 0
+        self._awaited: PlanRequest | None = None
+        self._pending: Takeover | None = None
+        self._current: Takeover | None = None
+        self._due_s = -math.inf
+        self._failure = ""
+        self._late = ""
+
+    @property
+    def has_policy(self) -> bool:
+        """Whether plans can be asked for."""
+        return self._memory is not None
+
+    @property
+    def awaits_plan(self) -> bool:
+        """Whether a plan has been asked for and has not come."""
+        return self._awaited is not None
+
+    def start(self, memory: Memory | None) -> None:
+        """Begin a run with the policy's initial memory."""
+        self._memory = memory
+        self._plan_number = 0
+        self.abandon()
+
+    def use_policy(self, n_obs_steps: int, memory: Memory) -> None:
+        """Ask another policy from the next request on; drop a plan that is being made."""
+        self._n_obs_steps, self._memory = n_obs_steps, memory
+        self.epoch += 1
+        self._awaited = None
+        self._due_s = -math.inf
+        self._failure = ""
+
+    def abandon(self) -> None:
+        """Drop the chunk in force, the one that waits and the plan that is being made."""
+        self.epoch += 1
+        self._awaited = None
+        self._pending = None
+        self._current = None
+        self._due_s = -math.inf
+        self._failure = ""
+        self._late = ""
+
+    def request(self, buffer: ObservationBuffer, now_s: float) -> PlanRequest | None:
+        """Return what to plan for when a plan is due at ``now_s`` and none is awaited."""
+        if self._memory is None or self._awaited is not None:
+            return None
+        if now_s < self._due_s - self._tolerance_s:
+            return None
+        window = buffer.window(now_s, self._n_obs_steps, self._action_spec.period_s)
+        if window is None:
+            return None
+        memory = _numbered(self._memory, self._plan_number)
+        self._awaited = PlanRequest(window, memory, self._plan_number, self.epoch, now_s)
+        self._plan_number += 1
+        self._due_s = now_s + self.replan_period_s
+        return self._awaited
+
+    def accept(self, plan: Plan, request: PlanRequest) -> str:
+        """Keep a plan for the next tick; return why it was refused, or an empty text."""
+        if request.epoch != self.epoch:
+            return "the plan belongs to an older run"
+        problem = _chunk_problem(plan, self._action_spec)
+        if problem:
+            self.fail(request, problem)
+            return problem
+        self._awaited = None
+        self._memory = plan.memory
+        self._failure = ""
+        self._pending = Takeover(plan, request)
+        return ""
+
+    def fail(self, request: PlanRequest, error: str) -> None:
+        """Note that no plan came of ``request``; the chunk in force goes on to its end."""
+        if request.epoch == self.epoch:
+            self._awaited = None
+            self._failure = error
+
+    def take(self, now_s: float) -> Takeover | None:
+        """Return the plan that waits, once; from now on it is the one in force."""
+        takeover = self._usable(now_s)
+        self._pending = None
+        if takeover is not None:
+            self._current = takeover
+        return takeover
+
+    def verdict(self, now_s: float) -> Verdict:
+        """Return whether there is a chunk to follow at ``now_s``, or why not."""
+        if self._usable(now_s) is not None:
+            return Verdict(State.RUNNING)
+        if self._current is not None and now_s <= self._current.plan.chunk.end_s:
+            return Verdict(State.RUNNING)
+        if self._failure:
+            return Verdict(State.HOLDING, Reason.PLAN_FAILED, self._failure)
+        if self._current is None and not self._late:
+            return Verdict(State.HOLDING, Reason.NO_PLAN, "no chunk has been planned yet")
+        text = self._late or "the chunk has ended and no newer one has come"
+        return Verdict(State.HOLDING, Reason.PLAN_LATE, text)
+
+    def _usable(self, now_s: float) -> Takeover | None:
+        """Return the plan that waits, unless all of it is past already."""
+        if self._pending is None:
+            return None
+        chunk = self._pending.plan.chunk
+        if now_s <= chunk.end_s:
+            self._late = ""
+            return self._pending
+        self._late = (
+            f"the plan came {now_s - chunk.end_s:.2f} s after the end of its chunk: it was asked "
+            f"for {now_s - self._pending.request.requested_s:.2f} s ago"
+        )
+        return None
+
+
+def _numbered(memory: Memory, plan_number: int) -> Memory:
+    """Return ``memory`` with the number of the plan to make, where the policy keeps one.
+
+    A failed plan returns no memory, and another policy begins with its own: the number, from
+    which the noise is drawn, must go on all the same.
+    """
+    if "plan_number" not in memory:
+        return memory
+    return {**memory, "plan_number": np.full_like(memory["plan_number"], plan_number)}
+
+
+def _chunk_problem(plan: Plan, action_spec: ActionSpec) -> str:
+    """Return why a chunk cannot be followed, or an empty text."""
+    chunk = plan.chunk
+    if chunk.joint_names != action_spec.joint_names:
+        return f"the plan is for {chunk.joint_names}, the robot has {action_spec.joint_names}"
+    if len(chunk.actions) == 0 or not chunk.period_s > 0:
+        return f"the plan has {len(chunk.actions)} rows, {chunk.period_s} s apart"
+    if not np.isfinite(chunk.actions).all():
+        wrong = np.argwhere(~np.isfinite(chunk.actions))
+        row, column = wrong[0]
+        joint = chunk.joint_names[column]
+        return f"the plan is not finite in {len(wrong)} places, first in row {row}, joint {joint}"
+    return ""
