@@ -1,0 +1,1 @@
+"""Closed-loop trials on matched seeds, with intervals and reports."""

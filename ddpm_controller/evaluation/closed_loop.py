@@ -1,0 +1,219 @@
+"""Closed-loop trials in one process: many worlds, one control loop each, plans in one batch.
+
+The loops are the ones that the controller node drives, in the order of its lockstep mode, so a
+trial here and a lockstep trial over ROS are the same but for rounding in the batch.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ddpm_controller.control.loop import Command, ControlLoop
+from ddpm_controller.control.plan_schedule import PlanRequest
+from ddpm_controller.control.safety import JointLimits
+from ddpm_controller.evaluation.results import Trial
+from ddpm_controller.policy import Policy, plan_batch
+from ddpm_controller.simulation.arm_world import ArmWorld
+from ddpm_controller.simulation.session import Session, Tick
+from ddpm_controller.simulation.worlds import WORLDS
+
+FRAMES_PER_TRIAL = 8
+View = Callable[[str, np.ndarray], np.ndarray]
+"""(camera, (H, W, 3)) -> the picture at the size that the policy takes."""
+
+
+@dataclass(frozen=True)
+class TrialSettings:
+    """How trials are run.
+
+    Attributes:
+        control_rate_hz: Of commands and of the world's ticks.
+        camera_hz: Of the pictures.
+        replan_period_s: Time between plans.
+        plan_delay_s: Simulated time that a plan takes; rows that are past then are skipped.
+        timeout_s: Longest trial; None: as the world says.
+        batch_size: Trials that run side by side.
+        keep_frames: So many trials keep pictures and curves to draw.
+        max_age_s: Of every stream.
+    """
+
+    control_rate_hz: float = 50.0
+    camera_hz: float = 25.0
+    replan_period_s: float = 0.4
+    plan_delay_s: float = 0.0
+    timeout_s: float | None = None
+    batch_size: int = 25
+    keep_frames: int = 6
+    max_age_s: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name in ("control_rate_hz", "camera_hz", "replan_period_s", "batch_size"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+        if self.plan_delay_s < 0:
+            raise ValueError(f"plan_delay_s must not be below 0, got {self.plan_delay_s}")
+
+
+def run_trials(
+    policy: Policy,
+    world_name: str,
+    limits: JointLimits,
+    seeds: Sequence[int],
+    settings: TrialSettings,
+    view: View,
+) -> Iterator[Trial]:
+    """Run one trial per seed and yield each as its batch ends.
+
+    Args:
+        policy: What is tried.
+        world_name: Key of ``WORLDS``.
+        limits: Of the policy's joints.
+        seeds: Of the world and of the denoising noise.
+        settings: See there.
+        view: Turns a camera's picture into the one that the policy takes.
+    """
+    world_class = WORLDS[world_name]
+    first = world_class(tick_hz=settings.control_rate_hz)
+    try:
+        for begin in range(0, len(seeds), settings.batch_size):
+            batch = [
+                _Run(policy, _sharing(world_class, first, settings), limits, seed, settings, view)
+                for seed in seeds[begin : begin + settings.batch_size]
+            ]
+            for number, run in enumerate(batch):
+                run.keep = begin + number < settings.keep_frames
+            _run_together(policy, batch, settings.plan_delay_s)
+            yield from (run.result() for run in batch)
+    finally:
+        first.close()
+
+
+def _sharing(
+    world_class: type[ArmWorld], first: ArmWorld, settings: TrialSettings
+) -> ArmWorld:
+    """Another world on the same model and renderer; a renderer each would not fit."""
+    return world_class(tick_hz=settings.control_rate_hz, scene=first.scene)
+
+
+def _run_together(policy: Policy, runs: Sequence["_Run"], plan_delay_s: float) -> None:
+    """Advance all runs tick by tick; those with a plan due are planned for in one batch."""
+    for run in runs:
+        run.begin()
+    active = list(runs)
+    while active:
+        due = [(run, request) for run in active if (request := run.request()) is not None]
+        if due:
+            plans = plan_batch(
+                policy,
+                [request.window for _, request in due],
+                [request.memory for _, request in due],
+            )
+            for (run, request), plan in zip(due, plans, strict=True):
+                run.waiting.append((request.requested_s + plan_delay_s, plan, request))
+        for run in active:
+            run.advance()
+        active = [run for run in active if not run.over]
+
+
+@dataclass
+class _Run:
+    """One trial on its way."""
+
+    policy: Policy
+    world: ArmWorld
+    limits: JointLimits
+    seed: int
+    settings: TrialSettings
+    view: View
+    keep: bool = False
+    waiting: list[tuple[float, Any, PlanRequest]] = field(default_factory=list)
+    plans: int = 0
+
+    def begin(self) -> None:
+        spec = self.policy.action_spec
+        self.loop = ControlLoop(
+            self.policy.streams,
+            {stream.name: self.settings.max_age_s for stream in self.policy.streams},
+            spec,
+            self.policy.n_obs_steps,
+            self.limits,
+            1.0 / self.settings.control_rate_hz,
+            self.settings.replan_period_s,
+        )
+        self.loop.start(self.policy.initial_memory(self.seed))
+        self.session = Session(self.world, self.settings.camera_hz, expert=False)
+        self.columns = [self.world.joint_names.index(name) for name in spec.joint_names]
+        self.tick = self.session.reset(self.seed)
+        self.start_s = self.now_s
+        self.timeout_s = self.settings.timeout_s or self.world.timeout_s
+        self.rows: list[tuple[float, np.ndarray, np.ndarray]] = []
+        self.frames: list[tuple[float, np.ndarray]] = []
+        self._observe(self.tick)
+
+    @property
+    def now_s(self) -> float:
+        # As the stamp of a message becomes seconds, so that ROS and this agree to the bit.
+        return self.tick.stamp_ns // 10**9 + self.tick.stamp_ns % 10**9 * 1e-9
+
+    @property
+    def over(self) -> bool:
+        return self.tick.success or self.now_s - self.start_s >= self.timeout_s - 1e-9
+
+    def request(self) -> PlanRequest | None:
+        return self.loop.plan_request(self.now_s)
+
+    def advance(self) -> None:
+        for due_s, plan, request in self.waiting:
+            if due_s <= self.now_s + 1e-9:
+                self.loop.accept(plan, request)
+        self.waiting = [each for each in self.waiting if each[0] > self.now_s + 1e-9]
+        command = self.loop.tick(self.now_s)
+        self.plans += command.takeover is not None
+        self._step(command)
+        self._observe(self.tick)
+
+    def result(self) -> Trial:
+        times = np.linspace(0, len(self.frames) - 1, FRAMES_PER_TRIAL).round().astype(int)
+        picked = [self.frames[index] for index in times] if self.frames else []
+        stamps, positions, commands = (
+            (np.array(column) for column in zip(*self.rows, strict=True))
+            if self.keep
+            else (np.zeros(0), np.zeros((0, 0)), np.zeros((0, 0)))
+        )
+        return Trial(
+            seed=self.seed,
+            success=self.tick.success,
+            duration_s=self.now_s - self.start_s,
+            plans=self.plans,
+            joint_names=self.policy.action_spec.joint_names,
+            stamps_s=stamps,
+            positions=positions,
+            commands=commands,
+            frames=tuple(frame for _, frame in picked),
+            frame_stamps_s=tuple(stamp_s for stamp_s, _ in picked),
+        )
+
+    def _step(self, command: Command) -> None:
+        target = self.world.command_in_force
+        sent = np.full(len(self.columns), np.nan)
+        if command.position is not None:
+            target[self.columns] = sent[:] = command.position
+        if self.keep:
+            measured = self.tick.positions[self.columns]
+            self.rows.append((self.now_s - self.start_s, measured, sent))
+        self.tick = self.session.step(target)
+
+    def _observe(self, tick: Tick) -> None:
+        names = self.world.joint_names
+        for stream in self.policy.streams:
+            if stream.kind == "vector":
+                row = tick.positions[[names.index(name) for name in stream.names]]
+                self.loop.observe(stream.name, self.now_s, row)
+            elif stream.name in tick.images:
+                picture = self.view(stream.name, tick.images[stream.name])
+                self.loop.observe(stream.name, self.now_s, picture)
+        if self.keep and tick.images:
+            cameras = np.concatenate(list(tick.images.values()), axis=0)
+            self.frames.append((self.now_s - self.start_s, cameras))

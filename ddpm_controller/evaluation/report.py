@@ -1,0 +1,112 @@
+"""A set of trials as a table, a JSON file and a picture."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from rich.table import Table
+
+from ddpm_controller.evaluation.results import Summary, Trial, summarize
+
+
+def trial_line(number: int, count: int, trial: Trial) -> str:
+    """One line for a trial that has just ended, for people who watch."""
+    outcome = "success" if trial.success else "no success"
+    return (
+        f"episode {number:>3}/{count}  seed {trial.seed:<6} {outcome:<10} "
+        f"after {trial.duration_s:5.1f} s, {trial.plans} plans"
+    )
+
+
+def table(title: str, summary: Summary) -> Table:
+    """The summary as a rich table."""
+    view = Table(title=title)
+    for column in ("trials", "successes", "rate", "95 % interval", "median time to success"):
+        view.add_column(column, justify="right")
+    view.add_row(
+        str(summary.trials),
+        str(summary.successes),
+        f"{100 * summary.rate:.0f} %",
+        f"{100 * summary.low:.0f} to {100 * summary.high:.0f} %",
+        f"{summary.median_time_to_success_s:.1f} s",
+    )
+    return view
+
+
+def write_json(path: Path, trials: Sequence[Trial], facts: Mapping[str, object]) -> None:
+    """Write every trial's outcome and the summary, with ``facts`` on how they were made."""
+    summary = summarize(trials)
+    content = {
+        "facts": dict(facts),
+        "trials": summary.trials,
+        "successes": summary.successes,
+        "rate": summary.rate,
+        "wilson_95": [summary.low, summary.high],
+        "median_time_to_success_s": _number(summary.median_time_to_success_s),
+        "outcomes": [
+            {"seed": t.seed, "success": t.success, "duration_s": t.duration_s, "plans": t.plans}
+            for t in trials
+        ],
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def draw(path: Path, title: str, trials: Sequence[Trial], most: int = 3) -> None:
+    """Draw a few trials: camera frames in a row, below them measured and commanded joints.
+
+    Trials that failed come first, since they are what one wants to look at.
+
+    Args:
+        path: PNG file to write.
+        title: Headline.
+        trials: Those with frames are drawn.
+        most: How many.
+    """
+    shown = sorted((t for t in trials if t.frames), key=lambda t: t.success)
+    half = [t for t in shown if t.success][: max(1, most - sum(not t.success for t in shown))]
+    shown = ([t for t in shown if not t.success][: most - min(1, len(half))] + half)[:most]
+    if not shown:
+        raise ValueError("no trial has frames to draw")
+    figure = Figure(figsize=(12, 4.4 * len(shown)), layout="constrained")
+    figure.suptitle(f"{title}\n{summarize(trials)}")
+    parts = np.atleast_1d(figure.subfigures(len(shown), 1))
+    for part, trial in zip(parts, shown, strict=True):
+        _draw_trial(part, trial)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=90)
+
+
+def _draw_trial(part, trial: Trial) -> None:
+    rows = part.subfigures(2, 1, height_ratios=(1, 1.6))
+    rows[0].suptitle(
+        f"seed {trial.seed}: {'success' if trial.success else 'no success'} "
+        f"after {trial.duration_s:.1f} s",
+        fontsize=10,
+    )
+    views = np.atleast_1d(rows[0].subplots(1, len(trial.frames)))
+    for view, frame, stamp_s in zip(views, trial.frames, trial.frame_stamps_s, strict=True):
+        view.imshow(frame)
+        view.set_title(f"{stamp_s:.1f} s", fontsize=8)
+        view.axis("off")
+    curves = rows[1].subplots(1, 1)
+    for joint, name in enumerate(trial.joint_names):
+        (line,) = curves.plot(trial.stamps_s, trial.positions[:, joint], linewidth=1.0)
+        curves.plot(
+            trial.stamps_s,
+            trial.commands[:, joint],
+            color=line.get_color(),
+            linestyle="--",
+            linewidth=0.8,
+            label=name,
+        )
+    curves.set_xlabel("time, s")
+    curves.set_ylabel("measured (solid), commanded (dashed)\nrad, m")
+    curves.legend(fontsize=7, ncols=2, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+
+
+def _number(value: float) -> float | None:
+    """JSON has no NaN."""
+    return value if np.isfinite(value) else None

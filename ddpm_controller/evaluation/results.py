@@ -1,0 +1,80 @@
+"""What one closed-loop trial showed, and what many of them say together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ddpm_controller.evaluation.intervals import wilson_interval
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One closed-loop run.
+
+    Attributes:
+        seed: Seed of the world and of the denoising noise.
+        success: Whether the world said success before the time-out.
+        duration_s: Time to success, or the time-out.
+        plans: Chunks that were taken over.
+        joint_names: One per column of positions and commands.
+        stamps_s: (N,) tick times from the start of the trial.
+        positions: (N, D) measured.
+        commands: (N, D) sent; NaN where nothing was sent.
+        frames: A few (H, W, 3) uint8 pictures in order of time, with their times.
+        frame_stamps_s: Times of the frames from the start of the trial.
+    """
+
+    seed: int
+    success: bool
+    duration_s: float
+    plans: int
+    joint_names: tuple[str, ...] = ()
+    stamps_s: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    positions: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    commands: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    frames: tuple[np.ndarray, ...] = ()
+    frame_stamps_s: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Success rate of a set of trials with its 95 % Wilson interval.
+
+    Attributes:
+        trials: Number of trials.
+        successes: How many succeeded.
+        low: Lower end of the interval of the rate.
+        high: Upper end.
+        median_time_to_success_s: Over the successes; NaN when there are none.
+    """
+
+    trials: int
+    successes: int
+    low: float
+    high: float
+    median_time_to_success_s: float
+
+    @property
+    def rate(self) -> float:
+        """Fraction of trials that succeeded."""
+        return self.successes / self.trials
+
+    def __str__(self) -> str:
+        return (
+            f"{self.successes} of {self.trials} ({100 * self.rate:.0f} %, 95 % interval "
+            f"{100 * self.low:.0f} to {100 * self.high:.0f} %), "
+            f"median time to success {self.median_time_to_success_s:.1f} s"
+        )
+
+
+def summarize(trials: Sequence[Trial]) -> Summary:
+    """Return the success rate of ``trials`` with its interval.
+
+    Raises:
+        ValueError: If there are no trials.
+    """
+    times = [trial.duration_s for trial in trials if trial.success]
+    low, high = wilson_interval(len(times), len(trials))
+    median = float(np.median(times)) if times else float("nan")
+    return Summary(len(trials), len(times), low, high, median)

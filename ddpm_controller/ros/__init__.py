@@ -1,0 +1,1 @@
+"""ROS 2 at the end of every arrow: nodes, parameters, conversions, bags."""

@@ -1,0 +1,190 @@
+"""Bags: found, opened, checked for damage, and read message by message. No rclpy."""
+
+import hashlib
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self, cast
+
+from rosbags.highlevel import AnyReader, AnyReaderError
+from rosbags.rosbag2 import Reader
+
+STORAGE_SUFFIXES = (".mcap", ".db3")
+MAX_SURPLUS_BYTES = 128
+
+
+class BagError(ValueError):
+    """A bag cannot be used; says which, why, and what to do."""
+
+
+@dataclass(frozen=True)
+class RecordedMessage:
+    """One message of a bag.
+
+    Attributes:
+        topic: Absolute name.
+        type: Message type.
+        log_ns: When it was recorded, ns.
+        message: The message, with the fields of its ROS type.
+        serialized: The same as it was recorded, CDR.
+    """
+
+    topic: str
+    type: str
+    log_ns: int
+    message: Any
+    serialized: bytes
+
+    @property
+    def header_ns(self) -> int:
+        """The message's own stamp; 0 where it has none."""
+        header = getattr(self.message, "header", None)
+        return 0 if header is None else header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
+
+    @property
+    def stamp_ns(self) -> int:
+        """Its own stamp; where it has none (a zero means none), when it was recorded."""
+        return self.header_ns or self.log_ns
+
+
+def find_bags(paths: Sequence[Path]) -> list[Path]:
+    """Return the bags among ``paths`` and right below them, in order of name.
+
+    A path is a bag (a folder with a storage file in it, or the storage file alone) or a
+    folder of bags. Hidden folders are recordings that were never finished and are left out.
+
+    Raises:
+        BagError: A path does not exist, or there is no bag at all.
+    """
+    bags: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise BagError(f"no bag at {path}: there is no such file or folder")
+        if path.suffix in STORAGE_SUFFIXES or _is_bag(path):
+            bags.append(path)
+        elif path.is_dir():
+            bags.extend(child for child in sorted(path.iterdir()) if _is_bag(child))
+    if not bags:
+        raise BagError(
+            f"no bag in {[str(path) for path in paths]}: expected folders with metadata.yaml and "
+            f"a {' or '.join(STORAGE_SUFFIXES)} file, as `demonstrate` and `ros2 bag` write them"
+        )
+    return bags
+
+
+class OpenBag:
+    """A bag open for reading; close it, or use it in a ``with`` statement.
+
+    Args:
+        folder: The bag, or its storage file.
+
+    Attributes:
+        topics: Recorded topic -> message type.
+        provenance: The ``custom_data`` of its metadata.yaml.
+
+    Raises:
+        BagError: The bag is cut, damaged or lacks its metadata.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            self._reader = AnyReader([folder])
+            self._reader.open()
+            storage = cast(Reader, self._reader.readers[0]).storage
+            self.provenance = dict(storage.metadata.custom or {})
+        except Exception as error:  # a damaged file fails inside the reader in many ways
+            raise _damaged(folder, error) from error
+        self.topics = {c.topic: c.msgtype for c in self._reader.connections}
+
+    def messages(self, topics: Collection[str]) -> Iterator[RecordedMessage]:
+        """Yield the messages of some topics in the order of recording.
+
+        Raises:
+            BagError: The bag is cut or damaged; what was yielded before is valid.
+        """
+        wanted = [c for c in self._reader.connections if c.topic in topics]
+        if not wanted:
+            return  # to rosbags an empty choice means every topic
+        expected = sum(connection.msgcount for connection in wanted)
+        count = 0
+        try:
+            for connection, log_ns, raw in self._reader.messages(wanted):
+                message = self._deserialized(connection.msgtype, raw)
+                yield RecordedMessage(connection.topic, connection.msgtype, log_ns, message, raw)
+                count += 1
+        except Exception as error:  # as above
+            raise _damaged(self.folder, error) from error
+        if count != expected:
+            reason = f"{count} messages where its index promises {expected}"
+            raise _damaged(self.folder, BagError(reason))
+
+    def _deserialized(self, message_type: str, raw: bytes) -> Any:
+        # rclpy's serialize_message leaves up to 12 bytes behind each trajectory point or joint
+        # state, and bags written with it are common; rosbags takes them for damage.
+        for surplus in range(0, MAX_SURPLUS_BYTES, 4):
+            try:
+                return self._reader.deserialize(raw[: len(raw) - surplus], message_type)
+            except AnyReaderError as error:
+                if "size mismatch" not in str(error):
+                    raise
+        raise BagError(f"a {message_type} of {len(raw)} bytes is longer than its fields")
+
+    def close(self) -> None:
+        """Close the files."""
+        self._reader.close()
+
+    def __enter__(self) -> Self:
+        """Return the open bag."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the files."""
+        self.close()
+
+
+def digest(bag: Path) -> str:
+    """Return the sha256 of a bag's storage files, hexadecimal."""
+    files = [bag] if bag.is_file() else sorted(f for f in bag.iterdir() if _is_storage(f))
+    sha256 = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as stream:
+            for block in iter(lambda: stream.read(1 << 20), b""):
+                sha256.update(block)
+    return sha256.hexdigest()
+
+
+def resolve_topic(name: str, topics: Collection[str]) -> str | None:
+    """Return the recorded topic that a relative name means, also when recorded in a namespace.
+
+    Raises:
+        BagError: Several namespaces have it.
+    """
+    absolute = "/" + name.lstrip("/")
+    if absolute in topics:
+        return absolute
+    inside = sorted(topic for topic in topics if topic.endswith(absolute))
+    if len(inside) > 1:
+        raise BagError(
+            f"topic {name!r} is ambiguous: {inside}; write the full name in the robot file"
+        )
+    return inside[0] if inside else None
+
+
+def _is_storage(file: Path) -> bool:
+    return file.suffix in STORAGE_SUFFIXES
+
+
+def _is_bag(folder: Path) -> bool:
+    if not folder.is_dir() or folder.name.startswith("."):
+        return False
+    return (folder / "metadata.yaml").exists() or any(map(_is_storage, folder.iterdir()))
+
+
+def _damaged(bag: Path, error: Exception) -> BagError:
+    reason = str(error) or type(error).__name__
+    if bag.is_dir() and not (bag / "metadata.yaml").exists():
+        remedy = "its recording was not finished; rebuild the metadata with `ros2 bag reindex`"
+    else:
+        remedy = "copy it again from where it was recorded, or rescue what is left (mcap recover)"
+    return BagError(f"bag {bag} is cut or damaged: {reason}. What to do: {remedy}")

@@ -1,0 +1,83 @@
+"""What the control thread tells while it runs: chunks, and a status on every change."""
+
+import math
+import time
+from collections.abc import Mapping
+
+from ddpm_controller.control.command import Command
+from ddpm_controller.control.states import Reason, State
+from ddpm_controller.ros.controller_topics import ControllerTopics, Health
+from ddpm_controller.ros.planner import PlanAnswer
+
+_STATUS_PERIOD_S = 0.1
+_TOLERANCE_S = 1e-6
+
+
+class ControlReport:
+    """Keeps ``health`` up to date and publishes it.
+
+    Args:
+        topics: Where to.
+        health: Filled here.
+    """
+
+    def __init__(self, topics: ControllerTopics, health: Health) -> None:
+        self.health = health
+        self._topics = topics
+        self._sent_s = math.nan
+        self._told_s = math.nan
+
+    def begin(self) -> None:
+        """Note that commands begin; the pause before is no tick period."""
+        self._sent_s = math.nan
+
+    def sent(self) -> None:
+        """Note that a command was published just now."""
+        sent_s = time.monotonic()
+        if not math.isnan(self._sent_s):
+            longest_s = max(self.health.tick_period_max_s, sent_s - self._sent_s)
+            self.health.tick_period_max_s = longest_s
+        self._sent_s = sent_s
+
+    def took_over(self, command: Command, answer: PlanAnswer) -> None:
+        """Publish the chunk that ``command`` is the first of."""
+        assert command.takeover is not None
+        request = command.takeover.request
+        sources_s = [s for o in request.window for s in o.source_stamps_s.values()]
+        self._topics.tell_chunk(
+            command.takeover,
+            answer.used,
+            self.health.seed,
+            command.stamp_s,
+            answer.inference_time_s,
+        )
+        self.health.plan_number = request.plan_number
+        self.health.observation_to_command_s = command.stamp_s - max(sources_s)
+
+    def tick(self, command: Command, ages_s: Mapping[str, float]) -> None:
+        """Count a tick, and tell when something has changed or the last status is old."""
+        self.health.ticks += 1
+        self._tell_when_due(command.stamp_s, command.state, command.reason, command.text, ages_s)
+
+    def idle(self, now_s: float, ages_s: Mapping[str, float]) -> None:
+        """Tell, when due, that nothing is commanded between two runs."""
+        text = "no run_policy goal is running"
+        self._tell_when_due(now_s, State.INACTIVE, Reason.NONE, text, ages_s)
+
+    def tell(
+        self, stamp_s: float, state: State, reason: Reason, text: str, ages_s: Mapping[str, float]
+    ) -> None:
+        """Publish a status now."""
+        health = self.health
+        health.stamp_s, health.state, health.reason, health.text = stamp_s, state, reason, text
+        health.ages_s = ages_s
+        self._topics.tell(health)
+        health.tick_period_max_s = 0.0
+        self._told_s = stamp_s
+
+    def _tell_when_due(
+        self, stamp_s: float, state: State, reason: Reason, text: str, ages_s: Mapping[str, float]
+    ) -> None:
+        same = (state, reason) == (self.health.state, self.health.reason)
+        if not same or not abs(stamp_s - self._told_s) < _STATUS_PERIOD_S - _TOLERANCE_S:
+            self.tell(stamp_s, state, reason, text, ages_s)

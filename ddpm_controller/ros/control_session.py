@@ -1,0 +1,266 @@
+"""One activation of the controller: everything that happens on its control thread."""
+
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from ddpm_controller.control.loop import ControlLoop
+from ddpm_controller.control.states import State
+from ddpm_controller.ros.control_report import ControlReport
+from ddpm_controller.ros.controller_topics import CommandPublisher
+from ddpm_controller.ros.planner import PlanAnswer, Planner
+from ddpm_controller.ros.policy_loader import LoadedPolicy
+from ddpm_controller.ros.policy_run import Outcome, PolicyRun
+from ddpm_controller.ros.smooth_stop import SmoothStop
+
+_PATIENCE_S = 1.0
+
+
+class ControlSession:
+    """Drives a control loop, a planner and, while there is a goal, its run.
+
+    Only ``post``, ``wake`` and ``abort`` may be used from other threads: an order that was
+    posted is carried out on the control thread before its next tick.
+
+    Args:
+        loop: Pure; knows neither threads nor messages.
+        planner: Makes the plans.
+        report: Tells what happens; its health has the policy and the seed to begin with.
+        commands: Sends the commands.
+        run_on_activate: Follow the policy without a goal too.
+        lockstep: A tick waits for what is due.
+        stop_s: How long the loop takes to stop.
+    """
+
+    def __init__(
+        self,
+        loop: ControlLoop,
+        planner: Planner,
+        report: ControlReport,
+        commands: CommandPublisher,
+        *,
+        run_on_activate: bool,
+        lockstep: bool,
+        stop_s: float,
+    ) -> None:
+        self.loop = loop
+        self.health = report.health
+        self._planner, self._report, self._commands = planner, report, commands
+        self._always, self._lockstep = run_on_activate, lockstep
+        self._orders: deque[Callable[[], object]] = deque()
+        self._changed = threading.Event()
+        self._aborted = False
+        self._run: PolicyRun | None = None
+        self._answer: PlanAnswer | None = None
+        self._sent: tuple[float, np.ndarray] | None = None
+        self._commanding = run_on_activate
+        self._stop = SmoothStop(stop_s)
+        self._default_seed = self.health.seed
+        self._start_loop(self._default_seed)
+
+    # From any thread
+
+    def post(self, order: Callable[[], object]) -> None:
+        """Let the control thread call ``order`` before its next tick."""
+        self._orders.append(order)
+        self._changed.set()
+
+    def wake(self) -> None:
+        """Let the control thread look again, when it waits."""
+        self._changed.set()
+
+    def abort(self) -> None:
+        """Let a tick in lockstep give up waiting, for good."""
+        self._aborted = True
+        self._changed.set()
+
+    # Orders, on the control thread
+
+    def use(self, loaded: LoadedPolicy, done: Callable[[], None]) -> None:
+        """Plan with ``loaded`` from the next plan on; then call ``done``."""
+        self.health.loaded = loaded
+        memory = loaded.policy.initial_memory(self.health.seed)
+        self.loop.use_policy(loaded.policy.n_obs_steps, memory)
+        done()
+
+    def begin_run(self, run: PolicyRun) -> None:
+        """Begin a run with its own seed; one that goes on is stopped."""
+        self.end_run(Outcome.STOPPED, "another run began")
+        self._stop.finish()
+        self._run = run
+        self._start_loop(run.seed, run.not_before_s)
+        self._report.begin()
+        self._commanding = True
+
+    def end_run(self, outcome: Outcome, message: str, only: PolicyRun | None = None) -> None:
+        """End the run that goes on, or ``only`` that one, after the robot has stopped."""
+        run = self._run
+        if run is None or (only is not None and run is not only):
+            return
+        self._run = None
+        end = partial(run.end, outcome, message)
+        if self._always:
+            end()
+        else:
+            self.come_to_rest(partial(self._be_quiet, end))
+
+    def reset(self, done: Callable[[], None]) -> None:
+        """Stop, forget everything and begin again."""
+        self.end_run(Outcome.STOPPED, "the controller was reset")
+        self._stop.finish()
+        self.come_to_rest(partial(self._begin_again, done))
+
+    def come_to_rest(self, then: Callable[[], None]) -> None:
+        """Stop smoothly, then call ``then``; at once where time would not go on."""
+        self._stop.finish()
+        if self._lockstep or not self._commanding or self.health.state == State.WAITING:
+            then()
+            return
+        self.loop.stop()
+        self._stop.begin(then)
+
+    def finish(self, then: Callable[[], None]) -> None:
+        """Stop for good, end the run and call ``then``."""
+        run, self._run = self._run, None
+        if run is not None:
+            run.end(Outcome.STOPPED, "the controller was deactivated")
+        self._stop.finish()
+        self.come_to_rest(partial(self._be_quiet, then))
+
+    def close(self) -> None:
+        """End what goes on without waiting for it."""
+        self._stop.finish()
+        run, self._run = self._run, None
+        self._commanding = False
+        if run is not None:
+            run.end(Outcome.STOPPED, "the controller was deactivated")
+
+    # Ticks, on the control thread
+
+    def obey(self) -> None:
+        """Carry out the orders that have been left and collect finished plans."""
+        for _ in range(len(self._orders)):
+            self._orders.popleft()()
+        while (answer := self._planner.collect()) is not None:
+            self._take(answer)
+
+    def step(self, now_s: float) -> None:
+        """One tick in real time: nothing here waits."""
+        self.obey()
+        self._end_in_time(now_s)
+        if not self._commanding:
+            self._report.idle(now_s, self._ages_s(now_s))
+            return
+        self._command(now_s)
+        self._submit(now_s)
+        self._stop.tick(now_s)
+
+    def step_in_lockstep(self, now_s: float) -> bool:
+        """One tick for which everything due is awaited; return whether a command was sent."""
+        self.obey()
+        if not self.wants(now_s):
+            self._report.idle(now_s, self._ages_s(now_s))
+            return False
+        self.loop.advance(now_s)
+        run = self._run
+        if not self._await(lambda: self.loop.late_streams(now_s), now_s, run):
+            return False
+        self._end_in_time(now_s)
+        if self._run is not run:
+            return False
+        self._submit(now_s)
+        if not self._await(self._missing_plan, now_s, run):
+            return False
+        return self._command(now_s)
+
+    def repeat(self) -> None:
+        """Send the last command again where its stamp makes that harmless."""
+        if self._commanding and self._sent is not None and self._commands.stamped:
+            self._commands.send(*self._sent)
+
+    def wants(self, now_s: float) -> bool:
+        """Return whether a command is wanted at ``now_s``."""
+        return self._commanding and (self._run is None or now_s >= self._run.not_before_s)
+
+    def sleep(self, seconds: float) -> None:
+        """Wait until something was posted, at most ``seconds``."""
+        self._changed.wait(seconds)
+        self._changed.clear()
+
+    # Parts
+
+    def _start_loop(
+        self, seed: int, not_before_s: float = -math.inf, keep_position: bool = False
+    ) -> None:
+        self.health.seed = seed
+        self.health.plan_number = 0
+        loaded = self.health.loaded
+        memory = loaded.policy.initial_memory(seed) if loaded else None
+        self.loop.start(memory, not_before_s=not_before_s, keep_position=keep_position)
+
+    def _begin_again(self, done: Callable[[], None]) -> None:
+        self._start_loop(self._default_seed, keep_position=True)
+        done()
+
+    def _be_quiet(self, end: Callable[[], None]) -> None:
+        self._commanding = False
+        end()
+
+    def _end_in_time(self, now_s: float) -> None:
+        if self._run is not None and self._run.is_over(now_s):
+            self.end_run(Outcome.TIMEOUT, f"not done after {self._run.timeout_s:g} s")
+
+    def _command(self, now_s: float) -> bool:
+        command = self.loop.tick(now_s)
+        if command.position is not None:
+            self._sent = (command.stamp_s, command.position)
+            self._commands.send(*self._sent)
+            self._report.sent()
+        if command.takeover is not None and self._answer is not None:
+            self._report.took_over(command, self._answer)
+            if self._run is not None:
+                self._run.plans += 1
+        self._report.tick(command, self._ages_s(now_s))
+        return command.position is not None
+
+    def _submit(self, now_s: float) -> None:
+        request = self.loop.plan_request(now_s)
+        loaded = self.health.loaded
+        if request is not None and loaded is not None:
+            self._planner.submit(loaded, request)
+
+    def _take(self, answer: PlanAnswer) -> None:
+        if answer.plan is None:
+            self.loop.fail(answer.request, answer.error)
+        elif not self.loop.accept(answer.plan, answer.request):
+            self._answer = answer
+            self.health.inference_time_s = answer.inference_time_s
+
+    def _missing_plan(self) -> list[str]:
+        return ["a plan"] if self.loop.schedule.awaits_plan else []
+
+    def _await(
+        self, missing: Callable[[], list[str]], now_s: float, run: PolicyRun | None
+    ) -> bool:
+        """Wait until nothing is missing; False when the tick is not wanted any more."""
+        began_s = told_s = time.monotonic()
+        while names := missing():
+            self.sleep(0.05)
+            self.obey()
+            if self._aborted or self._run is not run or not self._commanding:
+                return False
+            if time.monotonic() - told_s > _PATIENCE_S:
+                told_s = time.monotonic()
+                text = f"lockstep: waited {told_s - began_s:.0f} s for {', '.join(names)}"
+                verdict = self.loop.decide(now_s)
+                ages_s = self._ages_s(now_s)
+                self._report.tell(now_s, verdict.state, verdict.reason, text, ages_s)
+        return True
+
+    def _ages_s(self, now_s: float) -> dict[str, float]:
+        return self.loop.watch.buffer.ages(now_s)

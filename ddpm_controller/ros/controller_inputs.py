@@ -1,0 +1,121 @@
+"""Everything that the controller listens to: streams, joint limits and the clock."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.subscription import Subscription
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CompressedImage, Image, JointState
+from std_msgs.msg import String
+
+from ddpm_controller.control.safety import JointLimits
+from ddpm_controller.ros.control_session import ControlSession
+from ddpm_controller.ros.conversions import ConversionError, observation_from, seconds
+from ddpm_controller.ros.robot import (
+    COMPRESSED_IMAGE,
+    IMAGE,
+    JOINT_STATE,
+    Robot,
+    RobotError,
+    RobotStream,
+    joint_limits,
+)
+
+_TYPES = {JOINT_STATE: JointState, IMAGE: Image, COMPRESSED_IMAGE: CompressedImage}
+_NO_LIMITS = "no joint limits yet: nothing has come on robot_description"
+
+
+class ControllerInputs:
+    """Subscriptions of a configured controller; what comes goes to the session, if there is one.
+
+    Args:
+        node: Owner of the subscriptions.
+        robot: Streams and joints.
+        lockstep: Nothing may be lost: reliable and deep; else the newest is what counts.
+
+    Attributes:
+        limits: From ``robot_description``; None before it came.
+        no_limits_text: Why there are no limits.
+    """
+
+    def __init__(self, node: Node, robot: Robot, lockstep: bool) -> None:
+        self.limits: JointLimits | None = None
+        self.no_limits_text = _NO_LIMITS
+        self._node = node
+        self._robot = robot
+        self._session: ControlSession | None = None
+        self._on_clock: Callable[[float], None] | None = None
+        reliability = ReliabilityPolicy.RELIABLE if lockstep else ReliabilityPolicy.BEST_EFFORT
+        qos = QoSProfile(depth=100 if lockstep else 5, reliability=reliability)
+        self._subscriptions: list[Subscription] = [
+            node.create_subscription(
+                _TYPES[stream.type],
+                stream.topic,
+                partial(self._on_message, stream),
+                qos,
+                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            )
+            for stream in robot.streams
+        ]
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self._subscriptions.append(
+            node.create_subscription(String, "robot_description", self._on_description, latched)
+        )
+        if lockstep:
+            self._subscriptions.append(
+                node.create_subscription(Clock, "/clock", self._on_time, qos)
+            )
+
+    def connect(self, session: ControlSession, on_clock: Callable[[float], None]) -> None:
+        """Send what comes from now on to ``session``."""
+        self._on_clock = on_clock
+        self._session = session
+
+    def disconnect(self) -> None:
+        """Drop what comes from now on."""
+        self._session = self._on_clock = None
+
+    def destroy(self) -> None:
+        """Leave the topics."""
+        self.disconnect()
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+
+    def _on_message(self, stream: RobotStream, message: Any) -> None:
+        session, name = self._session, stream.spec.name
+        if session is None:
+            return
+        try:
+            stamp_s, value = observation_from(message, stream)
+        except ConversionError as error:
+            session.post(partial(session.loop.refuse, name, str(error)))
+            self._node.get_logger().warning(f"refused: {error}", throttle_duration_sec=1.0)
+        else:
+            session.post(partial(session.loop.observe, name, stamp_s, value))
+
+    def _on_time(self, message: Clock) -> None:
+        if self._on_clock is not None:
+            self._on_clock(seconds(message.clock))
+
+    def _on_description(self, message: String) -> None:
+        try:
+            limits = joint_limits(message.data, self._robot.action_spec.joint_names)
+        except RobotError as error:
+            self.no_limits_text = str(error)
+            self._node.get_logger().error(str(error))
+            return
+        session = self._session
+        if session is None:
+            self.limits = limits
+        elif self.limits is None:
+            self.limits = limits
+            session.post(partial(setattr, session.loop, "limits", limits))
+        else:
+            self._node.get_logger().warning(
+                "another robot_description came: its limits count from the next activation on",
+                throttle_duration_sec=10.0,
+            )

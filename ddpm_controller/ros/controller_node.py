@@ -1,0 +1,262 @@
+"""The lifecycle node: observations in, plans on a worker, limited commands out."""
+
+import dataclasses
+import gc
+import math
+import threading
+import traceback
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from std_srvs.srv import Trigger
+
+from ddpm_controller.checkpoint import CheckpointError
+from ddpm_controller.control.loop import ControlLoop
+from ddpm_controller.control.states import Reason, State
+from ddpm_controller.ros.checkpoint_swap import CheckpointSwap
+from ddpm_controller.ros.control_report import ControlReport
+from ddpm_controller.ros.control_session import ControlSession
+from ddpm_controller.ros.control_thread import LockstepThread, RealTimeThread
+from ddpm_controller.ros.controller_inputs import ControllerInputs
+from ddpm_controller.ros.controller_parameters import LIVE, ControllerParameters, found_path
+from ddpm_controller.ros.controller_topics import CommandPublisher, ControllerTopics, Health
+from ddpm_controller.ros.conversions import seconds
+from ddpm_controller.ros.executor_calls import ExecutorCalls
+from ddpm_controller.ros.parameters import declare, read
+from ddpm_controller.ros.planner import Planner
+from ddpm_controller.ros.policy_loader import LoadedPolicy, load_policy
+from ddpm_controller.ros.robot import Robot, RobotError, load_robot
+from ddpm_controller.ros.run_policy import RunPolicyServer
+
+_PATIENCE_S = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class _Parts:
+    """What a configured node has."""
+
+    robot: Robot
+    planner: Planner
+    commands: CommandPublisher
+    inputs: ControllerInputs
+
+
+class Controller(LifecycleNode):
+    """Puts the parts together; each part has a file of its own.
+
+    Threads: the executor's, the control thread (while active), the planner and the loader
+    (while configured). The control thread waits for none of the others in real time.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("controller")
+        self._deployed = declare(self, ControllerParameters)
+        torch.set_num_threads(self._deployed.torch_num_threads)
+        self._health = Health()
+        self._topics = ControllerTopics(self)
+        calls = ExecutorCalls(self)
+        self._swap = CheckpointSwap(self, calls, self._health, self._use, self._tell_inactive)
+        self._runs = RunPolicyServer(
+            self, calls, lambda: self._session, self._deployed.success_topic
+        )
+        self._calls = calls
+        self._parts: _Parts | None = None
+        self._session: ControlSession | None = None
+        self._thread: RealTimeThread | LockstepThread | None = None
+        self.create_service(Trigger, "~/reset", self._on_reset)
+        self.add_on_set_parameters_callback(self._refused_parameters)
+
+    # Transitions
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load and validate the robot file and the checkpoint."""
+        try:
+            self._configure()
+        except Exception as error:  # rclpy would swallow it without a word
+            known = isinstance(error, RobotError | CheckpointError | ValueError)
+            text = str(error) if known else traceback.format_exc()
+            self._health.checkpoint_error = text
+            self.get_logger().error(f"not configured: {text}")
+            self._clean_up()
+            self._tell_inactive(str(error))
+            return TransitionCallbackReturn.FAILURE
+        self._tell_inactive("configured")
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Begin to command."""
+        parameters, parts = self._deployed, self._parts
+        if parts is None:
+            return TransitionCallbackReturn.ERROR
+        period_s = 1.0 / parameters.control_rate_hz
+        loop = self._control_loop(parts, period_s)
+        fresh = Health(loaded=self._health.loaded, checkpoint_error=self._health.checkpoint_error)
+        fresh.seed, fresh.control_rate_hz = parameters.seed, parameters.control_rate_hz
+        vars(self._health).update(vars(fresh))
+        session = ControlSession(
+            loop,
+            parts.planner,
+            ControlReport(self._topics, self._health),
+            parts.commands,
+            run_on_activate=parameters.run_on_activate,
+            lockstep=parameters.lockstep,
+            stop_s=parameters.stop_s,
+        )
+        # A collection of all that torch has made would take longer than a tick.
+        gc.collect()
+        gc.freeze()
+        self._session = session
+        if parameters.lockstep:
+            self._thread = LockstepThread(session, self.get_logger().error)
+        else:
+            self._thread = RealTimeThread(session, period_s, self._now_s, self.get_logger().error)
+        parts.inputs.connect(session, self._thread.on_clock)
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop smoothly, then send nothing."""
+        self._stop()
+        self._tell_inactive("deactivated")
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Forget robot and checkpoint."""
+        self._clean_up()
+        self._tell_inactive("not configured")
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop from whatever state."""
+        self.close()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop and be ready to be configured again."""
+        self._stop()
+        self._clean_up()
+        self._tell_inactive("an error was raised, see the log")
+        return TransitionCallbackReturn.SUCCESS
+
+    def close(self) -> None:
+        """Stop smoothly and end all threads."""
+        self._stop()
+        self._clean_up()
+
+    # Parts
+
+    def _configure(self) -> None:
+        parameters = self._deployed = read(self, ControllerParameters)
+        if parameters.lockstep and not self.get_parameter("use_sim_time").value:
+            raise ValueError("lockstep needs the time of /clock: set use_sim_time to true")
+        robot = load_robot(found_path(parameters.robot))
+        if parameters.max_age_s > 0:
+            streams = (
+                dataclasses.replace(each, max_age_s=parameters.max_age_s) for each in robot.streams
+            )
+            robot = dataclasses.replace(robot, streams=tuple(streams))
+        load = partial(load_policy, robot=robot, settings=parameters.plan_settings)
+        self._health.loaded = load(parameters.checkpoint) if parameters.checkpoint else None
+        self._health.checkpoint_error = ""
+        commands = CommandPublisher(
+            self,
+            parameters.output,
+            robot.action_spec.joint_names,
+            1.0 / parameters.control_rate_hz,
+            depth=10 if parameters.lockstep else 1,
+        )
+        inputs = ControllerInputs(self, robot, parameters.lockstep)
+        self._parts = _Parts(robot, Planner(self._wake), commands, inputs)
+        self._swap.open(robot, load)
+
+    def _control_loop(
+        self, robot: Robot, inputs: ControllerInputs, period_s: float
+    ) -> ControlLoop:
+        loaded = self._health.loaded
+        loop = ControlLoop(
+            robot.stream_specs,
+            robot.max_ages_s,
+            robot.action_spec,
+            loaded.policy.n_obs_steps if loaded else 1,
+            parts.inputs.limits,
+            period_s,
+            self._deployed.replan_period_s,
+            fade_s=self._deployed.fade_s,
+            stop_s=self._deployed.stop_s,
+            max_lead_s=math.inf if self._deployed.lockstep else _PATIENCE_S,
+        )
+        loop.no_limits_text = parts.inputs.no_limits_text
+        return loop
+
+    def _stop(self) -> None:
+        session, thread = self._session, self._thread
+        if session is None or thread is None:
+            return
+        at_rest = threading.Event()
+        session.post(partial(session.finish, at_rest.set))
+        if not self._deployed.lockstep:
+            at_rest.wait(self._deployed.stop_s + _PATIENCE_S)
+        thread.close()
+        if self._parts is not None:
+            self._parts.inputs.disconnect()
+        self._session = self._thread = None
+
+    def _clean_up(self) -> None:
+        self._swap.close()
+        parts, self._parts = self._parts, None
+        if parts is not None:
+            parts.planner.close()
+            parts.inputs.destroy()
+            self.destroy_publisher(parts.commands.publisher)
+        self._health.loaded = None
+
+    def _use(self, loaded: LoadedPolicy, done: Callable[[], None]) -> None:
+        if self._session is not None:
+            self._session.post(partial(self._session.use, loaded, done))
+        else:
+            self._health.loaded = loaded
+            done()
+
+    def _wake(self) -> None:
+        session = self._session
+        if session is not None:
+            session.wake()
+
+    def _now_s(self) -> float:
+        return seconds(self.get_clock().now().to_msg())
+
+    def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success = self._session is not None
+        response.message = "the run begins again" if response.success else "not active"
+        if self._session is not None:
+            self._session.post(partial(self._session.reset, lambda: None))
+        return response
+
+    def _refused_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
+        """Only validates; what is accepted is acted on after it has been set."""
+        names = {field.name for field in dataclasses.fields(ControllerParameters)}
+        changes = {each.name: each.value for each in parameters if each.name in names}
+        try:
+            dataclasses.replace(self._deployed, **changes)
+        except ValueError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        blocked = sorted(set(changes) - set(LIVE))
+        if blocked and self._session is not None:
+            reason = f"{blocked} cannot change while active: deactivate and clean up first"
+            return SetParametersResult(successful=False, reason=reason)
+        if "checkpoint" in changes:
+            problem = self._swap.problem(changes["checkpoint"])
+            if problem:
+                return SetParametersResult(successful=False, reason=problem)
+        return SetParametersResult(successful=True)
+
+    def _tell_inactive(self, text: str = "") -> None:
+        """Publish a status where no control thread does it."""
+        if self._session is None:
+            health = self._health
+            health.stamp_s, health.state = self._now_s(), State.INACTIVE
+            health.reason, health.text = Reason.DEACTIVATED, text or health.text
+            self._topics.tell(health)

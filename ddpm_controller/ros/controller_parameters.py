@@ -1,0 +1,88 @@
+"""How the controller is deployed; what the policy is comes with the checkpoint."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ddpm_controller.policy import PlanSettings
+from ddpm_controller.ros.parameters import parameter
+from ddpm_controller.ros.share import share_path
+
+OUTPUTS = ("joint_trajectory", "commands")
+LIVE = ("checkpoint",)
+"""Parameters that may be set while the node is active."""
+
+
+@dataclass(frozen=True)
+class ControllerParameters:
+    """Deployment facts; all but ``checkpoint`` are read when the node is configured."""
+
+    checkpoint: str = parameter(
+        "", "Folder of the checkpoint to run; setting it while the robot moves swaps policies."
+    )
+    robot: str = parameter(
+        "config/robots/sim_arm.yaml",
+        "Robot file with streams, joints and the action; relative to here or to the package.",
+        read_only=True,
+    )
+    control_rate_hz: float = parameter(50.0, "Commands per second, Hz.", low=10.0, high=500.0)
+    replan_period_s: float = parameter(
+        0.4, "Time between two requests for a plan, s.", low=0.01, high=10.0
+    )
+    n_action_steps: int = parameter(
+        0, "Rows of a plan that are followed; 0: as the checkpoint says.", low=0
+    )
+    sampler: str = parameter("", "Sampler, ddpm or ddim; empty: as the checkpoint says.")
+    num_inference_steps: int = parameter(
+        0, "Denoising steps of a plan; 0: as the checkpoint says.", low=0
+    )
+    seed: int = parameter(0, "Seed of the denoising noise of a run.", low=0)
+    max_age_s: float = parameter(
+        0.0,
+        "Hold when any observation is older, s; 0: as the robot file says for each stream.",
+        low=0.0,
+    )
+    fade_s: float = parameter(
+        0.2, "Time in which the difference between two chunks fades, s.", low=0.02, high=2.0
+    )
+    stop_s: float = parameter(0.2, "Time in which the robot stops, s.", low=0.02, high=2.0)
+    output: str = parameter(
+        "joint_trajectory", "Message that is sent: joint_trajectory or commands."
+    )
+    run_on_activate: bool = parameter(
+        True, "Run as soon as active; false: only while a RunPolicy goal runs."
+    )
+    lockstep: bool = parameter(
+        False,
+        "One tick per message on /clock, for which observations and plans are waited.",
+        read_only=True,
+    )
+    success_topic: str = parameter(
+        "success", "Topic of std_msgs/Bool that ends a RunPolicy goal.", read_only=True
+    )
+    device: str = parameter("cpu", "Torch device of the policy.", read_only=True)
+    torch_num_threads: int = parameter(
+        1, "Torch threads; more than one is slower on busy cores.", low=1, high=256, read_only=True
+    )
+
+    def __post_init__(self) -> None:
+        if self.output not in OUTPUTS:
+            raise ValueError(f"output must be one of {list(OUTPUTS)}, got {self.output!r}")
+
+    @property
+    def plan_settings(self) -> PlanSettings:
+        """The part that a policy is restored with."""
+        return PlanSettings(
+            sampler=self.sampler or None,
+            num_inference_steps=self.num_inference_steps or None,
+            n_action_steps=self.n_action_steps or None,
+            device=self.device,
+        )
+
+
+def found_path(path: str) -> str:
+    """Return ``path`` as given where it exists, else the same inside the package's share."""
+    given = Path(path).expanduser()
+    if given.exists() or given.is_absolute():
+        return str(given)
+    shared = share_path(path)
+    return shared if Path(shared).exists() else str(given)

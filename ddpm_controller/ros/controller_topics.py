@@ -1,0 +1,161 @@
+"""Everything that the controller publishes."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from builtin_interfaces.msg import Duration, Time
+from ddpm_msgs.msg import ActionChunk, ControllerStatus
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from std_msgs.msg import Float64MultiArray
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+
+from ddpm_controller.control.plan_schedule import Takeover
+from ddpm_controller.control.states import Reason, State
+from ddpm_controller.ros.conversions import stamp_from
+from ddpm_controller.ros.policy_loader import LoadedPolicy
+
+_FACT_QOS = QoSProfile(
+    depth=10,  # a recorder must see every change of state, not only the last one
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+
+
+@dataclass
+class Health:
+    """What a status tells beside state and reason; filled where it happens."""
+
+    stamp_s: float = 0.0
+    state: State = State.INACTIVE
+    reason: Reason = Reason.NONE
+    text: str = ""
+    loaded: LoadedPolicy | None = None
+    checkpoint_error: str = ""
+    plan_number: int = 0
+    seed: int = 0
+    control_rate_hz: float = 0.0
+    ticks: int = 0
+    missed_ticks: int = 0
+    tick_period_max_s: float = 0.0
+    inference_time_s: float = math.nan
+    observation_to_command_s: float = math.nan
+    ages_s: Mapping[str, float] = field(default_factory=dict)
+
+
+class ControllerTopics:
+    """Status and chunks; commands are published by ``CommandPublisher``.
+
+    Args:
+        node: Owner of the publishers.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._status = node.create_publisher(ControllerStatus, "~/status", _FACT_QOS)
+        self._chunks = node.create_publisher(ActionChunk, "~/action_chunk", QoSProfile(depth=10))
+
+    def tell(self, health: Health) -> None:
+        """Publish a status."""
+        loaded = health.loaded
+        message = ControllerStatus(
+            state=int(health.state),
+            reason=int(health.reason),
+            text=health.text,
+            checkpoint=loaded.folder if loaded else "",
+            checkpoint_hash=loaded.hash if loaded else "",
+            checkpoint_error=health.checkpoint_error,
+            plan_number=health.plan_number,
+            seed=health.seed,
+            control_rate_hz=health.control_rate_hz,
+            ticks=health.ticks,
+            missed_ticks=health.missed_ticks,
+            tick_period_max_s=health.tick_period_max_s,
+            inference_time_s=health.inference_time_s,
+            observation_to_command_s=health.observation_to_command_s,
+            stream_names=list(health.ages_s),
+            stream_ages_s=list(health.ages_s.values()),
+        )
+        message.header.stamp = time_from(health.stamp_s)
+        self._status.publish(message)
+
+    def tell_chunk(
+        self,
+        takeover: Takeover,
+        used: LoadedPolicy,
+        seed: int,
+        stamp_s: float,
+        inference_time_s: float,
+    ) -> None:
+        """Publish a chunk that is followed from the tick ``stamp_s`` on."""
+        chunk, request = takeover.plan.chunk, takeover.request
+        names = list(request.window[-1].values)
+        sources_s = [o.source_stamps_s[name] for o in request.window for name in names]
+        message = ActionChunk(
+            start=time_from(chunk.start_s),
+            period=Duration(**_parts(chunk.period_s)),
+            joint_names=list(chunk.joint_names),
+            num_rows=len(chunk.actions),
+            rows=chunk.actions.astype(np.float64).ravel().tolist(),
+            plan_number=request.plan_number,
+            seed=seed,
+            checkpoint_hash=used.hash,
+            sampler=used.sampler,
+            num_inference_steps=used.num_inference_steps,
+            requested=time_from(request.requested_s),
+            observation_stamp=time_from(max(sources_s)),
+            stream_names=names,
+            window_stamps=[time_from(o.stamp_s) for o in request.window],
+            source_stamps=[time_from(source_s) for source_s in sources_s],
+            inference_time_s=inference_time_s,
+        )
+        message.header.stamp = time_from(stamp_s)
+        self._chunks.publish(message)
+
+
+class CommandPublisher:
+    """Sends positions as the message that the robot takes.
+
+    Args:
+        node: Owner of the publisher.
+        output: ``joint_trajectory`` or ``commands``; also the topic.
+        joint_names: In the order of the positions.
+        period_s: A position is to be reached after one control period.
+        depth: Commands kept for a reliable listener.
+    """
+
+    def __init__(
+        self, node: Node, output: str, joint_names: tuple[str, ...], period_s: float, depth: int
+    ) -> None:
+        self._trajectory = output == "joint_trajectory"
+        self._joint_names = list(joint_names)
+        self._period = Duration(**_parts(period_s))
+        kind = JointTrajectory if self._trajectory else Float64MultiArray
+        self.publisher: Publisher = node.create_publisher(kind, output, QoSProfile(depth=depth))
+
+    @property
+    def stamped(self) -> bool:
+        """Whether a command carries its tick, so that sending it twice does no harm."""
+        return self._trajectory
+
+    def send(self, stamp_s: float, position: np.ndarray) -> None:
+        """Publish ``position`` (Da,) as the command of the tick ``stamp_s``."""
+        if not self._trajectory:
+            self.publisher.publish(Float64MultiArray(data=position.tolist()))
+            return
+        point = JointTrajectoryPoint(positions=position.tolist(), time_from_start=self._period)
+        message = JointTrajectory(joint_names=self._joint_names, points=[point])
+        message.header.stamp = time_from(stamp_s)
+        self.publisher.publish(message)
+
+
+def time_from(stamp_s: float) -> Time:
+    """Return a Time message; ``seconds`` of it gives ``stamp_s`` again."""
+    return Time(**_parts(stamp_s))
+
+
+def _parts(stamp_s: float) -> dict[str, int]:
+    sec, nanosec = stamp_from(stamp_s)
+    return {"sec": sec, "nanosec": nanosec}

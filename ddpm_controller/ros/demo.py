@@ -1,0 +1,82 @@
+"""The command `demo`: the shipped checkpoint moves the simulated arm over ROS, and ends by itself."""
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from rich.console import Console
+
+from ddpm_controller.evaluation.report import draw, table, trial_line, write_json
+from ddpm_controller.evaluation.results import Trial, summarize
+from ddpm_controller.ros.graph import GRAPHS
+from ddpm_controller.ros.supervisor import run
+from ddpm_controller.ros.trial_client import TrialClient, TrialError
+from ddpm_controller.ros.trial_graph import DEFAULT_TIMEOUTS_S, connected, use_own_domain
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """Run a few episodes over ROS and show how they went.
+
+    Attributes:
+        world: Task.
+        episodes: Number of episodes.
+        seed: Of the first episode.
+        attach: Use the nodes that run already instead of starting them.
+        namespace: Of those nodes.
+        output: Folder of the picture and the results; runs/demo/<world> when left out.
+    """
+
+    world: Literal["reach", "pick_place"] = "pick_place"
+    episodes: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 5
+    seed: int = 20_000_000
+    attach: bool = False
+    namespace: str = ""
+    output: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.episodes < 1:
+            raise ValueError(f"episodes must be at least 1, got {self.episodes}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command. Without ``--attach`` the whole graph is started, this command in it."""
+    options = tyro.cli(DemoOptions, args=arguments)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
+    if not options.attach:
+        use_own_domain()
+        os.environ.setdefault("MUJOCO_GL", "egl")
+        given = {"world": options.world, "episodes": str(options.episodes), "log_level": "warn"}
+        return run(GRAPHS["demo"], given)
+    try:
+        with connected(options.namespace) as client:
+            return _episodes(client, options, console)
+    except TrialError as error:
+        console.print(f"[red]demo: {error}[/red]")
+        return 1
+
+
+def _episodes(client: TrialClient, options: DemoOptions, console: Console) -> int:
+    console.print(f"waiting for the simulated arm and the controller ({options.world})")
+    client.wait_until_ready()
+    trials: list[Trial] = []
+    for number in range(options.episodes):
+        seed = options.seed + number
+        trials.append(client.run_trial(seed, DEFAULT_TIMEOUTS_S[options.world]))
+        console.print(trial_line(number + 1, options.episodes, trials[-1]))
+    summary = summarize(trials)
+    output = options.output or Path("runs") / "demo" / options.world
+    picture = output / "trials.png"
+    draw(picture, f"{options.world}, over ROS", trials)
+    write_json(output / "results.json", trials, {"world": options.world, "how": "over ROS"})
+    console.print(table(f"{options.world}, over ROS in real time", summary))
+    console.print(f"picture: {picture.resolve()}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

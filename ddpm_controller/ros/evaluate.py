@@ -1,0 +1,181 @@
+"""The command `evaluate`: closed-loop trials of a checkpoint, in process or over ROS."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+import tyro
+from rich.console import Console
+
+from ddpm_controller.checkpoint import CheckpointError, load_checkpoint, refuse_mismatch
+from ddpm_controller.evaluation.closed_loop import TrialSettings, View, run_trials
+from ddpm_controller.evaluation.report import draw, table, trial_line, write_json
+from ddpm_controller.evaluation.results import Summary, Trial, summarize
+from ddpm_controller.policy import PlanSettings
+from ddpm_controller.ros.conversions import resized
+from ddpm_controller.ros.robot import Robot, RobotError, joint_limits, load_robot
+from ddpm_controller.ros.share import share_path
+from ddpm_controller.systems import restore
+
+OnTrial = Callable[[int, int, Trial], None]
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """Try a checkpoint in a simulated world on matched seeds.
+
+    Attributes:
+        checkpoint: Folder; models/<world> as shipped when left out.
+        world: Task.
+        trials: Number of trials.
+        seed: Of the first trial; each further one counts up. The same seeds give the same
+            worlds, so that two checkpoints can be compared.
+        over_ros: Run the real nodes instead of one process.
+        mode: Of the simulation over ROS.
+        robot: Robot file.
+        sampler: Instead of the checkpoint's.
+        num_inference_steps: Denoising steps instead of the checkpoint's; 0: as there.
+        n_action_steps: Rows of a chunk instead of the checkpoint's; 0: as there.
+        replan_period_s: Time between plans.
+        plan_delay_s: Simulated time that a plan takes, in process.
+        timeout_s: Longest trial; 0: as the world says.
+        torch_num_threads: Of the denoiser, in process.
+        output: Folder of the results; runs/evaluate/<world> when left out.
+    """
+
+    checkpoint: Path | None = None
+    world: Literal["reach", "pick_place"] = "pick_place"
+    trials: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 100
+    seed: int = 10_000_000
+    over_ros: bool = False
+    mode: Literal["real_time", "lockstep"] = "real_time"
+    robot: Path | None = None
+    sampler: str | None = None
+    num_inference_steps: int = 0
+    n_action_steps: int = 0
+    replan_period_s: float = 0.4
+    plan_delay_s: float = 0.0
+    timeout_s: float = 0.0
+    torch_num_threads: int = 1
+    output: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.trials < 1:
+            raise ValueError(f"trials must be at least 1, got {self.trials}")
+
+    @property
+    def folder(self) -> Path:
+        """Of the checkpoint."""
+        return self.checkpoint or Path(share_path(f"models/{self.world}"))
+
+    @property
+    def results(self) -> Path:
+        """Folder of the results."""
+        return self.output or Path("runs") / "evaluate" / self.world
+
+
+def evaluate(options: EvaluateOptions, on_trial: OnTrial) -> tuple[Summary, Path]:
+    """Run the trials, write results.json and trials.png; return the summary and the picture.
+
+    Raises:
+        CheckpointError: If the checkpoint cannot be used or does not fit the robot.
+        RobotError: If the robot file cannot be used.
+    """
+    robot = load_robot(options.robot or share_path("config/robots/sim_arm.yaml"))
+    checkpoint = load_checkpoint(options.folder)
+    refuse_mismatch(checkpoint.manifest, robot.stream_specs, robot.action_spec)
+    runs = _over_ros(options) if options.over_ros else _in_process(options, robot)
+    trials = []
+    for trial in runs:
+        trials.append(trial)
+        on_trial(len(trials), options.trials, trial)
+    how = f"over ROS, {options.mode}" if options.over_ros else "in process"
+    facts = {
+        "world": options.world,
+        "checkpoint_hash": checkpoint.hash,
+        "how": how,
+        "first_seed": options.seed,
+        "sampler": options.sampler or "as the checkpoint says",
+        "num_inference_steps": options.num_inference_steps or "as the checkpoint says",
+        "replan_period_s": options.replan_period_s,
+        "plan_delay_s": options.plan_delay_s,
+    }
+    write_json(options.results / "results.json", trials, facts)
+    picture = options.results / "trials.png"
+    draw(picture, f"{options.world}, {how}", trials)
+    return summarize(trials), picture
+
+
+def _in_process(options: EvaluateOptions, robot: Robot) -> Iterator[Trial]:
+    # Imported here: the simulator is not needed where another process simulates.
+    from ddpm_controller.simulation.robot_description import robot_description
+
+    torch.set_num_threads(options.torch_num_threads)
+    settings = PlanSettings(
+        options.sampler, options.num_inference_steps or None, options.n_action_steps or None
+    )
+    policy = restore(options.folder, settings)
+    trial_settings = TrialSettings(
+        replan_period_s=options.replan_period_s,
+        plan_delay_s=options.plan_delay_s,
+        timeout_s=options.timeout_s or None,
+    )
+    limits = joint_limits(robot_description(), policy.action_spec.joint_names)
+    seeds = range(options.seed, options.seed + options.trials)
+    view = policy_view(robot)
+    return run_trials(policy, options.world, limits, seeds, trial_settings, view)
+
+
+def policy_view(robot: Robot) -> View:
+    """Return what makes a camera's picture the one that the policy takes, as for messages."""
+    sizes = {spec.name: spec.shape[:2] for spec in robot.stream_specs if spec.kind == "image"}
+
+    def view(camera: str, pixels: np.ndarray) -> np.ndarray:
+        height, width = sizes[camera]
+        return pixels if pixels.shape[:2] == (height, width) else resized(pixels, height, width)
+
+    return view
+
+
+def _over_ros(options: EvaluateOptions) -> Iterator[Trial]:
+    # Imported here: trials in one process need no ROS.
+    from ddpm_controller.ros.trial_graph import trials_over_ros
+
+    seeds = range(options.seed, options.seed + options.trials)
+    parameters = {
+        "sampler": options.sampler or "",
+        "num_inference_steps": options.num_inference_steps,
+        "n_action_steps": options.n_action_steps,
+        "replan_period_s": options.replan_period_s,
+    }
+    return trials_over_ros(
+        options.world, options.folder, seeds, options.mode, options.timeout_s, parameters
+    )
+
+
+def main() -> int:
+    """Run the command."""
+    os.environ.setdefault("MUJOCO_GL", "egl")
+    console = Console(highlight=False)
+    options = tyro.cli(EvaluateOptions)
+
+    def show(number: int, count: int, trial: Trial) -> None:
+        console.print(trial_line(number, count, trial))
+
+    try:
+        summary, picture = evaluate(options, show)
+    except (CheckpointError, RobotError, ValueError) as error:
+        console.print(f"[red]evaluate: {error}[/red]")
+        return 1
+    console.print(table(f"{options.world}, {options.folder}", summary))
+    console.print(f"picture: {picture}\nresults: {options.results / 'results.json'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

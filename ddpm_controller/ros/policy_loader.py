@@ -1,0 +1,126 @@
+"""Checkpoints become policies here, away from everything that moves."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ddpm_controller.checkpoint import CheckpointError, load_checkpoint, refuse_mismatch
+from ddpm_controller.policy import PlanSettings, Policy
+from ddpm_controller.ros.controller_parameters import found_path
+from ddpm_controller.ros.robot import Robot
+from ddpm_controller.systems import restore
+from ddpm_controller.types import Observation, StreamSpec
+
+_WARM_UP_PLANS = 2
+
+
+@dataclass(frozen=True)
+class LoadedPolicy:
+    """A policy that is ready to plan, and where it came from.
+
+    Attributes:
+        policy: Warmed up.
+        folder: Of the checkpoint, as it was asked for.
+        hash: Of the checkpoint.
+        sampler: Name of the sampler in use; empty when the policy has none.
+        num_inference_steps: Denoising steps in use; 0 when the policy has none.
+        load_time_s: Wall time of loading and warming up.
+    """
+
+    policy: Policy
+    folder: str
+    hash: str
+    sampler: str
+    num_inference_steps: int
+    load_time_s: float
+
+
+def load_policy(folder: str, robot: Robot, settings: PlanSettings) -> LoadedPolicy:
+    """Read, verify and warm up a checkpoint.
+
+    Raises:
+        CheckpointError: It is missing, damaged, or does not fit the robot.
+        ValueError: The settings do not fit it.
+    """
+    began_s = time.monotonic()
+    checkpoint = load_checkpoint(found_path(folder))
+    refuse_mismatch(checkpoint.manifest, robot.stream_specs, robot.action_spec)
+    policy = restore(checkpoint, settings)
+    _warm_up(policy, folder)
+    return LoadedPolicy(
+        policy=policy,
+        folder=folder,
+        hash=checkpoint.hash,
+        sampler=str(getattr(policy, "sampler", "")),
+        num_inference_steps=int(getattr(policy, "num_inference_steps", 0)),
+        load_time_s=time.monotonic() - began_s,
+    )
+
+
+def _warm_up(policy: Policy, folder: str) -> None:
+    """Plan on nothing: the first plans are 10 to 100 times slower, and must be finite."""
+    blank = Observation(0.0, {stream.name: _blank(stream) for stream in policy.streams})
+    memory = policy.initial_memory(0)
+    for _ in range(_WARM_UP_PLANS):
+        plan = policy.plan((blank,) * policy.n_obs_steps, memory)
+        memory = plan.memory
+        if not np.isfinite(plan.chunk.actions).all():
+            raise CheckpointError(f"{folder}: a trial plan is not finite; train it again")
+
+
+def _blank(stream: StreamSpec) -> np.ndarray:
+    return np.zeros(stream.shape, np.uint8 if stream.kind == "image" else np.float64)
+
+
+class PolicyLoader:
+    """Loads one checkpoint after the other on a thread of its own; the last request wins.
+
+    Args:
+        load: Folder -> policy; may raise anything.
+        on_loaded: Called on the loader's thread with request number, policy or None, and error.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[str], LoadedPolicy],
+        on_loaded: Callable[[int, LoadedPolicy | None, str], None],
+    ) -> None:
+        self._load = load
+        self._on_loaded = on_loaded
+        self._changed = threading.Condition()
+        self._wanted: tuple[int, str] | None = None
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="policy_loader", daemon=True)
+        self._thread.start()
+
+    def request(self, number: int, folder: str) -> None:
+        """Load ``folder`` next; a request that has not been begun is forgotten."""
+        with self._changed:
+            self._wanted = (number, folder)
+            self._changed.notify()
+
+    def close(self) -> None:
+        """End the thread after the load that runs."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closed or self._wanted is not None)
+                if self._closed or self._wanted is None:
+                    return
+                number, folder = self._wanted
+                self._wanted = None
+            try:
+                loaded, problem = self._load(folder), ""
+            except (CheckpointError, ValueError) as error:
+                loaded, problem = None, str(error)
+            except Exception as error:  # a foreign checkpoint may break anything; the old one runs
+                loaded, problem = None, f"{folder}: {type(error).__name__}: {error}"
+            self._on_loaded(number, loaded, problem)

@@ -1,0 +1,199 @@
+"""What a bag tells of a controller: what it saw, planned, decided and commanded. No rclpy."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ddpm_controller.control.safety import JointLimits
+from ddpm_controller.control.states import Reason, State, Verdict
+from ddpm_controller.ros.bag_files import BagError, OpenBag, RecordedMessage, resolve_topic
+from ddpm_controller.ros.conversions import (
+    ConversionError,
+    command_from,
+    observation_from,
+    seconds,
+)
+from ddpm_controller.ros.robot import JOINT_TRAJECTORY, Robot, joint_limits
+from ddpm_controller.types import Observation
+
+CHUNK_TOPIC = "controller/action_chunk"
+STATUS_TOPIC = "controller/status"
+DESCRIPTION_TOPIC = "robot_description"
+PARAMETERS_KEY = "controller_parameters"
+"""Key of the bag's custom data: JSON of the controller's parameters while it was recorded."""
+
+
+@dataclass(frozen=True)
+class RecordedChunk:
+    """One chunk that was taken over, and all that it was made from.
+
+    Attributes:
+        takeover_s: Tick at which it was taken over.
+        requested_s: Tick at which it was asked for.
+        start_s: Moment of its first row.
+        joint_names: One per column.
+        rows: (Ta, Da) float64.
+        plan_number: Number of the plan since the run began.
+        seed: Of the run.
+        checkpoint_hash: Of the policy.
+        sampler: Name.
+        num_inference_steps: Denoising steps.
+        window: Moments, oldest first, each with the acquisition time per stream.
+    """
+
+    takeover_s: float
+    requested_s: float
+    start_s: float
+    joint_names: tuple[str, ...]
+    rows: np.ndarray
+    plan_number: int
+    seed: int
+    checkpoint_hash: str
+    sampler: str
+    num_inference_steps: int
+    window: tuple[tuple[float, Mapping[str, float]], ...]
+
+
+@dataclass(frozen=True)
+class RecordedCommand:
+    """One command: its tick, and positions (Da,) in the order of the robot file."""
+
+    stamp_s: float
+    position: np.ndarray
+
+
+@dataclass(frozen=True)
+class RecordedStatus:
+    """What the controller did from a tick on, until the next status."""
+
+    stamp_s: float
+    verdict: Verdict
+    control_rate_hz: float
+
+
+@dataclass
+class RecordedRun:
+    """One bag.
+
+    Attributes:
+        bag: Where it came from.
+        robot: The robot that was recorded.
+        values: Stream -> acquisition time -> value.
+        chunks: In the order of take-over.
+        commands: In the order of recording.
+        statuses: In the order of recording.
+        limits: From robot_description; None when it was not recorded.
+        parameters: Of the controller; empty when they were not recorded.
+    """
+
+    bag: Path
+    robot: Robot
+    values: dict[str, dict[float, np.ndarray]] = field(default_factory=dict)
+    chunks: list[RecordedChunk] = field(default_factory=list)
+    commands: list[RecordedCommand] = field(default_factory=list)
+    statuses: list[RecordedStatus] = field(default_factory=list)
+    limits: JointLimits | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def window(self, chunk: RecordedChunk) -> tuple[Observation, ...]:
+        """Return the observations that a chunk was planned from.
+
+        Raises:
+            BagError: One of them is not in the bag.
+        """
+        return tuple(
+            Observation(
+                stamp_s,
+                {name: self._value(name, source_s) for name, source_s in sources_s.items()},
+                dict(sources_s),
+            )
+            for stamp_s, sources_s in chunk.window
+        )
+
+    def _value(self, name: str, stamp_s: float) -> np.ndarray:
+        value = self.values.get(name, {}).get(stamp_s)
+        if value is None:
+            raise BagError(
+                f"bag {self.bag}: the message of {name} stamped {stamp_s:.9f} s, which a plan was "
+                "made from, is not in it; the recorder lost it"
+            )
+        return value
+
+
+def read_run(bag: Path, robot: Robot) -> RecordedRun:
+    """Read a bag of a running controller.
+
+    Raises:
+        BagError: The bag is damaged, or nothing of a controller was recorded.
+    """
+    run = RecordedRun(bag, robot, {stream.spec.name: {} for stream in robot.streams})
+    with OpenBag(bag) as source:
+        run.parameters = json.loads(source.provenance.get(PARAMETERS_KEY, "{}"))
+        roles = _roles(source, robot)
+        for message in source.messages(roles):
+            try:
+                _keep(run, roles[message.topic], message)
+            except ConversionError as error:
+                raise BagError(f"bag {bag}, topic {message.topic}: {error}") from error
+    if not run.chunks:
+        raise BagError(
+            f"bag {bag} has no plan of a controller; record {CHUNK_TOPIC}, {STATUS_TOPIC}, "
+            f"{DESCRIPTION_TOPIC}, the streams and the command, as `record` does"
+        )
+    return run
+
+
+def _roles(source: OpenBag, robot: Robot) -> dict[str, str]:
+    """Return recorded topic -> what it is to a run."""
+    names = {stream.topic: stream.spec.name for stream in robot.streams}
+    names |= {name: name for name in (CHUNK_TOPIC, STATUS_TOPIC, DESCRIPTION_TOPIC)}
+    if robot.action.type == JOINT_TRAJECTORY:  # an array carries no stamp, so no tick
+        names[robot.action.topic] = "command"
+    found = {resolve_topic(topic, source.topics): role for topic, role in names.items()}
+    return {topic: role for topic, role in found.items() if topic is not None}
+
+
+def _keep(run: RecordedRun, role: str, recorded: RecordedMessage) -> None:
+    message = recorded.message
+    if role == CHUNK_TOPIC:
+        run.chunks.append(_chunk(message))
+    elif role == STATUS_TOPIC:
+        verdict = Verdict(State(message.state), Reason(message.reason), message.text)
+        stamp_s = seconds(message.header.stamp)
+        run.statuses.append(RecordedStatus(stamp_s, verdict, message.control_rate_hz))
+    elif role == DESCRIPTION_TOPIC:
+        run.limits = joint_limits(message.data, run.robot.action_spec.joint_names)
+    elif role == "command":
+        position = command_from(message, run.robot.action)
+        run.commands.append(RecordedCommand(seconds(message.header.stamp), position))
+    else:
+        stream = next(s for s in run.robot.streams if s.spec.name == role)
+        stamp_s, value = observation_from(message, stream)
+        run.values[role][stamp_s] = value
+
+
+def _chunk(message: Any) -> RecordedChunk:
+    names = list(message.stream_names)
+    sources_s = [seconds(stamp) for stamp in message.source_stamps]
+    rows = np.asarray(message.rows, dtype=np.float64)
+    window = tuple(
+        (seconds(stamp), dict(zip(names, sources_s[i * len(names) :], strict=False)))
+        for i, stamp in enumerate(message.window_stamps)
+    )
+    return RecordedChunk(
+        takeover_s=seconds(message.header.stamp),
+        requested_s=seconds(message.requested),
+        start_s=seconds(message.start),
+        joint_names=tuple(message.joint_names),
+        rows=rows.reshape(message.num_rows, len(message.joint_names)),
+        plan_number=int(message.plan_number),
+        seed=int(message.seed),
+        checkpoint_hash=str(message.checkpoint_hash),
+        sampler=str(message.sampler),
+        num_inference_steps=int(message.num_inference_steps),
+        window=window,
+    )

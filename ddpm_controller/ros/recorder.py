@@ -1,0 +1,208 @@
+"""Records topics of a running graph: raw subscriptions -> queue -> writer thread."""
+
+import importlib
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+
+from ddpm_controller.ros.bag_thread import Arrival, BagThread, HeaderOrder, Order, ReceivedOrder
+from ddpm_controller.ros.bag_writer import BagTopic, BagWriteError, Storage
+
+DEPTH = 2000
+MAX_PENDING_BYTES = 256 * 2**20
+STAMP_FIELDS = ("std_msgs/Header", "builtin_interfaces/Time")
+
+Stamps = Literal["received", "header"]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What became of a recording.
+
+    Attributes:
+        folder: The finished bag; None when it was not kept.
+        counts: Topic -> messages written.
+        lost: Topic -> messages that were published but are not in the bag, where any.
+        unseen: Topics asked for that nobody has published.
+    """
+
+    folder: Path | None
+    counts: Mapping[str, int]
+    lost: Mapping[str, int]
+    unseen: tuple[str, ...]
+
+
+class Recorder:
+    """Writes what is published on some topics into one bag after the other.
+
+    A topic is subscribed as soon as somebody publishes it, with the reliability and durability
+    that is offered, as ``ros2 bag record`` does. Callbacks only put bytes into a queue.
+
+    Args:
+        node: Its executor is spun by the caller (not the EventsExecutor, which cannot tell when
+            a message came).
+        topics: Relative or absolute name -> message type.
+        stamps: What orders the bag. ``received``: arrival, as ``ros2 bag record`` does.
+            ``header``: the messages' own stamps, for a lockstep graph; see ``HeaderOrder``.
+        storage: Of the bags.
+
+    Attributes:
+        arrivals: Messages that have come since construction, recorded or not.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        topics: Mapping[str, str],
+        stamps: Stamps = "received",
+        storage: Storage = "mcap",
+    ) -> None:
+        self._node = node
+        self._storage = storage
+        self._stamps = stamps
+        self._topics = {node.resolve_topic_name(name): kind for name, kind in topics.items()}
+        self._offered: dict[str, BagTopic] = {}
+        self._lock = threading.Lock()  # of _pending_bytes
+        self._pending_bytes = 0
+        self.arrivals = 0
+        self._lost: Counter[str] = Counter()
+        self._thread: BagThread | None = None
+        self._order: Order = ReceivedOrder()
+        self._facts: dict[str, Arrival] = {}  # newest of each transient-local topic
+        self.subscribe_published()
+        node.create_timer(0.1, self.subscribe_published)
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """Topics that nobody has published yet."""
+        return tuple(topic for topic in self._topics if topic not in self._offered)
+
+    @property
+    def error(self) -> BagWriteError | None:
+        """Why the bag that is being written has failed, as soon as it has."""
+        return None if self._thread is None else self._thread.error
+
+    def subscribe_published(self) -> None:
+        """Subscribe to the topics that have got a publisher."""
+        for name in self.unseen:
+            offers = self._node.get_publishers_info_by_topic(name)
+            if not offers:
+                continue
+            profiles = [offer.qos_profile for offer in offers]
+            reliable = all(p.reliability != ReliabilityPolicy.BEST_EFFORT for p in profiles)
+            durable = all(p.durability == DurabilityPolicy.TRANSIENT_LOCAL for p in profiles)
+            self._offered[name] = BagTopic(name, self._topics[name], reliable, durable)
+            self._subscribe(self._offered[name])
+
+    def begin(self, folder: Path, provenance: Mapping[str, str], *, hold: bool = False) -> None:
+        """Write what comes from now on, and the facts that hold now, to a bag at ``folder``.
+
+        Args:
+            folder: Must not exist.
+            provenance: For the bag's metadata.
+            hold: With header stamps: keep everything in memory until ``finish``, so that
+                ``cut`` can still choose.
+
+        Raises:
+            BagWriteError: The bag cannot be made, or another recording is going on.
+        """
+        if self._thread is not None:
+            raise BagWriteError(f"{folder}: finish the recording of {self._thread.folder} first")
+        self._lost.clear()
+        self._order = ReceivedOrder() if self._stamps == "received" else self._header_order(hold)
+        topics = list(self._offered.values())
+        thread = BagThread(folder, topics, provenance, self._storage, self._order, self._on_taken)
+        if thread.error is not None:
+            raise thread.error
+        self._thread = thread
+        now_ns = time.time_ns()
+        for fact in self._facts.values():
+            self._put(replace(fact, received_ns=now_ns))
+
+    def cut(self, begin_ns: int, end_ns: int) -> None:
+        """Of what is held back, write only what is stamped within these times."""
+        if isinstance(self._order, HeaderOrder):
+            self._order.cut(begin_ns, end_ns)
+
+    def finish(self, *, keep: bool = True) -> Recording:
+        """Write what has come so far and close the bag, or throw it away.
+
+        Raises:
+            BagWriteError: The disk refuses, or no recording has been begun.
+        """
+        if self._thread is None:
+            raise BagWriteError("nothing is being recorded; call begin first")
+        thread, self._thread = self._thread, None
+        thread.finish(keep=keep)
+        if thread.error is not None:
+            raise thread.error
+        folder = thread.folder if keep else None
+        return Recording(folder, dict(thread.counts), dict(self._lost), self.unseen)
+
+    def _header_order(self, hold: bool) -> HeaderOrder:
+        kinds = set(self._topics.values())
+        return HeaderOrder({kind for kind in kinds if _begins_with_stamp(kind)}, hold=hold)
+
+    def _subscribe(self, topic: BagTopic) -> None:
+        reliable, best_effort = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
+        durable, volatile = DurabilityPolicy.TRANSIENT_LOCAL, DurabilityPolicy.VOLATILE
+        self._node.create_subscription(
+            _message_class(topic.type),
+            topic.name,
+            partial(self._on_message, topic),
+            QoSProfile(
+                depth=DEPTH,
+                reliability=reliable if topic.reliable else best_effort,
+                durability=durable if topic.transient_local else volatile,
+            ),
+            raw=True,
+            event_callbacks=SubscriptionEventCallbacks(
+                message_lost=partial(self._on_lost, topic.name)
+            ),
+        )
+
+    def _on_message(self, topic: BagTopic, serialized: bytes, info: Mapping[str, Any]) -> None:
+        received_ns, source_ns = info["received_timestamp"], info["source_timestamp"]
+        self.arrivals += 1
+        arrival = Arrival(topic, received_ns, source_ns, serialized)
+        if topic.transient_local:
+            self._facts[topic.name] = arrival
+        if self._thread is not None:
+            self._put(arrival)
+
+    def _put(self, arrival: Arrival) -> None:
+        assert self._thread is not None  # both callers have looked
+        size = len(arrival.serialized)
+        with self._lock:
+            if self._pending_bytes + size > MAX_PENDING_BYTES:
+                self._lost[arrival.topic.name] += 1
+                return
+            self._pending_bytes += size
+        self._thread.put(arrival)
+
+    def _on_taken(self, size: int) -> None:
+        with self._lock:
+            self._pending_bytes -= size
+
+    def _on_lost(self, topic: str, event: Any) -> None:
+        if self._thread is not None:
+            self._lost[topic] += event.total_count_change
+
+
+def _message_class(message_type: str) -> Any:
+    package, folder, name = message_type.split("/")
+    return getattr(importlib.import_module(f"{package}.{folder}"), name)
+
+
+def _begins_with_stamp(message_type: str) -> bool:
+    fields = list(_message_class(message_type).get_fields_and_field_types().values())
+    return bool(fields) and fields[0] in STAMP_FIELDS

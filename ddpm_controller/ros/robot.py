@@ -1,0 +1,205 @@
+"""What the robot is: the file in config/robots, and the joint limits of its URDF."""
+
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import yaml
+from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt, ValidationError
+
+from ddpm_controller.control.safety import JointLimits
+from ddpm_controller.types import ActionSpec, StreamSpec
+
+JOINT_STATE = "sensor_msgs/msg/JointState"
+IMAGE = "sensor_msgs/msg/Image"
+COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
+JOINT_TRAJECTORY = "trajectory_msgs/msg/JointTrajectory"
+MULTI_ARRAY = "std_msgs/msg/Float64MultiArray"
+
+
+class RobotError(ValueError):
+    """The robot file or the robot description cannot be used."""
+
+
+@dataclass(frozen=True)
+class RobotStream:
+    """One observation stream and where it comes from.
+
+    Attributes:
+        spec: The stream as the policy sees it.
+        topic: Relative topic name.
+        type: Full message type name.
+        max_age_s: Older than this it is stale.
+        field: Field of a JointState that is observed.
+        message_size: (height, width) of an image message; (0, 0) of a vector.
+    """
+
+    spec: StreamSpec
+    topic: str
+    type: str
+    max_age_s: float
+    field: str = "position"
+    message_size: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True)
+class RobotAction:
+    """The command that is learned and sent.
+
+    Attributes:
+        spec: Joints, units and the policy's clock.
+        topic: Relative topic name of the recorded command.
+        type: Full message type name.
+    """
+
+    spec: ActionSpec
+    topic: str
+    type: str
+
+
+@dataclass(frozen=True)
+class Robot:
+    """A robot file, validated.
+
+    Attributes:
+        name: Of the robot.
+        streams: In the order in which a policy takes them.
+        action: The command.
+    """
+
+    name: str
+    streams: tuple[RobotStream, ...]
+    action: RobotAction
+
+    @property
+    def stream_specs(self) -> tuple[StreamSpec, ...]:
+        """The streams as a policy sees them."""
+        return tuple(stream.spec for stream in self.streams)
+
+    @property
+    def action_spec(self) -> ActionSpec:
+        """The action as a policy sees it."""
+        return self.action.spec
+
+    @property
+    def max_ages_s(self) -> dict[str, float]:
+        """Stream name -> maximum age, s."""
+        return {stream.spec.name: stream.max_age_s for stream in self.streams}
+
+
+class _StreamFile(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    topic: str
+    type: Literal[
+        "sensor_msgs/msg/JointState", "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
+    ]
+    rate_hz: PositiveFloat
+    max_age_s: PositiveFloat
+    field: Literal["position", "velocity", "effort"] = "position"
+    names: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+    height: PositiveInt | None = None
+    width: PositiveInt | None = None
+    resize: tuple[PositiveInt, PositiveInt] | None = None
+
+
+class _ActionFile(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    topic: str
+    type: Literal["trajectory_msgs/msg/JointTrajectory", "std_msgs/msg/Float64MultiArray"]
+    names: tuple[str, ...]
+    units: tuple[str, ...]
+    period_s: PositiveFloat
+
+
+class _RobotFile(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    robot: str
+    streams: dict[str, _StreamFile]
+    action: _ActionFile
+
+
+def load_robot(path: str | Path) -> Robot:
+    """Read and validate a robot file.
+
+    Raises:
+        RobotError: The file is missing, is not YAML, or breaks a rule; with the path and the rule.
+    """
+    path = Path(path).expanduser()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise RobotError(f"robot file {path}: {error.strerror}") from None
+    try:
+        file = _RobotFile.model_validate(yaml.safe_load(text))
+        streams = tuple(_stream(name, stream) for name, stream in file.streams.items())
+        action = file.action
+        spec = ActionSpec(action.names, action.units, action.period_s)
+    except ValidationError as error:
+        lines = [
+            f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}, got {e['input']!r}"
+            for e in error.errors()
+        ]
+        raise RobotError(f"robot file {path}: " + "; ".join(lines)) from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise RobotError(f"robot file {path}: {error}") from None
+    return Robot(file.robot, streams, RobotAction(spec, action.topic, action.type))
+
+
+def joint_limits(urdf: str, joint_names: Sequence[str]) -> JointLimits:
+    """Return the limits of ``joint_names`` from a URDF.
+
+    Raises:
+        RobotError: Not XML, or a joint or one of its limits is missing.
+    """
+    try:
+        root = ElementTree.fromstring(urdf)
+    except ElementTree.ParseError as error:
+        raise RobotError(f"robot_description is not XML: {error}") from None
+    joints = {joint.get("name", ""): joint for joint in root.iter("joint")}
+    missing = [name for name in joint_names if name not in joints]
+    if missing:
+        raise RobotError(
+            f"robot_description has no joint {missing}: it has {sorted(joints)}, the robot file "
+            f"{list(joint_names)}"
+        )
+    rows = np.array([_limit_row(joints[name]) for name in joint_names])
+    try:
+        return JointLimits(rows[:, 0], rows[:, 1], rows[:, 2])
+    except ValueError as error:
+        raise RobotError(f"robot_description: {error}") from None
+
+
+def _limit_row(joint: ElementTree.Element) -> tuple[float, float, float]:
+    name, kind = joint.get("name"), joint.get("type")
+    element = joint.find("limit")
+    if element is None:
+        raise RobotError(f"robot_description: joint {name!r} ({kind}) has no <limit>")
+    try:
+        velocity = float(element.attrib["velocity"])
+        if kind == "continuous":
+            return -np.inf, np.inf, velocity
+        return float(element.attrib["lower"]), float(element.attrib["upper"]), velocity
+    except (KeyError, ValueError) as error:
+        raise RobotError(
+            f"robot_description: joint {name!r} needs numbers for lower, upper and velocity in "
+            f"<limit>, got {element.attrib} ({error})"
+        ) from None
+
+
+def _stream(name: str, file: _StreamFile) -> RobotStream:
+    if file.type == JOINT_STATE:
+        spec = StreamSpec(name, "vector", (len(file.names),), file.rate_hz, file.names, file.units)
+        return RobotStream(spec, file.topic, file.type, file.max_age_s, file.field)
+    if file.height is None or file.width is None:
+        raise ValueError(f"stream {name!r}: an image needs height and width of its messages")
+    size = (file.height, file.width)
+    shape = (*(file.resize or size), 3)
+    spec = StreamSpec(name, "image", shape, file.rate_hz)
+    return RobotStream(spec, file.topic, file.type, file.max_age_s, message_size=size)

@@ -1,0 +1,101 @@
+"""Everything that the `simulation` node publishes, in the order in which a tick is told."""
+
+from ddpm_msgs.msg import EpisodeMark
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
+from std_msgs.msg import Bool, String
+from trajectory_msgs.msg import JointTrajectory
+
+from ddpm_controller.ros.simulation_messages import (
+    camera_info_message,
+    compressed_message,
+    image_message,
+    joint_state_message,
+    mark_message,
+    time_from,
+)
+from ddpm_controller.simulation.cameras import CameraSpec
+from ddpm_controller.simulation.robot_description import robot_description
+from ddpm_controller.simulation.session import Tick
+
+# Deep and reliable: a recorder on a busy machine must not lose the start of a lockstep episode.
+STREAM_QOS = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
+FACT_QOS = QoSProfile(
+    depth=1,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+
+
+class SimulationTopics:
+    """The publishers of a simulated arm.
+
+    Args:
+        node: Owner of the publishers.
+        world: Name for the episode marks.
+        cameras: One image topic and one camera_info topic each.
+        compressed: Also publish JPEG.
+    """
+
+    def __init__(
+        self, node: Node, world: str, cameras: tuple[CameraSpec, ...], compressed: bool
+    ) -> None:
+        self._world = world
+        self._cameras = cameras
+        self._clock = node.create_publisher(Clock, "/clock", STREAM_QOS)
+        self._joint_states = node.create_publisher(JointState, "joint_states", STREAM_QOS)
+        self._success = node.create_publisher(Bool, "success", FACT_QOS)
+        self._episode = node.create_publisher(EpisodeMark, "episode", STREAM_QOS)
+        self._images = {
+            camera.name: node.create_publisher(Image, f"{camera.name}/image_raw", STREAM_QOS)
+            for camera in cameras
+        }
+        self._infos = {
+            camera.name: node.create_publisher(
+                CameraInfo, f"{camera.name}/camera_info", STREAM_QOS
+            )
+            for camera in cameras
+        }
+        self._compressed = {
+            camera.name: node.create_publisher(
+                CompressedImage, f"{camera.name}/image_raw/compressed", STREAM_QOS
+            )
+            for camera in cameras
+            if compressed
+        }
+        self._commands = node.create_publisher(JointTrajectory, "joint_trajectory", STREAM_QOS)
+        self._description = node.create_publisher(String, "robot_description", FACT_QOS)
+        self._description.publish(String(data=robot_description()))
+
+    def tell(self, tick: Tick) -> None:
+        """Publish a tick for the first time: marks, then observations, then the clock.
+
+        A listener that has heard the clock has been sent all that belongs to that moment.
+        """
+        if tick.begins:
+            self._success.publish(Bool(data=False))
+            self._episode.publish(mark_message(tick, EpisodeMark.BEGIN, self._world))
+        if tick.ends:
+            self._success.publish(Bool(data=True))
+            self._episode.publish(mark_message(tick, EpisodeMark.END, self._world))
+        self.repeat(tick)
+
+    def repeat(self, tick: Tick) -> None:
+        """Publish the observations and the clock of a tick, also again; without the marks."""
+        self._joint_states.publish(joint_state_message(tick))
+        for camera in self._cameras:
+            if camera.name in tick.images:
+                self._tell_image(tick, camera)
+        self._clock.publish(Clock(clock=time_from(tick.stamp_ns)))
+
+    def tell_command(self, message: JointTrajectory) -> None:
+        """Publish the expert's command."""
+        self._commands.publish(message)
+
+    def _tell_image(self, tick: Tick, camera: CameraSpec) -> None:
+        self._images[camera.name].publish(image_message(tick, camera))
+        if camera.name in self._compressed:
+            self._compressed[camera.name].publish(compressed_message(tick, camera))
+        self._infos[camera.name].publish(camera_info_message(tick, camera))

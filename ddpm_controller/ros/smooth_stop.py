@@ -1,0 +1,33 @@
+"""What is to be done when the robot has come to rest."""
+
+import math
+from collections.abc import Callable
+
+
+class SmoothStop:
+    """Calls back once the time of a stop has passed.
+
+    Args:
+        stop_s: How long the control loop takes to stop.
+    """
+
+    def __init__(self, stop_s: float) -> None:
+        self._stop_s = stop_s
+        self._then: Callable[[], None] | None = None
+        self._rest_s = math.inf
+
+    def begin(self, then: Callable[[], None]) -> None:
+        """Call ``then`` when the time has passed, counted from the next tick."""
+        self._then, self._rest_s = then, math.inf
+
+    def finish(self) -> None:
+        """Call back now, where a stop goes on."""
+        then, self._then = self._then, None
+        if then is not None:
+            then()
+
+    def tick(self, now_s: float) -> None:
+        """Note the time of a tick."""
+        self._rest_s = min(self._rest_s, now_s + self._stop_s)
+        if now_s >= self._rest_s:
+            self.finish()

@@ -1,0 +1,99 @@
+"""Trials over ROS: the arm's graph as processes, and a client that asks it for one after the other."""
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import rclpy
+import yaml
+
+from ddpm_controller.evaluation.results import Trial
+from ddpm_controller.ros.robot import Robot, load_robot
+from ddpm_controller.ros.share import share_path
+from ddpm_controller.ros.supervisor import started
+from ddpm_controller.ros.trial_client import TrialClient, TrialError
+
+DEFAULT_TIMEOUTS_S = {"reach": 6.0, "pick_place": 15.0}
+"""Longest trial of each world; the world classes say the same (a test compares)."""
+
+
+def trials_over_ros(
+    world: str,
+    checkpoint: Path,
+    seeds: Sequence[int],
+    mode: str,
+    timeout_s: float,
+    parameters: Mapping[str, object],
+) -> Iterator[Trial]:
+    """Start simulation and controller, run one trial per seed, and stop them again.
+
+    Args:
+        world: Key of ``WORLDS``.
+        checkpoint: Folder.
+        seeds: Of the world and of the denoising noise.
+        mode: ``real_time`` or ``lockstep``.
+        timeout_s: Longest trial; 0: as the world says.
+        parameters: Of the controller, instead of those in config/controller.yaml.
+
+    Raises:
+        TrialError: When the graph does not do its part.
+    """
+    use_own_domain()
+    with parameter_file(parameters) as params_file:
+        given = {
+            "world": world,
+            "mode": mode,
+            "checkpoint": str(checkpoint.resolve()),
+            "params_file": params_file,
+            "log_level": "warn",
+        }
+        with started("arm", given) as child, connected("") as client:
+            client.wait_until_ready()
+            for seed in seeds:
+                _refuse_if_ended(child)
+                yield client.run_trial(seed, timeout_s or DEFAULT_TIMEOUTS_S[world])
+
+
+def use_own_domain() -> None:
+    """Talk to this machine only and, unless the user has chosen one, on a domain of our own."""
+    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
+
+
+@contextmanager
+def connected(namespace: str, robot: Robot | None = None) -> Iterator[TrialClient]:
+    """Have a client on the graph of this environment's domain."""
+    robot = robot or load_robot(share_path("config/robots/sim_arm.yaml"))
+    cameras = tuple(
+        (stream.spec.name, *stream.message_size)
+        for stream in robot.streams
+        if stream.spec.kind == "image"
+    )
+    rclpy.init()
+    try:
+        client = TrialClient(robot.action_spec.joint_names, cameras, namespace=namespace)
+        try:
+            yield client
+        finally:
+            client.close()
+    finally:
+        rclpy.try_shutdown()
+
+
+@contextmanager
+def parameter_file(parameters: Mapping[str, object]) -> Iterator[str]:
+    """Have a parameter file: the shipped one with ``parameters`` instead."""
+    content = yaml.safe_load(Path(share_path("config/controller.yaml")).read_text())
+    content["/**"]["ros__parameters"].update(parameters)
+    with tempfile.TemporaryDirectory(prefix="trials_") as folder:
+        path = Path(folder) / "controller.yaml"
+        path.write_text(yaml.safe_dump(content))
+        yield str(path)
+
+
+def _refuse_if_ended(child: subprocess.Popen[bytes]) -> None:
+    if child.poll() is not None:
+        raise TrialError(f"the graph has ended with exit code {child.returncode}; see its log above")

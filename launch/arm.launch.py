@@ -1,0 +1,11 @@
+"""A simulated arm and its controller. Described in ddpm_controller/ros/graph.py."""
+
+from launch import LaunchDescription
+
+from ddpm_controller.ros.graph import ARM
+from ddpm_controller.ros.launch_actions import launch_description
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Return the actions of the graph `arm`."""
+    return launch_description(ARM)

@@ -1,0 +1,11 @@
+"""A simulated arm in its world. Described in ddpm_controller/ros/graph.py."""
+
+from launch import LaunchDescription
+
+from ddpm_controller.ros.graph import SIMULATION
+from ddpm_controller.ros.launch_actions import launch_description
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Return the actions of the graph `simulation`."""
+    return launch_description(SIMULATION)

@@ -1,0 +1,82 @@
+"""Installs the package, also as an ament_python package for colcon."""
+
+import ast
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+PACKAGE = "ddpm_controller"
+HERE = Path(__file__).resolve().parent
+
+# Lower bounds only: on a ROS machine these come from its distribution. What `make` installs is
+# pinned in requirements/.
+RUNTIME = [
+    "accelerate",
+    "matplotlib>=3.6",
+    "mujoco>=3.2",
+    "numpy>=1.26",
+    "pydantic>=2",
+    "PyYAML",
+    "rich>=13",
+    "rosbags>=0.11.4",
+    "safetensors>=0.4",
+    "simplejpeg",
+    "tensorboard",
+    "torch>=2.3",
+    "tyro>=0.9",
+]
+
+
+def version() -> str:
+    """Read __version__ without importing the package."""
+    tree = ast.parse((HERE / PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    return next(
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__version__"
+    )
+
+
+def executables() -> dict[str, str]:
+    """Read EXECUTABLES of ros/graph.py without importing it: nothing is installed yet."""
+    tree = ast.parse((HERE / PACKAGE / "ros" / "graph.py").read_text(encoding="utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "EXECUTABLES":
+            return ast.literal_eval(node.value)
+    raise RuntimeError("ros/graph.py has no EXECUTABLES")
+
+
+def shared(*folders: str) -> list[tuple[str, list[str]]]:
+    """Every file below the folders, for share/ddpm_controller."""
+    found: dict[str, list[str]] = {}
+    for folder in folders:
+        for path in sorted((HERE / folder).rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                relative = path.relative_to(HERE)
+                found.setdefault(f"share/{PACKAGE}/{relative.parent}", []).append(str(relative))
+    return sorted(found.items())
+
+
+setup(
+    name=PACKAGE,
+    version=version(),
+    description="A receding-horizon diffusion-policy controller for ROS 2.",
+    license="Apache-2.0",
+    maintainer="ddpm_controller maintainers",
+    maintainer_email="maintainers@ddpm-controller.invalid",
+    python_requires=">=3.11",
+    install_requires=RUNTIME,
+    packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
+    package_data={"": ["*.xml", "*.yaml"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
+        (f"share/{PACKAGE}", ["package.xml"]),
+        *shared("launch", "config", "models"),
+    ],
+    zip_safe=False,
+    # colcon test runs pytest only where it sees this.
+    extras_require={"test": ["pytest"]},
+    entry_points={
+        "console_scripts": [f"{name} = {target}" for name, target in executables().items()]
+    },
+)
