@@ -120,17 +120,21 @@ def save_checkpoint(
     fields = json.loads(manifest.model_dump_json())
     fields["manifest_sha256"] = _manifest_digest(fields)
     text = json.dumps(fields, indent=2, allow_nan=False) + "\n"
+    _write_both(folder, manifest.weights_file, content, text.encode())
+    return str(fields["manifest_sha256"])
+
+
+def _write_both(folder: Path, weights_file: str, weights: bytes, manifest: bytes) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write_atomically(folder / manifest.weights_file, content)
-        _write_atomically(folder / MANIFEST_NAME, text.encode())
+        _write_atomically(folder / weights_file, weights)
+        _write_atomically(folder / MANIFEST_NAME, manifest)
     except OSError as error:
         raise CheckpointError(
             f"{folder}: the checkpoint could not be written ({error}); the one before is intact. "
             f"Make room or choose another folder and try again"
         ) from error
-    _remove_leftovers(folder, manifest.weights_file)
-    return str(fields["manifest_sha256"])
+    _remove_leftovers(folder, weights_file)
 
 
 def load_checkpoint(folder: Path | str) -> Checkpoint:

@@ -50,9 +50,7 @@ class Policy(Protocol):
 class BatchPolicy(Protocol):
     """A policy that plans many independent runs at once, faster than one by one."""
 
-    def plan_batch(
-        self, windows: Sequence[Window], memories: Sequence[Memory]
-    ) -> list[Plan]:
+    def plan_batch(self, windows: Sequence[Window], memories: Sequence[Memory]) -> list[Plan]:
         """Return one plan per run; equal to ``plan`` up to rounding."""
         ...
 

@@ -36,8 +36,8 @@ class StreamSpec:
     def __post_init__(self) -> None:
         if self.kind == "vector" and self.shape != (len(self.names),):
             raise ValueError(
-                f"stream {self.name!r}: a vector of shape {self.shape} needs one name per element, "
-                f"got {len(self.names)}: {list(self.names)}"
+                f"stream {self.name!r}: a vector of shape {self.shape} needs one name per "
+                f"element, got {len(self.names)}: {list(self.names)}"
             )
         if self.kind == "vector" and len(self.units) != len(self.names):
             raise ValueError(

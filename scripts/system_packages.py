@@ -9,7 +9,7 @@ from pathlib import Path
 from environment import Progress, SetupError
 
 BUILD_PACKAGES = ("g++", "python3-dev", "python3-venv")
-EGL_PACKAGES = ("libegl1", "libegl-mesa0", "libgl1-mesa-dri")
+EGL_PACKAGES = ("libegl1", "libegl-mesa0", "libgl1-mesa-dri", "libopengl0")
 
 _DRAW_ONE_PICTURE = """
 import mujoco

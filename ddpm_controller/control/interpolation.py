@@ -21,7 +21,11 @@ class Motion:
 
 
 def hermite(
-    u: float, first: np.ndarray, first_slope: np.ndarray, last: np.ndarray, last_slope: np.ndarray
+    u: float | np.ndarray,
+    first: np.ndarray,
+    first_slope: np.ndarray,
+    last: np.ndarray,
+    last_slope: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Cubic Hermite segment at ``u`` in [0, 1]: value and derivative by ``u``, both (Da,)."""
     v = 1.0 - u
@@ -103,19 +107,23 @@ class ChunkCurve:
 class FadingOffset:
     """What is added to a new curve so that it begins where the old one was.
 
-    It starts with ``begin`` and reaches zero, with zero velocity, after ``duration_s``.
+    It starts with ``begin`` and reaches zero, with zero velocity, after ``duration_s``; each
+    joint has a beginning of its own.
+
+    Attributes:
+        begin_s: (Da,) moments.
+        begin: Offset and its velocity at these moments.
+        duration_s: How long it fades.
     """
 
-    begin_s: float
+    begin_s: np.ndarray
     begin: Motion
     duration_s: float
 
     def at(self, now_s: float) -> Motion:
         """Return the offset and its velocity at ``now_s``."""
         zero = np.zeros_like(self.begin.position)
-        if now_s - self.begin_s >= self.duration_s:
-            return Motion(zero, zero)
-        u = max(now_s - self.begin_s, 0.0) / self.duration_s
+        u = np.clip((now_s - self.begin_s) / self.duration_s, 0.0, 1.0)  # (Da,)
         value, slope = hermite(
             u, self.begin.position, self.begin.velocity * self.duration_s, zero, zero
         )

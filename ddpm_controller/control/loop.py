@@ -73,7 +73,7 @@ class ControlLoop:
         self._period_s = period_s
         self._fade_s, self._stop_s = fade_s, stop_s
         self._follower: ChunkFollower | None = None
-        self._last: np.ndarray | None = None
+        self._sent: Motion | None = None
         self._last_s = -math.inf
         self._stopping = False
         self._remember(n_obs_steps)
@@ -170,7 +170,9 @@ class ControlLoop:
                 follower.accept(takeover.plan.chunk, now_s)
         elif verdict.reason != Reason.PLAN_LATE:
             if follower.chunk is not None:
-                follower.stop(now_s)
+                # From what was really sent: the curve may have wanted more than the limits.
+                assert self._sent is not None
+                follower.stop(self._sent, now_s - self._elapsed_s(now_s))
             if verdict.reason in OBSERVATION_REASONS:
                 self.schedule.abandon()
         return self._limited(follower, now_s, verdict, takeover)
@@ -182,7 +184,7 @@ class ControlLoop:
     def hold_at(self, position: np.ndarray, now_s: float) -> None:
         """Begin at ``position`` (Da,), at rest, whatever has been measured."""
         self._follower = ChunkFollower(position, now_s, fade_s=self._fade_s, stop_s=self._stop_s)
-        self._last, self._last_s = position, now_s
+        self._sent, self._last_s = Motion(position, np.zeros_like(position)), now_s
 
     def _remember(self, n_obs_steps: int) -> None:
         window_s = (n_obs_steps + 1) * self.action_spec.period_s
@@ -192,7 +194,7 @@ class ControlLoop:
         self._follower = None
         self._last_s = -math.inf
         if not keep_position:
-            self._last = None
+            self._sent = None
 
     def _start_problem(self, now_s: float) -> Verdict | None:
         """Return why the first command of a run cannot be sent yet, or None."""
@@ -219,11 +221,9 @@ class ControlLoop:
         assert measured is not None
         assert self.limits is not None
         start = np.clip(measured, self.limits.lower, self.limits.upper)
-        if (
-            self._last is not None
-            and (np.abs(measured - self._last) <= self.limits.velocity * _NEAR_S).all()
-        ):
-            start = self._last
+        near = self.limits.velocity * _NEAR_S
+        if self._sent is not None and (np.abs(measured - self._sent.position) <= near).all():
+            start = self._sent.position
         self.hold_at(start, now_s)
         assert self._follower is not None
         return self._follower
@@ -232,17 +232,24 @@ class ControlLoop:
         self, follower: ChunkFollower, now_s: float, verdict: Verdict, takeover: Takeover | None
     ) -> Command:
         assert self.limits is not None
-        assert self._last is not None
-        wish = follower.command(now_s)
-        # After a late tick the reach stays that of one period: a catch-up must not be a jump.
-        elapsed_s = min(max(now_s - self._last_s, 0.0), self._period_s)
-        safe = limit(wish.position, self._last, self.limits, elapsed_s)
+        assert self._sent is not None
+        wish, last = follower.command(now_s), self._sent.position
+        elapsed_s = self._elapsed_s(now_s)
+        safe = limit(wish.position, last, self.limits, elapsed_s)
+        velocity = wish.velocity
         if safe.reasons:
-            velocity = (safe.position - self._last) / max(elapsed_s, self._period_s / 2)
-            follower.rejoin(Motion(safe.position, velocity), now_s)
+            changed = safe.position != wish.position
+            mean = (safe.position - last) / max(elapsed_s, self._period_s / 2)
+            velocity = np.where(changed, mean, velocity)
+            follower.rejoin(Motion(safe.position, velocity), now_s, changed)
             verdict = _with_limit(verdict, safe.reasons)
-        self._last, self._last_s = safe.position, now_s
+        velocity = np.clip(velocity, -self.limits.velocity, self.limits.velocity)
+        self._sent, self._last_s = Motion(safe.position, velocity), now_s
         return Command(now_s, safe.position, verdict.state, verdict.reason, verdict.text, takeover)
+
+    def _elapsed_s(self, now_s: float) -> float:
+        # After a late tick the reach stays that of one period: a catch-up must not be a jump.
+        return min(max(now_s - self._last_s, 0.0), self._period_s)
 
 
 def _with_limit(verdict: Verdict, reasons: tuple[str, ...]) -> Verdict:

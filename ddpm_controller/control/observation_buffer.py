@@ -8,6 +8,9 @@ import numpy as np
 
 from ddpm_controller.types import Observation, StreamSpec
 
+_SAME_MOMENT_S = 1e-6
+"""Sums of periods are off by rounding: a value of "now - 0.1 s" must not be missed for that."""
+
 
 class ObservationError(ValueError):
     """A value that must not be used: not finite, of another size, or out of order."""
@@ -97,11 +100,14 @@ class ObservationBuffer:
         return went_back
 
     def sample(self, stamp_s: float) -> Observation | None:
-        """Return the newest of every stream at ``stamp_s``; None while one has nothing."""
+        """Return the newest of every stream at ``stamp_s``; None while one has nothing.
+
+        A value acquired less than a microsecond later counts as of the same moment.
+        """
         values: dict[str, np.ndarray] = {}
         sources_s: dict[str, float] = {}
         for name, stamps in self._stamps.items():
-            i = bisect_right(stamps, stamp_s) - 1
+            i = bisect_right(stamps, stamp_s + _SAME_MOMENT_S) - 1
             if i < 0:
                 return None
             values[name], sources_s[name] = self._values[name][i], stamps[i]
@@ -116,7 +122,7 @@ class ObservationBuffer:
         start of a run the oldest observation is repeated. None while a stream has nothing.
         """
         complete_s = max(self._first_s.values())
-        if complete_s > now_s:
+        if complete_s > now_s + _SAME_MOMENT_S:
             return None
         moments_s = (now_s - i * period_s for i in reversed(range(n_obs_steps)))
         observations = [self.sample(max(moment_s, complete_s)) for moment_s in moments_s]
@@ -125,7 +131,7 @@ class ObservationBuffer:
 
     def newest(self, name: str, now_s: float) -> np.ndarray | None:
         """Return the newest value of a stream at ``now_s``, or None before the first."""
-        i = bisect_right(self._stamps[name], now_s) - 1
+        i = bisect_right(self._stamps[name], now_s + _SAME_MOMENT_S) - 1
         return self._values[name][i] if i >= 0 else None
 
     def ages(self, now_s: float) -> dict[str, float]:

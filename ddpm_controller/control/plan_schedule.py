@@ -9,6 +9,16 @@ from ddpm_controller.control.observation_buffer import ObservationBuffer
 from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.types import ActionSpec, Memory, Observation, Plan
 
+_SAME_MOMENT_S = 1e-6
+"""Sums of periods are off by rounding; what is so near is the same moment."""
+_LARGEST = 1e6
+"""rad or m; beyond, a curve through the rows would overflow."""
+
+
+LATEST_REPLAN = 0.65
+"""Fraction of a chunk's length after which the next plan is asked for at the latest; the rest of
+the rows bridges the time that the plan takes."""
+
 
 @dataclass(frozen=True)
 class PlanRequest:
@@ -43,7 +53,7 @@ class PlanSchedule:
     Args:
         action_spec: The joints a chunk must have, and the policy's clock.
         n_obs_steps: Observations in a window.
-        replan_period_s: Time between two requests.
+        replan_period_s: Time between two requests; less where chunks are short for it.
         period_s: Time between ticks.
     """
 
@@ -131,6 +141,8 @@ class PlanSchedule:
         self._memory = plan.memory
         self._failure = ""
         self._pending = Takeover(plan, request)
+        rows_last_s = plan.chunk.end_s - plan.chunk.start_s
+        self._due_s = min(self._due_s, request.requested_s + LATEST_REPLAN * rows_last_s)
         return ""
 
     def fail(self, request: PlanRequest, error: str) -> None:
@@ -151,7 +163,7 @@ class PlanSchedule:
         """Return whether there is a chunk to follow at ``now_s``, or why not."""
         if self._usable(now_s) is not None:
             return Verdict(State.RUNNING)
-        if self._current is not None and now_s <= self._current.plan.chunk.end_s:
+        if self._current is not None and now_s <= self._current.plan.chunk.end_s + _SAME_MOMENT_S:
             return Verdict(State.RUNNING)
         if self._failure:
             return Verdict(State.HOLDING, Reason.PLAN_FAILED, self._failure)
@@ -198,4 +210,7 @@ def _chunk_problem(plan: Plan, action_spec: ActionSpec) -> str:
         row, column = wrong[0]
         joint = chunk.joint_names[column]
         return f"the plan is not finite in {len(wrong)} places, first in row {row}, joint {joint}"
+    largest = float(np.abs(chunk.actions).max())
+    if largest > _LARGEST:
+        return f"the plan goes to {largest:.3g}: no position is beyond {_LARGEST:.0e}"
     return ""

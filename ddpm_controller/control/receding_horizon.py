@@ -56,14 +56,26 @@ class ChunkFollower:
         self.chunk = chunk
         self.rejoin(motion, now_s)
 
-    def rejoin(self, motion: Motion, now_s: float) -> None:
-        """Go on from ``motion``, which was really sent, back to the curve."""
-        curve = self._curve.at(now_s)
-        difference = Motion(motion.position - curve.position, motion.velocity - curve.velocity)
-        self._offset = FadingOffset(now_s, difference, self._fade_s)
+    def rejoin(self, motion: Motion, now_s: float, joints: np.ndarray | None = None) -> None:
+        """Go on from ``motion``, which was really sent, back to the curve.
 
-    def stop(self, now_s: float) -> None:
-        """Leave the chunk and come to rest, beginning with the motion at ``now_s``."""
-        self._curve = Stop(now_s, self.command(now_s), self._stop_s)
+        Args:
+            motion: At ``now_s``.
+            now_s: The moment.
+            joints: (Da,) bool, those for which it counts; all when None.
+        """
+        curve = self._curve.at(now_s)
+        begin_s = np.full_like(motion.position, now_s)
+        position, velocity = motion.position - curve.position, motion.velocity - curve.velocity
+        old = self._offset
+        if joints is not None and old is not None:
+            begin_s = np.where(joints, begin_s, old.begin_s)
+            position = np.where(joints, position, old.begin.position)
+            velocity = np.where(joints, velocity, old.begin.velocity)
+        self._offset = FadingOffset(begin_s, Motion(position, velocity), self._fade_s)
+
+    def stop(self, begin: Motion, begin_s: float) -> None:
+        """Leave the chunk and come to rest, beginning with the motion at ``begin_s``."""
+        self._curve = Stop(begin_s, begin, self._stop_s)
         self._offset = None
         self.chunk = None

@@ -41,7 +41,7 @@ class TrialSettings:
 
     control_rate_hz: float = 50.0
     camera_hz: float = 25.0
-    replan_period_s: float = 0.4
+    replan_period_s: float = 0.8
     plan_delay_s: float = 0.0
     timeout_s: float | None = None
     batch_size: int = 25
@@ -90,9 +90,7 @@ def run_trials(
         first.close()
 
 
-def _sharing(
-    world_class: type[ArmWorld], first: ArmWorld, settings: TrialSettings
-) -> ArmWorld:
+def _sharing(world_class: type[ArmWorld], first: ArmWorld, settings: TrialSettings) -> ArmWorld:
     """Another world on the same model and renderer; a renderer each would not fit."""
     return world_class(tick_hz=settings.control_rate_hz, scene=first.scene)
 

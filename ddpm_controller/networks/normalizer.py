@@ -13,12 +13,14 @@ class MinMaxNormalizer(nn.Module):
     """Maps each dimension's range in the data onto [-1, 1].
 
     Not z-score: the sampler clips x_0 to [-1, 1], and what lies outside could never be commanded
-    (Chi et al. 2023, App. A.3). A constant dimension is shifted only; dividing by its range
-    would blow up its noise.
+    (Chi et al. 2023, App. A.3). A constant dimension is shifted only, for dividing by its range
+    would blow up its noise; and it comes back as that constant, for what denoising leaves of the
+    noise, a hundredth of a radian, must not move a joint that never moved.
     """
 
     centre: Tensor
     half_range: Tensor
+    moved: Tensor
 
     def __init__(self, minimum: Sequence[float], maximum: Sequence[float]) -> None:
         super().__init__()
@@ -31,7 +33,9 @@ class MinMaxNormalizer(nn.Module):
         width = high - low
         # float64, as buffers that are not weights: the manifest of the checkpoint has them.
         self.register_buffer("centre", (low + high) / 2, persistent=False)
-        half = torch.where(width < SMALLEST_RANGE, 1.0, width / 2)
+        moved = width >= SMALLEST_RANGE
+        self.register_buffer("moved", moved, persistent=False)
+        half = torch.where(moved, width / 2, 1.0)
         self.register_buffer("half_range", half, persistent=False)
 
     def forward(self, values: Tensor) -> Tensor:
@@ -40,7 +44,7 @@ class MinMaxNormalizer(nn.Module):
 
     def unnormalize(self, values: Tensor) -> Tensor:
         """(..., D) -> (..., D) in physical units, float64."""
-        return values.double() * self.half_range + self.centre
+        return values.double() * self.half_range * self.moved + self.centre
 
 
 def normalize_images(images: Tensor) -> Tensor:

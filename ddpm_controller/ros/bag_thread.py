@@ -156,6 +156,7 @@ class BagThread:
         self._on_taken = on_taken
         self._queue: queue.SimpleQueue[Arrival | None] = queue.SimpleQueue()
         self._keep = True
+        self._late_provenance: dict[str, str] = {}
         self._is_open = threading.Event()
         self._thread = threading.Thread(target=self._run, name="bag writer", daemon=True)
         self._thread.start()
@@ -165,9 +166,15 @@ class BagThread:
         """Hand a message over; never blocks."""
         self._queue.put(arrival)
 
-    def finish(self, *, keep: bool) -> None:
-        """Write what has been handed over and close the bag, or remove it."""
+    def finish(self, *, keep: bool, provenance: Mapping[str, str]) -> None:
+        """Write what has been handed over and close the bag, or remove it.
+
+        Args:
+            keep: Whether the bag stays.
+            provenance: What has been learned since the beginning.
+        """
         self._keep = keep
+        self._late_provenance = dict(provenance)
         self._queue.put(None)
         self._thread.join()
 
@@ -182,6 +189,7 @@ class BagThread:
                     _write(writer, self._order.add(arrival))
                 if self._keep:
                     _write(writer, self._order.rest())
+                    writer.note(self._late_provenance)
                 else:
                     raise _UnwantedError
         except _UnwantedError:

@@ -2,6 +2,7 @@
 
 import array
 import functools
+import importlib
 import os
 import sys
 from pathlib import Path
@@ -28,6 +29,12 @@ def message_types() -> Typestore:
         name = f"{OWN_PACKAGE}/msg/{file.stem}"
         typestore.register(get_types_from_msg(file.read_text("utf8"), name))
     return typestore
+
+
+def message_class(message_type: str) -> Any:
+    """Return the rclpy class of a message type; imports its package."""
+    package, folder, name = message_type.split("/")
+    return getattr(importlib.import_module(f"{package}.{folder}"), name)
 
 
 def plain(message: Any) -> Any:

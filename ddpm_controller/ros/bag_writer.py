@@ -90,12 +90,16 @@ class BagWriter:
         try:
             self._writer = _opened(self._partial / folder.name, storage)
             self._connections: dict[str, Connection] = {}
-            for key, value in provenance.items():
-                self._writer.set_custom_data(key, value)
+            self.note(provenance)
         except (OSError, sqlite3.Error, WriterError) as error:
             raise self._failure(error) from error
         for topic in topics:
             self.add(topic)
+
+    def note(self, provenance: Mapping[str, str]) -> None:
+        """Add to the provenance; may be called until ``close``."""
+        for key, value in provenance.items():
+            self._writer.set_custom_data(key, value)
 
     def add(self, topic: BagTopic) -> None:
         """Declare one more topic.

@@ -58,8 +58,8 @@ def read_episodes(
     if left_out and not episodes:
         raise BagError("\n".join(left_out))
     if left_out:
-        text = "\n  ".join(left_out)
-        warnings.warn(f"{len(left_out)} of {len(bags)} bags left out:\n  {text}", stacklevel=2)
+        heading = f"{len(left_out)} of {len(bags)} bags left out:"
+        warnings.warn("\n  ".join([heading, *left_out]), stacklevel=2)
     return episodes
 
 
@@ -74,8 +74,7 @@ def read_bag(bag: Path, robot: Robot) -> list[Episode]:
         topics = _topics(source, robot)
         for message in source.messages(topics):
             tape.add(topics[message.topic], message)
-    spans = tape.spans()
-    return [_episode(tape, robot, span, f"{bag}#{n}") for n, span in enumerate(spans)]
+    return [_episode(tape, robot, span, f"{bag}#{n}") for n, span in enumerate(tape.spans())]
 
 
 @dataclass
@@ -192,8 +191,7 @@ def _topics(bag: OpenBag, robot: Robot) -> dict[str, RobotStream | str]:
 def _episode(tape: _Tape, robot: Robot, span: _Span, source: str) -> Episode:
     """Sample the tape as the robot does, at every period of the policy's clock."""
     period_ns = round(robot.action_spec.period_s * 1e9)
-    moments_ns = range(span.begin_ns, span.end_ns + 1, period_ns)
-    player = _Player(tape, robot)
+    moments_ns, player = range(span.begin_ns, span.end_ns + 1, period_ns), _Player(tape, robot)
     observations = [player.at(moment_ns) for moment_ns in moments_ns]
     rows = [bisect.bisect_right(tape.command_stamps_ns, ns) - 1 for ns in moments_ns]
     return Episode(
@@ -228,7 +226,10 @@ class _Player:
         """
         for name, coming in self._coming.items():
             while coming and coming[-1][0] <= moment_ns:
-                self._add(name, *coming.pop())
+                stamp_ns, value = coming.pop()
+                # What the robot refuses is refused here: both go on with the last good value.
+                with contextlib.suppress(ObservationError):
+                    self._buffer.add(name, _seconds(stamp_ns), value)
         moment_s = _seconds(moment_ns)
         observation = self._buffer.sample(moment_s)
         if observation is None:
@@ -241,11 +242,6 @@ class _Player:
                     "again, or allow it in the robot file"
                 )
         return observation
-
-    def _add(self, name: str, stamp_ns: int, value: np.ndarray) -> None:
-        # What the robot refuses is refused here: both go on with the last good value.
-        with contextlib.suppress(ObservationError):
-            self._buffer.add(name, _seconds(stamp_ns), value)
 
 
 def _seconds(stamp_ns: int) -> float:

@@ -62,7 +62,7 @@ class ControlReport:
     def idle(self, now_s: float, ages_s: Mapping[str, float]) -> None:
         """Tell, when due, that nothing is commanded between two runs."""
         text = "no run_policy goal is running"
-        self._tell_when_due(now_s, State.INACTIVE, Reason.NONE, text, ages_s)
+        self._tell_when_due(now_s, State.WAITING, Reason.NONE, text, ages_s)
 
     def tell(
         self, stamp_s: float, state: State, reason: Reason, text: str, ages_s: Mapping[str, float]

@@ -133,7 +133,8 @@ class ControlSession:
         self.come_to_rest(partial(self._be_quiet, then))
 
     def close(self) -> None:
-        """End what goes on without waiting for it."""
+        """End what goes on without waiting for it; the thread has ended."""
+        self.obey()
         self._stop.finish()
         run, self._run = self._run, None
         self._commanding = False

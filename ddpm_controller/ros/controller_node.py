@@ -33,6 +33,7 @@ from ddpm_controller.ros.robot import Robot, RobotError, load_robot
 from ddpm_controller.ros.run_policy import RunPolicyServer
 
 _PATIENCE_S = 1.0
+_GOODBYE_S = 0.2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +64,6 @@ class Controller(LifecycleNode):
         self._runs = RunPolicyServer(
             self, calls, lambda: self._session, self._deployed.success_topic
         )
-        self._calls = calls
         self._parts: _Parts | None = None
         self._session: ControlSession | None = None
         self._thread: RealTimeThread | LockstepThread | None = None
@@ -94,9 +94,7 @@ class Controller(LifecycleNode):
             return TransitionCallbackReturn.ERROR
         period_s = 1.0 / parameters.control_rate_hz
         loop = self._control_loop(parts, period_s)
-        fresh = Health(loaded=self._health.loaded, checkpoint_error=self._health.checkpoint_error)
-        fresh.seed, fresh.control_rate_hz = parameters.seed, parameters.control_rate_hz
-        vars(self._health).update(vars(fresh))
+        self._health.begin(parameters.seed, parameters.control_rate_hz)
         session = ControlSession(
             loop,
             parts.planner,
@@ -142,9 +140,11 @@ class Controller(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def close(self) -> None:
-        """Stop smoothly and end all threads."""
+        """Stop smoothly, end all threads and say so."""
         self._stop()
         self._clean_up()
+        self._tell_inactive("the node ends")
+        self._topics.wait_until_heard(_GOODBYE_S)
 
     # Parts
 
@@ -172,10 +172,8 @@ class Controller(LifecycleNode):
         self._parts = _Parts(robot, Planner(self._wake), commands, inputs)
         self._swap.open(robot, load)
 
-    def _control_loop(
-        self, robot: Robot, inputs: ControllerInputs, period_s: float
-    ) -> ControlLoop:
-        loaded = self._health.loaded
+    def _control_loop(self, parts: _Parts, period_s: float) -> ControlLoop:
+        robot, loaded = parts.robot, self._health.loaded
         loop = ControlLoop(
             robot.stream_specs,
             robot.max_ages_s,

@@ -26,7 +26,10 @@ class ControllerParameters:
     )
     control_rate_hz: float = parameter(50.0, "Commands per second, Hz.", low=10.0, high=500.0)
     replan_period_s: float = parameter(
-        0.4, "Time between two requests for a plan, s.", low=0.01, high=10.0
+        0.8,
+        "Time between two requests for a plan, s; less where a plan's rows would not last.",
+        low=0.01,
+        high=10.0,
     )
     n_action_steps: int = parameter(
         0, "Rows of a plan that are followed; 0: as the checkpoint says.", low=0

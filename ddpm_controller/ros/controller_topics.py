@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from builtin_interfaces.msg import Duration, Time
 from ddpm_msgs.msg import ActionChunk, ControllerStatus
+from rclpy.duration import Duration as RosDuration
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -45,6 +46,16 @@ class Health:
     observation_to_command_s: float = math.nan
     ages_s: Mapping[str, float] = field(default_factory=dict)
 
+    def begin(self, seed: int, control_rate_hz: float) -> None:
+        """Count from 0 again, with the checkpoint as it is."""
+        fresh = Health(
+            loaded=self.loaded,
+            checkpoint_error=self.checkpoint_error,
+            seed=seed,
+            control_rate_hz=control_rate_hz,
+        )
+        vars(self).update(vars(fresh))
+
 
 class ControllerTopics:
     """Status and chunks; commands are published by ``CommandPublisher``.
@@ -80,6 +91,10 @@ class ControllerTopics:
         )
         message.header.stamp = time_from(health.stamp_s)
         self._status.publish(message)
+
+    def wait_until_heard(self, patience_s: float) -> None:
+        """Return when every listener has the last status, or the patience is over."""
+        self._status.wait_for_all_acked(RosDuration(seconds=patience_s))
 
     def tell_chunk(
         self,

@@ -112,9 +112,8 @@ def resized(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
     """Return an image at another size by averaging over areas; (H, W, 3) uint8."""
     rows = _area_weights(pixels.shape[0], height)  # (height, H)
     columns = _area_weights(pixels.shape[1], width)  # (width, W)
-    high = pixels.shape[0]
-    lines = rows @ pixels.reshape(high, -1).astype(np.float32)  # (height, W * 3)
-    mean = np.einsum("hwc,vw->hvc", lines.reshape(height, -1, 3), columns, optimize=True)
+    flat = pixels.reshape(pixels.shape[0], -1).astype(np.float32)  # (H, W * 3)
+    mean = columns @ (rows @ flat).reshape(height, -1, 3)  # (height, width, 3)
     return np.clip(np.rint(mean), 0, 255).astype(np.uint8)
 
 

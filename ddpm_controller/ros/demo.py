@@ -1,4 +1,4 @@
-"""The command `demo`: the shipped checkpoint moves the simulated arm over ROS, and ends by itself."""
+"""The command `demo`: the shipped checkpoint moves the simulated arm over ROS, then ends."""
 
 import os
 import sys

@@ -1,5 +1,6 @@
 """The command `demonstrate`: N expert episodes, one bag each, over the ROS graph or in process."""
 
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ddpm_controller.ros.bag_files import BagError
 from ddpm_controller.ros.bag_writer import Storage
 
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 RecordEpisode = Callable[[int, Path], bool]
 """Records the episode of a seed into a folder; returns its success."""
 
@@ -78,6 +80,7 @@ def main() -> int:
     """Run the command."""
     options = tyro.cli(DemonstrateOptions)
     console = Console()
+    before = [signal.signal(number, signal.default_int_handler) for number in _ENDING]
     try:
         done, failures = _with_progress(options, console)
     except BagError as error:
@@ -86,6 +89,9 @@ def main() -> int:
     except KeyboardInterrupt:
         console.print("stopped; the bags that were finished are kept, the same command goes on")
         return 130
+    finally:
+        for number, handler in zip(_ENDING, before, strict=True):
+            signal.signal(number, handler)
     console.print(f"{done} bags in {options.output}, {failures} failed attempts")
     return 0
 

@@ -58,7 +58,7 @@ class EvaluateOptions:
     sampler: str | None = None
     num_inference_steps: int = 0
     n_action_steps: int = 0
-    replan_period_s: float = 0.4
+    replan_period_s: float = 0.8
     plan_delay_s: float = 0.0
     timeout_s: float = 0.0
     torch_num_threads: int = 1
@@ -169,7 +169,7 @@ def main() -> int:
 
     try:
         summary, picture = evaluate(options, show)
-    except (CheckpointError, RobotError, ValueError) as error:
+    except (CheckpointError, RobotError, ValueError, RuntimeError) as error:
         console.print(f"[red]evaluate: {error}[/red]")
         return 1
     console.print(table(f"{options.world}, {options.folder}", summary))

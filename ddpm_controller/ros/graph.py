@@ -22,6 +22,7 @@ EXECUTABLES = {
     "simulation": "ddpm_controller.ros.simulation:main",
     "train": "ddpm_controller.ros.train:main",
     "demonstrate": "ddpm_controller.ros.demonstrate:main",
+    "record": "ddpm_controller.ros.record:main",
     "replay": "ddpm_controller.ros.replay:main",
     "evaluate": "ddpm_controller.ros.evaluate:main",
     "demo": "ddpm_controller.ros.demo:main",

@@ -13,6 +13,7 @@ from ddpm_msgs.msg import EpisodeMark
 from ddpm_msgs.srv import ResetWorld
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile
+from rclpy.signals import SignalHandlerOptions
 from rosgraph_msgs.msg import Clock
 
 from ddpm_controller.ros.bag_files import BagError
@@ -60,7 +61,8 @@ class GraphDemonstrations:
         self._now_ns = 0
         self._seed = -1
         self._mark: EpisodeMark | None = None
-        rclpy.init()
+        # Ctrl-C must reach the command as KeyboardInterrupt, not pull the graph from under it.
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         self._node = rclpy.create_node("demonstrate")
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)

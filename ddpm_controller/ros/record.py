@@ -18,6 +18,7 @@ from rclpy.node import Node
 from rclpy.parameter import parameter_value_to_python
 from rclpy.parameter_client import AsyncParameterClient
 from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
 from rich.console import Console
 from rich.table import Table
 
@@ -27,8 +28,6 @@ from ddpm_controller.ros.controller_parameters import found_path
 from ddpm_controller.ros.recorded_run import PARAMETERS_KEY
 from ddpm_controller.ros.recorder import Recorder, Recording, Stamps
 from ddpm_controller.ros.robot import Robot, RobotError, load_robot
-
-_PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -91,14 +90,15 @@ def record(
     try:
         stamps: Stamps = "header" if options.lockstep else "received"
         recorder = Recorder(node, run_topics(robot), stamps, options.storage)
-        parameters = _controller_parameters(node, executor, should_stop)
-        provenance = {"recorded_by": "ddpm_controller record", "robot": robot.name}
-        recorder.begin(options.output, {**provenance, PARAMETERS_KEY: json.dumps(parameters)})
+        reader = _ParameterReader(node)
+        recorder.begin(
+            options.output, {"recorded_by": "ddpm_controller, record", "robot": robot.name}
+        )
         on_begin(recorder.unseen)
         end_s = time.monotonic() + (options.duration_s or math.inf)
         while not should_stop() and time.monotonic() < end_s and recorder.error is None:
             executor.spin_once(timeout_sec=0.1)
-        return recorder.finish()
+        return recorder.finish(provenance={PARAMETERS_KEY: json.dumps(reader.parameters)})
     finally:
         executor.shutdown()
         node.destroy_node()
@@ -123,36 +123,38 @@ def main() -> int:
     return 1 if recording.lost else 0
 
 
-def _controller_parameters(
-    node: Node, executor: SingleThreadedExecutor, should_stop: Callable[[], bool]
-) -> dict[str, object]:
-    """Return the parameters of the controller; empty when there is none to ask."""
-    client = AsyncParameterClient(node, "controller")
-    deadline_s = time.monotonic() + _PATIENCE_S
-    while not client.services_are_ready() and not should_stop():
-        if time.monotonic() > deadline_s:
-            node.get_logger().warning("no controller answers: its parameters are not recorded")
-            return {}
-        executor.spin_once(timeout_sec=0.1)
-    listed = client.list_parameters()
-    executor.spin_until_future_complete(listed, _PATIENCE_S)
-    if not listed.done() or listed.result() is None:
-        return {}
-    names = list(listed.result().result.names)
-    asked = client.get_parameters(names)
-    executor.spin_until_future_complete(asked, _PATIENCE_S)
-    if not asked.done() or asked.result() is None:
-        return {}
-    return {
-        name: parameter_value_to_python(value)
-        for name, value in zip(names, asked.result().values, strict=True)
-    }
+class _ParameterReader:
+    """Asks the controller for its parameters as soon as there is one; waits for nothing."""
+
+    def __init__(self, node: Node) -> None:
+        self._client = AsyncParameterClient(node, "controller")
+        self._asked = False
+        self._names: list[str] = []
+        self.parameters: dict[str, object] = {}
+        node.create_timer(0.2, self._ask)
+
+    def _ask(self) -> None:
+        if not self._asked and self._client.services_are_ready():
+            self._asked = True
+            self._client.list_parameters(callback=self._on_names)
+
+    def _on_names(self, future: Future) -> None:
+        answer = future.result()
+        if answer is not None:
+            self._names = list(answer.result.names)
+            self._client.get_parameters(self._names, callback=self._on_values)
+
+    def _on_values(self, future: Future) -> None:
+        answer = future.result()
+        values = answer.values if answer is not None else []
+        for name, value in zip(self._names, values, strict=False):
+            self.parameters[name] = parameter_value_to_python(value)
 
 
 def _tell_begin(console: Console, options: RecordOptions, unseen: tuple[str, ...]) -> None:
     console.print(f"recording to {options.output}; stop with Ctrl-C")
     if unseen:
-        console.print(f"nobody publishes yet: {', '.join(unseen)}")
+        console.print(f"nobody publishes yet, waiting for it: {', '.join(unseen)}")
 
 
 def _tell_end(console: Console, recording: Recording) -> None:

@@ -1,6 +1,5 @@
 """Records topics of a running graph: raw subscriptions -> queue -> writer thread."""
 
-import importlib
 import threading
 import time
 from collections import Counter
@@ -15,6 +14,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from ddpm_controller.ros.bag_thread import Arrival, BagThread, HeaderOrder, Order, ReceivedOrder
+from ddpm_controller.ros.bag_types import message_class
 from ddpm_controller.ros.bag_writer import BagTopic, BagWriteError, Storage
 
 DEPTH = 2000
@@ -133,8 +133,14 @@ class Recorder:
         if isinstance(self._order, HeaderOrder):
             self._order.cut(begin_ns, end_ns)
 
-    def finish(self, *, keep: bool = True) -> Recording:
+    def finish(
+        self, *, keep: bool = True, provenance: Mapping[str, str] | None = None
+    ) -> Recording:
         """Write what has come so far and close the bag, or throw it away.
+
+        Args:
+            keep: Whether the bag stays.
+            provenance: To be added to the bag's metadata.
 
         Raises:
             BagWriteError: The disk refuses, or no recording has been begun.
@@ -142,7 +148,7 @@ class Recorder:
         if self._thread is None:
             raise BagWriteError("nothing is being recorded; call begin first")
         thread, self._thread = self._thread, None
-        thread.finish(keep=keep)
+        thread.finish(keep=keep, provenance=provenance or {})
         if thread.error is not None:
             raise thread.error
         folder = thread.folder if keep else None
@@ -156,7 +162,7 @@ class Recorder:
         reliable, best_effort = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
         durable, volatile = DurabilityPolicy.TRANSIENT_LOCAL, DurabilityPolicy.VOLATILE
         self._node.create_subscription(
-            _message_class(topic.type),
+            message_class(topic.type),
             topic.name,
             partial(self._on_message, topic),
             QoSProfile(
@@ -198,11 +204,6 @@ class Recorder:
             self._lost[topic] += event.total_count_change
 
 
-def _message_class(message_type: str) -> Any:
-    package, folder, name = message_type.split("/")
-    return getattr(importlib.import_module(f"{package}.{folder}"), name)
-
-
 def _begins_with_stamp(message_type: str) -> bool:
-    fields = list(_message_class(message_type).get_fields_and_field_types().values())
+    fields = list(message_class(message_type).get_fields_and_field_types().values())
     return bool(fields) and fields[0] in STAMP_FIELDS

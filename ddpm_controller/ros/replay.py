@@ -18,6 +18,7 @@ from ddpm_controller.ros.replay_plans import PlanComparison, Policies, compare_p
 from ddpm_controller.ros.robot import RobotError, load_robot
 from ddpm_controller.ros.share import share_path
 
+SIM_ARM = "config/robots/sim_arm.yaml"
 SAME, DIFFERENT, NOT_POSSIBLE = 0, 1, 2
 
 
@@ -48,11 +49,13 @@ def main() -> int:
     console = Console(soft_wrap=True)
     torch.set_num_threads(options.torch_num_threads)
     try:
-        robot = load_robot(options.robot or share_path("config/robots/sim_arm.yaml"))
+        robot = load_robot(options.robot or share_path(SIM_ARM))
         run = read_run(options.bag, robot)
         if options.graph:
             return _replay_in_graph(options, run, console)
         return _replay_directly(options, run, console)
+    except KeyboardInterrupt:
+        return 130
     except (BagError, CheckpointError, RobotError, ValueError) as error:
         console.print(f"[red]{error}[/red]")
         return NOT_POSSIBLE
@@ -60,8 +63,7 @@ def main() -> int:
 
 def _replay_directly(options: ReplayOptions, run: RecordedRun, console: Console) -> int:
     policies = Policies(run, options.checkpoint, options.device)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
+    with _bar(console) as bar:
         task = bar.add_task("plans", total=len(run.chunks))
         plans = compare_plans(run, policies, lambda done, total: bar.update(task, completed=done))
     _tell_plans(console, plans)
@@ -79,9 +81,22 @@ def _replay_in_graph(options: ReplayOptions, run: RecordedRun, console: Console)
     # Imported here: a direct replay needs no ROS.
     from ddpm_controller.ros.replay_graph import replay_in_graph
 
-    commands = replay_in_graph(run, options.checkpoint, options.robot)
+    robot_file = options.robot or Path(share_path(SIM_ARM))
+    with _bar(console) as bar:
+        task = bar.add_task("commands", total=len(run.commands))
+        commands = replay_in_graph(
+            run,
+            options.checkpoint[0],
+            robot_file,
+            lambda done, total: bar.update(task, completed=done),
+        )
     _tell_commands(console, commands)
     return _code(commands.count, commands.num_equal)
+
+
+def _bar(console: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    return Progress(*columns, console=console, transient=True)
 
 
 def _code(count: int, num_equal: int) -> int:

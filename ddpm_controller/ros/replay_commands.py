@@ -55,12 +55,12 @@ def compare_commands(run: RecordedRun) -> CommandComparison:
     )
     count = num_equal = num_runs = 0
     first: Difference | None = None
-    for command, begins in _ticks(run):
+    for command, begins in run_ticks(run):
         if begins:
             player.begin(command)
             num_runs += 1
         position = player.tick(command.stamp_s)
-        difference = _difference(run, command, position)
+        difference = command_difference(run, command, position)
         if begins:
             continue
         count += 1
@@ -116,8 +116,8 @@ class _Player:
         return ActionChunk(chunk.start_s, period_s, chunk.joint_names, chunk.rows)
 
 
-def _ticks(run: RecordedRun) -> Iterator[tuple[RecordedCommand, bool]]:
-    """Yield every command, and whether the controller began anew with it."""
+def run_ticks(run: RecordedRun) -> Iterator[tuple[RecordedCommand, bool]]:
+    """Yield every command, and whether the controller began a run with it."""
     begins_s = _begins_s(run)
     previous_s = -np.inf
     for command in run.commands:
@@ -156,9 +156,10 @@ def _begins_s(run: RecordedRun) -> list[float]:
     return sorted(begins_s)
 
 
-def _difference(
+def command_difference(
     run: RecordedRun, command: RecordedCommand, position: np.ndarray | None
 ) -> Difference | None:
+    """Return where a replayed command (Da,) leaves the recorded one, if it does."""
     where = f"command at {command.stamp_s:.3f} s"
     if position is None:
         return Difference(f"{where} should not have been sent", "all", 0.0, float("nan"))

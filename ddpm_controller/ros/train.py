@@ -36,8 +36,9 @@ INTERRUPTED = 130
 class TrainCommand:
     """Train a policy from bags. The same command again goes on with an unfinished training.
 
-    On many processes: ``accelerate launch --num_processes 2 -m ddpm_controller.ros.train ...``
-    with a recipe whose ``num_shards`` is a multiple of them.
+    On many GPUs: ``accelerate launch --multi_gpu --num_processes 2 -m ddpm_controller.ros.train
+    --device cuda ...`` with a recipe whose ``num_shards`` is a multiple of the processes. The same
+    with ``--device cpu`` uses CPU processes (accelerate's own ``--cpu`` would start only one).
 
     Attributes:
         bags: Bags, or folders of bags.

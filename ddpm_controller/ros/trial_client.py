@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import rclpy
 from ddpm_msgs.action import RunPolicy
+from ddpm_msgs.msg import ControllerStatus
 from ddpm_msgs.srv import ResetWorld
 from rclpy.action import ActionClient
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.task import Future
 from sensor_msgs.msg import Image, JointState
 from trajectory_msgs.msg import JointTrajectory
@@ -53,6 +54,9 @@ class TrialClient(Node):
         self._frames: dict[str, list[tuple[float, np.ndarray]]] = {}
         self._curve: list[tuple[float, np.ndarray, np.ndarray]] = []
         self._command = np.full(len(joint_names), np.nan)
+        self._status = ControllerStatus(text="no status yet")
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self.create_subscription(ControllerStatus, "controller/status", self._on_status, latched)
         deep = QoSProfile(depth=100)
         self.create_subscription(JointState, "joint_states", self._on_joint_state, deep)
         self.create_subscription(JointTrajectory, "joint_trajectory", self._on_command, deep)
@@ -65,15 +69,20 @@ class TrialClient(Node):
         self.destroy_node()
 
     def wait_until_ready(self) -> None:
-        """Return when both nodes answer.
+        """Return when both nodes answer and the controller is active.
 
         Raises:
-            TrialError: When one does not within the patience.
+            TrialError: When that does not come within the patience.
         """
         if not self._reset.wait_for_service(self._patience_s):
             raise TrialError("no node offers simulation/reset: is the simulation running?")
         if not self._run.wait_for_server(self._patience_s):
             raise TrialError("no node offers controller/run_policy: is the controller running?")
+        deadline_s = time.monotonic() + self._patience_s
+        while self._status.state == ControllerStatus.STATE_INACTIVE:
+            if time.monotonic() > deadline_s:
+                raise TrialError(f"the controller does not become active: {self._status.text}")
+            self._executor.spin_once(timeout_sec=0.1)
 
     def run_trial(
         self,
@@ -99,7 +108,7 @@ class TrialClient(Node):
             "the goal",
         )
         if not handle.accepted:
-            raise TrialError("the controller refused the goal: is it active, with a checkpoint?")
+            raise TrialError(f"the controller refused the goal: {self._status.text}")
         # Wall time: a lockstep simulation may be much slower than its own clock.
         result = self._wait(handle.get_result_async(), "the run", 20.0 * timeout_s).result
         if result.outcome in (RunPolicy.Result.CANCELLED, RunPolicy.Result.STOPPED):
@@ -143,6 +152,9 @@ class TrialClient(Node):
             frames.append((seconds(message.header.stamp), image_from(message, height, width)))
 
         self.create_subscription(Image, f"{name}/image_raw", keep, QoSProfile(depth=10))
+
+    def _on_status(self, message: ControllerStatus) -> None:
+        self._status = message
 
     def _on_joint_state(self, message: JointState) -> None:
         place = {name: index for index, name in enumerate(message.name)}

@@ -1,4 +1,4 @@
-"""Trials over ROS: the arm's graph as processes, and a client that asks it for one after the other."""
+"""Trials over ROS: the arm as processes, and a client that asks it for one after the other."""
 
 import os
 import subprocess
@@ -96,4 +96,6 @@ def parameter_file(parameters: Mapping[str, object]) -> Iterator[str]:
 
 def _refuse_if_ended(child: subprocess.Popen[bytes]) -> None:
     if child.poll() is not None:
-        raise TrialError(f"the graph has ended with exit code {child.returncode}; see its log above")
+        raise TrialError(
+            f"the graph has ended with exit code {child.returncode}; see its log above"
+        )

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ddpm_controller.checkpoint import CheckpointError, save_checkpoint
+from ddpm_controller.checkpoint import MANIFEST_NAME, CheckpointError, save_checkpoint
 from ddpm_controller.systems import SYSTEMS
 from ddpm_controller.training.batches import WEIGHTS, generator_for
 from ddpm_controller.training.config import TrainingConfig, TrainingError, learning_rate_at
@@ -190,19 +190,21 @@ class _Run:
                 "training": asdict(config),
                 "step": state.step,
                 "seed": config.seed,
+                "num_processes": self._processes.count,
                 "validation_loss": _or_none(self._validation_loss),
             },
             weights=state.ema.network.state_dict(),
         )
 
     def _draw(self) -> None:
-        if self._log is None or not self._state.step:
+        """Draw the pictures; of a training that was stopped the quick one only."""
+        if self._log is None:
             return
         draw_curves(read_log(self._output), self._output / "curves.png")
         result = self._result()
         checkpoint = result.best_checkpoint or result.last_checkpoint
         episodes = self._material.held_out
-        if checkpoint is not None and episodes:
+        if result.finished and checkpoint is not None and episodes:
             draw_samples(checkpoint, episodes, self._output / "samples.png", self._config.seed)
 
     def _result(self) -> TrainingResult:
@@ -211,8 +213,8 @@ class _Run:
             output=self._output,
             steps=self._state.step,
             finished=self._state.step == self._config.num_steps,
-            best_checkpoint=best if best.is_dir() else None,
-            last_checkpoint=last if last.is_dir() else None,
+            best_checkpoint=best if (best / MANIFEST_NAME).is_file() else None,
+            last_checkpoint=last if (last / MANIFEST_NAME).is_file() else None,
             validation_loss=self._state.best_validation_loss,
         )
 

@@ -143,4 +143,4 @@ def _fill(state: TrainingState, tensors: Mapping[str, Tensor]) -> None:
         if value.shape == parameter.shape:
             # The fused AdamW walks through memory: moments must lie there as the weights do.
             value = torch.empty_like(parameter).copy_(value)
-        state.optimizer.state[parameter][key] = value
+        state.optimizer.state[parameter][key] = value.to(parameter.device)

@@ -53,6 +53,7 @@ def test_the_digest_changes_with_any_byte_and_not_with_the_source():
     one = episode([[0, 0], [1, 1]], [[0, 0], [1, 1]])
     digest = episodes_digest([one])
     assert episodes_digest([replace(one, source="elsewhere")]) == digest
+    assert episodes_digest([one, one]) != digest
     images = one.values["camera"].copy()
     images[1, 1, 1, 2] = 1
     assert episodes_digest([replace(one, values={**one.values, "camera": images})]) != digest

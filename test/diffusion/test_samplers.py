@@ -95,6 +95,28 @@ def test_ddim_with_eta_one_is_ddpm(steps, spacing):
     torch.testing.assert_close(ddim, ddpm, rtol=1e-3, atol=1e-4)
 
 
+def test_a_step_with_some_fresh_noise_by_hand():
+    """Eta 0.5 from t = 1 to 0 of betas 0.1, 0.2: its variance is a quarter of the posterior's.
+
+    The right distribution comes out for any eta, so only this shows what an eta means.
+    """
+    process = GaussianProcess(torch.tensor([0.1, 0.2], dtype=torch.float64))
+    seen = []
+
+    def predict_x0(xt, t):
+        seen.append(xt)
+        return torch.full_like(xt, 0.2)
+
+    sample_ddim(process, predict_x0, (3, 1), seeded(), eta=0.5)
+    generator = seeded()
+    start, fresh = (torch.randn(3, 1, generator=generator) for _ in range(2))
+    noise = (start - 0.72**0.5 * 0.2) / 0.28**0.5
+    variance = 0.25 * 0.0714285714
+    expected = 0.9**0.5 * 0.2 + (0.1 - variance) ** 0.5 * noise + variance**0.5 * fresh
+    torch.testing.assert_close(seen[0], start)
+    torch.testing.assert_close(seen[1], expected)
+
+
 def test_visiting_every_timestep_is_the_default():
     process = GaussianProcess(SCHEDULES["linear"](20))
     for sampler in SAMPLERS.values():

@@ -1,4 +1,4 @@
-"""Trials in one process, with a policy that knows the answer: it repeats a demonstration by time."""
+"""Trials in one process, with a policy that repeats a demonstration by time."""
 
 import numpy as np
 import pytest
@@ -61,9 +61,7 @@ def no_view(camera, pixels):
 
 
 def trials_of(policy, world, seeds, **settings):
-    return list(
-        run_trials(policy, world, limits(), seeds, TrialSettings(**settings), no_view)
-    )
+    return list(run_trials(policy, world, limits(), seeds, TrialSettings(**settings), no_view))
 
 
 def quiet_seeds(world_name, count):

@@ -13,7 +13,7 @@ def test_the_range_of_the_data_becomes_minus_one_to_one():
 
 def test_the_way_back_gives_physical_units():
     normalizer = MinMaxNormalizer([-2.0, 0.5], [4.0, 0.5])
-    values = torch.tensor([[0.7, 0.5], [-1.9, 0.6]], dtype=torch.float64)
+    values = torch.tensor([[0.7, 0.5], [-1.9, 0.5]], dtype=torch.float64)
     back = normalizer.unnormalize(normalizer(values))
     assert back.dtype == torch.float64
     torch.testing.assert_close(back, values, rtol=0, atol=1e-6)  # through float32
@@ -25,6 +25,12 @@ def test_a_dimension_that_never_moved_is_shifted_and_not_divided():
     assert normalizer(torch.tensor([1.001, 2.001], dtype=torch.float64)).tolist() == (
         pytest.approx([0.001, 0.001], abs=1e-7)
     )
+
+
+def test_a_joint_that_never_moved_is_never_moved():
+    normalizer = MinMaxNormalizer([1.0, 0.0], [1.0 + 1e-6, 1.0])
+    back = normalizer.unnormalize(torch.tensor([[0.03, 0.5]]))
+    assert back.tolist() == [[pytest.approx(1.0, abs=1e-6), 0.75]]
 
 
 def test_statistics_are_no_weights():

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.image import imread
+from safetensors.torch import load
 
 from ddpm_controller.checkpoint import load_checkpoint
+from ddpm_controller.data.windows import split_episodes
 from ddpm_controller.systems import restore
 from ddpm_controller.training import run
+from ddpm_controller.training.batches import generator_for
 from ddpm_controller.training.config import TrainingError
 from ddpm_controller.training.log import read_log
 from ddpm_controller.training.material import material_from
@@ -18,13 +21,13 @@ from ddpm_controller.training.updates import validation_loss
 
 def test_training_lowers_the_loss_of_held_out_episodes(tiny, tmp_path):
     config = replace(
-        tiny.CONFIG, num_steps=150, validation_every=50, log_every=10, checkpoint_every=150
+        tiny.CONFIG, num_steps=80, validation_every=40, log_every=10, checkpoint_every=80
     )
     result = tiny.train_tiny(tmp_path, config)
     measured = [line.validation_loss for line in read_log(tmp_path)]
     measured = [loss for loss in measured if not math.isnan(loss)]
-    assert len(measured) == 3
-    assert measured[-1] < 0.6  # noise alone has a mean square of 1
+    assert len(measured) == 2
+    assert measured[-1] < 0.7  # noise alone has a mean square of 1
     assert result.validation_loss == min(measured)
 
 
@@ -56,19 +59,20 @@ def test_the_checkpoint_says_where_it_comes_from(tiny, tmp_path):
     assert manifest.streams == tiny.STREAMS
 
 
-def test_statistics_come_from_the_training_episodes_alone(tiny, uninterrupted):
-    manifest = load_checkpoint(uninterrupted / "checkpoints" / "last").manifest
-    kept = [e for e in tiny.episodes() if e.source not in manifest.provenance["held_out"]]
-    highest = np.concatenate([episode.actions for episode in kept]).max(axis=0)
-    assert manifest.statistics["action"]["max"] == highest.tolist()
+def test_statistics_come_from_the_training_episodes_alone(tiny, tmp_path):
+    episodes = tiny.episodes()
+    _, (held_out,) = split_episodes(episodes, tiny.CONFIG.validation_fraction, tiny.CONFIG.seed)
+    episodes[held_out] = replace(episodes[held_out], actions=2 * episodes[held_out].actions)
+    config = replace(tiny.CONFIG, num_steps=1)
+    result = run.train(episodes, tiny.SPEC, tiny.STREAMS, config, tmp_path)
+    highest = load_checkpoint(result.last_checkpoint).manifest.statistics["action"]["max"]
+    assert max(highest) <= 1.0 < episodes[held_out].actions.max()
 
 
 def test_a_checkpoint_plans_as_the_averaged_network_does(tiny, uninterrupted):
     policy = restore(uninterrupted / "checkpoints" / "last")
     assert policy.action_spec == tiny.SPEC
     state = (uninterrupted / "resume" / "state.safetensors").read_bytes()
-    from safetensors.torch import load
-
     average = {k.removeprefix("average."): v for k, v in load(state).items() if "average." in k}
     saved = load_checkpoint(uninterrupted / "checkpoints" / "last").weights
     assert saved.keys() == average.keys()
@@ -83,6 +87,15 @@ def test_the_best_checkpoint_is_the_one_with_the_lowest_validation_loss(tiny, un
     assert provenance["validation_loss"] == lowest.validation_loss
 
 
+def test_a_worse_validation_leaves_the_best_checkpoint(tiny, tmp_path, monkeypatch):
+    losses = iter([0.5, 0.3, 0.4])
+    monkeypatch.setattr(run, "validation_loss", lambda *arguments: next(losses))
+    result = tiny.train_tiny(tmp_path)
+    assert result.validation_loss == 0.3
+    assert load_checkpoint(result.best_checkpoint).manifest.provenance["step"] == 8
+    assert load_checkpoint(result.last_checkpoint).manifest.provenance["step"] == 12
+
+
 def test_validation_is_the_same_each_time_and_changes_no_random_state(tiny, uninterrupted):
     material = material_from(tiny.episodes(), tiny.SPEC, tiny.STREAMS, tiny.CONFIG, {})
     network = restore(uninterrupted / "checkpoints" / "last").network
@@ -93,11 +106,46 @@ def test_validation_is_the_same_each_time_and_changes_no_random_state(tiny, unin
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_the_averaged_weights_are_what_is_validated(tiny, uninterrupted):
+    material = material_from(tiny.episodes(), tiny.SPEC, tiny.STREAMS, tiny.CONFIG, {})
+    network = restore(uninterrupted / "checkpoints" / "last").network
+    measured = validation_loss(network, material.validation, tiny.CONFIG, torch.device("cpu"))
+    assert measured == read_log(uninterrupted)[-1].validation_loss
+
+
 def test_a_training_changes_neither_torch_threads_nor_the_global_generator(tiny, tmp_path):
     before = torch.get_rng_state()
     tiny.train_tiny(tmp_path, replace(tiny.CONFIG, num_steps=1, torch_num_threads=2))
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.get_num_threads() == 1
+
+
+def test_a_line_of_the_log_is_a_mean_also_over_a_stop(tiny, uninterrupted, tmp_path):
+    config = replace(tiny.CONFIG, log_every=3, validation_every=12)
+    seen = []
+    tiny.train_tiny(tmp_path, config, on_progress=seen.append, should_stop=lambda: len(seen) == 5)
+    tiny.train_tiny(tmp_path, config)
+    single = read_log(uninterrupted)
+    for number, line in enumerate(read_log(tmp_path)):
+        three = single[3 * number : 3 * number + 3]
+        assert line.step == three[-1].step
+        assert line.loss == pytest.approx(np.mean([x.loss for x in three]))
+        assert line.gradient_norm == pytest.approx(np.mean([x.gradient_norm for x in three]))
+
+
+def test_every_shard_of_every_update_has_noise_of_its_own(tiny, tmp_path, monkeypatch):
+    seeds = []
+
+    def noted(*key: int) -> torch.Generator:
+        generator = generator_for(*key)
+        seeds.append(generator.initial_seed())
+        return generator
+
+    monkeypatch.setattr("ddpm_controller.training.updates.generator_for", noted)
+    tiny.train_tiny(
+        tmp_path, replace(tiny.CONFIG, num_shards=2, num_steps=3, validation_fraction=0.0)
+    )
+    assert len(seeds) == len(set(seeds)) == 6
 
 
 def test_another_seed_is_another_training(tiny, uninterrupted, tmp_path):
@@ -131,6 +179,13 @@ def test_a_loss_that_is_not_finite_ends_with_the_last_good_state(tiny, tmp_path)
         )
     facts = json.loads((tmp_path / "config.json").read_text())
     assert facts["learning_rate"] == 1e30
+
+
+def test_a_recipe_may_observe_fewer_streams_than_the_robot_has(tiny, tmp_path):
+    result = tiny.train_tiny(tmp_path, replace(tiny.CONFIG, streams=("joint_state",)))
+    assert load_checkpoint(result.last_checkpoint).manifest.streams == tiny.STREAMS[:1]
+    with pytest.raises(TrainingError, match=r"\['camera_2'\] are not the robot's, which has"):
+        tiny.train_tiny(tmp_path, replace(tiny.CONFIG, streams=("camera_2",)))
 
 
 def test_episodes_that_do_not_fit_are_refused_before_anything_is_written(tiny, tmp_path):

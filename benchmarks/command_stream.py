@@ -1,0 +1,106 @@
+"""Listens to a running controller: when each command was published, and what it was."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import rclpy
+from ddpm_msgs.msg import ControllerStatus
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from trajectory_msgs.msg import JointTrajectory
+
+from ddpm_controller.ros.supervisor import started
+from ddpm_controller.ros.trial_graph import parameter_file, use_own_domain
+
+
+class CommandStream(Node):
+    """Keeps publication times (of the publisher's own clock) and positions of all commands."""
+
+    def __init__(self) -> None:
+        super().__init__("command_stream")
+        self.published_s: list[float] = []
+        self.positions: list[np.ndarray] = []
+        self.status: ControllerStatus | None = None
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self)
+        self.create_subscription(
+            JointTrajectory, "joint_trajectory", self._on_command, QoSProfile(depth=1000)
+        )
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self.create_subscription(ControllerStatus, "controller/status", self._on_status, latched)
+
+    def _on_command(self, message: JointTrajectory, info: dict) -> None:
+        self.published_s.append(info["source_timestamp"] * 1e-9)
+        self.positions.append(np.array(message.points[0].positions))
+
+    def _on_status(self, message: ControllerStatus) -> None:
+        self.status = message
+
+    def listen(self, duration_s: float) -> None:
+        """Take what comes for ``duration_s``."""
+        end_s = time.monotonic() + duration_s
+        while time.monotonic() < end_s:
+            self._executor.spin_once(timeout_sec=0.05)
+
+    def wait_for(self, state: int, patience_s: float = 60.0) -> None:
+        """Listen until the controller is in ``state``."""
+        end_s = time.monotonic() + patience_s
+        while self.status is None or self.status.state != state:
+            if time.monotonic() > end_s:
+                raise SystemExit(f"the controller did not reach state {state}: {self.status}")
+            self.listen(0.1)
+
+    def wait(self, future, patience_s: float = 60.0):
+        """Listen until a future is done; return its result."""
+        end_s = time.monotonic() + patience_s
+        while not future.done():
+            if time.monotonic() > end_s:
+                raise SystemExit("a service did not answer")
+            self.listen(0.02)
+        return future.result()
+
+    def forget(self) -> None:
+        """Begin a new measurement."""
+        self.published_s.clear()
+        self.positions.clear()
+
+
+@contextmanager
+def running_arm(world: str, checkpoint: Path, control_rate_hz: float) -> Iterator[CommandStream]:
+    """Have the simulated arm in real time with a controller that runs, and a listener."""
+    use_own_domain()
+    parameters = {"control_rate_hz": control_rate_hz, "run_on_activate": True}
+    with parameter_file(parameters) as params_file:
+        simulation = {"world": world, "log_level": "error"}
+        controller = {
+            "checkpoint": str(checkpoint.resolve()),
+            "params_file": params_file,
+            "log_level": "error",
+        }
+        with started("simulation", simulation), started("controller", controller):
+            rclpy.init()
+            try:
+                stream = CommandStream()
+                stream.wait_for(ControllerStatus.STATE_RUNNING)
+                stream.forget()
+                yield stream
+            finally:
+                rclpy.try_shutdown()
+
+
+def controller_memory_mb() -> float:
+    """Largest resident memory of the controller process, MB."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            if any(b"__node:=controller" in word for word in words):
+                lines = (folder / "status").read_text().splitlines()
+                peak = next(line for line in lines if line.startswith("VmHWM"))
+                return int(peak.split()[1]) / 1024
+        except OSError:
+            continue
+    return float("nan")

@@ -1,0 +1,47 @@
+"""A checkpoint for the simulated arm with random weights: it moves, no more is needed."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from ddpm_controller.checkpoint import save_checkpoint
+from ddpm_controller.policies.diffusion_policy_network import (
+    DiffusionPolicyConfig,
+    DiffusionPolicyNetwork,
+)
+from ddpm_controller.ros.robot import joint_limits, load_robot
+from ddpm_controller.simulation.robot_description import robot_description
+
+SIM_ARM = Path(__file__).parents[2] / "config" / "robots" / "sim_arm.yaml"
+CONFIG = DiffusionPolicyConfig(
+    channels=(16, 32),
+    image_channels=(8, 8, 8),
+    num_keypoints=4,
+    timestep_embedding_dim=16,
+    num_inference_steps=4,
+)
+
+
+def save_random_checkpoint(folder: Path, seed: int = 0) -> str:
+    """Write it and return its hash; its plans stay inside a tenth of the joints' ranges."""
+    robot = load_robot(SIM_ARM)
+    spec, streams = robot.action_spec, robot.stream_specs
+    limits = joint_limits(robot_description(), spec.joint_names)
+    whole = {"min": limits.lower.tolist(), "max": limits.upper.tolist()}
+    tenth = {name: [0.1 * value for value in bound] for name, bound in whole.items()}
+    image = {"min": [0.0], "max": [255.0]}
+    statistics = {stream.name: whole if stream.names else image for stream in streams}
+    statistics["action"] = tenth
+    torch.manual_seed(seed)
+    network = DiffusionPolicyNetwork(CONFIG, spec, streams, statistics)
+    return save_checkpoint(
+        folder,
+        kind="diffusion_policy",
+        config=asdict(CONFIG),
+        action_spec=spec,
+        streams=streams,
+        statistics=statistics,
+        provenance={},
+        weights=network.state_dict(),
+    )

@@ -1,0 +1,208 @@
+"""Bags of a controller, made without ROS: a control loop, a real policy and invented streams."""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+from random_checkpoint import SIM_ARM
+
+from ddpm_controller.control.loop import ControlLoop
+from ddpm_controller.control.states import State
+from ddpm_controller.ros.bag_types import message_types
+from ddpm_controller.ros.bag_writer import BagTopic, BagWriter
+from ddpm_controller.ros.conversions import observation_from, stamp_from
+from ddpm_controller.ros.recorded_run import PARAMETERS_KEY
+from ddpm_controller.ros.robot import joint_limits, load_robot
+from ddpm_controller.simulation.robot_description import robot_description
+from ddpm_controller.systems import restore
+
+T = message_types().types
+TOPICS = {
+    "/joint_states": "sensor_msgs/msg/JointState",
+    "/camera_fixed/image_raw": "sensor_msgs/msg/Image",
+    "/camera_wrist/image_raw": "sensor_msgs/msg/Image",
+    "/joint_trajectory": "trajectory_msgs/msg/JointTrajectory",
+    "/controller/action_chunk": "ddpm_msgs/msg/ActionChunk",
+    "/controller/status": "ddpm_msgs/msg/ControllerStatus",
+    "/robot_description": "std_msgs/msg/String",
+}
+RATE_HZ = 50.0
+START_S = 1_790_000_000.123456
+
+
+@dataclass
+class Scenario:
+    """What happens in a recorded run.
+
+    Attributes:
+        checkpoints: Folders, in order of use; the next one is taken over after every run.
+        ticks: Per run.
+        plan_ticks: Ticks from the request of a plan to its arrival; 0 as in lockstep.
+        frozen: Ticks of a run in which camera_wrist delivers nothing.
+        fade_s: Of the controller.
+        idle_between: Whether the controller tells that it commands nothing before each run.
+        lose: (topic, index) of a message that the recorder lost.
+    """
+
+    checkpoints: tuple
+    ticks: int = 60
+    plan_ticks: int = 0
+    frozen: range = range(0)
+    fade_s: float = 0.15
+    idle_between: bool = True
+    lose: tuple[str, int] | None = None
+
+
+def record_run(folder, scenario):
+    """Write the bag of a scenario: a run per checkpoint, with seeds 5, 6, ..."""
+    messages = [("/robot_description", START_S, T["std_msgs/msg/String"](robot_description()))]
+    for number, checkpoint in enumerate(scenario.checkpoints):
+        begin_s = _nanoseconds_exact(START_S + 10.0 * number)
+        messages += _Run(scenario, checkpoint, seed=5 + number).messages(begin_s)
+    if scenario.lose is not None:
+        topic, index = scenario.lose
+        messages.remove([m for m in messages if m[0] == topic][index])
+    provenance = {PARAMETERS_KEY: json.dumps({"fade_s": scenario.fade_s, "stop_s": 0.2})}
+    with BagWriter(folder, [BagTopic(n, k) for n, k in TOPICS.items()], provenance) as bag:
+        for topic, stamp_s, message in messages:
+            sec, nanosec = stamp_from(stamp_s)
+            raw = bytes(message_types().serialize_cdr(message, TOPICS[topic]))
+            bag.write(topic, sec * 10**9 + nanosec, raw)
+    return folder
+
+
+class _Run:
+    def __init__(self, scenario, checkpoint, seed):
+        self._scenario = scenario
+        self._robot = load_robot(SIM_ARM)
+        self._policy = restore(checkpoint)
+        self._seed = seed
+        self._random = np.random.default_rng(seed)
+        self._loop = ControlLoop(
+            self._robot.stream_specs,
+            self._robot.max_ages_s,
+            self._robot.action_spec,
+            self._policy.n_obs_steps,
+            joint_limits(robot_description(), self._robot.action_spec.joint_names),
+            1 / RATE_HZ,
+            0.3,
+            fade_s=scenario.fade_s,
+        )
+        self._told = None
+
+    def messages(self, begin_s):
+        """Yield topic, time and message of everything that is published."""
+        self._loop.start(self._policy.initial_memory(self._seed))
+        if self._scenario.idle_between:
+            yield "/controller/status", begin_s - 1, self._status(begin_s - 1, State.INACTIVE, 0)
+        position = np.full(7, 0.02)
+        coming = []  # (tick of arrival, plan, request)
+        for tick in range(self._scenario.ticks):
+            jitter_s = self._random.uniform(0, 0.004) if self._scenario.plan_ticks else 0.0
+            now_s = _nanoseconds_exact(begin_s + tick / RATE_HZ + jitter_s)
+            yield from self._observe(now_s, tick, position)
+            if not self._scenario.plan_ticks:
+                coming += self._request(tick, now_s)
+            while coming and coming[0][0] <= tick:
+                _, plan, request = coming.pop(0)
+                self._loop.accept(plan, request)
+            command = self._loop.tick(now_s)
+            if self._scenario.plan_ticks:
+                coming += self._request(tick, now_s)
+            if command.position is not None:
+                position = command.position
+                yield "/joint_trajectory", now_s, self._trajectory(now_s, position)
+            if command.takeover is not None:
+                yield "/controller/action_chunk", now_s, self._chunk(now_s, command.takeover)
+            if (command.state, command.reason) != self._told:
+                self._told = (command.state, command.reason)
+                yield "/controller/status", now_s, self._status(now_s, *self._told)
+
+    def _request(self, tick, now_s):
+        request = self._loop.plan_request(now_s)
+        if request is None:
+            return []
+        plan = self._policy.plan(request.window, request.memory)
+        return [(tick + self._scenario.plan_ticks, plan, request)]
+
+    def _observe(self, now_s, tick, position):
+        for stream in self._robot.streams:
+            name = stream.spec.name
+            if stream.spec.kind == "vector":
+                value = position + self._random.normal(0, 0.01, 7)
+                message = T["sensor_msgs/msg/JointState"](
+                    _header(now_s), list(stream.spec.names), value, np.zeros(0), np.zeros(0)
+                )
+            elif tick % 2 or (name == "camera_wrist" and tick in self._scenario.frozen):
+                continue
+            else:
+                height, width = stream.message_size
+                pixels = self._random.integers(0, 255, height * width * 3, dtype=np.uint8)
+                message = T["sensor_msgs/msg/Image"](
+                    _header(now_s), height, width, "rgb8", 0, 3 * width, pixels
+                )
+            self._loop.observe(name, *observation_from(message, stream))
+            yield "/" + stream.topic, now_s, message
+
+    def _trajectory(self, now_s, position):
+        none, zero = np.zeros(0), T["builtin_interfaces/msg/Duration"](0, 0)
+        point = T["trajectory_msgs/msg/JointTrajectoryPoint"](position, none, none, none, zero)
+        names = list(self._robot.action_spec.joint_names)
+        return T["trajectory_msgs/msg/JointTrajectory"](_header(now_s), names, [point])
+
+    def _status(self, now_s, state, reason):
+        return T["ddpm_msgs/msg/ControllerStatus"](
+            header=_header(now_s),
+            state=int(state),
+            reason=int(reason),
+            text="",
+            checkpoint="",
+            checkpoint_hash="",
+            checkpoint_error="",
+            plan_number=0,
+            seed=self._seed,
+            control_rate_hz=RATE_HZ,
+            ticks=0,
+            missed_ticks=0,
+            tick_period_max_s=0.0,
+            inference_time_s=0.0,
+            observation_to_command_s=0.0,
+            stream_names=[],
+            stream_ages_s=np.zeros(0),
+        )
+
+    def _chunk(self, now_s, takeover):
+        chunk, request = takeover.plan.chunk, takeover.request
+        names = list(request.window[-1].values)
+        return T["ddpm_msgs/msg/ActionChunk"](
+            header=_header(now_s),
+            start=_time(chunk.start_s),
+            period=T["builtin_interfaces/msg/Duration"](0, 100_000_000),
+            joint_names=list(chunk.joint_names),
+            num_rows=len(chunk.actions),
+            rows=chunk.actions.astype(np.float64).reshape(-1),
+            plan_number=request.plan_number,
+            seed=self._seed,
+            checkpoint_hash=self._policy.hash,
+            sampler=self._policy.sampler,
+            num_inference_steps=self._policy.num_inference_steps,
+            requested=_time(request.requested_s),
+            observation_stamp=_time(request.requested_s),
+            stream_names=names,
+            window_stamps=[_time(o.stamp_s) for o in request.window],
+            source_stamps=[_time(o.source_stamps_s[n]) for o in request.window for n in names],
+            inference_time_s=0.0,
+        )
+
+
+def _nanoseconds_exact(stamp_s):
+    sec, nanosec = stamp_from(stamp_s)
+    return sec + nanosec * 1e-9
+
+
+def _time(stamp_s):
+    return T["builtin_interfaces/msg/Time"](*stamp_from(stamp_s))
+
+
+def _header(stamp_s):
+    return T["std_msgs/msg/Header"](_time(stamp_s), "")

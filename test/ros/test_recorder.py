@@ -1,0 +1,130 @@
+"""The recorder on a real ROS graph."""
+
+import errno
+import time
+
+import pytest
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import JointState
+from std_msgs.msg import String
+
+from ddpm_controller.ros.bag_files import OpenBag
+from ddpm_controller.ros.bag_writer import BagWriteError
+from ddpm_controller.ros.recorder import Recorder
+
+TOPICS = {"joint_states": "sensor_msgs/msg/JointState", "fact": "std_msgs/msg/String"}
+SENSOR = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+class Graph:
+    """A publisher of joint states, one of a fact, and the node of the recorder."""
+
+    def __init__(self):
+        rclpy.init()
+        self.node = rclpy.create_node("record", namespace="left")
+        self.source = rclpy.create_node("source", namespace="left")
+        self.executor = SingleThreadedExecutor()
+        self.executor.add_node(self.node)
+        self.states = self.source.create_publisher(JointState, "joint_states", SENSOR)
+        self.facts = self.source.create_publisher(String, "fact", LATCHED)
+
+    def spin_until(self, condition, patience_s=30.0):
+        deadline_s = time.monotonic() + patience_s
+        while not condition():
+            assert time.monotonic() < deadline_s, "the graph did not do its part in time"
+            self.executor.spin_once(timeout_sec=0.05)
+
+    def close(self):
+        self.executor.shutdown()
+        self.node.destroy_node()
+        self.source.destroy_node()
+        rclpy.try_shutdown()
+
+
+@pytest.fixture
+def graph():
+    """Is closed at the end."""
+    graph = Graph()
+    yield graph
+    graph.close()
+
+
+def ready_recorder(graph):
+    recorder = Recorder(graph.node, {**TOPICS, "never": "std_msgs/msg/String"})
+    graph.spin_until(lambda: recorder.unseen == ("/left/never",))
+    graph.spin_until(lambda: graph.states.get_subscription_count() == 1)
+    return recorder
+
+
+def publish_states(graph, recorder, count):
+    for k in range(count):
+        before = recorder.arrivals
+        message = JointState(name=["a"], position=[float(k)])
+        message.header.stamp.sec = 100 + k
+        graph.states.publish(message)
+        graph.spin_until(lambda before=before: recorder.arrivals > before)
+
+
+def test_bags_hold_what_was_published_while_recording(graph, tmp_path):
+    """Best effort and latched alike; a fact told once is in every bag."""
+    graph.facts.publish(String(data="a robot"))
+    recorder = ready_recorder(graph)
+    graph.spin_until(lambda: recorder.arrivals == 1)
+    publish_states(graph, recorder, 2)  # before the recording: not in the bag
+    for name in ("first", "second"):
+        recorder.begin(tmp_path / name, {"robot": "left"})
+        publish_states(graph, recorder, 5)
+        recording = recorder.finish(provenance={"late": "yes"})
+        assert recording.counts == {"/left/joint_states": 5, "/left/fact": 1}
+        assert (recording.lost, recording.unseen) == ({}, ("/left/never",))
+        with OpenBag(tmp_path / name) as bag:
+            messages = list(bag.messages(bag.topics))
+            assert bag.provenance == {"robot": "left", "late": "yes"}
+        states = [m.message for m in messages if m.topic == "/left/joint_states"]
+        assert [state.position[0] for state in states] == [0, 1, 2, 3, 4]
+        assert [m.message.data for m in messages if m.topic == "/left/fact"] == ["a robot"]
+        age_s = time.time() - messages[0].log_ns * 1e-9
+        assert 0 <= age_s < 100  # the time of arrival, not the stamps of the messages
+
+
+def test_what_the_writer_cannot_follow_is_counted_as_lost(graph, tmp_path, monkeypatch):
+    """Memory is bounded: a disk that stands still must not take the whole machine along."""
+    recorder = ready_recorder(graph)
+    recorder.begin(tmp_path / "bag", {})
+    publish_states(graph, recorder, 1)
+    monkeypatch.setattr("ddpm_controller.ros.recorder.MAX_PENDING_BYTES", 10)
+    publish_states(graph, recorder, 3)
+    recording = recorder.finish()
+    assert recording.counts["/left/joint_states"] == 1
+    assert recording.lost == {"/left/joint_states": 3}
+
+
+def test_a_write_error_is_known_while_recording(graph, tmp_path, monkeypatch):
+    """So that a command can end at once instead of recording into nothing."""
+
+    def refuse(self, *_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    recorder = ready_recorder(graph)
+    monkeypatch.setattr("rosbags.rosbag2.storage_mcap.McapWriter.write", refuse)
+    recorder.begin(tmp_path / "bag", {})
+    publish_states(graph, recorder, 1)
+    graph.spin_until(lambda: recorder.error is not None)
+    with pytest.raises(BagWriteError, match="No space left on device"):
+        recorder.finish()
+    assert not list(tmp_path.iterdir())
+
+
+def test_recordings_do_not_overlap(graph, tmp_path):
+    """One bag at a time, and none to finish before one was begun."""
+    recorder = ready_recorder(graph)
+    with pytest.raises(BagWriteError, match="call begin first"):
+        recorder.finish()
+    recorder.begin(tmp_path / "bag", {})
+    with pytest.raises(BagWriteError, match="finish the recording of"):
+        recorder.begin(tmp_path / "other", {})
+    assert recorder.finish(keep=False).folder is None
+    assert not list(tmp_path.iterdir())

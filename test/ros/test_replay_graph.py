@@ -1,0 +1,76 @@
+"""A lockstep run of the real nodes, recorded and replayed: directly and into a real controller."""
+
+import sys
+import threading
+
+import pytest
+from random_checkpoint import SIM_ARM, save_random_checkpoint
+
+from ddpm_controller.ros.record import RecordOptions, record
+from ddpm_controller.ros.replay import main
+from ddpm_controller.ros.supervisor import started
+from ddpm_controller.ros.trial_graph import connected, parameter_file
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A tiny policy with random weights."""
+    folder = tmp_path_factory.mktemp("checkpoints") / "random"
+    save_random_checkpoint(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory, checkpoint):
+    """The bag of two runs of 0.6 s, and what the recorder says about it."""
+    folder = tmp_path_factory.mktemp("recorded") / "bag"
+    with parameter_file({"replan_period_s": 0.25}) as params_file:
+        given = {
+            "world": "reach",
+            "mode": "lockstep",
+            "checkpoint": str(checkpoint),
+            "params_file": params_file,
+            "log_level": "error",
+        }
+        with started("arm", given), connected("") as client:
+            ended = threading.Event()
+            found = []
+            options = RecordOptions(folder, SIM_ARM, lockstep=True)
+            thread = threading.Thread(
+                target=lambda: found.append(record(options, ended.is_set)), daemon=True
+            )
+            thread.start()
+            client.wait_until_ready()
+            for seed in (3, 4):
+                client.run_trial(seed, timeout_s=0.6)
+            ended.set()
+            thread.join()
+    return found[0]
+
+
+def replay(monkeypatch, capsys, *words):
+    monkeypatch.setattr(sys, "argv", ["replay", *map(str, words)])
+    return main(), capsys.readouterr().out
+
+
+def test_nothing_is_lost_while_recording(recording):
+    """One command per tick of both runs, whose ends are told by the time-out."""
+    assert recording.lost == {}
+    assert recording.counts["/joint_trajectory"] == 60
+    assert recording.counts["/controller/action_chunk"] == 6
+
+
+def test_the_run_replays_bit_for_bit_without_ros(recording, checkpoint, monkeypatch, capsys):
+    """Plans and commands."""
+    code, said = replay(monkeypatch, capsys, recording.folder, "--checkpoint", checkpoint)
+    assert "plans: 6 of 6 are the same, bit for bit" in said
+    assert "commands: 58 of 58 are the same, bit for bit (2 runs)" in said
+    assert code == 0
+
+
+def test_the_run_replays_bit_for_bit_in_a_controller(recording, checkpoint, monkeypatch, capsys):
+    """The first command of each run, too: the real node measures the robot again."""
+    words = (recording.folder, "--checkpoint", checkpoint, "--robot", SIM_ARM, "--graph")
+    code, said = replay(monkeypatch, capsys, *words)
+    assert "commands: 60 of 60 are the same, bit for bit (2 runs)" in said
+    assert code == 0
