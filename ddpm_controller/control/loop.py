@@ -242,7 +242,7 @@ class ControlLoop:
             mean = (safe.position - last) / max(elapsed_s, self._period_s / 2)
             velocity = np.where(changed, mean, velocity)
             follower.rejoin(Motion(safe.position, velocity), now_s, changed)
-            verdict = _with_limit(verdict, safe.reasons)
+            verdict = verdict.limited(safe.reasons)
         velocity = np.clip(velocity, -self.limits.velocity, self.limits.velocity)
         self._sent, self._last_s = Motion(safe.position, velocity), now_s
         return Command(now_s, safe.position, verdict.state, verdict.reason, verdict.text, takeover)
@@ -250,11 +250,3 @@ class ControlLoop:
     def _elapsed_s(self, now_s: float) -> float:
         # After a late tick the reach stays that of one period: a catch-up must not be a jump.
         return min(max(now_s - self._last_s, 0.0), self._period_s)
-
-
-def _with_limit(verdict: Verdict, reasons: tuple[str, ...]) -> Verdict:
-    """Name the limit while running; a reason to hold is more important than a limit."""
-    if verdict.state != State.RUNNING:
-        return verdict
-    code = Reason.LIMIT_POSITION if "position" in reasons else Reason.LIMIT_VELOCITY
-    return replace(verdict, reason=code, text=f"limited: {', '.join(reasons)}")

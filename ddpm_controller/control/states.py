@@ -48,3 +48,10 @@ class Verdict:
     state: State
     reason: Reason = Reason.NONE
     text: str = ""
+
+    def limited(self, reasons: tuple[str, ...]) -> "Verdict":
+        """Name the limits while running; a reason to hold is more important than a limit."""
+        if self.state != State.RUNNING:
+            return self
+        code = Reason.LIMIT_POSITION if "position" in reasons else Reason.LIMIT_VELOCITY
+        return Verdict(self.state, code, f"limited: {', '.join(reasons)}")

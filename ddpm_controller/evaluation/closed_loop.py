@@ -19,7 +19,7 @@ from ddpm_controller.simulation.arm_world import ArmWorld
 from ddpm_controller.simulation.session import Session, Tick
 from ddpm_controller.simulation.worlds import WORLDS
 
-FRAMES_PER_TRIAL = 8
+FRAMES_PER_TRIAL = 6
 View = Callable[[str, np.ndarray], np.ndarray]
 """(camera, (H, W, 3)) -> the picture at the size that the policy takes."""
 
@@ -213,5 +213,5 @@ class _Run:
                 picture = self.view(stream.name, tick.images[stream.name])
                 self.loop.observe(stream.name, self.now_s, picture)
         if self.keep and tick.images:
-            cameras = np.concatenate(list(tick.images.values()), axis=0)
+            cameras = np.concatenate(list(tick.images.values()), axis=1)
             self.frames.append((self.now_s - self.start_s, cameras))

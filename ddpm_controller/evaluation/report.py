@@ -70,7 +70,7 @@ def draw(path: Path, title: str, trials: Sequence[Trial], most: int = 3) -> None
     shown = ([t for t in shown if not t.success][: most - min(1, len(half))] + half)[:most]
     if not shown:
         raise ValueError("no trial has frames to draw")
-    figure = Figure(figsize=(12, 4.4 * len(shown)), layout="constrained")
+    figure = Figure(figsize=(13, 4.2 * len(shown)), layout="constrained")
     figure.suptitle(f"{title}\n{summarize(trials)}")
     parts = np.atleast_1d(figure.subfigures(len(shown), 1))
     for part, trial in zip(parts, shown, strict=True):

@@ -102,13 +102,15 @@ class ControllerInputs:
             self._on_clock(seconds(message.clock))
 
     def _on_description(self, message: String) -> None:
+        session = self._session
         try:
             limits = joint_limits(message.data, self._robot.action_spec.joint_names)
         except RobotError as error:
             self.no_limits_text = str(error)
             self._node.get_logger().error(str(error))
+            if session is not None:
+                session.post(partial(setattr, session.loop, "no_limits_text", str(error)))
             return
-        session = self._session
         if session is None:
             self.limits = limits
         elif self.limits is None:

@@ -10,6 +10,8 @@ from ddpm_controller.control.plan_schedule import PlanRequest
 from ddpm_controller.ros.policy_loader import LoadedPolicy
 from ddpm_controller.types import Plan
 
+_PATIENCE_S = 10.0
+
 
 @dataclass(frozen=True)
 class PlanAnswer:
@@ -57,11 +59,11 @@ class Planner:
         return self._answers.popleft() if self._answers else None
 
     def close(self) -> None:
-        """End the thread after the plan that is being made."""
+        """End the thread after the plan that is being made, if that takes no longer than usual."""
         with self._changed:
             self._closed = True
             self._changed.notify()
-        self._thread.join()
+        self._thread.join(_PATIENCE_S)
 
     def _run(self) -> None:
         while True:

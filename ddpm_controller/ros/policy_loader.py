@@ -15,6 +15,7 @@ from ddpm_controller.systems import restore
 from ddpm_controller.types import Observation, StreamSpec
 
 _WARM_UP_PLANS = 2
+_PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -103,11 +104,11 @@ class PolicyLoader:
             self._changed.notify()
 
     def close(self) -> None:
-        """End the thread after the load that runs."""
+        """End the thread after the load that runs, if that takes no longer than usual."""
         with self._changed:
             self._closed = True
             self._changed.notify()
-        self._thread.join()
+        self._thread.join(_PATIENCE_S)
 
     def _run(self) -> None:
         while True:

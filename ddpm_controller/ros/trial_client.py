@@ -20,7 +20,7 @@ from trajectory_msgs.msg import JointTrajectory
 from ddpm_controller.evaluation.results import Trial
 from ddpm_controller.ros.conversions import image_from, seconds
 
-FRAMES_PER_TRIAL = 8
+FRAMES_PER_TRIAL = 6
 
 
 class TrialError(RuntimeError):
@@ -133,7 +133,7 @@ class TrialClient(Node):
         )
 
     def _picked_frames(self, start_s: float, end_s: float) -> list[tuple[float, np.ndarray]]:
-        """Frames at even distances, the cameras stacked one above the other."""
+        """Frames at even distances, the cameras side by side."""
         picked = []
         if not self._frames or not all(self._frames.values()):
             return picked
@@ -142,7 +142,7 @@ class TrialClient(Node):
                 min(frames, key=lambda stamped: abs(stamped[0] - moment_s))
                 for frames in self._frames.values()
             ]
-            picked.append((float(moment_s), np.concatenate([view for _, view in views], axis=0)))
+            picked.append((float(moment_s), np.concatenate([view for _, view in views], axis=1)))
         return picked
 
     def _watch(self, name: str, height: int, width: int) -> None:

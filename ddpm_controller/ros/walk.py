@@ -50,8 +50,8 @@ class WalkOptions:
         record = ["demonstrate", *world, "--episodes", str(self.episodes), "--output", bags]
         recipe = share_path(f"config/training/{self.world}.yaml")
         train = ["train", "--bags", bags, "--config", recipe, "--output", run]
-        best = str(self.folder / "training" / "checkpoints" / "best")
-        trials = ["evaluate", *world, "--checkpoint", best, "--trials", str(self.trials)]
+        last = str(self.folder / "training" / "checkpoints" / "last")
+        trials = ["evaluate", *world, "--checkpoint", last, "--trials", str(self.trials)]
         return [
             record + ["--in-process"] * self.in_process,
             train,

@@ -133,6 +133,23 @@ def test_with_any_delays_every_step_is_within_the_limits_and_smooth(delays, seed
     assert (sent <= LIMITS.upper).all()
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.floats(0.001, 0.1), min_size=40, max_size=40))
+def test_however_late_its_ticks_come_no_step_is_larger_than_the_time_or_a_period_allows(waits_s):
+    loop, now_s, last, last_s = new_loop(), 1.0, None, 0.0
+    for wait_s in waits_s:
+        see(loop, now_s)
+        request = loop.plan_request(now_s)
+        if request is not None:
+            loop.accept(plan_of(np.tile([[1.0, -2.0], [-1.0, 2.0]], (4, 1)), request), request)
+        position = loop.tick(now_s).position
+        if last is not None:
+            reach = LIMITS.velocity * min(now_s - last_s, TICK_S)
+            assert (np.abs(position - last) <= reach * (1 + 1e-9)).all()
+        last, last_s = position, now_s
+        now_s += wait_s
+
+
 def test_a_chunk_that_comes_late_skips_what_is_past():
     def ramp(request):
         moments_s = request.requested_s - 1.0 + SPEC.period_s * np.arange(8)

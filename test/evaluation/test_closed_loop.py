@@ -110,8 +110,8 @@ def test_only_the_first_trials_keep_pictures_and_curves():
     seeds = quiet_seeds("reach", 2)
     policy = DemonstrationPolicy("reach", seeds)
     first, second = trials_of(policy, "reach", seeds, keep_frames=1, batch_size=1)
-    assert len(first.frames) == 8
-    assert first.frames[0].shape == (192, 96, 3)  # both cameras, one above the other
+    assert len(first.frames) == 6
+    assert first.frames[0].shape == (96, 192, 3)  # both cameras, side by side
     assert len(first.commands) == len(first.stamps_s) == len(first.positions) > 20
     assert second.frames == ()
 

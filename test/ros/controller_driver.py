@@ -148,7 +148,11 @@ class Client(Node):
     def start_run(self, **goal: Any) -> Any:
         """Send a RunPolicy goal; return its handle."""
         self.until(self.run_policy.server_is_ready)
-        future = self.run_policy.send_goal_async(RunPolicy.Goal(**goal))
+        heard = self.heard["feedback"]
+        heard.clear()
+        future = self.run_policy.send_goal_async(
+            RunPolicy.Goal(**goal), lambda message: heard.append(message.feedback)
+        )
         return self.until(lambda: future.done() and future).result()
 
     def result(self, handle: Any) -> RunPolicy.Result:

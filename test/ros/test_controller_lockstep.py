@@ -10,6 +10,7 @@ from ddpm_msgs.srv import ResetWorld
 from lifecycle_msgs.msg import Transition
 from random_checkpoint import save_random_checkpoint
 from std_msgs.msg import Bool
+from std_srvs.srv import Trigger
 
 from ddpm_controller.control.states import State
 from ddpm_controller.ros.conversions import seconds
@@ -85,6 +86,9 @@ def test_nothing_is_sent_between_two_runs(node):
 def test_success_ends_a_run(node):
     handle, _ = begin(node, timeout_s=0.0)
     node.until_running(num_chunks=3)
+    feedback = node.until(lambda: [each for each in node.heard["feedback"] if each.plan_number])
+    assert feedback[-1].state == State.RUNNING
+    assert feedback[-1].elapsed_s > 0.3
     node.success.publish(Bool(data=True))
     result = node.result(handle)
     assert result.outcome == SUCCESS
@@ -92,10 +96,13 @@ def test_success_ends_a_run(node):
     assert result.plans >= 3
 
 
-def test_a_success_from_before_does_not_end_the_next_run(node):
+def test_a_success_that_was_there_before_does_not_end_a_run(node):
+    """It is that of the episode before until the world has taken it back."""
     node.success.publish(Bool(data=True))
-    result, _, _ = run(node, seed=0)
-    assert result.outcome == TIMEOUT
+    handle = node.start_run(timeout_s=1.0)
+    node.until_running(num_chunks=1)
+    node.success.publish(Bool(data=True))
+    assert node.result(handle).outcome == TIMEOUT
 
 
 def test_a_run_is_cancelled(node):
@@ -104,6 +111,15 @@ def test_a_run_is_cancelled(node):
     future = handle.cancel_goal_async()
     node.until(future.done)
     assert node.result(handle).outcome == CANCELLED
+
+
+def test_a_reset_stops_a_run(node):
+    handle, _ = begin(node, timeout_s=0.0)
+    node.until_running(num_chunks=1)
+    assert node.call(Trigger).success
+    result = node.result(handle)
+    assert result.outcome == STOPPED
+    assert "reset" in result.message
 
 
 def test_a_second_goal_is_refused_and_a_deactivation_stops_the_first(node):

@@ -29,6 +29,7 @@ def test_without_limits_nothing_is_sent_and_they_are_waited_for(checkpoint):
         assert "robot_description" in status.text
         assert not node.heard["joint_trajectory"]
         robot.describe("<robot name='no joints'/>")
+        node.until(lambda: "has no joint" in node.status.text)
         robot.describe(robot_description())
         node.until_running()
 
@@ -64,17 +65,20 @@ def test_a_controller_cannot_be_configured_with_a_bad_checkpoint_and_says_why(tm
         assert node.set("checkpoint", str(tmp_path / "edited"))[0] is False
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_the_arm_smoothly_before_the_process_ends(checkpoint, number):
+@pytest.mark.parametrize("way", ["SIGTERM", "the transition shutdown"])
+def test_it_stops_the_arm_smoothly_before_it_ends(checkpoint, way):
     with client() as node, process_of("controller", checkpoint=checkpoint) as process:
         FakeRobot(node)
         node.bring_up()
         node.until_running()
-        process.send_signal(number)
-        node.until(lambda: process.poll() is not None)
-        assert process.returncode == 0
+        if way == "SIGTERM":
+            process.send_signal(signal.SIGTERM)
+            node.until(lambda: process.poll() is not None)
+            assert process.returncode == 0
+        else:
+            assert node.change(Transition.TRANSITION_ACTIVE_SHUTDOWN)
         node.until(lambda: node.status.state == State.INACTIVE)
-        node.hear_commands_until(seconds(node.status.header.stamp) - 0.1)
+        node.hear_commands_until(seconds(node.status.header.stamp) - 0.5)
         _, positions = node.commands()
         steps = np.abs(np.diff(positions, axis=0)).max(axis=1)
         assert steps[-15:].max() > steps[-1]

@@ -141,3 +141,17 @@ def test_the_last_request_wins(node, checkpoints):
     node.until_running()
     assert node.get("checkpoint") == checkpoints["second"] == node.status.checkpoint
     assert not node.status.checkpoint_error
+
+
+def test_a_checkpoint_that_was_overtaken_while_it_loaded_never_comes_into_use(node, checkpoints):
+    load(node, checkpoints["first"])
+    known = len(node.heard["controller/status"])
+    futures = [
+        node.call_soon(LoadCheckpoint.Request(path=checkpoints[name]), LoadCheckpoint)
+        for name in ("second", "truncated")
+    ]
+    answers = [node.until(lambda f=future: f.done() and f).result() for future in futures]
+    assert [answer.success for answer in answers] == [False, False]
+    node.until_running()
+    statuses = node.heard["controller/status"][known:]
+    assert {status.checkpoint for status in statuses} == {checkpoints["first"]}

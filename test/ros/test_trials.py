@@ -102,4 +102,4 @@ def test_a_walk_is_three_commands_that_one_could_type():
     assert record[:3] == ["demonstrate", "--world", "reach"]
     assert record[-1] == "--in-process"
     assert train[train.index("--bags") + 1] == record[record.index("--output") + 1]
-    assert trials[trials.index("--checkpoint") + 1] == "w/training/checkpoints/best"
+    assert trials[trials.index("--checkpoint") + 1] == "w/training/checkpoints/last"
