@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ddpm_controller.control.loop import Command, ControlLoop
+from ddpm_controller.control.command import Command
+from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.plan_schedule import PlanRequest
 from ddpm_controller.control.safety import JointLimits
 from ddpm_controller.evaluation.results import Trial

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from rich.table import Table
 
 from ddpm_controller.evaluation.results import Summary, Trial, summarize
@@ -72,26 +72,27 @@ def draw(path: Path, title: str, trials: Sequence[Trial], most: int = 3) -> None
         raise ValueError("no trial has frames to draw")
     figure = Figure(figsize=(13, 4.2 * len(shown)), layout="constrained")
     figure.suptitle(f"{title}\n{summarize(trials)}")
-    parts = np.atleast_1d(figure.subfigures(len(shown), 1))
-    for part, trial in zip(parts, shown, strict=True):
-        _draw_trial(part, trial)
+    parts = figure.add_gridspec(len(shown), 1)
+    for row, trial in enumerate(shown):
+        _draw_trial(figure.add_subfigure(parts[row]), trial)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=90)
 
 
-def _draw_trial(part, trial: Trial) -> None:
-    rows = part.subfigures(2, 1, height_ratios=(1, 1.6))
-    rows[0].suptitle(
+def _draw_trial(part: SubFigure, trial: Trial) -> None:
+    grid = part.add_gridspec(2, 1, height_ratios=(1, 1.6))
+    pictures, plots = part.add_subfigure(grid[0]), part.add_subfigure(grid[1])
+    pictures.suptitle(
         f"seed {trial.seed}: {'success' if trial.success else 'no success'} "
         f"after {trial.duration_s:.1f} s",
         fontsize=10,
     )
-    views = np.atleast_1d(rows[0].subplots(1, len(trial.frames)))
+    views = pictures.subplots(1, len(trial.frames), squeeze=False)[0]
     for view, frame, stamp_s in zip(views, trial.frames, trial.frame_stamps_s, strict=True):
         view.imshow(frame)
         view.set_title(f"{stamp_s:.1f} s", fontsize=8)
         view.axis("off")
-    curves = rows[1].subplots(1, 1)
+    curves = plots.subplots(1, 1)
     for joint, name in enumerate(trial.joint_names):
         (line,) = curves.plot(trial.stamps_s, trial.positions[:, joint], linewidth=1.0)
         curves.plot(
@@ -103,7 +104,7 @@ def _draw_trial(part, trial: Trial) -> None:
             label=name,
         )
     curves.set_xlabel("time, s")
-    curves.set_ylabel("measured (solid), commanded (dashed)\nrad, m")
+    curves.set_ylabel("rad, m\n(dashed: commanded)", fontsize=8)
     curves.legend(fontsize=7, ncols=2, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 

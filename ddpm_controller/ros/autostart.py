@@ -3,16 +3,20 @@
 import queue
 import sys
 import threading
+import time
 from collections.abc import Callable
 
 import rclpy
 from lifecycle_msgs.msg import State, Transition, TransitionEvent
-from lifecycle_msgs.srv import ChangeState
-from rclpy.client import Client
+from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
+
+ASK_AGAIN_S = 5.0
+_WORDS = {Transition.TRANSITION_CONFIGURE: "configure", Transition.TRANSITION_ACTIVATE: "activate"}
 
 
 class Autostart:
@@ -32,17 +36,8 @@ class Autostart:
         self._node = rclpy.create_node(
             "start", context=self._context, enable_rosout=False, start_parameter_services=False
         )
-        self._clients = {
-            name: self._node.create_client(ChangeState, f"{name}/change_state") for name in names
-        }
-        for name in names:
-            topic = f"{name}/transition_event"
-            self._node.create_subscription(
-                TransitionEvent, topic, self._on_transition_of(name), 10
-            )
+        self._ascents = {name: _Ascent(self._node, name) for name in names}
         self._started: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._configuring: set[str] = set()
-        self._event_due: set[str] = set()
         self._thread = threading.Thread(target=self._spin, name="autostart", daemon=True)
         self._thread.start()
 
@@ -58,55 +53,91 @@ class Autostart:
     def _spin(self) -> None:
         executor = SingleThreadedExecutor(context=self._context)
         executor.add_node(self._node)
-        waiting: set[str] = set()
         try:
             while self._context.ok():
                 executor.spin_once(timeout_sec=0.1)
                 while not self._started.empty():
-                    waiting.add(self._started.get())
-                ready = {name for name in waiting if self._clients[name].service_is_ready()}
-                for name in ready:
-                    self._configuring.add(name)
-                    self._change(name, Transition.TRANSITION_CONFIGURE, self._on_configured)
-                waiting -= ready
+                    self._ascents[self._started.get()].begin()
+                for ascent in self._ascents.values():
+                    ascent.go_on()
         except ExternalShutdownException:
             return
 
-    def _on_transition_of(self, name: str) -> Callable[[TransitionEvent], None]:
-        def on_transition(event: TransitionEvent) -> None:
-            configured = (
-                event.start_state.id == State.TRANSITION_STATE_CONFIGURING
-                and event.goal_state.id == State.PRIMARY_STATE_INACTIVE
-            )
-            if configured and name not in self._event_due:
-                self._activate(name)
-            self._event_due.discard(name)
 
-        return on_transition
+class _Ascent:
+    """One node on its way from unconfigured to active.
 
-    def _on_configured(self, name: str) -> None:
-        # The event of the very first transition may be lost: it is sent while the two processes
-        # are still finding each other. The answer to the request is not.
-        if name in self._configuring:
-            self._event_due.add(name)
-            self._activate(name)
+    A request or its answer may get lost while two processes are still finding each other, so the
+    node's state is asked for, and asked again, and decides what is sent next.
+    """
 
-    def _activate(self, name: str) -> None:
-        self._configuring.discard(name)
-        self._change(name, Transition.TRANSITION_ACTIVATE, lambda name: None)
+    def __init__(self, node: Node, name: str) -> None:
+        self._name = name
+        self._state = node.create_client(GetState, f"{name}/get_state")
+        self._change = node.create_client(ChangeState, f"{name}/change_state")
+        node.create_subscription(
+            TransitionEvent, f"{name}/transition_event", self._on_transition, 10
+        )
+        self._is_climbing = False
+        self._activation_sent = False
+        self._ask_at_s = 0.0
 
-    def _change(self, name: str, transition: int, then: Callable[[str], None]) -> None:
-        client: Client = self._clients[name]
-        label = "configure" if transition == Transition.TRANSITION_CONFIGURE else "activate"
+    def begin(self) -> None:
+        """Start over: the process is new."""
+        self._is_climbing, self._activation_sent, self._ask_at_s = True, False, 0.0
 
+    def go_on(self) -> None:
+        """Ask for the state when it is time to."""
+        is_due = self._is_climbing and time.monotonic() >= self._ask_at_s
+        if is_due and self._state.service_is_ready() and self._change.service_is_ready():
+            self._ask_at_s = time.monotonic() + ASK_AGAIN_S
+            self._state.call_async(GetState.Request()).add_done_callback(self._on_state)
+
+    def _on_state(self, future: Future) -> None:
+        if not self._is_climbing or (answer := _answer_of(future)) is None:
+            return
+        if answer.current_state.id == State.PRIMARY_STATE_UNCONFIGURED:
+            self._send(Transition.TRANSITION_CONFIGURE, self._activate)
+        elif answer.current_state.id == State.PRIMARY_STATE_INACTIVE:
+            self._activate()
+        elif answer.current_state.id == State.PRIMARY_STATE_ACTIVE:
+            self._is_climbing = False
+
+    def _activate(self) -> None:
+        if not self._activation_sent:
+            self._activation_sent = True
+            self._send(Transition.TRANSITION_ACTIVATE, lambda: None)
+
+    def _on_transition(self, event: TransitionEvent) -> None:
+        """Activate what was configured by hand, later; as launch does."""
+        start, goal = event.start_state.id, event.goal_state.id
+        if goal == State.PRIMARY_STATE_ACTIVE:
+            self._is_climbing = False
+        elif goal == State.TRANSITION_STATE_CONFIGURING:
+            self._activation_sent = False
+        elif (start, goal) == (
+            State.TRANSITION_STATE_CONFIGURING,
+            State.PRIMARY_STATE_INACTIVE,
+        ):
+            self._activate()
+
+    def _send(self, transition: int, then: Callable[[], None]) -> None:
         def on_answer(future: Future) -> None:
-            if future.cancelled() or future.exception() is not None:
+            if (answer := _answer_of(future)) is None:
                 return
-            if future.result().success:
-                then(name)
-            else:
-                sys.stdout.write(f"[ERROR] [start]: {name} refused to {label}: see its own log\n")
+            if answer.success:
+                then()
+            elif self._is_climbing:
+                self._is_climbing = False
+                text = f"{self._name} refused to {_WORDS[transition]}: see its own log"
+                sys.stdout.write(f"[ERROR] [start]: {text}\n")
                 sys.stdout.flush()
 
         request = ChangeState.Request(transition=Transition(id=transition))
-        client.call_async(request).add_done_callback(on_answer)
+        self._change.call_async(request).add_done_callback(on_answer)
+
+
+def _answer_of(future: Future) -> GetState.Response | ChangeState.Response | None:
+    if future.cancelled() or future.exception() is not None:
+        return None
+    return future.result()

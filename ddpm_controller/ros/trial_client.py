@@ -134,7 +134,7 @@ class TrialClient(Node):
 
     def _picked_frames(self, start_s: float, end_s: float) -> list[tuple[float, np.ndarray]]:
         """Frames at even distances, the cameras side by side."""
-        picked = []
+        picked: list[tuple[float, np.ndarray]] = []
         if not self._frames or not all(self._frames.values()):
             return picked
         for moment_s in np.linspace(start_s, end_s, FRAMES_PER_TRIAL):

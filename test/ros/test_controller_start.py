@@ -1,10 +1,10 @@
 """How a controller process starts and ends, each test with a process of its own."""
 
-import json
 import signal
 
 import numpy as np
 import pytest
+from broken_checkpoints import edit, rename_joints
 from controller_driver import FakeRobot, client, process_of
 from lifecycle_msgs.msg import Transition
 from random_checkpoint import save_random_checkpoint
@@ -45,24 +45,22 @@ def test_float_arrays_are_sent_in_the_order_of_the_robot_file(checkpoint):
         assert not node.heard["joint_trajectory"]
 
 
-def save_edited_checkpoint(folder):
-    save_random_checkpoint(folder)
-    path = folder / "manifest.json"
-    manifest = json.loads(path.read_text())
-    manifest["config"]["n_action_steps"] = 3
-    path.write_text(json.dumps(manifest))
-
-
 def test_a_controller_cannot_be_configured_with_a_bad_checkpoint_and_says_why(tmp_path):
-    save_edited_checkpoint(tmp_path / "edited")
+    for name in ("edited", "other_joints", "good"):
+        save_random_checkpoint(tmp_path / name)
+    edit(tmp_path / "edited")
+    rename_joints(tmp_path / "other_joints")
     with client() as node, process_of("controller", checkpoint=tmp_path / "edited"):
         assert not node.change(Transition.TRANSITION_CONFIGURE)
         node.until(lambda: "changed after training" in node.status.checkpoint_error)
         assert node.state() == "unconfigured"
-        save_random_checkpoint(tmp_path / "good")
+        assert node.set("checkpoint", str(tmp_path / "other_joints")) == (True, "")
+        assert not node.change(Transition.TRANSITION_CONFIGURE)
+        node.until(lambda: "other_shoulder_pan" in node.status.checkpoint_error)
         assert node.set("checkpoint", str(tmp_path / "good")) == (True, "")
         assert node.change(Transition.TRANSITION_CONFIGURE)
         assert node.set("checkpoint", str(tmp_path / "edited"))[0] is False
+        assert node.get("checkpoint") == str(tmp_path / "good")
 
 
 @pytest.mark.parametrize("way", ["SIGTERM", "the transition shutdown"])

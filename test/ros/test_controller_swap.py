@@ -1,16 +1,14 @@
 """A real controller swaps checkpoints while it moves the real simulation in real time."""
 
-import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
+from broken_checkpoints import edit, rename_joints, truncate
 from controller_driver import Client, client, largest_speed_ratio, process_of
 from ddpm_msgs.srv import LoadCheckpoint
 from random_checkpoint import save_random_checkpoint
 
-from ddpm_controller.checkpoint import load_manifest, save_checkpoint
 from ddpm_controller.control.states import State
 from ddpm_controller.ros.robot import joint_limits
 from ddpm_controller.simulation.arm import JOINT_NAMES
@@ -29,34 +27,6 @@ def checkpoints(tmp_path_factory) -> dict[str, str]:
     edit(folder / "edited")
     rename_joints(folder / "other_joints")
     return {path.name: str(path) for path in folder.iterdir()}
-
-
-def truncate(folder: Path) -> None:
-    (weights,) = folder.glob("*.safetensors")
-    weights.write_bytes(weights.read_bytes()[:-1000])
-
-
-def edit(folder: Path) -> None:
-    path = folder / "manifest.json"
-    manifest = json.loads(path.read_text())
-    manifest["config"]["n_action_steps"] = 3
-    path.write_text(json.dumps(manifest))
-
-
-def rename_joints(folder: Path) -> None:
-    """A checkpoint that is right in itself, for another arm."""
-    fields = load_manifest(folder).model_dump()
-    spec, streams = load_manifest(folder).action_spec, load_manifest(folder).streams
-    names = tuple(f"other_{name}" for name in spec.joint_names)
-    object.__setattr__(spec, "joint_names", names)
-    kept = ("kind", "config", "statistics", "provenance")
-    save_checkpoint(
-        folder,
-        **{key: fields[key] for key in kept},
-        action_spec=spec,
-        streams=streams,
-        weights={},
-    )
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,10 @@ import psutil
 import pytest
 import rclpy
 from ddpm_msgs.srv import ResetWorld
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
 
 from ddpm_controller.ros.supervisor import started
 
@@ -66,6 +69,20 @@ def start(tmp_path):
         one.process.kill()
         one.process.wait()
         one.process.stdout.close()
+
+
+@pytest.fixture
+def watcher():
+    """A node of the test's own, with its executor."""
+    context = Context()
+    rclpy.init(args=[], context=context)
+    node = rclpy.create_node("watcher", context=context)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    yield node, executor
+    executor.shutdown()
+    node.destroy_node()
+    context.shutdown()
 
 
 def test_the_exit_code_of_a_required_process_ends_everything(start):
@@ -145,6 +162,27 @@ def test_a_lifecycle_node_is_configured_and_activated_under_its_name(start, tmp_
     assert "ended by a signal" in running.text
 
 
+def test_a_node_deactivated_by_hand_stays_so_until_it_is_configured_again(start, watcher):
+    node, executor = watcher
+    change = node.create_client(ChangeState, "/lifecycle/change_state")
+
+    def by_hand(transition):
+        answer = change.call_async(ChangeState.Request(transition=Transition(id=transition)))
+        executor.spin_until_future_complete(answer, 20.0)
+        assert answer.result().success
+
+    running = start("lifecycle")
+    running.until("activated")
+    assert change.wait_for_service(20.0)
+    by_hand(Transition.TRANSITION_DEACTIVATE)
+    by_hand(Transition.TRANSITION_CLEANUP)
+    before = len(running.seen)
+    by_hand(Transition.TRANSITION_CONFIGURE)
+    running.until("activated")
+    assert "configured" in "".join(running.seen[before:])
+    assert "refused" not in running.text
+
+
 def test_a_node_that_refuses_to_be_configured_is_named_and_not_activated(start):
     running = start("lifecycle", "refuse:=true")
     running.until(r"\[ERROR\] \[start\]: /lifecycle refused to configure")
@@ -162,20 +200,15 @@ def test_an_argument_left_empty_leaves_the_parameter_to_the_file(start, tmp_path
     running.end()
 
 
-def test_the_real_simulation_runs_beside_the_caller_from_any_folder(tmp_path, monkeypatch):
+def test_the_real_simulation_runs_beside_the_caller_from_any_folder(
+    tmp_path, monkeypatch, watcher
+):
     monkeypatch.chdir(tmp_path)
-    context = Context()
-    rclpy.init(args=[], context=context)
-    node = rclpy.create_node("watcher", context=context)
-    reset = node.create_client(ResetWorld, "left/simulation/reset")
-    try:
-        with started("simulation", {"namespace": "left", "world": "reach"}) as child:
-            while not reset.wait_for_service(1.0):
-                assert child.poll() is None, "the graph has ended early"
-            running = psutil.Process(child.pid).children(recursive=True)
-            assert running
-        assert child.returncode == 0
-        assert not any(process.is_running() for process in running)
-    finally:
-        node.destroy_node()
-        context.shutdown()
+    reset = watcher[0].create_client(ResetWorld, "left/simulation/reset")
+    with started("simulation", {"namespace": "left", "world": "reach"}) as child:
+        while not reset.wait_for_service(1.0):
+            assert child.poll() is None, "the graph has ended early"
+        running = psutil.Process(child.pid).children(recursive=True)
+        assert running
+    assert child.returncode == 0
+    assert not any(process.is_running() for process in running)
