@@ -26,17 +26,19 @@ class DemoOptions:
         world: Task.
         episodes: Number of episodes.
         seed: Of the first episode.
+        mode: Of the simulation.
         attach: Use the nodes that run already instead of starting them.
         namespace: Of those nodes.
-        output: Folder of the picture and the results; runs/demo/<world> when left out.
+        output: Folder of the picture and the results.
     """
 
     world: Literal["reach", "pick_place"] = "pick_place"
     episodes: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 5
     seed: int = 20_000_000
+    mode: Literal["real_time", "lockstep"] = "real_time"
     attach: bool = False
     namespace: str = ""
-    output: Path | None = None
+    output: Path = Path("runs/demo")
 
     def __post_init__(self) -> None:
         if self.episodes < 1:
@@ -50,7 +52,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not options.attach:
         use_own_domain()
         os.environ.setdefault("MUJOCO_GL", "egl")
-        given = {"world": options.world, "episodes": str(options.episodes), "log_level": "warn"}
+        given = {
+            "world": options.world,
+            "episodes": str(options.episodes),
+            "trial_seed": str(options.seed),
+            "mode": options.mode,
+            "namespace": options.namespace,
+            "output": str(options.output),
+            "log_level": "warn",
+        }
         return run(GRAPHS["demo"], given)
     try:
         with connected(options.namespace) as client:
@@ -69,11 +79,11 @@ def _episodes(client: TrialClient, options: DemoOptions, console: Console) -> in
         trials.append(client.run_trial(seed, DEFAULT_TIMEOUTS_S[options.world]))
         console.print(trial_line(number + 1, options.episodes, trials[-1]))
     summary = summarize(trials)
-    output = options.output or Path("runs") / "demo" / options.world
-    picture = output / "trials.png"
-    draw(picture, f"{options.world}, over ROS", trials)
-    write_json(output / "results.json", trials, {"world": options.world, "how": "over ROS"})
-    console.print(table(f"{options.world}, over ROS in real time", summary))
+    picture = options.output / "trials.png"
+    how = f"{options.world}, over ROS, {options.mode}"
+    draw(picture, how, trials)
+    write_json(options.output / "results.json", trials, {"how": how, "seed": options.seed})
+    console.print(table(how, summary))
     console.print(f"picture: {picture.resolve()}")
     return 0
 

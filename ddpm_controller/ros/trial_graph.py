@@ -60,7 +60,8 @@ def trials_over_ros(
 def use_own_domain() -> None:
     """Talk to this machine only and, unless the user has chosen one, on a domain of our own."""
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-    os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
+    # Above the ports that Linux gives away by itself, and apart from the numbers in common use.
+    os.environ.setdefault("ROS_DOMAIN_ID", str(215 + os.getpid() % 17))
 
 
 @contextmanager
