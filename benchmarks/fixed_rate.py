@@ -2,7 +2,7 @@
 
 The simulated arm runs `pick_place` in real time with both cameras; the controller plans all the
 while. A command is late when it comes more than half a period after its time, and missed when it
-never comes. Times are those at which DDS took the commands: the listener's own delays do not count.
+never comes. Times are those at which DDS took the commands; delays of the listener do not count.
 
     python benchmarks/fixed_rate.py --rates 50 100 200 --duration-s 60
 """

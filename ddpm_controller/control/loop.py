@@ -84,15 +84,15 @@ class ControlLoop:
         self,
         memory: Memory | None,
         *,
-        not_before_s: float = -math.inf,
+        not_before_s: float | None = None,
         keep_position: bool = False,
     ) -> None:
         """Begin a run: forget what was seen and planned, count plans from 0.
 
         Args:
             memory: The policy's initial memory; None while there is no policy.
-            not_before_s: Observations acquired before this are ignored; what has come since
-                then is kept.
+            not_before_s: What was observed before this is forgotten and ignored; -inf keeps
+                all, None forgets all and takes whatever comes.
             keep_position: Go on from the last command where the robot is still near it;
                 otherwise the first command is the measured position.
         """

@@ -50,16 +50,16 @@ class ObservationBuffer:
         self._values: dict[str, list[np.ndarray]] = {name: [] for name in self._streams}
         self._first_s = dict.fromkeys(self._streams, math.inf)
 
-    def reset(self, not_before_s: float = -math.inf) -> None:
-        """Begin a run: forget, and ignore from now on, what is older than ``not_before_s``.
+    def reset(self, not_before_s: float | None = None) -> None:
+        """Begin a run: forget what is older than ``not_before_s``, and everything when None.
 
-        Without a time everything is forgotten, and whatever comes is taken.
+        What comes later and is older is ignored too.
         """
         self._now_s = -math.inf
-        self._not_before_s = not_before_s
+        self._not_before_s = -math.inf if not_before_s is None else not_before_s
         for name, stamps in self._stamps.items():
-            keep = bisect_left(stamps, not_before_s) if math.isfinite(not_before_s) else None
-            del stamps[:keep], self._values[name][:keep]
+            old = None if not_before_s is None else bisect_left(stamps, not_before_s)
+            del stamps[:old], self._values[name][:old]
             self._first_s[name] = stamps[0] if stamps else math.inf
 
     def add(self, name: str, stamp_s: float, value: np.ndarray) -> bool:

@@ -45,10 +45,11 @@ class ObservationWatch:
         self._now_s = math.nan
         self._invalid: dict[str, str] = {}
 
-    def start(self, not_before_s: float) -> None:
-        """Forget what is older than ``not_before_s``, and everything when that is -inf."""
+    def start(self, not_before_s: float | None = None) -> None:
+        """Forget what is older than ``not_before_s``, and everything when None."""
         self.buffer.reset(not_before_s)
-        self._invalid.clear()
+        if not_before_s is None or math.isfinite(not_before_s):
+            self._invalid.clear()
         self._now_s = math.nan
 
     def advance(self, now_s: float) -> bool:

@@ -196,7 +196,7 @@ class ControlSession:
     # Parts
 
     def _start_loop(
-        self, seed: int, not_before_s: float = -math.inf, keep_position: bool = False
+        self, seed: int, not_before_s: float | None = None, keep_position: bool = False
     ) -> None:
         self.health.seed = seed
         self.health.plan_number = 0
@@ -205,7 +205,9 @@ class ControlSession:
         self.loop.start(memory, not_before_s=not_before_s, keep_position=keep_position)
 
     def _begin_again(self, done: Callable[[], None]) -> None:
-        self._start_loop(self._default_seed, keep_position=True)
+        # In lockstep the streams that are not due at this tick do not deliver again.
+        not_before_s = -math.inf if self._lockstep else None
+        self._start_loop(self._default_seed, not_before_s, keep_position=True)
         done()
 
     def _be_quiet(self, end: Callable[[], None]) -> None:

@@ -112,6 +112,8 @@ def test_a_run_sees_nothing_from_before_its_beginning():
     window = buffer.window(1.5, 2, 0.1)
     assert [o.stamp_s for o in window] == pytest.approx([1.46, 1.5])
     assert buffer.add("camera", 1.44, IMAGE) is False
+    buffer.reset(not_before_s=-math.inf)
+    assert [o.stamp_s for o in buffer.window(1.5, 2, 0.1)] == pytest.approx([1.46, 1.5])
     buffer.reset()
     assert buffer.sample(9.0) is None
 
