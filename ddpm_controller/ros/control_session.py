@@ -7,8 +7,6 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
-import numpy as np
-
 from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.states import State
 from ddpm_controller.ros.control_report import ControlReport
@@ -57,7 +55,6 @@ class ControlSession:
         self._aborted = False
         self._run: PolicyRun | None = None
         self._answer: PlanAnswer | None = None
-        self._sent: tuple[float, np.ndarray] | None = None
         self._commanding = run_on_activate
         self._stop = SmoothStop(stop_s)
         self._default_seed = self.health.seed
@@ -181,8 +178,8 @@ class ControlSession:
 
     def repeat(self) -> None:
         """Send the last command again where its stamp makes that harmless."""
-        if self._commanding and self._sent is not None and self._commands.stamped:
-            self._commands.send(*self._sent)
+        if self._commanding:
+            self._commands.repeat()
 
     def wants(self, now_s: float) -> bool:
         """Return whether a command is wanted at ``now_s``."""
@@ -221,8 +218,7 @@ class ControlSession:
     def _command(self, now_s: float) -> bool:
         command = self.loop.tick(now_s)
         if command.position is not None:
-            self._sent = (command.stamp_s, command.position)
-            self._commands.send(*self._sent)
+            self._commands.send(command.stamp_s, command.position)
             self._report.sent()
         if command.takeover is not None and self._answer is not None:
             self._report.took_over(command, self._answer)

@@ -22,7 +22,7 @@ from ddpm_controller.ros.control_report import ControlReport
 from ddpm_controller.ros.control_session import ControlSession
 from ddpm_controller.ros.control_thread import LockstepThread, RealTimeThread
 from ddpm_controller.ros.controller_inputs import ControllerInputs
-from ddpm_controller.ros.controller_parameters import LIVE, ControllerParameters, found_path
+from ddpm_controller.ros.controller_parameters import ControllerParameters, found_path
 from ddpm_controller.ros.controller_topics import CommandPublisher, ControllerTopics, Health
 from ddpm_controller.ros.conversions import seconds
 from ddpm_controller.ros.executor_calls import ExecutorCalls
@@ -235,21 +235,11 @@ class Controller(LifecycleNode):
 
     def _refused_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         """Only validates; what is accepted is acted on after it has been set."""
-        names = {field.name for field in dataclasses.fields(ControllerParameters)}
-        changes = {each.name: each.value for each in parameters if each.name in names}
-        try:
-            dataclasses.replace(self._deployed, **changes)
-        except ValueError as error:
-            return SetParametersResult(successful=False, reason=str(error))
-        blocked = sorted(set(changes) - set(LIVE))
-        if blocked and self._session is not None:
-            reason = f"{blocked} cannot change while active: deactivate and clean up first"
-            return SetParametersResult(successful=False, reason=reason)
-        if "checkpoint" in changes:
-            problem = self._swap.problem(changes["checkpoint"])
-            if problem:
-                return SetParametersResult(successful=False, reason=problem)
-        return SetParametersResult(successful=True)
+        values = {each.name: each.value for each in parameters}
+        reason = self._deployed.refusal(values, active=self._session is not None)
+        if not reason and "checkpoint" in values:
+            reason = self._swap.problem(values["checkpoint"])
+        return SetParametersResult(successful=not reason, reason=reason)
 
     def _tell_inactive(self, text: str = "") -> None:
         """Publish a status where no control thread does it."""

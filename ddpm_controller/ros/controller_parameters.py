@@ -1,7 +1,9 @@
 """How the controller is deployed; what the policy is comes with the checkpoint."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ddpm_controller.policy import PlanSettings
 from ddpm_controller.ros.parameters import parameter
@@ -80,6 +82,18 @@ class ControllerParameters:
             n_action_steps=self.n_action_steps or None,
             device=self.device,
         )
+
+    def refusal(self, values: Mapping[str, Any], *, active: bool) -> str:
+        """Return why these values cannot be set, or an empty text; other names do not count."""
+        changes = {name: value for name, value in values.items() if hasattr(self, name)}
+        try:
+            replace(self, **changes)
+        except ValueError as error:
+            return str(error)
+        blocked = sorted(set(changes) - set(LIVE))
+        if blocked and active:
+            return f"{blocked} cannot change while active: deactivate and clean up first"
+        return ""
 
 
 def found_path(path: str) -> str:

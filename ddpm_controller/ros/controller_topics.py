@@ -148,15 +148,12 @@ class CommandPublisher:
         self._joint_names = list(joint_names)
         self._period = Duration(**_parts(period_s))
         kind = JointTrajectory if self._trajectory else Float64MultiArray
+        self._sent: tuple[float, np.ndarray] | None = None
         self.publisher: Publisher = node.create_publisher(kind, output, QoSProfile(depth=depth))
-
-    @property
-    def stamped(self) -> bool:
-        """Whether a command carries its tick, so that sending it twice does no harm."""
-        return self._trajectory
 
     def send(self, stamp_s: float, position: np.ndarray) -> None:
         """Publish ``position`` (Da,) as the command of the tick ``stamp_s``."""
+        self._sent = (stamp_s, position)
         if not self._trajectory:
             self.publisher.publish(Float64MultiArray(data=position.tolist()))
             return
@@ -164,6 +161,11 @@ class CommandPublisher:
         message = JointTrajectory(joint_names=self._joint_names, points=[point])
         message.header.stamp = time_from(stamp_s)
         self.publisher.publish(message)
+
+    def repeat(self) -> None:
+        """Send the last command again, where it carries its tick and so does no harm."""
+        if self._trajectory and self._sent is not None:
+            self.send(*self._sent)
 
 
 def time_from(stamp_s: float) -> Time:

@@ -75,22 +75,22 @@ class Simulation(Node):
 
     def __init__(self) -> None:
         super().__init__("simulation")
-        self._parameters = declare(self, SimulationParameters)
-        self._lockstep = self._parameters.mode == "lockstep"
-        self._world = WORLDS[self._parameters.world](self._parameters.tick_hz)
-        self._session = Session(self._world, self._parameters.camera_hz, self._parameters.expert)
+        self._deployed = declare(self, SimulationParameters)
+        self._lockstep = self._deployed.mode == "lockstep"
+        self._world = WORLDS[self._deployed.world](self._deployed.tick_hz)
+        self._session = Session(self._world, self._deployed.camera_hz, self._deployed.expert)
         self._system_clock = Clock(clock_type=ClockType.SYSTEM_TIME)
         self._topics = SimulationTopics(
-            self, self._world.name, self._world.cameras, self._parameters.compressed
+            self, self._world.name, self._world.cameras, self._deployed.compressed
         )
         self.create_service(ResetWorld, "~/reset", self._on_reset)
-        if not self._parameters.expert:
+        if not self._deployed.expert:
             depth = QoSProfile(depth=10)
             self.create_subscription(
                 JointTrajectory, "joint_trajectory", self._on_trajectory, depth
             )
             self.create_subscription(Float64MultiArray, "commands", self._on_array, depth)
-        self._begin(self._parameters.seed)
+        self._begin(self._deployed.seed)
 
     def run(self, executor: SingleThreadedExecutor) -> None:
         """Simulate until ROS shuts down."""
@@ -163,7 +163,7 @@ class Simulation(Node):
         """Tell the tick again: whoever has to answer may have come late."""
         now_s = time.monotonic()
         waited_s = now_s - self._heard_s
-        if waited_s > self._parameters.step_timeout_s and not self._parameters.expert:
+        if waited_s > self._deployed.step_timeout_s and not self._deployed.expert:
             self.get_logger().warning(
                 f"waiting for a command stamped {self._tick.stamp_ns / 1e9:.3f}; is a controller "
                 "with use_sim_time and lockstep running?",

@@ -12,6 +12,7 @@ import rclpy
 from ddpm_msgs.msg import EpisodeMark
 from ddpm_msgs.srv import ResetWorld
 from rclpy.node import Node
+from rclpy.parameter_client import AsyncParameterClient
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
@@ -143,6 +144,15 @@ class TestLockstep:
         robot.hear("camera_fixed/image_raw", stamp_ns)
         robot.until(lambda: robot.heard["success"])
         assert not robot.heard["success"][-1].data
+
+    def test_its_parameters_can_be_asked_for(self, robot):
+        """rclpy's own attribute of that name must not be hidden by ours."""
+        client = AsyncParameterClient(robot, "simulation")
+        assert client.wait_for_services(PATIENCE_S)
+        future = client.get_parameters(["world", "tick_hz"])
+        robot.until(future.done)
+        world, tick_hz = future.result().values
+        assert (world.string_value, tick_hz.double_value) == ("reach", 50.0)
 
     def test_what_is_published_is_what_the_session_sees(self, robot):
         """Bit for bit, names and pictures included: recording without ROS gives the same."""
