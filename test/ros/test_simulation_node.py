@@ -146,7 +146,7 @@ class TestLockstep:
         assert not robot.heard["success"][-1].data
 
     def test_its_parameters_can_be_asked_for(self, robot):
-        """rclpy's own attribute of that name must not be hidden by ours."""
+        """An attribute that rclpy's Node has must not be hidden by ours of the same name."""
         client = AsyncParameterClient(robot, "simulation")
         assert client.wait_for_services(PATIENCE_S)
         future = client.get_parameters(["world", "tick_hz"])
