@@ -181,6 +181,7 @@ DEMO = Graph(
         *_DEMO_ARGUMENTS,
         Argument("episodes", "5", "Number of episodes.", int),
         Argument("trial_seed", "20000000", "Seed of the first episode.", int),
+        Argument("output", "runs/demo", "Folder of the picture and the results."),
     ),
     (
         *_DEMO_NODES,
@@ -194,6 +195,10 @@ DEMO = Graph(
                 Setting("episodes"),
                 "--seed",
                 Setting("trial_seed"),
+                "--mode",
+                Setting("mode"),
+                "--output",
+                Setting("output"),
                 "--namespace",
                 Setting("namespace"),
             ),

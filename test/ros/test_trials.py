@@ -86,6 +86,18 @@ def test_evaluate_writes_a_table_a_picture_and_every_outcome(checkpoint, tmp_pat
     assert (tmp_path / "results" / "trials.png").exists()
 
 
+def test_the_demo_runs_the_shipped_policy_over_ros_and_ends_by_itself(tmp_path):
+    """In lockstep the outcome depends on the seed alone, not on this machine's speed."""
+    words = ["demo", "--world", "reach", "--mode", "lockstep", "--episodes", "2", "--seed", "40"]
+    done = run([*words, "--output", "results"], tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    content = json.loads((tmp_path / "results" / "results.json").read_text())
+    assert [each["seed"] for each in content["outcomes"]] == [40, 41]
+    assert content["successes"] == 2
+    assert "reach, over ROS, lockstep" in done.stdout
+    assert (tmp_path / "results" / "trials.png").exists()
+
+
 def test_evaluate_says_what_is_missing_without_a_traceback(tmp_path):
     done = run(["evaluate", "--world", "reach", "--checkpoint", "nowhere"], tmp_path)
     assert done.returncode == 1
