@@ -1,16 +1,16 @@
 """Plans are made here, on a thread that nothing waits for in real time."""
 
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from ddpm_controller.control.plan_schedule import PlanRequest
+from ddpm_controller.ros.latest_worker import LatestWorker
 from ddpm_controller.ros.policy_loader import LoadedPolicy
 from ddpm_controller.types import Plan
 
-_PATIENCE_S = 10.0
+_Job = tuple[LoadedPolicy, PlanRequest]
 
 
 @dataclass(frozen=True)
@@ -41,18 +41,12 @@ class Planner:
 
     def __init__(self, on_answer: Callable[[], None]) -> None:
         self._on_answer = on_answer
-        self._changed = threading.Condition()
-        self._job: tuple[LoadedPolicy, PlanRequest] | None = None
         self._answers: deque[PlanAnswer] = deque()
-        self._closed = False
-        self._thread = threading.Thread(target=self._run, name="planner", daemon=True)
-        self._thread.start()
+        self._worker: LatestWorker[_Job] = LatestWorker("planner", self._plan)
 
     def submit(self, loaded: LoadedPolicy, request: PlanRequest) -> None:
         """Ask for a plan; returns at once."""
-        with self._changed:
-            self._job = (loaded, request)
-            self._changed.notify()
+        self._worker.submit((loaded, request))
 
     def collect(self) -> PlanAnswer | None:
         """Return the oldest answer that has not been collected, or None."""
@@ -60,21 +54,11 @@ class Planner:
 
     def close(self) -> None:
         """End the thread after the plan that is being made, if that takes no longer than usual."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify()
-        self._thread.join(_PATIENCE_S)
+        self._worker.close()
 
-    def _run(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._closed or self._job is not None)
-                if self._closed or self._job is None:
-                    return
-                loaded, request = self._job
-                self._job = None
-            self._answers.append(_answer(loaded, request))
-            self._on_answer()
+    def _plan(self, job: _Job) -> None:
+        self._answers.append(_answer(*job))
+        self._on_answer()
 
 
 def _answer(loaded: LoadedPolicy, request: PlanRequest) -> PlanAnswer:

@@ -1,6 +1,5 @@
 """Checkpoints become policies here, away from everything that moves."""
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,12 +9,12 @@ import numpy as np
 from ddpm_controller.checkpoint import CheckpointError, load_checkpoint, refuse_mismatch
 from ddpm_controller.policy import PlanSettings, Policy
 from ddpm_controller.ros.controller_parameters import found_path
+from ddpm_controller.ros.latest_worker import LatestWorker
 from ddpm_controller.ros.robot import Robot
 from ddpm_controller.systems import restore
 from ddpm_controller.types import Observation, StreamSpec
 
 _WARM_UP_PLANS = 2
-_PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -91,37 +90,22 @@ class PolicyLoader:
     ) -> None:
         self._load = load
         self._on_loaded = on_loaded
-        self._changed = threading.Condition()
-        self._wanted: tuple[int, str] | None = None
-        self._closed = False
-        self._thread = threading.Thread(target=self._run, name="policy_loader", daemon=True)
-        self._thread.start()
+        self._worker: LatestWorker[tuple[int, str]] = LatestWorker("policy_loader", self._load_one)
 
     def request(self, number: int, folder: str) -> None:
         """Load ``folder`` next; a request that has not been begun is forgotten."""
-        with self._changed:
-            self._wanted = (number, folder)
-            self._changed.notify()
+        self._worker.submit((number, folder))
 
     def close(self) -> None:
         """End the thread after the load that runs, if that takes no longer than usual."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify()
-        self._thread.join(_PATIENCE_S)
+        self._worker.close()
 
-    def _run(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._closed or self._wanted is not None)
-                if self._closed or self._wanted is None:
-                    return
-                number, folder = self._wanted
-                self._wanted = None
-            try:
-                loaded, problem = self._load(folder), ""
-            except (CheckpointError, ValueError) as error:
-                loaded, problem = None, str(error)
-            except Exception as error:  # a foreign checkpoint may break anything; the old one runs
-                loaded, problem = None, f"{folder}: {type(error).__name__}: {error}"
-            self._on_loaded(number, loaded, problem)
+    def _load_one(self, wanted: tuple[int, str]) -> None:
+        number, folder = wanted
+        try:
+            loaded, problem = self._load(folder), ""
+        except (CheckpointError, ValueError) as error:
+            loaded, problem = None, str(error)
+        except Exception as error:  # a foreign checkpoint may break anything; the old one runs
+            loaded, problem = None, f"{folder}: {type(error).__name__}: {error}"
+        self._on_loaded(number, loaded, problem)
