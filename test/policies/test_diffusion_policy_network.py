@@ -2,7 +2,9 @@ import dataclasses
 import json
 
 import pytest
+import small_policy
 import torch
+from small_policy import ACTION_SPEC, STATISTICS, STREAMS
 
 from ddpm_controller.policies.diffusion_policy_network import (
     DiffusionPolicyConfig,
@@ -11,35 +13,11 @@ from ddpm_controller.policies.diffusion_policy_network import (
 )
 from ddpm_controller.types import ActionSpec, StreamSpec
 
-STREAMS = (
-    StreamSpec("joint_state", "vector", (2,), 50.0, ("one", "two"), ("rad", "m")),
-    StreamSpec("camera", "image", (16, 20, 3), 25.0),
-)
-ACTION_SPEC = ActionSpec(("one", "two"), ("rad", "m"), 0.1)
-STATISTICS = {
-    "joint_state": {"min": [-2.0, 0.0], "max": [2.0, 0.08]},
-    "action": {"min": [-2.0, 0.0], "max": [2.0, 0.08]},
-}
-CONFIG = DiffusionPolicyConfig(
-    n_obs_steps=2,
-    horizon=8,
-    n_action_steps=4,
-    num_train_timesteps=20,
-    num_inference_steps=5,
-    channels=(8, 16),
-    kernel_size=3,
-    num_groups=4,
-    timestep_embedding_dim=8,
-    image_channels=(8, 8),
-    num_keypoints=4,
-    image_shift_pixels=2,
-)
+CONFIG = dataclasses.replace(small_policy.CONFIG, image_shift_pixels=2)
 
 
 def network(**changes):
-    torch.manual_seed(0)
-    config = dataclasses.replace(CONFIG, **changes)
-    return DiffusionPolicyNetwork(config, ACTION_SPEC, STREAMS, STATISTICS)
+    return small_policy.network(**{"image_shift_pixels": 2, **changes})
 
 
 def batch(size=3):
