@@ -9,8 +9,10 @@ from ddpm_controller.control.command import Command
 from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.plan_schedule import PlanRequest
 from ddpm_controller.control.safety import JointLimits
+from ddpm_controller.control.states import State
 from ddpm_controller.types import ActionChunk, ActionSpec, Plan, StreamSpec
 
+RUNNING, HOLDING, WAITING = State.RUNNING, State.HOLDING, State.WAITING
 JOINTS = ("shoulder", "elbow")
 SPEC = ActionSpec(JOINTS, ("rad", "rad"), 0.1)
 STATE = StreamSpec("joint_state", "vector", (2,), 50.0, ("elbow", "shoulder"), ("rad", "rad"))
@@ -111,3 +113,15 @@ def never(_: int) -> int:
 
 
 NAN = math.nan
+
+
+def outcome(command):
+    return command.state, command.reason
+
+
+def running_loop(start_s=1.0, num_ticks=20, **changes):
+    """A loop that has followed waves from ``start_s`` on, and the time of its next tick."""
+    loop = new_loop(**changes)
+    commands = drive(loop, num_ticks, lambda n: 0, start_s=start_s)
+    assert commands[-1].state == RUNNING
+    return loop, commands, start_s + num_ticks * TICK_S
