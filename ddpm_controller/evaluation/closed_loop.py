@@ -6,6 +6,7 @@ trial here and a lockstep trial over ROS are the same but for rounding in the ba
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,12 @@ from ddpm_controller.control.command import Command
 from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.plan_schedule import PlanRequest
 from ddpm_controller.control.safety import JointLimits
-from ddpm_controller.evaluation.results import Trial
+from ddpm_controller.evaluation.results import FRAMES_PER_TRIAL, Trial
 from ddpm_controller.policy import Policy, plan_batch
 from ddpm_controller.simulation.arm_world import ArmWorld
 from ddpm_controller.simulation.session import Session, Tick
 from ddpm_controller.simulation.worlds import WORLDS
 
-FRAMES_PER_TRIAL = 6
 View = Callable[[str, np.ndarray], np.ndarray]
 """(camera, (H, W, 3)) -> the picture at the size that the policy takes."""
 
@@ -77,10 +77,12 @@ def run_trials(
     """
     world_class = WORLDS[world_name]
     first = world_class(tick_hz=settings.control_rate_hz)
+    # On one model and renderer: a renderer for each would not fit.
+    sharing = partial(world_class, tick_hz=settings.control_rate_hz, scene=first.scene)
     try:
         for begin in range(0, len(seeds), settings.batch_size):
             batch = [
-                _Run(policy, _sharing(world_class, first, settings), limits, seed, settings, view)
+                _Run(policy, sharing(), limits, seed, settings, view)
                 for seed in seeds[begin : begin + settings.batch_size]
             ]
             for number, run in enumerate(batch):
@@ -89,11 +91,6 @@ def run_trials(
             yield from (run.result() for run in batch)
     finally:
         first.close()
-
-
-def _sharing(world_class: type[ArmWorld], first: ArmWorld, settings: TrialSettings) -> ArmWorld:
-    """Another world on the same model and renderer; a renderer each would not fit."""
-    return world_class(tick_hz=settings.control_rate_hz, scene=first.scene)
 
 
 def _run_together(policy: Policy, runs: Sequence["_Run"], plan_delay_s: float) -> None:

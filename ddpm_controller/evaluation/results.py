@@ -7,6 +7,9 @@ import numpy as np
 
 from ddpm_controller.evaluation.intervals import wilson_interval
 
+FRAMES_PER_TRIAL = 6
+"""Pictures that a trial keeps, spread evenly over its time."""
+
 
 @dataclass(frozen=True)
 class Trial:

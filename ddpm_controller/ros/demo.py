@@ -15,7 +15,7 @@ from ddpm_controller.evaluation.results import Trial, summarize
 from ddpm_controller.ros.graph import GRAPHS
 from ddpm_controller.ros.supervisor import run
 from ddpm_controller.ros.trial_client import TrialClient, TrialError
-from ddpm_controller.ros.trial_graph import DEFAULT_TIMEOUTS_S, connected, use_own_domain
+from ddpm_controller.ros.trial_graph import connected, use_own_domain, world_timeout_s
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _episodes(client: TrialClient, options: DemoOptions, console: Console) -> int:
     console.print(f"waiting for the simulated arm and the controller ({options.world})")
     client.wait_until_ready()
+    timeout_s = world_timeout_s(options.world)
     trials: list[Trial] = []
     for number in range(options.episodes):
         seed = options.seed + number
-        trials.append(client.run_trial(seed, DEFAULT_TIMEOUTS_S[options.world]))
+        trials.append(client.run_trial(seed, timeout_s))
         console.print(trial_line(number + 1, options.episodes, trials[-1]))
     summary = summarize(trials)
     picture = options.output / "trials.png"

@@ -17,10 +17,8 @@ from rclpy.task import Future
 from sensor_msgs.msg import Image, JointState
 from trajectory_msgs.msg import JointTrajectory
 
-from ddpm_controller.evaluation.results import Trial
+from ddpm_controller.evaluation.results import FRAMES_PER_TRIAL, Trial
 from ddpm_controller.ros.conversions import image_from, seconds
-
-FRAMES_PER_TRIAL = 6
 
 
 class TrialError(RuntimeError):

@@ -16,9 +16,6 @@ from ddpm_controller.ros.share import share_path
 from ddpm_controller.ros.supervisor import started
 from ddpm_controller.ros.trial_client import TrialClient, TrialError
 
-DEFAULT_TIMEOUTS_S = {"reach": 6.0, "pick_place": 15.0}
-"""Longest trial of each world; the world classes say the same (a test compares)."""
-
 
 def trials_over_ros(
     world: str,
@@ -54,7 +51,15 @@ def trials_over_ros(
             client.wait_until_ready()
             for seed in seeds:
                 _refuse_if_ended(child)
-                yield client.run_trial(seed, timeout_s or DEFAULT_TIMEOUTS_S[world])
+                yield client.run_trial(seed, timeout_s or world_timeout_s(world))
+
+
+def world_timeout_s(world: str) -> float:
+    """Longest trial of a world, as its class says."""
+    # Imported here: the simulator is not needed before the graph is up.
+    from ddpm_controller.simulation.worlds import WORLDS
+
+    return WORLDS[world].timeout_s
 
 
 def use_own_domain() -> None:

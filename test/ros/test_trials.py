@@ -15,7 +15,7 @@ from ddpm_controller.ros.evaluate import policy_view
 from ddpm_controller.ros.process_command import python_command
 from ddpm_controller.ros.robot import joint_limits, load_robot
 from ddpm_controller.ros.share import share_path
-from ddpm_controller.ros.trial_graph import DEFAULT_TIMEOUTS_S, trials_over_ros
+from ddpm_controller.ros.trial_graph import trials_over_ros, world_timeout_s
 from ddpm_controller.ros.walk import WalkOptions
 from ddpm_controller.simulation.robot_description import robot_description
 from ddpm_controller.simulation.worlds import WORLDS
@@ -62,7 +62,8 @@ def test_a_lockstep_trial_over_ros_is_the_trial_in_process(checkpoint):
 
 
 def test_the_time_outs_are_those_of_the_worlds():
-    assert {name: world.timeout_s for name, world in WORLDS.items()} == DEFAULT_TIMEOUTS_S
+    told = {name: world_timeout_s(name) for name in WORLDS}
+    assert told == {name: world.timeout_s for name, world in WORLDS.items()}
 
 
 def run(words, folder):
