@@ -74,8 +74,11 @@ setup(
         *shared("launch", "config", "models"),
     ],
     zip_safe=False,
-    # colcon test runs pytest only where it sees this.
-    extras_require={"test": ["pytest"]},
+    extras_require={
+        "test": ["pytest"],  # colcon test runs pytest only where it sees this
+        "pusht": ["gym-pusht>=0.1.5", "zarr<3"],  # the world pusht and its human demonstrations
+        "matlab": ["scipy"],  # fit_noise from .mat recordings
+    },
     entry_points={
         "console_scripts": [f"{name} = {target}" for name, target in executables().items()]
     },

@@ -1,8 +1,10 @@
 """THE seam: everything that thinks turns a window of observations into a plan."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
+
+import numpy as np
 
 from ddpm_controller.types import ActionSpec, Memory, Observation, Plan, StreamSpec
 
@@ -53,6 +55,77 @@ class BatchPolicy(Protocol):
     def plan_batch(self, windows: Sequence[Window], memories: Sequence[Memory]) -> list[Plan]:
         """Return one plan per run; equal to ``plan`` up to rounding."""
         ...
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """A bound on -log p(actions | observations) of B windows, term by term, nats per number.
+
+    Attributes:
+        prior: (B, Tp, Da), what the start from pure noise costs.
+        steps: (K, B, Tp, Da), what each step of denoising costs; index 0 is the last one.
+        timesteps: (K,), what the steps are called in training, ascending.
+        log_scale: (Da,), takes nats of normalized numbers to those in physical units.
+        mask: (B, Tp) bool, False for rows beyond the episode, which count in nothing.
+    """
+
+    prior: np.ndarray
+    steps: np.ndarray
+    timesteps: np.ndarray
+    log_scale: np.ndarray
+    mask: np.ndarray
+
+    @property
+    def total(self) -> np.ndarray:
+        """(B, Tp, Da)."""
+        total: np.ndarray = self.prior + self.steps.sum(axis=0) + self.log_scale
+        return total
+
+
+@dataclass(frozen=True)
+class BoundSettings:
+    """Which bound is measured.
+
+    Attributes:
+        num_steps: Of the denoising chain; None: every timestep of training.
+        variance: Of its steps, ``fixed_small``, ``fixed_large`` or ``learned_range``; None: as
+            the checkpoint says.
+        ticks: Widths of an encoder's counts, one per joint in SI units: the bound is then on the
+            probability of these very counts; None: on the density.
+        seed: Of the noise.
+    """
+
+    num_steps: int | None = None
+    variance: str | None = None
+    ticks: tuple[float, ...] | None = None
+    seed: int = 0
+
+
+@runtime_checkable
+class LikelihoodPolicy(Protocol):
+    """A policy that can say how likely it finds what was demonstrated."""
+
+    horizon: int
+
+    def likelihood(
+        self,
+        values: Mapping[str, np.ndarray],
+        actions: np.ndarray,
+        mask: np.ndarray,
+        settings: BoundSettings,
+    ) -> Likelihood:
+        """Return the bound of windows: values (B, To, ...), actions (B, Tp, Da), mask (B, Tp)."""
+        ...
+
+
+def policy_facts(policy: Policy) -> str:
+    """Return what people should know of a checkpoint, in one line; empty when it says nothing."""
+    return str(getattr(policy, "terminal", ""))
+
+
+def policy_warning(policy: Policy) -> str:
+    """Return what may be wrong with a checkpoint; empty when nothing is."""
+    return str(getattr(getattr(policy, "terminal", None), "warning", ""))
 
 
 def plan_batch(

@@ -3,6 +3,11 @@
 import torch
 from torch import Tensor
 
+from ddpm_controller.diffusion.bound_terms import bound_term
+from ddpm_controller.diffusion.forward_process import ForwardProcess
+from ddpm_controller.diffusion.targets import Prediction, training_target, x0_from
+from ddpm_controller.diffusion.variances import step_variance
+
 
 def simple_loss(answer: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
     """L_simple, Ho et al. 2020, Eq. 14: mean squared error over the rows that exist. Scalar.
@@ -27,3 +32,56 @@ def simple_loss(answer: Tensor, target: Tensor, mask: Tensor | None = None) -> T
     weight = mask.to(squared)[:, :, None]
     # A batch that is padding only has nothing to learn from: 0, not 0 / 0.
     return (squared * weight).sum() / torch.clamp(weight.sum() * answer.shape[2], min=1.0)
+
+
+def hybrid_loss(
+    process: ForwardProcess,
+    x0: Tensor,
+    xt: Tensor,
+    t: Tensor,
+    answer: Tensor,
+    fraction: Tensor,
+    prediction: Prediction,
+    mask: Tensor | None = None,
+    weight: float = 0.001,
+) -> Tensor:
+    """L_simple + weight L_vlb, Nichol & Dhariwal 2021, Eq. 16: trains ``learned_range``. Scalar.
+
+    The mean is detached in L_vlb, which so teaches the variance alone. With one ``t`` per row
+    L_vlb is T times the row's term, in nats per dimension: T / 1000 with the usual weight.
+
+    Args:
+        process: The forward process, Gaussian.
+        x0: (B, Tp, Da), normalized.
+        xt: (B, Tp, Da), its noisy form at ``t``.
+        t: (B,), drawn uniformly.
+        answer: (B, Tp, Da), what the denoiser said.
+        fraction: (B, Tp, Da), what it said of the variance, see ``variances.step_variance``.
+        prediction: What ``answer`` stands for.
+        mask: (B, Tp) bool, False where a row is padding; None when none is.
+        weight: lambda of the paper.
+    """
+    simple = simple_loss(answer, training_target(process, x0, xt, t, prediction), mask)
+    predicted = x0_from(process, answer.detach(), xt, t, prediction)
+    return simple + weight * bound_losses(process, x0, predicted, t, fraction, mask).mean()
+
+
+def bound_losses(
+    process: ForwardProcess,
+    x0: Tensor,
+    predicted: Tensor,
+    t: Tensor,
+    fraction: Tensor,
+    mask: Tensor | None = None,
+) -> Tensor:
+    """Return T times the bound's term at ``t`` (B,) of every row, nats per dimension, (B,).
+
+    The mean over uniform ``t`` is the bound without L_T; under importance-sampled ``t`` that of
+    weight times loss (``timestep_sampling.LossAwareTimesteps``). A row of padding only is 0.
+    """
+    spread = step_variance(process, t, x0, "learned_range", fraction)
+    terms = process.num_timesteps * bound_term(process, x0, predicted, t, spread)
+    if mask is None:
+        return terms.flatten(1).mean(1)
+    weight = mask.to(terms)[:, :, None]
+    return (terms * weight).sum((1, 2)) / torch.clamp(mask.sum(1) * terms.shape[2], min=1)

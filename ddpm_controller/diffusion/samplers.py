@@ -1,17 +1,20 @@
 """From noise to a sample. Pure functions: all randomness comes from the generator given."""
 
-from collections.abc import Callable
-from typing import Literal, Protocol, get_args
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from ddpm_controller.diffusion.gaussian import GaussianProcess, Generators, standard_normal
-
-PredictX0 = Callable[[Tensor, Tensor], Tensor]
-"""(xt (B, ...), t (B,)) -> x0 (B, ...). Clipping and guidance wrap it."""
-
-Spacing = Literal["leading", "trailing"]
+from ddpm_controller.diffusion.chain import Chain, PredictX0, fresh_noise
+from ddpm_controller.diffusion.forward_process import ForwardProcess
+from ddpm_controller.diffusion.noise import Generators
+from ddpm_controller.diffusion.solvers import (
+    sample_dpm_solver_pp_2m,
+    sample_edm,
+    sample_heun,
+    sample_unipc,
+)
+from ddpm_controller.diffusion.variances import Variance, step_variance
 
 
 class Sampler(Protocol):
@@ -19,58 +22,40 @@ class Sampler(Protocol):
 
     def __call__(
         self,
-        process: GaussianProcess,
+        process: ForwardProcess,
         predict_x0: PredictX0,
         shape: tuple[int, ...],
         generator: Generators,
         timesteps: Tensor | None = None,
     ) -> Tensor:
-        """Return a sample of ``shape`` (B, ...)."""
+        """Return a sample of ``shape`` (B, ...).
+
+        Args:
+            process: The forward process that was trained with.
+            predict_x0: The denoiser.
+            shape: (B, ...) of the sample.
+            generator: Source of all noise; a sequence gives each row its own.
+            timesteps: (K,) int64 ascending, the timesteps to visit; None visits every one.
+
+        Raises:
+            ValueError: If timesteps or shapes do not fit, or a prediction is not finite: the
+                error names the timestep at which it appeared.
+        """
         ...
 
 
-def spaced_timesteps(
-    num_train_timesteps: int, num_inference_steps: int, spacing: Spacing = "leading"
-) -> Tensor:
-    """Choose which timesteps a shorter chain visits, ascending. (K,) int64.
-
-    Lin et al. 2024, Table 2: ``leading`` keeps t = 0 and leaves out the noisiest, ``trailing``
-    keeps t = T - 1. An epsilon denoiser knows nothing about x_0 at T - 1, so ``leading`` suits it.
-
-    Raises:
-        ValueError: If there are more inference than training steps, or none.
-    """
-    if not 1 <= num_inference_steps <= num_train_timesteps:
-        raise ValueError(
-            f"num_inference_steps must be between 1 and num_train_timesteps = "
-            f"{num_train_timesteps}, got {num_inference_steps}"
-        )
-    steps = torch.arange(num_inference_steps, dtype=torch.float64)
-    stride = num_train_timesteps / num_inference_steps
-    if spacing == "leading":
-        return (steps * stride).floor().long()
-    if spacing == "trailing":
-        return ((steps + 1) * stride).round().long() - 1
-    raise ValueError(f"spacing {spacing!r} is unknown: use one of {list(get_args(Spacing))}")
-
-
-def clipped(predict_x0: PredictX0, bound: float = 1.0) -> PredictX0:
-    """Return ``predict_x0`` held inside [-bound, bound], the range of normalized actions."""
-
-    def predict(xt: Tensor, t: Tensor) -> Tensor:
-        return predict_x0(xt, t).clamp(-bound, bound)
-
-    return predict
-
-
 def sample_ddpm(
-    process: GaussianProcess,
+    process: ForwardProcess,
     predict_x0: PredictX0,
     shape: tuple[int, ...],
     generator: Generators,
     timesteps: Tensor | None = None,
+    variance: Variance = "fixed_small",
+    predict_fraction: PredictX0 | None = None,
 ) -> Tensor:
     """Ancestral sampling, Ho et al. 2020, Algorithm 2. Returns (B, ...).
+
+    The first five arguments are those of ``Sampler``.
 
     Args:
         process: The forward process that was trained with.
@@ -78,22 +63,30 @@ def sample_ddpm(
         shape: (B, ...) of the sample.
         generator: Source of all noise; a sequence gives each row its own.
         timesteps: (K,) ascending, the timesteps to visit; None visits every one.
+        variance: How much noise a step adds; a short chain's steps are longer and add more.
+        predict_fraction: (xt, t) -> (B, ...), needed by ``learned_range``.
+
+    Raises:
+        ValueError: As every sampler; if the variance is unknown or its fraction missing.
     """
-    if timesteps is None:
-        timesteps = torch.arange(process.num_timesteps)
-        visited = process
-    else:
-        visited = process.respaced(timesteps)
-    xt = process.prior(shape, generator)
-    for index in reversed(range(len(timesteps))):
-        x0 = predict_x0(xt, timesteps[index].expand(shape[0]))
-        mean, variance = visited.posterior(x0, xt, torch.tensor([index]))
-        xt = mean + variance.sqrt() * standard_normal(shape, generator).to(xt.device)
+    chain = Chain.of(process, shape, timesteps)
+    xt = chain.start(shape, generator)
+    for index in reversed(range(len(chain))):
+        x0 = chain.ask(predict_x0, xt, index)
+        if index == 0:
+            return x0
+        fraction = None if predict_fraction is None else chain.ask(predict_fraction, xt, index)
+        at = torch.full((len(xt),), index, device=xt.device)
+        added = step_variance(chain.process, at, xt, variance, fraction)
+        scale = added.sqrt() / chain.spread(index - 1, xt).to(xt)
+        kept = (1 - chain.renewal(index, xt)).sqrt()
+        fresh = scale * fresh_noise(shape, generator, xt)
+        xt = chain.step(xt, x0, index, kept.to(xt), fresh)
     return xt
 
 
 def sample_ddim(
-    process: GaussianProcess,
+    process: ForwardProcess,
     predict_x0: PredictX0,
     shape: tuple[int, ...],
     generator: Generators,
@@ -102,8 +95,8 @@ def sample_ddim(
 ) -> Tensor:
     """Implicit sampling, Song et al. 2021 (DDIM), Eq. 12 and 16. Returns (B, ...).
 
-    ``eta = 0`` draws noise only for the start; ``eta = 1`` is ``sample_ddpm`` in distribution.
-    The noise direction follows from x_t and x_0, so a clipped x_0 stays consistent with it.
+    ``eta = 0`` draws noise only for the start; ``eta = 1`` is ``sample_ddpm``. The noise
+    direction follows from x_t and x_0, so a clipped x_0 stays consistent with it.
 
     Args:
         process: The forward process that was trained with.
@@ -112,23 +105,63 @@ def sample_ddim(
         generator: Source of all noise; a sequence gives each row its own.
         timesteps: (K,) ascending, the timesteps to visit; None visits every one.
         eta: Amount of fresh noise per step, between 0 and 1.
+
+    Raises:
+        ValueError: As every sampler; if eta is out of range.
     """
     if not 0.0 <= eta <= 1.0:
         raise ValueError(f"eta must be between 0 and 1, got {eta}")
-    if timesteps is None:
-        timesteps = torch.arange(process.num_timesteps)
-    # Python floats: a step has one coefficient for the whole batch, in float64.
-    levels = [1.0, *process.alpha_bar[timesteps.to(process.alpha_bar.device)].tolist()]
-    xt = process.prior(shape, generator)
-    for index in reversed(range(len(timesteps))):
-        alpha_bar, before = levels[index + 1], levels[index]
-        x0 = predict_x0(xt, timesteps[index].expand(shape[0]))
-        noise = (xt - alpha_bar**0.5 * x0) / (1 - alpha_bar) ** 0.5
-        variance = eta**2 * (1 - before) / (1 - alpha_bar) * (1 - alpha_bar / before)
-        xt = before**0.5 * x0 + max(1 - before - variance, 0.0) ** 0.5 * noise
-        if variance > 0.0:
-            xt = xt + variance**0.5 * standard_normal(shape, generator).to(xt.device)
+    chain = Chain.of(process, shape, timesteps)
+    xt = chain.start(shape, generator)
+    for index in reversed(range(len(chain))):
+        x0 = chain.ask(predict_x0, xt, index)
+        if index == 0 or eta == 0.0:
+            xt = chain.step(xt, x0, index)
+            continue
+        renewed = eta**2 * chain.renewal(index, xt)
+        fresh = renewed.sqrt().to(xt) * fresh_noise(shape, generator, xt)
+        xt = chain.step(xt, x0, index, (1 - renewed).sqrt().to(xt), fresh)
     return xt
 
 
-SAMPLERS: dict[str, Sampler] = {"ddpm": sample_ddpm, "ddim": sample_ddim}
+def sample_consistency(
+    process: ForwardProcess,
+    predict_x0: PredictX0,
+    shape: tuple[int, ...],
+    generator: Generators,
+    timesteps: Tensor | None = None,
+) -> Tensor:
+    """Jump to x_0 at once, and from new noise again: Song et al. 2023, Algorithm 1. (B, ...).
+
+    For a denoiser distilled to one or two evaluations, which answers with one sample and not with
+    the mean of all: give one or two timesteps, spaced ``trailing``, the last of them T - 1.
+
+    Args:
+        process: The forward process that was trained with.
+        predict_x0: The distilled denoiser, asked once per timestep.
+        shape: (B, ...) of the sample.
+        generator: Source of all noise; a sequence gives each row its own.
+        timesteps: (K,) ascending, the timesteps to visit; None visits every one.
+
+    Raises:
+        ValueError: As every sampler.
+    """
+    chain = Chain.of(process, shape, timesteps)
+    xt = chain.start(shape, generator)
+    for index in reversed(range(len(chain))):
+        x0 = chain.ask(predict_x0, xt, index)
+        if index == 0:
+            return x0
+        xt = chain.step(xt, x0, index, 0.0, fresh_noise(shape, generator, xt))
+    return xt
+
+
+SAMPLERS: dict[str, Sampler] = {
+    "ddpm": sample_ddpm,
+    "ddim": sample_ddim,
+    "dpm_solver_pp_2m": sample_dpm_solver_pp_2m,
+    "unipc": sample_unipc,
+    "heun": sample_heun,
+    "edm": sample_edm,
+    "consistency": sample_consistency,
+}

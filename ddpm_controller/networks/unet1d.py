@@ -46,11 +46,12 @@ class Convolution1d(nn.Module):
         """(B, L, inputs) -> (B, L / stride, outputs)."""
         margin = self.kernel_size // 2
         padded = nn.functional.pad(features, (0, 0, margin, margin))
-        windows = padded.unfold(1, self.kernel_size, self.stride).transpose(2, 3)  # (B, L, k, C)
-        batch, length = windows.shape[:2]
+        last = features.shape[1]  # of the shifted copies; not unfold, whose gradient is slow
+        shifted = [padded[:, k : k + last : self.stride] for k in range(self.kernel_size)]
+        windows = torch.cat(shifted, dim=2)  # (B, L / stride, k * C)
         # Two dimensions: the product adds the bias itself.
-        out: Tensor = self.linear(windows.reshape(batch * length, -1))
-        return out.reshape(batch, length, -1)
+        out: Tensor = self.linear(windows.flatten(0, 1))
+        return out.unflatten(0, windows.shape[:2])
 
 
 class Doubling1d(nn.Module):
@@ -126,6 +127,10 @@ class ConditionalUnet1d(nn.Module):
     The scales and biases of all blocks come from one linear layer. It acts on timestep and
     condition separately and the two parts add up, so that sampling computes the condition's part
     once per plan and the timestep's part once per checkpoint (``denoise_modulated``).
+
+    ``cond_hidden`` puts two layers of this width before that linear layer: where the condition is
+    a state and not the output of an encoder, a linear layer alone sees too little in it.
+    ``answers`` is the number of values that are predicted for each number of the chunk.
     """
 
     def __init__(
@@ -137,6 +142,8 @@ class ConditionalUnet1d(nn.Module):
         kernel_size: int,
         num_groups: int,
         timestep_dim: int,
+        cond_hidden: int = 0,
+        answers: int = 1,
     ) -> None:
         super().__init__()
 
@@ -153,11 +160,12 @@ class ConditionalUnet1d(nn.Module):
         )
         self.lengthen = nn.ModuleList(Doubling1d(width) for width in reversed(channels[1:]))
         self.last = ConvBlock1d(channels[0], channels[0], kernel_size, num_groups)
-        self.out = nn.Linear(channels[0], action_dim)
+        self.out = nn.Linear(channels[0], answers * action_dim)
         self.modulation_sizes = [each.modulation_size for each in (*down, middle, *up)]
         self.embedding = TimestepEmbedding(timestep_dim)
         self.from_time = nn.Linear(timestep_dim, sum(self.modulation_sizes))
-        self.from_cond = nn.Linear(cond_dim, sum(self.modulation_sizes), bias=False)
+        self.cond_encoder = _cond_encoder(cond_dim, cond_hidden)
+        self.from_cond = nn.Linear(cond_hidden or cond_dim, sum(self.modulation_sizes), bias=False)
         self.activation = nn.Mish()
 
     def time_modulation(self, t: Tensor) -> Tensor:
@@ -167,15 +175,15 @@ class ConditionalUnet1d(nn.Module):
 
     def cond_modulation(self, cond: Tensor) -> Tensor:
         """(B, Dc) -> (B, M), the condition's part of all scales and biases."""
-        part: Tensor = self.from_cond(self.activation(cond))
+        part: Tensor = self.from_cond(self.activation(self.cond_encoder(cond)))
         return part
 
     def forward(self, xt: Tensor, t: Tensor, cond: Tensor) -> Tensor:
-        """Noisy chunk (B, Tp, Da), t (B,), cond (B, Dc) -> prediction (B, Tp, Da)."""
+        """Noisy chunk (B, Tp, Da), t (B,), cond (B, Dc) -> (B, Tp, answers * Da)."""
         return self.denoise_modulated(xt, self.time_modulation(t) + self.cond_modulation(cond))
 
     def denoise_modulated(self, xt: Tensor, modulation: Tensor) -> Tensor:
-        """Noisy chunk (B, Tp, Da), both parts added (B, M) -> prediction (B, Tp, Da)."""
+        """Noisy chunk (B, Tp, Da), both parts added (B, M) -> (B, Tp, answers * Da)."""
         parts = list(torch.split(modulation, self.modulation_sizes, dim=1))
         features, skips = xt, []
         for level, pair in enumerate(self.down):
@@ -189,3 +197,9 @@ class ConditionalUnet1d(nn.Module):
             features = pair(features, parts.pop(0))
         prediction: Tensor = self.out(self.last(features))
         return prediction
+
+
+def _cond_encoder(cond_dim: int, hidden: int) -> nn.Module:
+    if not hidden:
+        return nn.Identity()
+    return nn.Sequential(nn.Linear(cond_dim, hidden), nn.Mish(), nn.Linear(hidden, hidden))

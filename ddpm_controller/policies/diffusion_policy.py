@@ -1,22 +1,26 @@
 """Diffusion Policy, Chi et al. 2023 (RSS): a chunk is denoised given a few observations."""
 
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TypeVar, cast, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ddpm_controller.checkpoint import Checkpoint, CheckpointError
-from ddpm_controller.diffusion.samplers import SAMPLERS, PredictX0, clipped, spaced_timesteps
-from ddpm_controller.diffusion.targets import x0_from
-from ddpm_controller.policies.diffusion_policy_network import (
+from ddpm_controller.diffusion.samplers import SAMPLERS, Sampler, sample_ddpm
+from ddpm_controller.diffusion.timesteps import timesteps_for
+from ddpm_controller.diffusion.variances import Variance
+from ddpm_controller.policies.diffusion_policy_bound import policy_bound
+from ddpm_controller.policies.diffusion_policy_config import (
     DiffusionPolicyConfig,
-    DiffusionPolicyNetwork,
     config_from,
     refuse_rows,
 )
-from ddpm_controller.policy import PlanSettings, Window
+from ddpm_controller.policies.diffusion_policy_denoiser import Denoiser
+from ddpm_controller.policies.diffusion_policy_network import DiffusionPolicyNetwork
+from ddpm_controller.policy import BoundSettings, Likelihood, PlanSettings, Window
 from ddpm_controller.types import ActionChunk, ActionSpec, Memory, Plan, StreamSpec
 
 _Value = TypeVar("_Value")
@@ -32,6 +36,7 @@ class DiffusionPolicy:
         sampler: Name of the sampler in use.
         num_inference_steps: Denoising steps per plan.
         n_action_steps: Rows per chunk.
+        terminal: What the forward process leaves at its end, and whether that is too much.
     """
 
     def __init__(
@@ -47,6 +52,7 @@ class DiffusionPolicy:
         self.streams = network.streams
         self.hash = checkpoint_hash
         self.n_obs_steps = config.n_obs_steps
+        self.horizon = config.horizon
         self.n_action_steps = _chosen(settings.n_action_steps, config.n_action_steps)
         self.sampler = _chosen(settings.sampler, config.sampler)
         self.num_inference_steps = _chosen(
@@ -55,13 +61,14 @@ class DiffusionPolicy:
         refuse_rows(config, self.n_action_steps)
         if self.sampler not in SAMPLERS:
             raise ValueError(f"sampler {self.sampler!r}: use one of {sorted(SAMPLERS)}")
-        self._timesteps = spaced_timesteps(
-            config.num_train_timesteps, self.num_inference_steps, config.spacing
+        self._timesteps = timesteps_for(
+            network.forward_process.fixed, self.num_inference_steps, config.spacing
         )
         self._device = torch.device(settings.device)
         with torch.inference_mode():
             every = torch.arange(config.num_train_timesteps, device=self._device)
             self._time_modulation = network.unet.time_modulation(every)  # (T, M)
+            self.terminal = network.terminal_facts()
 
     @classmethod
     def restore(cls, checkpoint: Checkpoint, settings: PlanSettings) -> "DiffusionPolicy":
@@ -103,24 +110,68 @@ class DiffusionPolicy:
         shape = (len(windows), self.network.config.horizon, len(self.action_spec.joint_names))
         with torch.inference_mode():
             cond = self.network.encode(self._values(windows))
-            x0 = SAMPLERS[self.sampler](
-                self.network.process, self._denoiser(cond), shape, generators, self._timesteps
-            )
+            process = self.network.forward_process(cond)
+            denoiser = Denoiser(self.network, process, cond, self._time_modulation)
+            sampler = self._sampler(denoiser)
+            x0 = sampler(process, denoiser.predict_x0, shape, generators, self._timesteps)
             rows = self.network.action_normalizer.unnormalize(x0).cpu().numpy()
         return [
             self._plan(window, memory, each)
             for window, memory, each in zip(windows, memories, rows, strict=True)
         ]
 
-    def _denoiser(self, cond: Tensor) -> PredictX0:
-        network = self.network
-        of_cond = network.unet.cond_modulation(cond)  # once per plan
+    def likelihood(
+        self,
+        values: Mapping[str, np.ndarray],
+        actions: np.ndarray,
+        mask: np.ndarray,
+        settings: BoundSettings,
+    ) -> Likelihood:
+        """Return the bound on -log p(actions | observations) of windows, see ``Likelihood``.
 
-        def predict(xt: Tensor, t: Tensor) -> Tensor:
-            answer = network.unet.denoise_modulated(xt, of_cond + self._time_modulation[t])
-            return x0_from(network.process, answer, xt, t, network.config.prediction)
+        Raises:
+            ValueError: If the settings break a rule.
+        """
+        config = self.network.config
+        kind = settings.variance or config.variance
+        if kind not in get_args(Variance) or (
+            kind == "learned_range" and config.variance != "learned_range"
+        ):
+            raise ValueError(
+                f"variance {kind!r}: this checkpoint has {config.variance!r}; use it, "
+                "'fixed_small' or 'fixed_large'"
+            )
+        batch = {
+            "values": {k: torch.from_numpy(v).to(self._device) for k, v in values.items()},
+            "actions": torch.from_numpy(actions).to(self._device),
+            "mask": torch.from_numpy(mask).to(self._device),
+        }
+        ticks = None if settings.ticks is None else torch.tensor(settings.ticks).double()
+        steps = settings.num_steps or config.num_train_timesteps
+        with torch.inference_mode():
+            bound = policy_bound(
+                self.network,
+                batch,
+                torch.Generator().manual_seed(settings.seed),
+                num_steps=steps,
+                variance=cast(Variance, kind),
+                ticks=ticks,
+            )
+            timesteps = timesteps_for(self.network.forward_process.fixed, steps, config.spacing)
+        return Likelihood(
+            prior=bound.prior.cpu().numpy(),
+            steps=bound.steps.cpu().numpy(),
+            timesteps=timesteps.numpy(),
+            log_scale=bound.log_scale.cpu().numpy(),
+            mask=mask,
+        )
 
-        return clipped(predict) if network.config.clip_x0 else predict
+    def _sampler(self, denoiser: Denoiser) -> Sampler:
+        variance = self.network.config.variance
+        if self.sampler != "ddpm" or variance == "fixed_small":
+            return SAMPLERS[self.sampler]
+        fraction = denoiser.predict_fraction if variance == "learned_range" else None
+        return partial(sample_ddpm, variance=variance, predict_fraction=fraction)
 
     def _values(self, windows: Sequence[Window]) -> dict[str, Tensor]:
         for window in windows:

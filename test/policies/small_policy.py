@@ -4,10 +4,8 @@ import dataclasses
 
 import torch
 
-from ddpm_controller.policies.diffusion_policy_network import (
-    DiffusionPolicyConfig,
-    DiffusionPolicyNetwork,
-)
+from ddpm_controller.policies.diffusion_policy_config import DiffusionPolicyConfig
+from ddpm_controller.policies.diffusion_policy_network import DiffusionPolicyNetwork
 from ddpm_controller.types import ActionSpec, StreamSpec
 
 STREAMS = (

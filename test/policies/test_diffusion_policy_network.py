@@ -6,11 +6,8 @@ import small_policy
 import torch
 from small_policy import ACTION_SPEC, STATISTICS, STREAMS
 
-from ddpm_controller.policies.diffusion_policy_network import (
-    DiffusionPolicyConfig,
-    DiffusionPolicyNetwork,
-    config_from,
-)
+from ddpm_controller.policies.diffusion_policy_config import DiffusionPolicyConfig, config_from
+from ddpm_controller.policies.diffusion_policy_network import DiffusionPolicyNetwork
 from ddpm_controller.types import ActionSpec, StreamSpec
 
 CONFIG = dataclasses.replace(small_policy.CONFIG, image_shift_pixels=2)
@@ -70,12 +67,11 @@ def test_a_perfect_denoiser_has_no_loss_whatever_it_predicts():
         x0 = net.action_normalizer(examples["actions"])
 
         def perfect(xt, t, cond, net=net, x0=x0, prediction=prediction):
-            signal, spread = net.process.scales(t, xt)
+            signal, spread = net.forward_process.fixed.scales(t, xt)
             clean = x0.repeat_interleave(4, dim=0)
             noise = (xt - signal * clean) / spread
-            return {"epsilon": noise, "x0": clean, "v": signal * noise - spread * clean}[
-                prediction
-            ]
+            answers = {"epsilon": noise, "x0": clean, "v": signal * noise - spread * clean}
+            return answers[prediction], None
 
         net.denoise = perfect
         assert loss_of(net, examples, noise_draws=4).item() < 1e-8
@@ -83,7 +79,7 @@ def test_a_perfect_denoiser_has_no_loss_whatever_it_predicts():
 
 def test_a_silent_denoiser_loses_the_variance_of_the_noise():
     net = network()
-    net.denoise = lambda xt, t, cond: torch.zeros_like(xt)
+    net.denoise = lambda xt, t, cond: (torch.zeros_like(xt), None)
     # 3 * 400 * 16 squares of N(0, 1): standard error 1 %.
     assert loss_of(net, batch(), noise_draws=400).item() == pytest.approx(1.0, abs=0.04)
 
@@ -95,7 +91,7 @@ def test_timesteps_are_uniform_for_any_number_of_draws():
 
         def record(xt, t, cond, seen=seen):
             seen.append(t)
-            return xt
+            return xt, None
 
         net.denoise = record
         for seed in range(40):
@@ -115,7 +111,7 @@ def test_many_draws_share_one_encoding_and_pair_up_with_their_own_example():
 
     def record(xt, t, cond):
         seen.append(cond)
-        return xt
+        return xt, None
 
     net.denoise = record
     examples = batch()
@@ -129,7 +125,7 @@ def test_masked_rows_are_not_learned_from():
     """What a padded row holds does not matter for how the others are scored."""
     net = network()
     examples = batch()
-    net.denoise = lambda xt, t, cond: torch.zeros_like(xt)
+    net.denoise = lambda xt, t, cond: (torch.zeros_like(xt), None)
     examples["mask"][:, 5:] = False
     loss = loss_of(net, examples).item()
     whole = {**examples, "mask": torch.ones(3, 8, dtype=torch.bool)}
@@ -151,7 +147,7 @@ def test_the_loss_is_a_function_of_the_generator():
 def test_images_are_shifted_in_training_only():
     net = network(image_shift_pixels=2)
     still = network(image_shift_pixels=0)
-    net.denoise = still.denoise = lambda xt, t, cond: xt + cond.sum()
+    net.denoise = still.denoise = lambda xt, t, cond: (xt + cond.sum(), None)
     assert loss_of(net.train(), batch()) != loss_of(still.train(), batch())
     assert loss_of(net.eval(), batch()) == loss_of(still.eval(), batch())
 
@@ -206,12 +202,12 @@ def test_a_config_survives_json():
         ({"n_action_steps": 8}, r"between 1 and 7 = horizon 8 - n_obs_steps 2 \+ 1, got 8"),
         ({"n_action_steps": 0}, "got 0"),
         ({"n_obs_steps": 0}, "n_obs_steps must be at least 1"),
-        ({"image_shift_pixels": -1}, "image_shift_pixels at least 0"),
+        ({"image_shift_pixels": -1}, "image_shift_pixels must not be below 0"),
         ({"num_inference_steps": 21}, "between 1 and num_train_timesteps = 20, got 21"),
-        ({"schedule": "sigmoid"}, r"schedule 'sigmoid': use one of \['cosine', 'linear'\]"),
-        ({"sampler": "euler"}, "sampler 'euler': use one of"),
-        ({"prediction": "noise"}, "prediction 'noise': use one of"),
-        ({"spacing": "even"}, "spacing 'even': use one of"),
+        ({"schedule": "quadratic"}, "schedule must be one of .*'cosine'.*got 'quadratic'"),
+        ({"sampler": "euler"}, "sampler must be one of .*got 'euler'"),
+        ({"prediction": "noise"}, "prediction must be one of .*got 'noise'"),
+        ({"spacing": "even"}, "spacing must be one of .*got 'even'"),
         ({"channels": (8, 18)}, r"channels \[18\] must be divisible by num_groups = 4"),
     ],
 )

@@ -1,0 +1,72 @@
+"""A trained network as the denoiser of one batch of plans; what can be is computed once."""
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from ddpm_controller.diffusion.chain import PredictX0
+from ddpm_controller.diffusion.forward_process import ForwardProcess
+from ddpm_controller.diffusion.guidance import clipped, dynamically_thresholded
+from ddpm_controller.diffusion.targets import x0_from
+
+if TYPE_CHECKING:
+    from ddpm_controller.policies.diffusion_policy_network import DiffusionPolicyNetwork
+
+
+class Denoiser:
+    """Predictions of a network, bound to an observation and to its forward process.
+
+    Args:
+        network: In evaluation mode.
+        process: Of ``cond``.
+        cond: (B, Dc).
+        time_modulation: (T, M), the timesteps' part of the U-Net's modulation; None computes it.
+
+    Attributes:
+        predict_x0: (xt, t) -> x0, clipped or thresholded as the config says.
+    """
+
+    def __init__(
+        self,
+        network: "DiffusionPolicyNetwork",
+        process: ForwardProcess,
+        cond: Tensor,
+        time_modulation: Tensor | None = None,
+    ) -> None:
+        self._network, self._process = network, process
+        self._of_cond = network.unet.cond_modulation(cond)  # once per plan
+        self._of_time = time_modulation
+        self._asked: tuple[Tensor, int] | None = None
+        self._answer: tuple[Tensor, Tensor | None] | None = None
+        self.predict_x0 = self._kept_in_range(self._plain_x0)
+
+    def predict_fraction(self, xt: Tensor, t: Tensor) -> Tensor:
+        """Return where the variance lies between its ends, (B, ...); for "learned_range"."""
+        fraction = self._answers(xt, t)[1]
+        if fraction is None:
+            raise ValueError("a variance that was not learned has no fraction; see the config")
+        return fraction
+
+    def _plain_x0(self, xt: Tensor, t: Tensor) -> Tensor:
+        answer, _ = self._answers(xt, t)
+        return x0_from(self._process, answer, xt, t, self._network.config.prediction)
+
+    def _answers(self, xt: Tensor, t: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Ask the network; both answers come from one evaluation at the same x_t."""
+        asked = (xt, int(t[0]))
+        if self._answer is None or self._asked is None or not _same(asked, self._asked):
+            unet = self._network.unet
+            of_time = unet.time_modulation(t) if self._of_time is None else self._of_time[t]
+            raw = unet.denoise_modulated(xt, self._of_cond + of_time)
+            self._asked, self._answer = asked, self._network.split(raw)
+        return self._answer
+
+    def _kept_in_range(self, predict_x0: PredictX0) -> PredictX0:
+        config = self._network.config
+        if config.threshold_quantile:
+            return dynamically_thresholded(predict_x0, config.threshold_quantile)
+        return clipped(predict_x0) if config.clip_x0 else predict_x0
+
+
+def _same(one: tuple[Tensor, int], other: tuple[Tensor, int]) -> bool:
+    return one[0] is other[0] and one[1] == other[1]
