@@ -21,8 +21,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from ddpm_controller.policy import policy_facts, policy_warning
 from ddpm_controller.ros.share import share_path
 from ddpm_controller.ros.training_inputs import TrainingInputs, read_training_inputs
+from ddpm_controller.systems import restore
 from ddpm_controller.training.config import TrainingConfig, TrainingError
 from ddpm_controller.training.result import Progress as TrainingProgress
 from ddpm_controller.training.result import TrainingResult
@@ -45,6 +47,7 @@ class TrainCommand:
         config: Recipe, for example config/training/reach.yaml.
         output: Folder of the run: checkpoints, curves and the state to go on from.
         robot: Robot file; its streams are observed and its action is learned. Default: sim_arm.
+        initial_checkpoint: Begin with its weights, in place of the recipe's.
         num_steps: Updates, in place of the recipe's.
         seed: In place of the recipe's.
         torch_num_threads: In place of the recipe's.
@@ -55,6 +58,7 @@ class TrainCommand:
     config: Path
     output: Path
     robot: Path | None = None
+    initial_checkpoint: Path | None = None
     num_steps: int | None = None
     seed: int | None = None
     torch_num_threads: int | None = None
@@ -68,6 +72,8 @@ class TrainCommand:
         """
         names = ("num_steps", "seed", "torch_num_threads", "device")
         given = {name: getattr(self, name) for name in names}
+        if self.initial_checkpoint is not None:
+            given["initial_checkpoint"] = str(self.initial_checkpoint)
         return replace(config, **{name: x for name, x in given.items() if x is not None})
 
 
@@ -158,11 +164,16 @@ def _bar(console: Console) -> Progress:
 
 def _summarize(console: Console, result: TrainingResult) -> None:
     """Print what is where; no table, since that would cut long paths."""
+    policy = restore(result.last_checkpoint) if result.last_checkpoint else None
+    facts = policy_facts(policy) if policy else "-"
+    if policy and policy_warning(policy):
+        _tell(console, "[yellow]warning:[/]", policy_warning(policy))
     for name, value in (
         ("updates", result.steps),
         ("best checkpoint", result.best_checkpoint),
         ("held-out loss", f"{result.validation_loss:.5f}"),
         ("last checkpoint", result.last_checkpoint),
+        ("forward process", facts),
         ("curves", result.output / "curves.png"),
         ("sampled chunks", result.output / "samples.png"),
         ("TensorBoard", f"tensorboard --logdir {result.output / 'tensorboard'}"),

@@ -1,5 +1,6 @@
 """What a training is: every choice that changes the weights, in one frozen value."""
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -24,6 +25,9 @@ class TrainingConfig:
         policy: The system's own config; of the class that ``SYSTEMS[kind].config`` names.
         kind: Key of ``systems.SYSTEMS``.
         streams: Names of the streams that the policy observes; empty: all that the robot has.
+        initial_checkpoint: Folder of a checkpoint whose weights and statistics to begin with, of
+            the same streams and action; what it lacks begins so that it changes nothing. Empty:
+            random weights.
         num_steps: Updates in all; the learning rate reaches 0 with the last.
         batch_size: Windows per update, over all shards and processes.
         num_shards: Parts in which a batch is worked off, each with its own noise. The same
@@ -40,6 +44,8 @@ class TrainingConfig:
         validation_fraction: Of the episodes, held out.
         validation_windows: At most so many held-out windows, evenly spread.
         validation_every: Steps between validations.
+        nll_windows: At most so many held-out windows whose negative log-likelihood is bounded at
+            each validation, with every timestep visited; 0: none.
         checkpoint_every: Steps between saved states, at most this much is lost by a crash.
         log_every: Steps that one line of the log is the mean of.
         seed: Everything random comes from it.
@@ -52,6 +58,7 @@ class TrainingConfig:
     policy: Any
     kind: str = "diffusion_policy"
     streams: tuple[str, ...] = ()
+    initial_checkpoint: str = ""
     num_steps: int = 20_000
     batch_size: int = 64
     num_shards: int = 1
@@ -66,6 +73,7 @@ class TrainingConfig:
     validation_fraction: float = 0.1
     validation_windows: int = 256
     validation_every: int = 500
+    nll_windows: int = 16
     checkpoint_every: int = 500
     log_every: int = 50
     seed: int = 0
@@ -87,7 +95,7 @@ class TrainingConfig:
             "torch_num_threads", "ema_power",
         ):  # fmt: skip
             _require(self, name, getattr(self, name) > 0, "must be above 0")
-        for name in ("warmup_steps", "weight_decay", "max_gradient_norm", "seed"):
+        for name in ("warmup_steps", "weight_decay", "max_gradient_norm", "seed", "nll_windows"):
             _require(self, name, getattr(self, name) >= 0, "must not be below 0")
         for name in ("ema_max_decay", "validation_fraction"):
             _require(self, name, 0 <= getattr(self, name) < 1, "must be in [0, 1)")
@@ -133,9 +141,19 @@ def read_training_config(path: Path) -> TrainingConfig:
     if not isinstance(given, Mapping):
         raise TrainingError(f"{path}: has keys and values at the top, got {given!r}")
     try:
-        return training_config_from(given)
-    except (ValueError, ValidationError) as error:
+        return training_config_from(_with_noise(given, path.parent))
+    except (OSError, ValueError, ValidationError) as error:
         raise TrainingError(f"{path}: {error}") from error
+
+
+def _with_noise(given: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
+    """Return the recipe with the noise that it names, read beside it."""
+    policy = given.get("policy")
+    if not isinstance(policy, Mapping) or not isinstance(policy.get("noise"), str):
+        return given
+    fields = json.loads((folder / policy["noise"]).read_text(encoding="utf-8"))
+    fields.pop("provenance", None)  # of the file; what it is worth is not what it is
+    return {**given, "policy": {**policy, "noise": fields}}
 
 
 def training_config_from(given: Mapping[str, Any]) -> TrainingConfig:

@@ -20,6 +20,8 @@ class LogLine:
         learning_rate: Of the last update.
         gradient_norm: Mean length of the gradient before it was shortened.
         validation_loss: On the held-out windows, same unit as the loss; NaN when not measured.
+        validation_nll: Bound on -log p of held-out chunks, nats per number in physical units;
+            NaN when not measured.
     """
 
     step: int
@@ -27,6 +29,7 @@ class LogLine:
     learning_rate: float
     gradient_norm: float
     validation_loss: float = math.nan
+    validation_nll: float = math.nan
 
 
 class TrainingLog:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from ddpm_controller.checkpoint import Checkpoint, load_checkpoint, refuse_mismatch
 from ddpm_controller.data.statistics import episode_statistics, episodes_digest, refuse_misfits
 from ddpm_controller.data.windows import WindowDataset, split_episodes
 from ddpm_controller.training.config import TrainingConfig
@@ -23,6 +24,7 @@ class Material:
         streams: What the policy observes, in its order.
         statistics: Limits of every vector and of the action, over the training episodes.
         provenance: For the checkpoint: where the data came from and how it was divided.
+        initial: The checkpoint whose weights to begin with; its statistics are those above.
     """
 
     windows: WindowDataset
@@ -32,11 +34,13 @@ class Material:
     streams: tuple[StreamSpec, ...]
     statistics: Mapping[str, Mapping[str, list[float]]]
     provenance: Mapping[str, Any]
+    initial: Checkpoint | None = None
 
     def fingerprint(self, config: TrainingConfig) -> Fingerprint:
         """Return all that decides the weights; a state of another fingerprint is refused."""
         return {
             **asdict(config),
+            "initial_checkpoint": self.initial.hash if self.initial else "",
             "episodes_sha256": self.provenance["episodes_sha256"],
             "action_spec": asdict(self.action_spec),
             "streams": [asdict(stream) for stream in self.streams],
@@ -54,6 +58,7 @@ def material_from(
 
     Raises:
         ValueError: If there are none, or one does not fit or is not finite.
+        CheckpointError: If the initial checkpoint cannot be used for them.
     """
     refuse_misfits(episodes, streams, len(action_spec.joint_names))
     streams = _observed(streams, config.streams)
@@ -62,6 +67,7 @@ def material_from(
     chosen, held_out = split_episodes(episodes, config.validation_fraction, config.seed)
     training = [episodes[index] for index in chosen]
     validation = [episodes[index] for index in held_out]
+    initial = _initial(config, action_spec, streams)
     sizes = (config.policy.n_obs_steps, config.policy.horizon)
     windows = WindowDataset(training, *sizes)
     return Material(
@@ -70,15 +76,30 @@ def material_from(
         held_out=tuple(validation),
         action_spec=action_spec,
         streams=tuple(streams),
-        statistics=episode_statistics(training, streams),
+        # With weights that mean something already, numbers must mean what they meant.
+        statistics=initial.manifest.statistics
+        if initial
+        else episode_statistics(training, streams),
         provenance={
             **provenance,
             "episodes_sha256": episodes_digest(episodes),
             "num_episodes": len(training),
             "num_windows": len(windows),
             "held_out": [episode.source for episode in validation],
+            **({"initial_checkpoint": initial.hash} if initial else {}),
         },
+        initial=initial,
     )
+
+
+def _initial(
+    config: TrainingConfig, action_spec: ActionSpec, streams: Sequence[StreamSpec]
+) -> Checkpoint | None:
+    if not config.initial_checkpoint:
+        return None
+    checkpoint = load_checkpoint(config.initial_checkpoint)
+    refuse_mismatch(checkpoint.manifest, tuple(streams), action_spec)
+    return checkpoint
 
 
 def _observed(streams: Sequence[StreamSpec], names: Sequence[str]) -> tuple[StreamSpec, ...]:

@@ -25,7 +25,12 @@ from ddpm_controller.training.state import (
     save_state,
     write_atomically,
 )
-from ddpm_controller.training.updates import LossModule, update, validation_loss
+from ddpm_controller.training.updates import (
+    LossModule,
+    update,
+    validation_loss,
+    validation_nll,
+)
 from ddpm_controller.types import ActionSpec, Episode, StreamSpec
 
 OnProgress = Callable[[Progress], None]
@@ -91,7 +96,7 @@ class _Run:
         self._state = _new_state(material, config, processes.device)
         load_state(self._state, self._state_file, self._fingerprint)
         self._module = processes.prepared(LossModule(self._state.network, config))
-        self._validation_loss = math.nan
+        self._validation_loss = self._validation_nll = math.nan
         self._log = self._opened_log() if processes.rank == 0 else None
 
     @property
@@ -105,6 +110,7 @@ class _Run:
         for line in read_log(self._output):
             if not math.isnan(line.validation_loss):
                 self._validation_loss = line.validation_loss
+                self._validation_nll = line.validation_nll
         return log
 
     def close(self) -> None:
@@ -156,6 +162,9 @@ class _Run:
         self._validation_loss = validation_loss(
             state.ema.network, validation, self._config, self._processes.device
         )
+        self._validation_nll = validation_nll(
+            state.ema.network, validation, self._config, self._processes.device
+        )
         if self._validation_loss < state.best_validation_loss:
             state.best_validation_loss = self._validation_loss
             self._save_checkpoint("best")
@@ -165,8 +174,9 @@ class _Run:
             return
         config, step = self._config, self._state.step
         measured = step % config.validation_every == 0 or step == config.num_steps
-        validation = self._validation_loss if measured else math.nan
-        self._log.write(LogLine(step, loss, rate, norm, validation))
+        held_out = (self._validation_loss, self._validation_nll)
+        held_out = held_out if measured else (math.nan, math.nan)
+        self._log.write(LogLine(step, loss, rate, norm, *held_out))
 
     def _save(self) -> None:
         """Keep the last checkpoint and the state, the state last: it says what is complete."""
@@ -192,6 +202,7 @@ class _Run:
                 "seed": config.seed,
                 "num_processes": self._processes.count,
                 "validation_loss": _or_none(self._validation_loss),
+                "validation_nll": _or_none(self._validation_nll),
             },
             weights=state.ema.network.state_dict(),
         )
@@ -231,6 +242,8 @@ def _new_state(material: Material, config: TrainingConfig, device: torch.device)
         network = SYSTEMS[config.kind].network(
             config.policy, material.action_spec, material.streams, material.statistics
         )
+    if material.initial is not None:
+        network.begin_with(material.initial.weights)
     # Convolutions of images run up to twice as fast with the channels innermost.
     network = network.to(device, memory_format=torch.channels_last).train()
     optimizer = torch.optim.AdamW(

@@ -9,7 +9,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from ddpm_controller.training.config import TrainingError
+from ddpm_controller.training.config import (
+    TrainingConfig,
+    TrainingError,
+    training_config_from,
+)
 from ddpm_controller.training.ema import Ema
 
 Fingerprint = Mapping[str, Any]
@@ -107,7 +111,7 @@ def load_state(state: TrainingState, path: Path, fingerprint: Fingerprint) -> bo
 
 
 def _refuse_another(saved: Fingerprint, wanted: Fingerprint, path: Path) -> None:
-    wanted = json.loads(json.dumps(wanted))  # tuples become lists, as in the file
+    saved, wanted = _completed(saved), json.loads(json.dumps(wanted))  # tuples become lists
     differing = [
         f"{key}: {saved.get(key)} there, {wanted.get(key)} here"
         for key in sorted(set(saved) | set(wanted))
@@ -118,6 +122,26 @@ def _refuse_another(saved: Fingerprint, wanted: Fingerprint, path: Path) -> None
             f"{path} belongs to another training; choose another output folder or delete it. "
             f"What differs: {'; '.join(differing)}"
         )
+
+
+def _completed(saved: Fingerprint) -> Fingerprint:
+    """Return a fingerprint with what its release did not know yet, as it did without."""
+    # In a fingerprint, streams are those of the robot and not the recipe's names.
+    names = {field.name for field in fields(TrainingConfig)} - {"streams"}
+    if "policy" not in saved:
+        return saved
+    try:
+        config = training_config_from({k: v for k, v in saved.items() if k in names})
+    except ValueError:
+        return saved  # of another kind or broken: told as it is
+    completed: Fingerprint = json.loads(
+        json.dumps({**asdict(config), **_without(saved, "policy")})
+    )
+    return completed
+
+
+def _without(values: Fingerprint, name: str) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key != name}
 
 
 def _tensors(state: TrainingState) -> dict[str, Tensor]:

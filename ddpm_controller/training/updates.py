@@ -114,3 +114,19 @@ def validation_loss(
         total += rows * float(module(batch, generator))
         weight += rows
     return total / weight
+
+
+@torch.no_grad()
+def validation_nll(
+    network: nn.Module, dataset: WindowDataset, config: TrainingConfig, device: torch.device
+) -> float:
+    """Return the bound on -log p of held-out chunks, nats per number in physical units.
+
+    Of few windows but with every timestep; the same noise each time. NaN without windows.
+    """
+    if not config.nll_windows:
+        return math.nan
+    indices = validation_indices(len(dataset), config.nll_windows)
+    batch = tensors_from(dataset, indices, device)
+    bound = network.bound(batch, generator_for(config.seed, VALIDATION, len(indices)))  # type: ignore[operator]
+    return float(bound.per_dimension())

@@ -13,6 +13,7 @@ batch_size: 4
 warmup_steps: 2
 validation_fraction: 0.5
 validation_every: 10
+nll_windows: 0
 checkpoint_every: 5
 log_every: 5
 """

@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -6,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from ddpm_controller.training.config import TrainingError
 
@@ -86,3 +89,22 @@ def test_a_damaged_state_is_refused_with_the_remedy(tiny, uninterrupted, tmp_pat
     state.write_bytes(content[:kept])
     with pytest.raises(TrainingError, match=r"damaged.*delete it to begin anew"):
         tiny.train_tiny(tmp_path)
+
+
+def test_a_state_of_a_release_that_lacked_a_setting_goes_on_as_it_was(
+    tiny, tmp_path, uninterrupted
+):
+    steps = []
+    tiny.train_tiny(
+        tmp_path,
+        on_progress=lambda progress: steps.append(progress.step),
+        should_stop=lambda: len(steps) == 5,
+    )
+    path = tmp_path / "resume" / "state.safetensors"
+    with safe_open(path, framework="pt") as file:
+        facts = json.loads(file.metadata()["state"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    del facts["fingerprint"]["initial_checkpoint"], facts["fingerprint"]["policy"]["cond_hidden"]
+    save_file(tensors, path, metadata={"state": json.dumps(facts)})
+    tiny.train_tiny(tmp_path)
+    assert tiny.trace(tmp_path) == tiny.trace(uninterrupted)

@@ -1,7 +1,9 @@
 import math
+from dataclasses import replace
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from ddpm_controller.checkpoint import load_checkpoint
 from ddpm_controller.training.log import LogLine, TrainingLog, read_log
 
 
@@ -28,3 +30,12 @@ def test_work_that_was_lost_is_dropped_from_both_logs(tmp_path):
     curves = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     assert [event.step for event in curves.Scalars("loss")] == [1, 2, 3]
     assert [event.step for event in curves.Scalars("validation_loss")] == [2]
+
+
+def test_the_bound_of_held_out_chunks_is_in_the_log_and_in_the_checkpoint(tiny, tmp_path):
+    tiny.train_tiny(tmp_path, replace(tiny.CONFIG, nll_windows=4))
+    lines = read_log(tmp_path)
+    measured = [line.step for line in lines if not math.isnan(line.validation_nll)]
+    assert measured == [4, 8, 12]
+    provenance = load_checkpoint(tmp_path / "checkpoints" / "last").manifest.provenance
+    assert provenance["validation_nll"] == lines[-1].validation_nll
