@@ -123,8 +123,11 @@ class CheckpointSwap:
 
     def _in_use(self, number: int, loaded: LoadedPolicy) -> None:
         self._node.get_logger().info(
-            f"in use: {loaded.folder} ({loaded.hash[:12]}), loaded in {loaded.load_time_s:.1f} s"
+            f"in use: {loaded.folder} ({loaded.hash[:12]}), loaded in {loaded.load_time_s:.1f} s; "
+            f"{loaded.facts}"
         )
+        if loaded.warning:
+            self._node.get_logger().warning(f"{loaded.folder}: {loaded.warning}")
         if number == self._newest:
             self._health.checkpoint_error = ""
             self._show_in_use()

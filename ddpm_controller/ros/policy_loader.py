@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ddpm_controller.checkpoint import CheckpointError, load_checkpoint, refuse_mismatch
-from ddpm_controller.policy import PlanSettings, Policy
+from ddpm_controller.policy import PlanSettings, Policy, policy_facts, policy_warning
 from ddpm_controller.ros.controller_parameters import found_path
 from ddpm_controller.ros.latest_worker import LatestWorker
 from ddpm_controller.ros.robot import Robot
@@ -28,6 +28,8 @@ class LoadedPolicy:
         sampler: Name of the sampler in use; empty when the policy has none.
         num_inference_steps: Denoising steps in use; 0 when the policy has none.
         load_time_s: Wall time of loading and warming up.
+        facts: What else people should know of it, for the log.
+        warning: What may be wrong with it; empty when nothing is.
     """
 
     policy: Policy
@@ -36,6 +38,8 @@ class LoadedPolicy:
     sampler: str
     num_inference_steps: int
     load_time_s: float
+    facts: str = ""
+    warning: str = ""
 
 
 def load_policy(folder: str, robot: Robot, settings: PlanSettings) -> LoadedPolicy:
@@ -57,6 +61,8 @@ def load_policy(folder: str, robot: Robot, settings: PlanSettings) -> LoadedPoli
         sampler=str(getattr(policy, "sampler", "")),
         num_inference_steps=int(getattr(policy, "num_inference_steps", 0)),
         load_time_s=time.monotonic() - began_s,
+        facts=policy_facts(policy),
+        warning=policy_warning(policy),
     )
 
 

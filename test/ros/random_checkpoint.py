@@ -6,10 +6,8 @@ from pathlib import Path
 import torch
 
 from ddpm_controller.checkpoint import save_checkpoint
-from ddpm_controller.policies.diffusion_policy_network import (
-    DiffusionPolicyConfig,
-    DiffusionPolicyNetwork,
-)
+from ddpm_controller.policies.diffusion_policy_config import DiffusionPolicyConfig
+from ddpm_controller.policies.diffusion_policy_network import DiffusionPolicyNetwork
 from ddpm_controller.ros.robot import joint_limits, load_robot
 from ddpm_controller.simulation.robot_description import robot_description
 
