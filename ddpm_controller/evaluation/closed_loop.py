@@ -6,7 +6,6 @@ trial here and a lockstep trial over ROS are the same but for rounding in the ba
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,10 +14,11 @@ from ddpm_controller.control.command import Command
 from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.plan_schedule import PlanRequest
 from ddpm_controller.control.safety import JointLimits
-from ddpm_controller.evaluation.results import FRAMES_PER_TRIAL, Trial
+from ddpm_controller.evaluation.results import Trial, picked_frames
+from ddpm_controller.evaluation.stream_values import vector_value
 from ddpm_controller.policy import Policy, plan_batch
-from ddpm_controller.simulation.arm_world import ArmWorld
 from ddpm_controller.simulation.session import Session, Tick
+from ddpm_controller.simulation.world import World
 from ddpm_controller.simulation.worlds import WORLDS
 
 View = Callable[[str, np.ndarray], np.ndarray]
@@ -75,14 +75,12 @@ def run_trials(
         settings: See there.
         view: Turns a camera's picture into the one that the policy takes.
     """
-    world_class = WORLDS[world_name]
-    first = world_class(tick_hz=settings.control_rate_hz)
-    # On one model and renderer: a renderer for each would not fit.
-    sharing = partial(world_class, tick_hz=settings.control_rate_hz, scene=first.scene)
+    # The others share its model and renderer: a renderer for each would not fit.
+    first = WORLDS[world_name](tick_hz=settings.control_rate_hz)
     try:
         for begin in range(0, len(seeds), settings.batch_size):
             batch = [
-                _Run(policy, sharing(), limits, seed, settings, view)
+                _Run(policy, first.another(), limits, seed, settings, view)
                 for seed in seeds[begin : begin + settings.batch_size]
             ]
             for number, run in enumerate(batch):
@@ -118,7 +116,7 @@ class _Run:
     """One trial on its way."""
 
     policy: Policy
-    world: ArmWorld
+    world: World
     limits: JointLimits
     seed: int
     settings: TrialSettings
@@ -139,7 +137,8 @@ class _Run:
             self.settings.replan_period_s,
         )
         self.loop.start(self.policy.initial_memory(self.seed))
-        self.session = Session(self.world, self.settings.camera_hz, expert=False)
+        pictures = self.keep or any(stream.kind == "image" for stream in self.policy.streams)
+        self.session = Session(self.world, self.settings.camera_hz, False, pictures)
         self.columns = [self.world.joint_names.index(name) for name in spec.joint_names]
         self.tick = self.session.reset(self.seed)
         self.start_s = self.now_s
@@ -171,8 +170,7 @@ class _Run:
         self._observe(self.tick)
 
     def result(self) -> Trial:
-        times = np.linspace(0, len(self.frames) - 1, FRAMES_PER_TRIAL).round().astype(int)
-        picked = [self.frames[index] for index in times] if self.frames else []
+        picked = picked_frames(self.frames)
         stamps, positions, commands = (
             (np.array(column) for column in zip(*self.rows, strict=True))
             if self.keep
@@ -189,6 +187,7 @@ class _Run:
             commands=commands,
             frames=tuple(frame for _, frame in picked),
             frame_stamps_s=tuple(stamp_s for stamp_s, _ in picked),
+            score=self.tick.score,
         )
 
     def _step(self, command: Command) -> None:
@@ -202,10 +201,9 @@ class _Run:
         self.tick = self.session.step(target)
 
     def _observe(self, tick: Tick) -> None:
-        names = self.world.joint_names
         for stream in self.policy.streams:
             if stream.kind == "vector":
-                row = tick.positions[[names.index(name) for name in stream.names]]
+                row = vector_value(stream, tick, self.world)
                 self.loop.observe(stream.name, self.now_s, row)
             elif stream.name in tick.images:
                 picture = self.view(stream.name, tick.images[stream.name])

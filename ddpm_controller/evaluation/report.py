@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure, SubFigure
 from rich.table import Table
 
+from ddpm_controller.evaluation.coverage import CoverageSummary
 from ddpm_controller.evaluation.results import Summary, Trial, summarize
 
 
@@ -17,6 +18,7 @@ def trial_line(number: int, count: int, trial: Trial) -> str:
     return (
         f"episode {number:>3}/{count}  seed {trial.seed:<6} {outcome:<10} "
         f"after {trial.duration_s:5.1f} s, {trial.plans} plans"
+        + ("" if trial.score is None else f", coverage {trial.score:.3f}")
     )
 
 
@@ -35,6 +37,24 @@ def table(title: str, summary: Summary) -> Table:
     return view
 
 
+def coverage_table(coverage: CoverageSummary) -> Table:
+    """What PushT is scored by, as a rich table: success at each threshold, means below."""
+    view = Table(
+        caption=f"mean maximum coverage {coverage.mean_max_coverage:.3f}, "
+        f"published reward {coverage.published_reward:.3f}",
+    )
+    for column in ("coverage above", "successes", "rate", "95 % interval"):
+        view.add_column(column, justify="right")
+    for reached in coverage.reached:
+        view.add_row(
+            f"{reached.threshold:.2f}",
+            str(reached.successes),
+            f"{100 * reached.rate:.0f} %",
+            f"{100 * reached.low:.0f} to {100 * reached.high:.0f} %",
+        )
+    return view
+
+
 def write_json(path: Path, trials: Sequence[Trial], facts: Mapping[str, object]) -> None:
     """Write every trial's outcome and the summary, with ``facts`` on how they were made."""
     summary = summarize(trials)
@@ -45,10 +65,8 @@ def write_json(path: Path, trials: Sequence[Trial], facts: Mapping[str, object])
         "rate": summary.rate,
         "wilson_95": [summary.low, summary.high],
         "median_time_to_success_s": _number(summary.median_time_to_success_s),
-        "outcomes": [
-            {"seed": t.seed, "success": t.success, "duration_s": t.duration_s, "plans": t.plans}
-            for t in trials
-        ],
+        **_coverage(summary.coverage),
+        "outcomes": [_outcome(trial) for trial in trials],
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=1) + "\n")
@@ -77,6 +95,36 @@ def draw(path: Path, title: str, trials: Sequence[Trial], most: int = 3) -> None
         _draw_trial(figure.add_subfigure(parts[row]), trial)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=90)
+
+
+def _outcome(trial: Trial) -> dict[str, object]:
+    outcome: dict[str, object] = {
+        "seed": trial.seed,
+        "success": trial.success,
+        "duration_s": trial.duration_s,
+        "plans": trial.plans,
+    }
+    return outcome if trial.score is None else {**outcome, "max_coverage": trial.score}
+
+
+def _coverage(coverage: CoverageSummary | None) -> dict[str, object]:
+    """Nothing where trials have no score."""
+    if coverage is None:
+        return {}
+    reached = [
+        {
+            "coverage": each.threshold,
+            "successes": each.successes,
+            "rate": each.rate,
+            "wilson_95": [each.low, each.high],
+        }
+        for each in coverage.reached
+    ]
+    return {
+        "mean_max_coverage": coverage.mean_max_coverage,
+        "published_reward": coverage.published_reward,
+        "success_above": reached,
+    }
 
 
 def _draw_trial(part: SubFigure, trial: Trial) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ddpm_controller.evaluation.coverage import CoverageSummary, summarize_coverage
 from ddpm_controller.evaluation.intervals import wilson_interval
 
 FRAMES_PER_TRIAL = 6
@@ -26,6 +27,7 @@ class Trial:
         commands: (N, D) sent; NaN where nothing was sent.
         frames: A few (H, W, 3) uint8 pictures in order of time, with their times.
         frame_stamps_s: Times of the frames from the start of the trial.
+        score: The world's, at its best: the largest coverage in PushT; None where unmeasured.
     """
 
     seed: int
@@ -38,6 +40,7 @@ class Trial:
     commands: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     frames: tuple[np.ndarray, ...] = ()
     frame_stamps_s: tuple[float, ...] = ()
+    score: float | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class Summary:
         low: Lower end of the interval of the rate.
         high: Upper end.
         median_time_to_success_s: Over the successes; NaN when there are none.
+        coverage: Where every trial has a score.
     """
 
     trials: int
@@ -57,6 +61,7 @@ class Summary:
     low: float
     high: float
     median_time_to_success_s: float
+    coverage: CoverageSummary | None = None
 
     @property
     def rate(self) -> float:
@@ -64,10 +69,11 @@ class Summary:
         return self.successes / self.trials
 
     def __str__(self) -> str:
+        coverage = "" if self.coverage is None else f"\n{self.coverage}"
         return (
             f"{self.successes} of {self.trials} ({100 * self.rate:.0f} %, 95 % interval "
             f"{100 * self.low:.0f} to {100 * self.high:.0f} %), "
-            f"median time to success {self.median_time_to_success_s:.1f} s"
+            f"median time to success {self.median_time_to_success_s:.1f} s{coverage}"
         )
 
 
@@ -80,4 +86,14 @@ def summarize(trials: Sequence[Trial]) -> Summary:
     times = [trial.duration_s for trial in trials if trial.success]
     low, high = wilson_interval(len(times), len(trials))
     median = float(np.median(times)) if times else float("nan")
-    return Summary(len(trials), len(times), low, high, median)
+    scores = [trial.score for trial in trials if trial.score is not None]
+    coverage = summarize_coverage(scores) if len(scores) == len(trials) else None
+    return Summary(len(trials), len(times), low, high, median, coverage)
+
+
+def picked_frames(frames: Sequence[tuple[float, np.ndarray]]) -> list[tuple[float, np.ndarray]]:
+    """Return ``FRAMES_PER_TRIAL`` of a trial's (time, picture) pairs, spread evenly."""
+    if not frames:
+        return []
+    picked = np.linspace(0, len(frames) - 1, FRAMES_PER_TRIAL).round().astype(int)
+    return [frames[index] for index in picked]

@@ -1,4 +1,4 @@
-"""The command `demo`: the shipped checkpoint moves the simulated arm over ROS, then ends."""
+"""The command `demo`: the shipped checkpoint moves the simulated robot over ROS, then ends."""
 
 import os
 import sys
@@ -10,12 +10,19 @@ from typing import Annotated, Literal
 import tyro
 from rich.console import Console
 
-from ddpm_controller.evaluation.report import draw, table, trial_line, write_json
+from ddpm_controller.evaluation.report import (
+    coverage_table,
+    draw,
+    table,
+    trial_line,
+    write_json,
+)
 from ddpm_controller.evaluation.results import Trial, summarize
 from ddpm_controller.ros.graph import GRAPHS
 from ddpm_controller.ros.supervisor import run
 from ddpm_controller.ros.trial_client import TrialClient, TrialError
 from ddpm_controller.ros.trial_graph import connected, use_own_domain, world_timeout_s
+from ddpm_controller.ros.world_robots import robot_path
 
 
 @dataclass(frozen=True)
@@ -32,7 +39,7 @@ class DemoOptions:
         output: Folder of the picture and the results.
     """
 
-    world: Literal["reach", "pick_place"] = "pick_place"
+    world: Literal["reach", "pick_place", "pusht"] = "pick_place"
     episodes: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 5
     seed: int = 20_000_000
     mode: Literal["real_time", "lockstep"] = "real_time"
@@ -54,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ.setdefault("MUJOCO_GL", "egl")
         given = {
             "world": options.world,
+            "robot": robot_path(options.world),
             "episodes": str(options.episodes),
             "trial_seed": str(options.seed),
             "mode": options.mode,
@@ -63,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         }
         return run(GRAPHS["demo"], given)
     try:
-        with connected(options.namespace) as client:
+        with connected(options.namespace, options.world) as client:
             return _episodes(client, options, console)
     except TrialError as error:
         console.print(f"[red]demo: {error}[/red]")
@@ -71,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _episodes(client: TrialClient, options: DemoOptions, console: Console) -> int:
-    console.print(f"waiting for the simulated arm and the controller ({options.world})")
+    console.print(f"waiting for the simulated robot and the controller ({options.world})")
     client.wait_until_ready()
     timeout_s = world_timeout_s(options.world)
     trials: list[Trial] = []
@@ -85,6 +93,8 @@ def _episodes(client: TrialClient, options: DemoOptions, console: Console) -> in
     draw(picture, how, trials)
     write_json(options.output / "results.json", trials, {"how": how, "seed": options.seed})
     console.print(table(how, summary))
+    if summary.coverage is not None:
+        console.print(coverage_table(summary.coverage))
     console.print(f"picture: {picture.resolve()}")
     return 0
 

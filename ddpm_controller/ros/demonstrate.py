@@ -25,7 +25,7 @@ class DemonstrateOptions:
 
     Attributes:
         output: Folder of the bags; bags that are there already are kept, and counted.
-        world: Task.
+        world: Task. No expert solves pusht; ``pusht_demonstrations`` has people's.
         episodes: Number of bags in the end.
         seed: Seed of the first episode; each further one counts up.
         storage: Format of the bags.
@@ -34,7 +34,7 @@ class DemonstrateOptions:
     """
 
     output: Path
-    world: Literal["reach", "pick_place"] = "pick_place"
+    world: Literal["reach", "pick_place", "pusht"] = "pick_place"
     episodes: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 50
     seed: int = 0
     storage: Storage = "mcap"
@@ -46,6 +46,11 @@ class DemonstrateOptions:
             raise ValueError(f"episodes must be at least 1, got {self.episodes}")
         if self.seed < 0:
             raise ValueError(f"seed must be at least 0, got {self.seed}")
+        if self.world == "pusht":
+            raise ValueError(
+                "no expert solves the world pusht; the command pusht_demonstrations makes bags of "
+                "the published human demonstrations"
+            )
 
 
 def demonstrate(

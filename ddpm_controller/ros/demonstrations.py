@@ -20,17 +20,15 @@ from ddpm_controller.ros.simulation_messages import (
     time_from,
     trajectory_message,
 )
-from ddpm_controller.simulation.arm_world import ArmWorld
-from ddpm_controller.simulation.cameras import CameraSpec
-from ddpm_controller.simulation.robot_description import robot_description
 from ddpm_controller.simulation.session import Session, Tick
+from ddpm_controller.simulation.world import Camera, World
 
 Message = tuple[str, Any]
 """Absolute topic and message."""
 
 
 def record_in_process(
-    world: ArmWorld,
+    world: World,
     seed: int,
     folder: Path,
     *,
@@ -53,6 +51,7 @@ def record_in_process(
 
     Raises:
         BagWriteError: The disk refuses.
+        ValueError: There is no expert for this world.
     """
     session = Session(world, camera_hz, expert=True)
     tick = session.reset(seed)
@@ -60,7 +59,7 @@ def record_in_process(
     latest_ns = tick.stamp_ns + round(world.timeout_s * 1e9)
     bag = BagWriter(folder, _topics(session), provenance, storage)
     with contextlib.suppress(_FailedError), bag:
-        _write(bag, tick, [("/robot_description", String(data=robot_description()))])
+        _write(bag, tick, [("/robot_description", String(data=world.robot_description()))])
         _write(bag, tick, _tick_messages(session, tick))
         while (command := session.expert_command()) is not None:
             _write(bag, tick, [_command_message(session, tick, command)])
@@ -107,7 +106,7 @@ def _tick_messages(session: Session, tick: Tick) -> Iterator[Message]:
         mark = EpisodeMark.BEGIN if tick.begins else EpisodeMark.END
         yield "/success", Bool(data=tick.success)
         yield "/episode", mark_message(tick, mark, session.world.name)
-    yield "/joint_states", joint_state_message(tick)
+    yield "/joint_states", joint_state_message(tick, type(session.world))
     for camera in session.world.cameras:
         if camera.name in tick.images:
             yield _image_topic(camera), image_message(tick, camera)
@@ -116,7 +115,8 @@ def _tick_messages(session: Session, tick: Tick) -> Iterator[Message]:
 
 
 def _command_message(session: Session, tick: Tick, command: np.ndarray) -> Message:
-    message = trajectory_message(command, tick.stamp_ns, session.world.tick_s)
+    world = session.world
+    message = trajectory_message(command, tick.stamp_ns, world.tick_s, world.joint_names)
     return "/joint_trajectory", message
 
 
@@ -125,11 +125,11 @@ def _write(bag: BagWriter, tick: Tick, messages: Iterator[Message] | list[Messag
         bag.write_message(topic, tick.stamp_ns, message)
 
 
-def _image_topic(camera: CameraSpec) -> str:
+def _image_topic(camera: Camera) -> str:
     return f"/{camera.name}/image_raw"
 
 
-def _info_topic(camera: CameraSpec) -> str:
+def _info_topic(camera: Camera) -> str:
     return f"/{camera.name}/camera_info"
 
 

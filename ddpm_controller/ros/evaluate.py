@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,15 +14,26 @@ from rich.console import Console
 
 from ddpm_controller.checkpoint import CheckpointError, load_checkpoint, refuse_mismatch
 from ddpm_controller.evaluation.closed_loop import TrialSettings, View, run_trials
-from ddpm_controller.evaluation.report import draw, table, trial_line, write_json
+from ddpm_controller.evaluation.published_protocol import MAX_STEPS, STEP_HZ, run_published
+from ddpm_controller.evaluation.report import (
+    coverage_table,
+    draw,
+    table,
+    trial_line,
+    write_json,
+)
 from ddpm_controller.evaluation.results import Summary, Trial, summarize
 from ddpm_controller.policy import PlanSettings
 from ddpm_controller.ros.conversions import resized
 from ddpm_controller.ros.robot import Robot, RobotError, joint_limits, load_robot
 from ddpm_controller.ros.share import share_path
+from ddpm_controller.ros.world_robots import robot_path
+from ddpm_controller.simulation.worlds import WORLDS
 from ddpm_controller.systems import restore
 
 OnTrial = Callable[[int, int, Trial], None]
+OnStep = Callable[[int, int], None]
+"""Told the step and the number of steps, where all trials go side by side."""
 
 
 @dataclass(frozen=True)
@@ -32,24 +43,28 @@ class EvaluateOptions:
     Attributes:
         checkpoint: Folder; models/<world> as shipped when left out.
         world: Task.
+        protocol: ``controller``: the control loop that a robot would run, with its smoothing and
+            limits. ``published``: PushT as papers evaluate it, each row applied for 0.1 s, up to
+            300 of them; it says nothing about a robot, but compares with papers.
         trials: Number of trials.
         seed: Of the first trial; each further one counts up. The same seeds give the same
             worlds, so that two checkpoints can be compared.
         over_ros: Run the real nodes instead of one process.
         mode: Of the simulation over ROS.
-        robot: Robot file.
+        robot: Robot file; that of the world when left out.
         sampler: Instead of the checkpoint's.
         num_inference_steps: Denoising steps instead of the checkpoint's; 0: as there.
         n_action_steps: Rows of a chunk instead of the checkpoint's; 0: as there.
         replan_period_s: Time between plans.
         plan_delay_s: Simulated time that a plan takes, in process.
-        timeout_s: Longest trial; 0: as the world says.
+        timeout_s: Longest trial; 0: as the world, or the published protocol, says.
         torch_num_threads: Of the denoiser, in process.
         output: Folder of the results; runs/evaluate/<world> when left out.
     """
 
     checkpoint: Path | None = None
-    world: Literal["reach", "pick_place"] = "pick_place"
+    world: Literal["reach", "pick_place", "pusht"] = "pick_place"
+    protocol: Literal["controller", "published"] = "controller"
     trials: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 100
     seed: int = 10_000_000
     over_ros: bool = False
@@ -67,6 +82,11 @@ class EvaluateOptions:
     def __post_init__(self) -> None:
         if self.trials < 1:
             raise ValueError(f"trials must be at least 1, got {self.trials}")
+        if self.protocol == "published" and (self.world != "pusht" or self.over_ros):
+            raise ValueError(
+                "the published protocol is for the world pusht in one process, got "
+                f"{self.world}{' over ROS' if self.over_ros else ''}; use --protocol controller"
+            )
 
     @property
     def folder(self) -> Path:
@@ -74,61 +94,83 @@ class EvaluateOptions:
         return self.checkpoint or Path(share_path(f"models/{self.world}"))
 
     @property
+    def robot_file(self) -> str:
+        """Path of the robot file."""
+        return str(self.robot or robot_path(self.world))
+
+    @property
+    def seeds(self) -> range:
+        """One per trial."""
+        return range(self.seed, self.seed + self.trials)
+
+    @property
     def results(self) -> Path:
         """Folder of the results."""
         return self.output or Path("runs") / "evaluate" / self.world
 
 
-def evaluate(options: EvaluateOptions, on_trial: OnTrial) -> tuple[Summary, Path]:
+def evaluate(
+    options: EvaluateOptions, on_trial: OnTrial, on_step: OnStep = lambda step, steps: None
+) -> tuple[Summary, Path]:
     """Run the trials, write results.json and trials.png; return the summary and the picture.
 
     Raises:
         CheckpointError: If the checkpoint cannot be used or does not fit the robot.
         RobotError: If the robot file cannot be used.
     """
-    robot = load_robot(options.robot or share_path("config/robots/sim_arm.yaml"))
+    robot = load_robot(options.robot_file)
     checkpoint = load_checkpoint(options.folder)
     refuse_mismatch(checkpoint.manifest, robot.stream_specs, robot.action_spec)
-    runs = _over_ros(options) if options.over_ros else _in_process(options, robot)
+    runs = _over_ros(options) if options.over_ros else _in_process(options, robot, on_step)
     trials = []
     for trial in runs:
         trials.append(trial)
         on_trial(len(trials), options.trials, trial)
     how = f"over ROS, {options.mode}" if options.over_ros else "in process"
-    facts = {
-        "world": options.world,
-        "checkpoint_hash": checkpoint.hash,
-        "how": how,
-        "first_seed": options.seed,
-        "sampler": options.sampler or "as the checkpoint says",
-        "num_inference_steps": options.num_inference_steps or "as the checkpoint says",
-        "replan_period_s": options.replan_period_s,
-        "plan_delay_s": options.plan_delay_s,
-    }
+    if options.protocol == "published":
+        how = "published protocol"
+    facts = _facts(options, checkpoint.hash, how)
     write_json(options.results / "results.json", trials, facts)
     picture = options.results / "trials.png"
     draw(picture, f"{options.world}, {how}", trials)
     return summarize(trials), picture
 
 
-def _in_process(options: EvaluateOptions, robot: Robot) -> Iterator[Trial]:
-    # Imported here: the simulator is not needed where another process simulates.
-    from ddpm_controller.simulation.robot_description import robot_description
+def _facts(options: EvaluateOptions, checkpoint_hash: str, how: str) -> dict[str, object]:
+    facts: dict[str, object] = {
+        "world": options.world,
+        "checkpoint_hash": checkpoint_hash,
+        "how": how,
+        "first_seed": options.seed,
+        "sampler": options.sampler or "as the checkpoint says",
+        "num_inference_steps": options.num_inference_steps or "as the checkpoint says",
+    }
+    if options.protocol == "published":
+        return facts
+    return facts | {
+        "replan_period_s": options.replan_period_s,
+        "plan_delay_s": options.plan_delay_s,
+    }
 
+
+def _in_process(options: EvaluateOptions, robot: Robot, on_step: OnStep) -> Iterable[Trial]:
     torch.set_num_threads(options.torch_num_threads)
     settings = PlanSettings(
         options.sampler, options.num_inference_steps or None, options.n_action_steps or None
     )
     policy = restore(options.folder, settings)
+    view = policy_view(robot)
+    if options.protocol == "published":
+        max_steps = round(options.timeout_s * STEP_HZ) or MAX_STEPS
+        return run_published(policy, options.seeds, max_steps, on_step, view=view)
     trial_settings = TrialSettings(
         replan_period_s=options.replan_period_s,
         plan_delay_s=options.plan_delay_s,
         timeout_s=options.timeout_s or None,
     )
-    limits = joint_limits(robot_description(), policy.action_spec.joint_names)
-    seeds = range(options.seed, options.seed + options.trials)
-    view = policy_view(robot)
-    return run_trials(policy, options.world, limits, seeds, trial_settings, view)
+    description = WORLDS[options.world].robot_description()
+    limits = joint_limits(description, policy.action_spec.joint_names)
+    return run_trials(policy, options.world, limits, options.seeds, trial_settings, view)
 
 
 def policy_view(robot: Robot) -> View:
@@ -146,7 +188,6 @@ def _over_ros(options: EvaluateOptions) -> Iterator[Trial]:
     # Imported here: trials in one process need no ROS.
     from ddpm_controller.ros.trial_graph import trials_over_ros
 
-    seeds = range(options.seed, options.seed + options.trials)
     parameters = {
         "sampler": options.sampler or "",
         "num_inference_steps": options.num_inference_steps,
@@ -154,7 +195,13 @@ def _over_ros(options: EvaluateOptions) -> Iterator[Trial]:
         "replan_period_s": options.replan_period_s,
     }
     return trials_over_ros(
-        options.world, options.folder, seeds, options.mode, options.timeout_s, parameters
+        options.world,
+        options.folder,
+        options.seeds,
+        options.mode,
+        options.timeout_s,
+        parameters,
+        options.robot_file,
     )
 
 
@@ -168,11 +215,18 @@ def main() -> int:
         console.print(trial_line(number, count, trial))
 
     try:
-        summary, picture = evaluate(options, show)
+        with console.status(f"trials of {options.folder}") as status:
+            summary, picture = evaluate(
+                options,
+                show,
+                lambda step, steps: status.update(f"all trials at step {step} of {steps}"),
+            )
     except (CheckpointError, RobotError, ValueError, RuntimeError) as error:
         console.print(f"[red]evaluate: {error}[/red]")
         return 1
     console.print(table(f"{options.world}, {options.folder}", summary))
+    if summary.coverage is not None:
+        console.print(coverage_table(summary.coverage))
     console.print(f"picture: {picture}\nresults: {options.results / 'results.json'}")
     return 0
 

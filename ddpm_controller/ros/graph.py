@@ -25,6 +25,8 @@ EXECUTABLES = {
     "record": "ddpm_controller.ros.record:main",
     "replay": "ddpm_controller.ros.replay:main",
     "evaluate": "ddpm_controller.ros.evaluate:main",
+    "evaluate_nll": "ddpm_controller.ros.evaluate_nll:main",
+    "pusht_demonstrations": "ddpm_controller.ros.pusht_demonstrations:main",
     "demo": "ddpm_controller.ros.demo:main",
     "walk": "ddpm_controller.ros.walk:main",
     "start": "ddpm_controller.ros.start:main",
@@ -64,7 +66,12 @@ _CONTROLLER_ARGUMENTS = (
     Argument("commands_topic", "commands", "Where the Float64MultiArray commands go."),
 )
 _WORLD_ARGUMENTS = (
-    Argument("world", "pick_place", "World that is simulated.", choices=("reach", "pick_place")),
+    Argument(
+        "world",
+        "pick_place",
+        "World that is simulated; pusht wants its own robot file and the extra pusht.",
+        choices=("reach", "pick_place", "pusht"),
+    ),
     Argument(
         "mode",
         "real_time",

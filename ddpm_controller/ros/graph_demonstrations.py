@@ -20,7 +20,7 @@ from ddpm_controller.ros.bag_files import BagError
 from ddpm_controller.ros.bag_writer import Storage
 from ddpm_controller.ros.demonstrations import demonstration_provenance
 from ddpm_controller.ros.recorder import Recorder, Recording
-from ddpm_controller.simulation.arm_world import ArmWorld
+from ddpm_controller.simulation.world import World
 
 TICK_HZ = 50.0
 CAMERA_HZ = 25.0
@@ -50,7 +50,7 @@ class GraphDemonstrations:
 
     def __init__(
         self,
-        world: type[ArmWorld],
+        world: type[World],
         simulation: Popen[bytes],
         storage: Storage,
         keep_failures: bool,

@@ -1,7 +1,7 @@
-"""The node `simulation`: an arm in a world that speaks and hears what a real robot would."""
+"""The node `simulation`: a robot in a world that speaks and hears what a real robot would."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,7 +67,7 @@ class SimulationParameters:
 
 
 class Simulation(Node):
-    """Publishes what the arm and its cameras see and moves as it is commanded.
+    """Publishes what the robot and its cameras see and moves as it is commanded.
 
     One thread does everything, since the renderer belongs to the thread that made it: callbacks
     run between ticks.
@@ -80,9 +80,7 @@ class Simulation(Node):
         self._world = WORLDS[self._deployed.world](self._deployed.tick_hz)
         self._session = Session(self._world, self._deployed.camera_hz, self._deployed.expert)
         self._system_clock = Clock(clock_type=ClockType.SYSTEM_TIME)
-        self._topics = SimulationTopics(
-            self, self._world.name, self._world.cameras, self._deployed.compressed
-        )
+        self._topics = SimulationTopics(self, self._world, self._deployed.compressed)
         self.create_service(ResetWorld, "~/reset", self._on_reset)
         if not self._deployed.expert:
             depth = QoSProfile(depth=10)
@@ -155,7 +153,9 @@ class Simulation(Node):
             return False
         self._command = command
         self._topics.tell_command(
-            trajectory_message(command, self._tick.stamp_ns, self._world.tick_s)
+            trajectory_message(
+                command, self._tick.stamp_ns, self._world.tick_s, self._world.joint_names
+            )
         )
         return True
 
@@ -183,9 +183,11 @@ class Simulation(Node):
     def _on_array(self, message: Float64MultiArray) -> None:
         self._accept(command_from_array, message)
 
-    def _accept(self, command_from: Callable[[Any], np.ndarray], message: Any) -> None:
+    def _accept(
+        self, command_from: Callable[[Any, Sequence[str]], np.ndarray], message: Any
+    ) -> None:
         try:
-            self._command = command_from(message)
+            self._command = command_from(message, self._world.joint_names)
         except CommandError as error:
             self.get_logger().warning(f"refused: {error}", throttle_duration_sec=1.0)
             return

@@ -1,5 +1,6 @@
 """Everything that the `simulation` node publishes, in the order in which a tick is told."""
 
+import numpy as np
 from ddpm_msgs.msg import EpisodeMark
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -9,16 +10,17 @@ from std_msgs.msg import Bool, String
 from trajectory_msgs.msg import JointTrajectory
 
 from ddpm_controller.ros.simulation_messages import (
+    SCORE_NAMES,
     camera_info_message,
     compressed_message,
     image_message,
     joint_state_message,
     mark_message,
     time_from,
+    vector_message,
 )
-from ddpm_controller.simulation.cameras import CameraSpec
-from ddpm_controller.simulation.robot_description import robot_description
 from ddpm_controller.simulation.session import Tick
+from ddpm_controller.simulation.world import Camera, World
 
 # Deep and reliable: a recorder on a busy machine must not lose the start of a lockstep episode.
 STREAM_QOS = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
@@ -30,22 +32,26 @@ FACT_QOS = QoSProfile(
 
 
 class SimulationTopics:
-    """The publishers of a simulated arm.
+    """The publishers of a simulated robot.
 
     Args:
         node: Owner of the publishers.
-        world: Name for the episode marks.
-        cameras: One image topic and one camera_info topic each.
+        world: One image topic and one camera_info topic for each of its cameras, one JointState
+            topic for each of its vectors, and one for its score if it has one.
         compressed: Also publish JPEG.
     """
 
-    def __init__(
-        self, node: Node, world: str, cameras: tuple[CameraSpec, ...], compressed: bool
-    ) -> None:
-        self._world = world
-        self._cameras = cameras
+    def __init__(self, node: Node, world: World, compressed: bool) -> None:
+        self._world = type(world)
+        cameras = world.cameras
         self._clock = node.create_publisher(Clock, "/clock", STREAM_QOS)
         self._joint_states = node.create_publisher(JointState, "joint_states", STREAM_QOS)
+        self._vectors = {
+            name: node.create_publisher(JointState, name, STREAM_QOS) for name in world.vectors
+        }
+        self._scores = (
+            None if world.score is None else node.create_publisher(JointState, "score", STREAM_QOS)
+        )
         self._success = node.create_publisher(Bool, "success", FACT_QOS)
         self._episode = node.create_publisher(EpisodeMark, "episode", STREAM_QOS)
         self._images = {
@@ -67,25 +73,29 @@ class SimulationTopics:
         }
         self._commands = node.create_publisher(JointTrajectory, "joint_trajectory", STREAM_QOS)
         self._description = node.create_publisher(String, "robot_description", FACT_QOS)
-        self._description.publish(String(data=robot_description()))
+        self._description.publish(String(data=world.robot_description()))
 
     def tell(self, tick: Tick) -> None:
-        """Publish a tick for the first time: marks, then observations, then the clock.
+        """Publish a tick for the first time: score, marks, then observations, then the clock.
 
         A listener that has heard the clock has been sent all that belongs to that moment.
         """
+        self._tell_score(tick)
         if tick.begins:
             self._success.publish(Bool(data=False))
-            self._episode.publish(mark_message(tick, EpisodeMark.BEGIN, self._world))
+            self._episode.publish(mark_message(tick, EpisodeMark.BEGIN, self._world.name))
         if tick.ends:
             self._success.publish(Bool(data=True))
-            self._episode.publish(mark_message(tick, EpisodeMark.END, self._world))
+            self._episode.publish(mark_message(tick, EpisodeMark.END, self._world.name))
         self.repeat(tick)
 
     def repeat(self, tick: Tick) -> None:
         """Publish the observations and the clock of a tick, also again; without the marks."""
-        self._joint_states.publish(joint_state_message(tick))
-        for camera in self._cameras:
+        self._joint_states.publish(joint_state_message(tick, self._world))
+        for name, publisher in self._vectors.items():
+            vector = tick.vectors[name]
+            publisher.publish(vector_message(vector.names, vector.values, tick.stamp_ns))
+        for camera in self._world.cameras:
             if camera.name in tick.images:
                 self._tell_image(tick, camera)
         self._clock.publish(Clock(clock=time_from(tick.stamp_ns)))
@@ -94,7 +104,12 @@ class SimulationTopics:
         """Publish the expert's command."""
         self._commands.publish(message)
 
-    def _tell_image(self, tick: Tick, camera: CameraSpec) -> None:
+    def _tell_score(self, tick: Tick) -> None:
+        if self._scores is not None and tick.score is not None:
+            score = np.array([tick.score])
+            self._scores.publish(vector_message(SCORE_NAMES, score, tick.stamp_ns))
+
+    def _tell_image(self, tick: Tick, camera: Camera) -> None:
         self._images[camera.name].publish(image_message(tick, camera))
         if camera.name in self._compressed:
             self._compressed[camera.name].publish(compressed_message(tick, camera))

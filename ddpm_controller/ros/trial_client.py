@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import rclpy
 from ddpm_msgs.action import RunPolicy
-from ddpm_msgs.msg import ControllerStatus
+from ddpm_msgs.msg import ControllerStatus, EpisodeMark
 from ddpm_msgs.srv import ResetWorld
 from rclpy.action import ActionClient
 from rclpy.executors import SingleThreadedExecutor
@@ -19,6 +19,9 @@ from trajectory_msgs.msg import JointTrajectory
 
 from ddpm_controller.evaluation.results import FRAMES_PER_TRIAL, Trial
 from ddpm_controller.ros.conversions import image_from, seconds
+
+_SCORE_PATIENCE_S = 1.0
+_SAME_STAMP_S = 1e-6
 
 
 class TrialError(RuntimeError):
@@ -52,12 +55,16 @@ class TrialClient(Node):
         self._frames: dict[str, list[tuple[float, np.ndarray]]] = {}
         self._curve: list[tuple[float, np.ndarray, np.ndarray]] = []
         self._command = np.full(len(joint_names), np.nan)
+        self._scores: list[tuple[float, float]] = []
+        self._success_stamp_s: float | None = None
         self._status = ControllerStatus(text="no status yet")
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self.create_subscription(ControllerStatus, "controller/status", self._on_status, latched)
         deep = QoSProfile(depth=100)
         self.create_subscription(JointState, "joint_states", self._on_joint_state, deep)
         self.create_subscription(JointTrajectory, "joint_trajectory", self._on_command, deep)
+        self.create_subscription(JointState, "score", self._on_score, deep)
+        self.create_subscription(EpisodeMark, "episode", self._on_mark, deep)
         for name, height, width in cameras:
             self._watch(name, height, width)
 
@@ -98,6 +105,8 @@ class TrialClient(Node):
             raise TrialError(f"the simulation refused to reset: {answer.message}")
         self._command = np.full(len(self._joint_names), np.nan)
         self._curve.clear()
+        self._scores.clear()
+        self._success_stamp_s = None
         for frames in self._frames.values():
             frames.clear()
         goal = RunPolicy.Goal(timeout_s=timeout_s, seed=seed, not_before=answer.stamp)
@@ -114,6 +123,7 @@ class TrialClient(Node):
         return self._trial(seed, seconds(answer.stamp), result)
 
     def _trial(self, seed: int, start_s: float, result: RunPolicy.Result) -> Trial:
+        score = self._score(start_s, result)
         frames = self._picked_frames(start_s, start_s + result.duration_s)
         curve = [row for row in self._curve if row[0] >= start_s]
         empty = np.zeros((0, len(self._joint_names)))
@@ -128,7 +138,30 @@ class TrialClient(Node):
             commands=np.array([row[2] for row in curve]) if curve else empty,
             frames=tuple(frame for _, frame in frames),
             frame_stamps_s=tuple(stamp_s - start_s for stamp_s, _ in frames),
+            score=score,
         )
+
+    def _score(self, start_s: float, result: RunPolicy.Result) -> float | None:
+        """Return the best score of a trial; None in a world that has none.
+
+        The result of a run may overtake the score of its last tick, so that is waited for. With
+        success the last tick is the one of the mark: a controller ends its run one tick before,
+        by its own clock.
+        """
+        if not self.count_publishers("score"):
+            return None
+        succeeded = result.outcome == RunPolicy.Result.SUCCESS
+        end_s = start_s + result.duration_s
+        deadline_s = time.monotonic() + _SCORE_PATIENCE_S
+        while time.monotonic() < deadline_s:
+            if succeeded and self._success_stamp_s is not None:
+                end_s = self._success_stamp_s
+            told = any(stamp_s >= end_s - _SAME_STAMP_S for stamp_s, _ in self._scores)
+            if told and not (succeeded and self._success_stamp_s is None):
+                break
+            self._executor.spin_once(timeout_sec=0.1)
+        last_s = end_s + _SAME_STAMP_S
+        return max((score for s, score in self._scores if start_s <= s <= last_s), default=None)
 
     def _picked_frames(self, start_s: float, end_s: float) -> list[tuple[float, np.ndarray]]:
         """Frames at even distances, the cameras side by side."""
@@ -158,6 +191,13 @@ class TrialClient(Node):
         place = {name: index for index, name in enumerate(message.name)}
         positions = np.array([message.position[place[name]] for name in self._joint_names])
         self._curve.append((seconds(message.header.stamp), positions, self._command))
+
+    def _on_mark(self, message: EpisodeMark) -> None:
+        if message.mark == EpisodeMark.END:
+            self._success_stamp_s = seconds(message.header.stamp)
+
+    def _on_score(self, message: JointState) -> None:
+        self._scores.append((seconds(message.header.stamp), float(message.position[0])))
 
     def _on_command(self, message: JointTrajectory) -> None:
         place = {name: index for index, name in enumerate(message.joint_names)}

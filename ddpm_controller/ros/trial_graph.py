@@ -1,4 +1,4 @@
-"""Trials over ROS: the arm as processes, and a client that asks it for one after the other."""
+"""Trials over ROS: the robot as processes, and a client that asks it for one after the other."""
 
 import os
 import subprocess
@@ -11,10 +11,11 @@ import rclpy
 import yaml
 
 from ddpm_controller.evaluation.results import Trial
-from ddpm_controller.ros.robot import Robot, load_robot
+from ddpm_controller.ros.robot import load_robot
 from ddpm_controller.ros.share import share_path
 from ddpm_controller.ros.supervisor import started
 from ddpm_controller.ros.trial_client import TrialClient, TrialError
+from ddpm_controller.ros.world_robots import robot_path
 
 
 def trials_over_ros(
@@ -24,6 +25,7 @@ def trials_over_ros(
     mode: str,
     timeout_s: float,
     parameters: Mapping[str, object],
+    robot: str = "",
 ) -> Iterator[Trial]:
     """Start simulation and controller, run one trial per seed, and stop them again.
 
@@ -34,20 +36,23 @@ def trials_over_ros(
         mode: ``real_time`` or ``lockstep``.
         timeout_s: Longest trial; 0: as the world says.
         parameters: Of the controller, instead of those in config/controller.yaml.
+        robot: Path of the robot file; empty: that of the world.
 
     Raises:
         TrialError: When the graph does not do its part.
     """
     use_own_domain()
+    robot = robot or robot_path(world)
     with parameter_file(parameters) as params_file:
         given = {
             "world": world,
             "mode": mode,
+            "robot": str(Path(robot).resolve()),
             "checkpoint": str(checkpoint.resolve()),
             "params_file": params_file,
             "log_level": "warn",
         }
-        with started("arm", given) as child, connected("") as client:
+        with started("arm", given) as child, connected("", world, robot) as client:
             client.wait_until_ready()
             for seed in seeds:
                 _refuse_if_ended(child)
@@ -70,17 +75,22 @@ def use_own_domain() -> None:
 
 
 @contextmanager
-def connected(namespace: str, robot: Robot | None = None) -> Iterator[TrialClient]:
-    """Have a client on the graph of this environment's domain."""
-    robot = robot or load_robot(share_path("config/robots/sim_arm.yaml"))
-    cameras = tuple(
-        (stream.spec.name, *stream.message_size)
-        for stream in robot.streams
-        if stream.spec.kind == "image"
-    )
+def connected(namespace: str, world: str = "pick_place", robot: str = "") -> Iterator[TrialClient]:
+    """Have a client on the graph of this environment's domain.
+
+    Args:
+        namespace: Of the nodes.
+        world: Key of ``WORLDS``; its cameras are watched, whether the policy sees them or not.
+        robot: Path of the robot file; empty: that of the world.
+    """
+    # Imported here: the simulator is not needed before the graph is up.
+    from ddpm_controller.simulation.worlds import WORLDS
+
+    action = load_robot(robot or robot_path(world)).action_spec
+    cameras = tuple((each.name, each.height, each.width) for each in WORLDS[world].cameras)
     rclpy.init()
     try:
-        client = TrialClient(robot.action_spec.joint_names, cameras, namespace=namespace)
+        client = TrialClient(action.joint_names, cameras, namespace=namespace)
         try:
             yield client
         finally:

@@ -1,15 +1,18 @@
 """The arm on its table; a task adds objects and says what success is."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import ClassVar, Self
 
 import mujoco
 import numpy as np
 
-from ddpm_controller.simulation.arm import JOINT_NAMES, joint_range
-from ddpm_controller.simulation.cameras import CAMERAS, CameraSpec
+from ddpm_controller.simulation.arm import JOINT_NAMES, PUBLISHED_JOINT_NAMES, joint_range
+from ddpm_controller.simulation.cameras import CAMERAS
 from ddpm_controller.simulation.kinematics import Kinematics
+from ddpm_controller.simulation.robot_description import robot_description
 from ddpm_controller.simulation.scene import Scene
+from ddpm_controller.simulation.world import Camera, NamedVector
 
 SUCCESS_HOLD_S = 0.3
 _HOME = np.array([0.0, 0.15, 0.1, -0.25, 0.0, 0.0])  # near enough for the inverse kinematics
@@ -24,6 +27,7 @@ class ArmWorld(ABC):
         name: Of the task.
         timeout_s: Time that an episode may reasonably take.
         joint_names: Order of every array of joints: rad, and m for the gripper.
+        published_joint_names: The same in the order of the arm's driver.
         cameras: What ``render`` knows.
         tick_s: Time that one ``step`` advances.
         scene: Model and renderer; pass it to another world of the same kind to share it.
@@ -33,7 +37,8 @@ class ArmWorld(ABC):
     timeout_s: ClassVar[float]
     objects_mjcf: ClassVar[str]
     joint_names: ClassVar[tuple[str, ...]] = JOINT_NAMES
-    cameras: ClassVar[tuple[CameraSpec, ...]] = CAMERAS
+    published_joint_names: ClassVar[tuple[str, ...]] = PUBLISHED_JOINT_NAMES
+    cameras: ClassVar[tuple[Camera, ...]] = CAMERAS
 
     def __init__(self, tick_hz: float = 50.0, scene: Scene | None = None) -> None:
         self.scene = Scene(self.objects_mjcf) if scene is None else scene
@@ -45,6 +50,7 @@ class ArmWorld(ABC):
                 f"tick_hz {tick_hz} must divide {1 / model.opt.timestep:g} Hz, the rate of the "
                 "physics; use for example 25, 50 or 125"
             )
+        self._tick_hz = tick_hz
         self.tick_s = 1.0 / tick_hz
         self.kinematics = Kinematics(model)
         self._state = mujoco.MjData(model)
@@ -54,6 +60,15 @@ class ArmWorld(ABC):
         self._mirror_index = model.joint("gripper_mirror").qposadr[0]
         self._hand = model.body("wrist_roll_link").id
         self.reset(0)
+
+    @staticmethod
+    def robot_description() -> str:
+        """Return the arm as URDF text."""
+        return robot_description()
+
+    def another(self) -> Self:
+        """Return a further world at the same rate, on this one's model and renderer."""
+        return type(self)(self._tick_hz, scene=self.scene)
 
     def reset(self, seed: int) -> None:
         """Begin the episode of ``seed``: arm near home, objects somewhere else each time."""
@@ -136,6 +151,16 @@ class ArmWorld(ABC):
     def success(self) -> bool:
         """Whether the goal has been held for ``SUCCESS_HOLD_S``."""
         return self._held_ticks * self.tick_s >= SUCCESS_HOLD_S - 1e-9
+
+    @property
+    def vectors(self) -> Mapping[str, NamedVector]:
+        """Nothing: only the cameras see the objects."""
+        return {}
+
+    @property
+    def score(self) -> None:
+        """None: a goal is reached or it is not."""
+        return None
 
     @property
     def tip(self) -> np.ndarray:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ddpm_controller.simulation.arm_world import ArmWorld
+from ddpm_controller.simulation.world import NamedVector, World
 from ddpm_controller.simulation.worlds import Expert, make_expert
 
 START_NS = 1_000_000_000
@@ -21,10 +21,12 @@ class Tick:
 
     Attributes:
         stamp_ns: The moment.
-        positions: (7,) in the order of ``JOINT_NAMES``, rad and m.
-        velocities: (7,), rad/s and m/s.
+        positions: (D,) in the order of the world's ``joint_names``, rad and m.
+        velocities: (D,), rad/s and m/s.
+        vectors: Stream name -> what another sensor tells.
         images: Camera name -> (H, W, 3) uint8, those due at this tick.
-        success: Whether the goal is reached and held.
+        success: Whether the goal has been reached in this episode.
+        score: How near to the goal the episode has come; None where unmeasured.
         begins: An episode begins with this tick.
         ends: The episode ends with this tick, with success.
         episode: Number of the episode in this session, from 0.
@@ -35,8 +37,10 @@ class Tick:
     stamp_ns: int
     positions: np.ndarray
     velocities: np.ndarray
+    vectors: Mapping[str, NamedVector]
     images: Mapping[str, np.ndarray]
     success: bool
+    score: float | None
     begins: bool
     ends: bool
     episode: int
@@ -51,12 +55,15 @@ class Session:
         world: Owned by the caller, who closes it.
         camera_hz: Rate of the pictures, at most the world's rate.
         expert: Whether ``expert_command`` is wanted.
+        pictures: Whether ``images`` are wanted; without them ticks come faster.
 
     Raises:
         ValueError: The cameras' rate does not divide the world's.
     """
 
-    def __init__(self, world: ArmWorld, camera_hz: float, expert: bool) -> None:
+    def __init__(
+        self, world: World, camera_hz: float, expert: bool, pictures: bool = True
+    ) -> None:
         ticks_per_image = 1.0 / (world.tick_s * camera_hz)
         self._ticks_per_image = round(ticks_per_image)
         if self._ticks_per_image < 1 or abs(ticks_per_image - self._ticks_per_image) > 1e-6:
@@ -66,6 +73,7 @@ class Session:
             )
         self.world = world
         self._wants_expert = expert
+        self._wants_pictures = pictures
         self._expert: Expert | None = None
         self._tick_ns = round(world.tick_s * 1e9)
         self._stamp_ns = START_NS - self._tick_ns
@@ -75,7 +83,11 @@ class Session:
         self._ended = False
 
     def reset(self, seed: int, stamp_ns: int | None = None) -> Tick:
-        """Begin the episode of ``seed``, one tick later or at ``stamp_ns``."""
+        """Begin the episode of ``seed``, one tick later or at ``stamp_ns``.
+
+        Raises:
+            ValueError: An expert is wanted and there is none for this world.
+        """
         self.world.reset(seed)
         self._expert = make_expert(self.world, seed) if self._wants_expert else None
         self._ticks = 0
@@ -85,24 +97,24 @@ class Session:
         return self._tick(stamp_ns, begins=True)
 
     def step(self, command: np.ndarray, stamp_ns: int | None = None) -> Tick:
-        """Apply a command (7,) for a tick; return what is seen then.
+        """Apply a command (D,) for a tick; return what is seen then.
 
         Raises:
-            ValueError: The command is refused; see ``ArmWorld.step``.
+            ValueError: The command is refused; see ``World.step``.
         """
         self.world.step(command)
         self._ticks += 1
         return self._tick(stamp_ns, begins=False)
 
     def expert_command(self) -> np.ndarray | None:
-        """Return the expert's command (7,) for the present tick; None when it is done."""
+        """Return the expert's command (D,) for the present tick; None when it is done."""
         if self._expert is None or self._expert.done:
             return None
         return self._expert.command()
 
     def _tick(self, stamp_ns: int | None, begins: bool) -> Tick:
         self._stamp_ns = self._stamp_ns + self._tick_ns if stamp_ns is None else stamp_ns
-        due = self._ticks % self._ticks_per_image == 0
+        due = self._wants_pictures and self._ticks % self._ticks_per_image == 0
         cameras = self.world.cameras if due else ()
         success = self._ended or self.world.success
         ends = success and not self._ended
@@ -111,8 +123,10 @@ class Session:
             stamp_ns=self._stamp_ns,
             positions=self.world.positions,
             velocities=self.world.velocities,
+            vectors=self.world.vectors,
             images={camera.name: self.world.render(camera.name) for camera in cameras},
             success=success,
+            score=self.world.score,
             begins=begins,
             ends=ends,
             episode=self._episode,

@@ -1,19 +1,22 @@
-"""Every world by name, with the expert that solves it."""
+"""Every world by name, with the expert that solves it where there is one."""
 
 from typing import Protocol
 
 import numpy as np
 
-from ddpm_controller.simulation.arm_world import ArmWorld
 from ddpm_controller.simulation.pick_place_expert import PickPlaceExpert
 from ddpm_controller.simulation.pick_place_world import PickPlaceWorld
+from ddpm_controller.simulation.pusht_world import PushTWorld
 from ddpm_controller.simulation.reach_expert import ReachExpert
 from ddpm_controller.simulation.reach_world import ReachWorld
+from ddpm_controller.simulation.world import World
 
-WORLDS: dict[str, type[ArmWorld]] = {
+WORLDS: dict[str, type[World]] = {
     ReachWorld.name: ReachWorld,
     PickPlaceWorld.name: PickPlaceWorld,
+    PushTWorld.name: PushTWorld,
 }
+WORLDS_WITH_EXPERT = (ReachWorld.name, PickPlaceWorld.name)
 
 
 class Expert(Protocol):
@@ -27,11 +30,11 @@ class Expert(Protocol):
         ...
 
     def command(self) -> np.ndarray:
-        """Return the command (7,) of this tick, rad and m."""
+        """Return the command (D,) of this tick, rad and m."""
         ...
 
 
-def make_expert(world: ArmWorld, seed: int) -> Expert:
+def make_expert(world: World, seed: int) -> Expert:
     """Return an expert for the world as it is now; reset the world first.
 
     Raises:
@@ -41,4 +44,7 @@ def make_expert(world: ArmWorld, seed: int) -> Expert:
         return ReachExpert(world, seed)
     if isinstance(world, PickPlaceWorld):
         return PickPlaceExpert(world, seed)
-    raise ValueError(f"no expert for world {world.name!r}; there are experts for {list(WORLDS)}")
+    raise ValueError(
+        f"no expert for world {world.name!r}; there are experts for {list(WORLDS_WITH_EXPERT)}, "
+        "and people's demonstrations of pusht: see the command pusht_demonstrations"
+    )

@@ -1,0 +1,24 @@
+"""What a vector stream of a policy shows in a simulated world."""
+
+import numpy as np
+
+from ddpm_controller.simulation.session import Tick
+from ddpm_controller.simulation.world import World
+from ddpm_controller.types import StreamSpec
+
+
+def vector_value(stream: StreamSpec, tick: Tick, world: World) -> np.ndarray:
+    """Return the elements of a vector stream, found by name; (D,), SI units.
+
+    Raises:
+        ValueError: The world tells no vector with all of these names.
+    """
+    sources = [(world.joint_names, tick.positions)]
+    sources += [(vector.names, vector.values) for vector in tick.vectors.values()]
+    for names, values in sources:
+        if set(stream.names) <= set(names):
+            return values[[names.index(name) for name in stream.names]]
+    raise ValueError(
+        f"stream {stream.name!r} wants {list(stream.names)}, but the world {world.name!r} tells "
+        f"{[list(names) for names, _ in sources]}; evaluate it in the world it was trained in"
+    )

@@ -1,0 +1,21 @@
+"""Which robot file belongs to which simulated world."""
+
+from ddpm_controller.ros.share import share_path
+
+ROBOTS = {
+    "reach": "config/robots/sim_arm.yaml",
+    "pick_place": "config/robots/sim_arm.yaml",
+    "pusht": "config/robots/pusht.yaml",
+}
+"""World -> path inside the share directory."""
+
+
+def robot_path(world: str) -> str:
+    """Return the absolute path of the robot file of a world.
+
+    Raises:
+        ValueError: There is none for this world.
+    """
+    if world not in ROBOTS:
+        raise ValueError(f"no robot file for world {world!r}; there are some for {list(ROBOTS)}")
+    return share_path(ROBOTS[world])
