@@ -13,11 +13,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Queue
 
 import yaml
 from rich.console import Console
+from rich.markup import escape
+from rich.progress import track
 from rich.table import Table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -73,6 +77,23 @@ def is_noticed(fault: Fault, tree: Path) -> bool:
         path.write_text(sound, encoding="utf-8")
 
 
+def _copied(tree: Path) -> Path:
+    """Copy what the tests need into ``tree``."""
+    tree.mkdir()
+    for name in COPIED:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, tree / name)
+    return tree
+
+
+def _tried(fault: Fault, trees: "Queue[Path]") -> bool:
+    tree = trees.get()
+    try:
+        return is_noticed(fault, tree)
+    finally:
+        trees.put(tree)
+
+
 def _exit_code(tree: Path, tests: str) -> int:
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
     environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
@@ -95,7 +116,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("words", nargs="*", help="only faults with one of these words")
-    words = parser.parse_args(arguments).words
+    parser.add_argument("--jobs", type=int, default=1, help="faults that are tried side by side")
+    options = parser.parse_args(arguments)
+    words = options.words
     faults = [
         fault
         for fault in read_faults()
@@ -103,23 +126,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ]
     console = Console(highlight=False)
     table = Table("file", "kind", "fault", "tests", "noticed", title="planted faults")
-    survivors = 0
-    with tempfile.TemporaryDirectory() as folder:
-        tree = Path(folder)
-        for name in COPIED:
-            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-            copy(ROOT / name, tree / name)
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(options.jobs) as pool:
+        trees: Queue[Path] = Queue()
+        for job in range(options.jobs):
+            trees.put(_copied(Path(folder) / str(job)))
+        sound = _copied(Path(folder) / "sound")
         for tests in sorted({fault.tests for fault in faults}):
-            if _exit_code(tree, tests) != 0:
+            if _exit_code(sound, tests) != 0:
                 console.print(f"{tests} fails without any fault: mend that first")
                 return 1
-        for number, fault in enumerate(faults, start=1):
-            noticed = is_noticed(fault, tree)
-            survivors += not noticed
-            console.print(f"{number}/{len(faults)} {fault.file}: {fault.new}", markup=False)
-            table.add_row(
-                fault.file, fault.kind, fault.new, fault.tests, "yes" if noticed else "[red]NO[/]"
-            )
+        results = pool.map(lambda fault: _tried(fault, trees), faults)
+        noticed = list(track(results, "planting", total=len(faults), console=console))
+    for fault, is_seen in zip(faults, noticed, strict=True):
+        seen = "yes" if is_seen else "[red]NO[/]"
+        table.add_row(fault.file, fault.kind, escape(fault.new), fault.tests, seen)
+    survivors = len(faults) - sum(noticed)
     console.print(table)
     console.print(f"{len(faults) - survivors} of {len(faults)} faults noticed")
     return 1 if survivors else 0

@@ -17,6 +17,7 @@ from ddpm_controller.control.plan_schedule import PlanRequest, PlanSchedule, Tak
 from ddpm_controller.control.receding_horizon import ChunkFollower
 from ddpm_controller.control.safety import JointLimits, limit
 from ddpm_controller.control.states import OBSERVATION_REASONS, Reason, State, Verdict
+from ddpm_controller.control.stream_filter import StreamFilter
 from ddpm_controller.types import ActionSpec, Memory, Plan, StreamSpec
 
 _NEAR_S = 0.2
@@ -39,6 +40,7 @@ class ControlLoop:
         fade_s: How long the difference between two chunks fades.
         stop_s: How long a stop takes.
         max_lead_s: A stamp further ahead of the last tick than this is refused.
+        filters: Vector stream -> what stands in for its newest value in a policy's window.
 
     Attributes:
         limits: May be given later.
@@ -61,15 +63,19 @@ class ControlLoop:
         fade_s: float = 0.2,
         stop_s: float = 0.2,
         max_lead_s: float = math.inf,
+        filters: Mapping[str, StreamFilter] | None = None,
     ) -> None:
         if not period_s > 0:
             raise ValueError(f"period_s must be above 0, got {period_s}")
         self.action_spec = action_spec
         self.limits = limits
         self.no_limits_text = "no joint limits yet: nothing came on robot_description"
-        self.watch = ObservationWatch(streams, max_ages_s, action_spec.joint_names, max_lead_s)
+        self.watch = ObservationWatch(
+            streams, max_ages_s, action_spec.joint_names, max_lead_s, filters
+        )
         self.schedule = PlanSchedule(action_spec, n_obs_steps, replan_period_s, period_s)
         self._oldest_s = max(max_ages_s.values())
+        self._filters_s = max((each.history_s for each in (filters or {}).values()), default=0.0)
         self._period_s = period_s
         self._fade_s, self._stop_s = fade_s, stop_s
         self._follower: ChunkFollower | None = None
@@ -188,7 +194,7 @@ class ControlLoop:
 
     def _remember(self, n_obs_steps: int) -> None:
         window_s = (n_obs_steps + 1) * self.action_spec.period_s
-        self.watch.buffer.history_s = window_s + self._oldest_s
+        self.watch.buffer.history_s = window_s + self._oldest_s + self._filters_s
 
     def _begin_again(self, keep_position: bool) -> None:
         self._follower = None

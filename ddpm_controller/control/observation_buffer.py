@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ddpm_controller.control.stream_filter import StreamFilter
 from ddpm_controller.types import Observation, StreamSpec
 
 _SAME_MOMENT_S = 1e-6
@@ -27,6 +28,7 @@ class ObservationBuffer:
         streams: What is observed.
         max_ages_s: Stream name -> age beyond which it is stale.
         history_s: How far back ``sample`` can look; ``math.inf`` keeps everything.
+        filters: Vector stream -> what stands in for its newest value in ``sample``; none for most.
 
     Attributes:
         history_s: May be set at any time.
@@ -37,11 +39,16 @@ class ObservationBuffer:
         streams: Sequence[StreamSpec],
         max_ages_s: Mapping[str, float],
         history_s: float = math.inf,
+        filters: Mapping[str, StreamFilter] | None = None,
     ) -> None:
         missing = [stream.name for stream in streams if stream.name not in max_ages_s]
         if missing:
             raise ValueError(f"max_ages_s has no entry for {missing}; it has {list(max_ages_s)}")
         self._streams = {stream.name: stream for stream in streams}
+        self._filters = dict(filters or {})
+        vectors = [stream.name for stream in streams if stream.kind == "vector"]
+        if wrong := sorted(set(self._filters) - set(vectors)):
+            raise ValueError(f"filters are for {wrong}, but the vector streams are {vectors}")
         self._max_ages_s = dict(max_ages_s)
         self.history_s = history_s
         self._now_s = -math.inf
@@ -110,7 +117,7 @@ class ObservationBuffer:
             i = bisect_right(stamps, stamp_s + _SAME_MOMENT_S) - 1
             if i < 0:
                 return None
-            values[name], sources_s[name] = self._values[name][i], stamps[i]
+            values[name], sources_s[name] = self._value(name, i, stamp_s), stamps[i]
         return Observation(stamp_s, values, sources_s)
 
     def window(
@@ -145,6 +152,17 @@ class ObservationBuffer:
         """Return the streams that are older than their maximum age, with their ages in s."""
         ages_s = self.ages(now_s)
         return {name: age for name, age in ages_s.items() if age > self._max_ages_s[name]}
+
+    def _value(self, name: str, newest: int, stamp_s: float) -> np.ndarray:
+        """Return the newest value, or what the stream's filter makes of its history."""
+        values, stamps = self._values[name], self._stamps[name]
+        if name not in self._filters:
+            return values[newest]
+        chosen = self._filters[name]
+        back_s = (i * chosen.period_s for i in reversed(range(chosen.num_rows)))
+        rows = (bisect_right(stamps, stamp_s - s + _SAME_MOMENT_S) - 1 for s in back_s)
+        # Before the first value it is repeated, as at the start of a window.
+        return chosen.value(np.stack([values[max(row, 0)] for row in rows]))
 
     def _checked(self, stream: StreamSpec, value: np.ndarray) -> np.ndarray:
         if value.shape != stream.shape:

@@ -11,6 +11,7 @@ from ddpm_controller.control.observation_buffer import (
     OutOfOrderError,
 )
 from ddpm_controller.control.states import Reason, State, Verdict
+from ddpm_controller.control.stream_filter import StreamFilter
 from ddpm_controller.types import StreamSpec
 
 
@@ -22,6 +23,7 @@ class ObservationWatch:
         max_ages_s: Stream name -> age beyond which it is stale.
         joint_names: The commanded joints; one vector stream must have them all.
         max_lead_s: A stamp further ahead of the last tick than this is refused.
+        filters: As ``ObservationBuffer``; what is measured for safety stays as it came.
 
     Attributes:
         buffer: The values.
@@ -37,8 +39,9 @@ class ObservationWatch:
         max_ages_s: Mapping[str, float],
         joint_names: Sequence[str],
         max_lead_s: float,
+        filters: Mapping[str, StreamFilter] | None = None,
     ) -> None:
-        self.buffer = ObservationBuffer(streams, max_ages_s)
+        self.buffer = ObservationBuffer(streams, max_ages_s, filters=filters)
         self._rates_hz = {stream.name: stream.rate_hz for stream in streams}
         self.measured_stream, self._columns = _measuring_stream(streams, joint_names)
         self._max_lead_s = max_lead_s

@@ -3,13 +3,14 @@
 import bisect
 import contextlib
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ddpm_controller.control.observation_buffer import ObservationBuffer, ObservationError
+from ddpm_controller.control.stream_filter import StreamFilter
 from ddpm_controller.ros.bag_files import (
     BagError,
     OpenBag,
@@ -32,6 +33,7 @@ def read_episodes(
     robot: Robot,
     *,
     progress: OnProgress = lambda done, total: None,
+    filters: Mapping[str, StreamFilter] | None = None,
 ) -> list[Episode]:
     """Return the episodes of bags, in order of name, on the policy's clock.
 
@@ -42,6 +44,7 @@ def read_episodes(
         paths: Bags, or folders of bags.
         robot: Which topics are the streams and the action.
         progress: Told after each bag.
+        filters: Vector stream -> what stands in for its newest value, as in the controller.
 
     Raises:
         BagError: No bag can be used. When others remain, a warning lists those left out.
@@ -51,7 +54,7 @@ def read_episodes(
     left_out: list[str] = []
     for number, bag in enumerate(bags, start=1):
         try:
-            episodes.extend(read_bag(bag, robot))
+            episodes.extend(read_bag(bag, robot, filters))
         except BagError as error:
             left_out.append(str(error))
         progress(number, len(bags))
@@ -63,7 +66,9 @@ def read_episodes(
     return episodes
 
 
-def read_bag(bag: Path, robot: Robot) -> list[Episode]:
+def read_bag(
+    bag: Path, robot: Robot, filters: Mapping[str, StreamFilter] | None = None
+) -> list[Episode]:
     """Return the episodes of one bag.
 
     Raises:
@@ -74,7 +79,9 @@ def read_bag(bag: Path, robot: Robot) -> list[Episode]:
         topics = _topics(source, robot)
         for message in source.messages(topics):
             tape.add(topics[message.topic], message)
-    return [_episode(tape, robot, span, f"{bag}#{n}") for n, span in enumerate(tape.spans())]
+    return [
+        _episode(tape, robot, span, f"{bag}#{n}", filters) for n, span in enumerate(tape.spans())
+    ]
 
 
 @dataclass
@@ -188,10 +195,19 @@ def _topics(bag: OpenBag, robot: Robot) -> dict[str, RobotStream | str]:
     return {**roles, marks: MARK_TOPIC} if marks else roles
 
 
-def _episode(tape: _Tape, robot: Robot, span: _Span, source: str) -> Episode:
+def _episode(
+    tape: _Tape,
+    robot: Robot,
+    span: _Span,
+    source: str,
+    filters: Mapping[str, StreamFilter] | None,
+) -> Episode:
     """Sample the tape as the robot does, at every period of the policy's clock."""
     period_ns = round(robot.action_spec.period_s * 1e9)
-    moments_ns, player = range(span.begin_ns, span.end_ns + 1, period_ns), _Player(tape, robot)
+    moments_ns, player = (
+        range(span.begin_ns, span.end_ns + 1, period_ns),
+        _Player(tape, robot, filters),
+    )
     observations = [player.at(moment_ns) for moment_ns in moments_ns]
     rows = [bisect.bisect_right(tape.command_stamps_ns, ns) - 1 for ns in moments_ns]
     return Episode(
@@ -209,11 +225,14 @@ def _episode(tape: _Tape, robot: Robot, span: _Span, source: str) -> Episode:
 class _Player:
     """Feeds the buffer of the robot in the order of arrival and samples it."""
 
-    def __init__(self, tape: _Tape, robot: Robot) -> None:
+    def __init__(
+        self, tape: _Tape, robot: Robot, filters: Mapping[str, StreamFilter] | None
+    ) -> None:
         self._bag = tape.bag
         self._max_ages_s = robot.max_ages_s
         longest_s = max(self._max_ages_s.values())
-        self._buffer = ObservationBuffer(robot.stream_specs, self._max_ages_s, longest_s)
+        longest_s += max((each.history_s for each in (filters or {}).values()), default=0.0)
+        self._buffer = ObservationBuffer(robot.stream_specs, self._max_ages_s, longest_s, filters)
         self._coming: dict[str, list[tuple[int, np.ndarray]]] = {n: [] for n in self._max_ages_s}
         for name, stamp_ns, value in reversed(tape.observations):
             self._coming[name].append((stamp_ns, value))

@@ -17,6 +17,8 @@ from std_srvs.srv import Trigger
 from ddpm_controller.checkpoint import CheckpointError
 from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.states import Reason, State
+from ddpm_controller.control.stream_filter import StreamFilter
+from ddpm_controller.policies.state_denoiser import load_state_denoiser
 from ddpm_controller.ros.checkpoint_swap import CheckpointSwap
 from ddpm_controller.ros.control_report import ControlReport
 from ddpm_controller.ros.control_session import ControlSession
@@ -26,6 +28,7 @@ from ddpm_controller.ros.controller_parameters import ControllerParameters, foun
 from ddpm_controller.ros.controller_topics import CommandPublisher, ControllerTopics, Health
 from ddpm_controller.ros.conversions import seconds
 from ddpm_controller.ros.executor_calls import ExecutorCalls
+from ddpm_controller.ros.noise_denoiser import filters_of
 from ddpm_controller.ros.parameters import declare, read
 from ddpm_controller.ros.planner import Planner
 from ddpm_controller.ros.policy_loader import LoadedPolicy, load_policy
@@ -41,6 +44,7 @@ class _Parts:
     """What a configured node has."""
 
     robot: Robot
+    filters: dict[str, StreamFilter]
     planner: Planner
     commands: CommandPublisher
     inputs: ControllerInputs
@@ -161,6 +165,12 @@ class Controller(LifecycleNode):
         load = partial(load_policy, robot=robot, settings=parameters.plan_settings)
         self._health.loaded = load(parameters.checkpoint) if parameters.checkpoint else None
         self._health.checkpoint_error = ""
+        filters: dict[str, StreamFilter] = {}
+        if parameters.state_denoiser:
+            folder = found_path(parameters.state_denoiser)
+            denoiser = load_state_denoiser(folder, robot.stream_specs)
+            filters = filters_of(denoiser)
+            self.get_logger().info(f"state denoiser {folder} ({denoiser.hash[:12]})")
         commands = CommandPublisher(
             self,
             parameters.output,
@@ -169,7 +179,7 @@ class Controller(LifecycleNode):
             depth=10 if parameters.lockstep else 1,
         )
         inputs = ControllerInputs(self, robot, parameters.lockstep)
-        self._parts = _Parts(robot, Planner(self._wake), commands, inputs)
+        self._parts = _Parts(robot, filters, Planner(self._wake), commands, inputs)
         self._swap.open(robot, load)
 
     def _control_loop(self, parts: _Parts, period_s: float) -> ControlLoop:
@@ -185,6 +195,7 @@ class Controller(LifecycleNode):
             fade_s=self._deployed.fade_s,
             stop_s=self._deployed.stop_s,
             max_lead_s=math.inf if self._deployed.lockstep else _PATIENCE_S,
+            filters=parts.filters,
         )
         loop.no_limits_text = parts.inputs.no_limits_text
         return loop

@@ -26,6 +26,9 @@ class ControllerParameters:
         "Robot file with streams, joints and the action; relative to here or to the package.",
         read_only=True,
     )
+    state_denoiser: str = parameter(
+        "", "Folder of a state denoiser of fit_noise for what the policy sees; empty: none."
+    )
     control_rate_hz: float = parameter(50.0, "Commands per second, Hz.", low=10.0, high=500.0)
     replan_period_s: float = parameter(
         0.8,

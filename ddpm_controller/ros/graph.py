@@ -26,6 +26,7 @@ EXECUTABLES = {
     "replay": "ddpm_controller.ros.replay:main",
     "evaluate": "ddpm_controller.ros.evaluate:main",
     "evaluate_nll": "ddpm_controller.ros.evaluate_nll:main",
+    "fit_noise": "ddpm_controller.ros.fit_noise:main",
     "pusht_demonstrations": "ddpm_controller.ros.pusht_demonstrations:main",
     "demo": "ddpm_controller.ros.demo:main",
     "walk": "ddpm_controller.ros.walk:main",

@@ -62,6 +62,11 @@ def main() -> int:
 
 
 def _replay_directly(options: ReplayOptions, run: RecordedRun, console: Console) -> int:
+    if denoiser := run.parameters.get("state_denoiser"):
+        raise BagError(
+            f"bag {run.bag}: the policy saw states cleaned by {denoiser}, and a bag does not tell "
+            "from which history; replay a lockstep recording with --graph"
+        )
     policies = Policies(run, options.checkpoint, options.device)
     with _bar(console) as bar:
         task = bar.add_task("plans", total=len(run.chunks))

@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -119,6 +120,15 @@ def test_a_noise_file_comes_back_bit_for_bit(tmp_path, elements):
     draws = [each.sample(3, 5, torch.Generator().manual_seed(0)) for each in (noise, file.noise)]
     assert torch.equal(*draws)
     assert torch.equal(file.noise.log_density(draws[0]), noise.log_density(draws[0]))
+
+
+def test_the_density_of_recorded_noise_counts_its_unit_in_every_row():
+    noise = recorded()
+    tenfold = replace(noise, mean=10 * noise.mean, scale=10 * noise.scale)
+    chunks = noise.sample(3, 5, torch.Generator().manual_seed(0))
+    gap = noise.log_density(chunks) - tenfold.log_density(10 * chunks)
+    expected = torch.full((3,), 5 * 2 * math.log(10), dtype=torch.float64)
+    torch.testing.assert_close(gap, expected)
 
 
 def test_columns_are_chosen_by_name():
