@@ -15,7 +15,7 @@ train --bags runs/pusht/bags --robot config/robots/pusht.yaml --config config/tr
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from ddpm_controller.checkpoint import load_checkpoint
 from ddpm_controller.evaluation.coverage import CoverageSummary, summarize_coverage
 from ddpm_controller.evaluation.published_protocol import run_published
 from ddpm_controller.policy import PlanSettings
@@ -40,7 +41,7 @@ class Options:
         samplers: Name and denoising steps, as ``ddim-10``.
         trials: Per checkpoint and sampler.
         seed: Of the first trial.
-        output: Results as JSON.
+        output: Folder of what has been measured; an interrupted run goes on.
     """
 
     checkpoints: tuple[Path, ...]
@@ -52,7 +53,7 @@ class Options:
     )
     trials: int = 200
     seed: int = 100_000
-    output: Path = Path("runs/benchmarks/pusht.json")
+    output: Path = Path("runs/benchmarks/pusht")
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,16 @@ class Line:
 
 
 def measured(checkpoint: Path, sampler: str, options: Options) -> Line:
-    """Run the trials of one checkpoint with one sampler."""
+    """Run the trials of one checkpoint with one sampler, or read what they gave."""
+    digest = load_checkpoint(checkpoint).hash[:8]
+    path = options.output / f"{digest}_{sampler}_{options.seed}_{options.trials}.json"
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(asdict(_tried(checkpoint, sampler, options))) + "\n")
+    return Line(**json.loads(path.read_text()))
+
+
+def _tried(checkpoint: Path, sampler: str, options: Options) -> Line:
     name, steps = sampler.rsplit("-", 1)
     policy = restore(checkpoint, PlanSettings(sampler=name, num_inference_steps=int(steps)))
     begun_s = time.monotonic()
@@ -111,13 +121,7 @@ def main() -> None:
     torch.set_num_threads(1)
     pairs = [(c, s) for s in options.samplers for c in options.checkpoints]
     lines = [measured(c, s, options) for c, s in track(pairs, description="trials")]
-    Console().print(table(lines, options))
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    content = [
-        {"checkpoint": x.checkpoint, "sampler": x.sampler, "scores": x.scores, "s": x.seconds}
-        for x in lines
-    ]
-    options.output.write_text(json.dumps(content, indent=1) + "\n")
+    Console(width=120).print(table(lines, options))
 
 
 if __name__ == "__main__":
