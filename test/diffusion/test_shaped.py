@@ -97,7 +97,7 @@ def test_stochastic_steps_of_a_sampler_keep_the_shape_of_the_noise():
         torch.testing.assert_close(ratio, torch.ones(2).double(), rtol=0.4, atol=0)
     memory = (sampled[:, 1:] * sampled[:, :-1]).mean((0, 1))
     expected = (drawn[:, 1:] * drawn[:, :-1]).mean((0, 1))
-    # Products of heavy tails: plain draws of four seeds lie between 0.88 and 0.99. White noise has 0.
+    # Products of heavy tails: draws of four seeds lie between 0.88 and 0.99. White noise has 0.
     torch.testing.assert_close(memory, expected, rtol=0, atol=0.15)
 
 
