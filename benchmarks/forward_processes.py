@@ -28,23 +28,20 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from trials import scores_of, successes_of
 
 from ddpm_controller.checkpoint import load_checkpoint
-from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
+from ddpm_controller.diffusion.timesteps import Spacing
 from ddpm_controller.evaluation.intervals import wilson_interval
 from ddpm_controller.evaluation.nll import evaluate_nll
-from ddpm_controller.evaluation.published_protocol import run_published
-from ddpm_controller.policy import BoundSettings, PlanSettings
-from ddpm_controller.ros.evaluate import policy_view
-from ddpm_controller.ros.robot import joint_limits, load_robot
+from ddpm_controller.policy import BoundSettings
 from ddpm_controller.ros.training_inputs import TrainingInputs, read_training_inputs
-from ddpm_controller.simulation.robot_description import robot_description
+from ddpm_controller.ros.world_robots import robot_path
 from ddpm_controller.systems import restore
 from ddpm_controller.training.config import TrainingConfig
 from ddpm_controller.training.run import train
 
 ARMS = {"cosine": "fixed", "scalar": "scalar", "element": "element", "recorded": "recorded"}
-REACHED = 0.90
 
 
 @dataclass(frozen=True)
@@ -60,6 +57,8 @@ class Options:
         first_seed: Of the trials.
         folder: With bags and noise.json; trainings and results go there.
         arms: Processes to compare.
+        spacing: Of the timesteps of a short chain. A learned schedule forgets the signal at the
+            last timestep only, and a chain with leading spacing does not begin there.
     """
 
     task: Literal["pusht", "reach"] = "pusht"
@@ -70,6 +69,7 @@ class Options:
     first_seed: int = 100_000
     folder: Path | None = None
     arms: tuple[str, ...] = tuple(ARMS)
+    spacing: Spacing = "trailing"
 
     @property
     def home(self) -> Path:
@@ -95,10 +95,9 @@ class Result:
 
 def inputs_of(options: Options) -> TrainingInputs:
     """Read the demonstrations."""
-    robot = "pusht" if options.task == "pusht" else "sim_arm"
     return read_training_inputs(
         [options.home / "bags"],
-        Path(f"config/robots/{robot}.yaml"),
+        Path(robot_path(options.task)),
         Path(f"config/training/{options.task}.yaml"),
         lambda done, total: None,
     )
@@ -130,7 +129,13 @@ def arm_config(
     if arm == "recorded":
         noise = json.loads((options.home / "noise.json").read_text())
         noise.pop("provenance", None)
-    policy = replace(base.policy, forward_process=ARMS[arm], noise=noise, variance="fixed_large")
+    policy = replace(
+        base.policy,
+        forward_process=ARMS[arm],
+        noise=noise,
+        variance="fixed_large",
+        spacing=options.spacing,
+    )
     return replace(
         base,
         policy=policy,
@@ -139,19 +144,6 @@ def arm_config(
         learning_rate=base.learning_rate / 3,
         warmup_steps=100,
     )
-
-
-def scores_of(options: Options, checkpoint: Path, steps: int) -> list[float]:
-    """Run the trials of one checkpoint."""
-    policy = restore(checkpoint, PlanSettings("ddim", steps))
-    seeds = range(options.first_seed, options.first_seed + options.trials)
-    if options.task == "pusht":
-        return [float(t.score or 0.0) for t in run_published(policy, seeds, keep_frames=0)]
-    robot = load_robot("config/robots/sim_arm.yaml")
-    limits = joint_limits(robot_description(), policy.action_spec.joint_names)
-    settings = TrialSettings(keep_frames=0)
-    runs = run_trials(policy, options.task, limits, seeds, settings, policy_view(robot))
-    return [float(trial.success) for trial in runs]
 
 
 def measured(
@@ -166,7 +158,9 @@ def measured(
         if not path.is_file():
             settings = BoundSettings(num_steps=steps)
             nll = evaluate_nll(restore(checkpoint), episodes, settings).mean
-            result = Result(arm, seed, steps, scores_of(options, checkpoint, steps), nll)
+            seeds = range(options.first_seed, options.first_seed + options.trials)
+            scores = scores_of(checkpoint, options.task, f"ddim-{steps}", seeds)
+            result = Result(arm, seed, steps, scores, nll)
             path.write_text(json.dumps(asdict(result)) + "\n")
         results.append(Result(**json.loads(path.read_text())))
     return results
@@ -174,8 +168,7 @@ def measured(
 
 def rate(options: Options, scores: Sequence[float]) -> str:
     """Return success with its 95 % Wilson interval, and the published reward for PushT."""
-    limit = REACHED if options.task == "pusht" else 0.5
-    successes = sum(score > limit for score in scores)
+    successes = successes_of(options.task, scores)
     low, high = wilson_interval(successes, len(scores))
     text = f"{100 * successes / len(scores):.0f} [{100 * low:.0f}, {100 * high:.0f}]"
     if options.task == "pusht":
@@ -211,12 +204,11 @@ def draw(options: Options, results: Sequence[Result], path: Path) -> None:
     """Draw success and bound against the number of steps."""
     figure = Figure(figsize=(10, 4), layout="constrained")
     success, bound = figure.subplots(1, 2)
-    limit = REACHED if options.task == "pusht" else 0.5
     for place, arm in enumerate(options.arms):
         own = [[r for r in results if (r.arm, r.steps) == (arm, n)] for n in options.steps]
         ticks = np.arange(len(options.steps)) + 0.08 * (place - 1.5)
-        hits = [(sum(s > limit for r in group for s in r.scores),
-                 sum(len(r.scores) for r in group)) for group in own]  # fmt: skip
+        scores = [[score for r in group for score in r.scores] for group in own]
+        hits = [(successes_of(options.task, group), len(group)) for group in scores]
         rates = np.array([hit / count for hit, count in hits])
         ends = np.array([wilson_interval(hit, count) for hit, count in hits]).T
         success.errorbar(
@@ -248,7 +240,7 @@ def main() -> None:
         config = replace(inputs.config, seed=seed)
         base = trained(inputs, config, options.home / f"seed{seed}")
         further = arm_config(options, config, base, arm)
-        folder = options.home / "forward_processes" / f"{arm}_seed{seed}"
+        folder = options.home / "forward_processes" / options.spacing / f"{arm}_seed{seed}"
         results += measured(options, inputs, arm, seed, trained(inputs, further, folder))
     Console().print(table(options, results))
     path = Path("docs") / f"forward_processes_{options.task}.png"

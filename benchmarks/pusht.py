@@ -5,7 +5,7 @@ python benchmarks/pusht.py --checkpoints runs/pusht/seed*/checkpoints/last
 The same seeds, of worlds and of noise, for every checkpoint and sampler. Published for the state
 policy (reward = mean over trials of the largest min(coverage / 0.95, 1)): .95 for the best and .91
 on average over the last checkpoints (Chi et al. 2023, Table I); .957 to .959 with 64 % above 0.95
-for the image policy of LeRobot. Trainings, one per seed s (about 40 minutes on one core):
+for the image policy of LeRobot. Trainings, one per seed s (44 minutes alone on a core):
 
 pusht_demonstrations --data pusht_cchi_v7_replay.zarr --output runs/pusht/bags
 train --bags runs/pusht/bags --robot config/robots/pusht.yaml --config config/training/pusht.yaml \
@@ -24,12 +24,10 @@ import tyro
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from trials import scores_of
 
 from ddpm_controller.checkpoint import load_checkpoint
 from ddpm_controller.evaluation.coverage import CoverageSummary, summarize_coverage
-from ddpm_controller.evaluation.published_protocol import run_published
-from ddpm_controller.policy import PlanSettings
-from ddpm_controller.systems import restore
 
 
 @dataclass(frozen=True)
@@ -82,12 +80,10 @@ def measured(checkpoint: Path, sampler: str, options: Options) -> Line:
 
 
 def _tried(checkpoint: Path, sampler: str, options: Options) -> Line:
-    name, steps = sampler.rsplit("-", 1)
-    policy = restore(checkpoint, PlanSettings(sampler=name, num_inference_steps=int(steps)))
     begun_s = time.monotonic()
-    seeds = range(options.seed, options.seed + options.trials)
-    trials = run_published(policy, seeds, keep_frames=0)
-    scores = [float(trial.score) for trial in trials if trial.score is not None]
+    scores = scores_of(
+        checkpoint, "pusht", sampler, range(options.seed, options.seed + options.trials)
+    )
     return Line(str(checkpoint), sampler, scores, time.monotonic() - begun_s)
 
 

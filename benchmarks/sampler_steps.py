@@ -20,15 +20,10 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from trials import plan_settings, scores_of, successes_of
 
 from ddpm_controller.checkpoint import load_checkpoint
-from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
 from ddpm_controller.evaluation.intervals import wilson_interval
-from ddpm_controller.evaluation.published_protocol import run_published
-from ddpm_controller.policy import PlanSettings
-from ddpm_controller.ros.evaluate import policy_view
-from ddpm_controller.ros.robot import joint_limits, load_robot
-from ddpm_controller.simulation.robot_description import robot_description
 from ddpm_controller.systems import restore
 from ddpm_controller.types import Observation
 
@@ -87,7 +82,9 @@ def measured(options: Options, task: str, sampler: str) -> Result:
     name = f"{task}_{checkpoint.hash[:8]}_{sampler}_{options.trials}.json"
     path = options.output / name
     if not path.is_file():
-        successes = sum(_successes(options, task, sampler))
+        seeds = range(options.seed, options.seed + options.trials)
+        scores = scores_of(Path("models") / task, task, sampler, seeds)
+        successes = successes_of(task, scores)
         plan_s = _plan_time(task, sampler)
         result = Result(task, sampler, successes, options.trials, plan_s)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -95,26 +92,8 @@ def measured(options: Options, task: str, sampler: str) -> Result:
     return Result(**json.loads(path.read_text()))
 
 
-def _settings(sampler: str) -> PlanSettings:
-    name, steps = sampler.rsplit("-", 1)
-    return PlanSettings(sampler=name, num_inference_steps=int(steps))
-
-
-def _successes(options: Options, task: str, sampler: str) -> list[bool]:
-    policy = restore(Path("models") / task, _settings(sampler))
-    seeds = range(options.seed, options.seed + options.trials)
-    if task == "pusht":
-        trials = run_published(policy, seeds, keep_frames=0)
-        return [trial.score is not None and trial.score > 0.90 for trial in trials]
-    robot = load_robot("config/robots/sim_arm.yaml")
-    limits = joint_limits(robot_description(), policy.action_spec.joint_names)
-    settings = TrialSettings(keep_frames=0)
-    runs = run_trials(policy, task, limits, seeds, settings, policy_view(robot))
-    return [trial.success for trial in runs]
-
-
 def _plan_time(task: str, sampler: str, repeats: int = 11) -> float:
-    policy = restore(Path("models") / task, _settings(sampler))
+    policy = restore(Path("models") / task, plan_settings(sampler))
     values = {
         stream.name: np.zeros(stream.shape, np.uint8 if stream.kind == "image" else np.float64)
         for stream in policy.streams

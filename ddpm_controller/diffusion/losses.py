@@ -24,14 +24,33 @@ def simple_loss(answer: Tensor, target: Tensor, mask: Tensor | None = None) -> T
         raise ValueError(
             f"answer {tuple(answer.shape)} and target {tuple(target.shape)} must have one shape"
         )
-    squared = (answer - target).square()
+    return masked_mean((answer - target).square(), mask)
+
+
+def masked_mean(values: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Return the mean of values (B, Tp, Da) over the rows that exist. Scalar.
+
+    Raises:
+        ValueError: If the mask is not (B, Tp).
+    """
     if mask is None:
-        return squared.mean()
-    if mask.shape != answer.shape[:2]:
-        raise ValueError(f"mask {tuple(mask.shape)} must be {tuple(answer.shape[:2])}")
-    weight = mask.to(squared)[:, :, None]
+        return values.mean()
+    if mask.shape != values.shape[:2]:
+        raise ValueError(f"mask {tuple(mask.shape)} must be {tuple(values.shape[:2])}")
+    weight = mask.to(values)[:, :, None]
     # A batch that is padding only has nothing to learn from: 0, not 0 / 0.
-    return (squared * weight).sum() / torch.clamp(weight.sum() * answer.shape[2], min=1.0)
+    return (values * weight).sum() / torch.clamp(weight.sum() * values.shape[2], min=1.0)
+
+
+def row_means(values: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Return the mean of each chunk of values (B, Tp, Da) over the rows that exist, (B,).
+
+    A chunk of padding only is 0.
+    """
+    if mask is None:
+        return values.flatten(1).mean(1)
+    weight = mask.to(values)[:, :, None]
+    return (values * weight).sum((1, 2)) / torch.clamp(mask.sum(1) * values.shape[2], min=1)
 
 
 def hybrid_loss(
@@ -62,8 +81,26 @@ def hybrid_loss(
         weight: lambda of the paper.
     """
     simple = simple_loss(answer, training_target(process, x0, xt, t, prediction), mask)
+    of_variance = variance_losses(process, x0, xt, t, answer, fraction, prediction, mask)
+    return simple + weight * of_variance.mean()
+
+
+def variance_losses(
+    process: ForwardProcess,
+    x0: Tensor,
+    xt: Tensor,
+    t: Tensor,
+    answer: Tensor,
+    fraction: Tensor,
+    prediction: Prediction,
+    mask: Tensor | None = None,
+) -> Tensor:
+    """Return ``bound_losses`` of the denoiser's own x_0, detached: they teach the variance. (B,).
+
+    The arguments are those of ``hybrid_loss``.
+    """
     predicted = x0_from(process, answer.detach(), xt, t, prediction)
-    return simple + weight * bound_losses(process, x0, predicted, t, fraction, mask).mean()
+    return bound_losses(process, x0, predicted, t, fraction, mask)
 
 
 def bound_losses(
@@ -81,7 +118,4 @@ def bound_losses(
     """
     spread = step_variance(process, t, x0, "learned_range", fraction)
     terms = process.num_timesteps * bound_term(process, x0, predicted, t, spread)
-    if mask is None:
-        return terms.flatten(1).mean(1)
-    weight = mask.to(terms)[:, :, None]
-    return (terms * weight).sum((1, 2)) / torch.clamp(mask.sum(1) * terms.shape[2], min=1)
+    return row_means(terms, mask)

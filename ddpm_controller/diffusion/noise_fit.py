@@ -67,8 +67,7 @@ class FittedNoise:
 
     def log_density(self, chunks: Tensor) -> Tensor:
         """Return the log density of chunks (B, Tp, Da), (B,) nats."""
-        shaped = (chunks - self.mean) / self.scale
-        return self.noise_map.log_density(shaped) - chunks.shape[-2] * self.scale.log().sum()
+        return self.noise_map.log_density_of(chunks, self.mean, self.scale)
 
 
 @dataclass(frozen=True, eq=False)

@@ -117,6 +117,17 @@ class NoiseMap:
         change = 0.5 * (coloured.square() - noise.square())
         return (self.elements.log_density(exact) + change).sum((-2, -1)) - volume
 
+    def log_density_of(self, chunks: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
+        """Return the log density of chunks mean + scale * map(noise), (B,), nats per chunk.
+
+        Args:
+            chunks: (B, Tp, Da).
+            mean: (Da,), in the unit of the chunks.
+            scale: (Da,), likewise, above 0.
+        """
+        volume = chunks.shape[-2] * scale.log().sum()
+        return self.log_density((chunks - mean) / scale) - volume
+
     def _checked(self, chunk: Tensor) -> Tensor:
         if chunk.ndim != 3 or chunk.shape[-1] != self.num_joints:
             raise ValueError(

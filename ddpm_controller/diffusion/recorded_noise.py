@@ -56,9 +56,7 @@ class RecordedNoise:
 
     def log_density(self, chunks: Tensor) -> Tensor:
         """Return the log density of chunks (B, Tp, Da) in ``units``, (B,) nats."""
-        shaped = (chunks - self.mean) / self.scale
-        volume = chunks.shape[-2] * self.scale.log().sum()
-        return self.noise_map.log_density(shaped) - volume
+        return self.noise_map.log_density_of(chunks, self.mean, self.scale)
 
     def selected(self, names: tuple[str, ...]) -> "RecordedNoise":
         """Return the noise of these columns, in this order.

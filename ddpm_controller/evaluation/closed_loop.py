@@ -14,7 +14,7 @@ from ddpm_controller.control.command import Command
 from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.plan_schedule import PlanRequest
 from ddpm_controller.control.safety import JointLimits
-from ddpm_controller.evaluation.results import Trial, picked_frames
+from ddpm_controller.evaluation.results import Trial, columns_of, picked_frames
 from ddpm_controller.evaluation.stream_values import vector_value
 from ddpm_controller.policy import Policy, plan_batch
 from ddpm_controller.simulation.session import Session, Tick
@@ -171,11 +171,7 @@ class _Run:
 
     def result(self) -> Trial:
         picked = picked_frames(self.frames)
-        stamps, positions, commands = (
-            (np.array(column) for column in zip(*self.rows, strict=True))
-            if self.keep
-            else (np.zeros(0), np.zeros((0, 0)), np.zeros((0, 0)))
-        )
+        stamps, positions, commands = columns_of(self.rows)
         return Trial(
             seed=self.seed,
             success=self.tick.success,

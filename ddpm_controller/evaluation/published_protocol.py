@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ddpm_controller.evaluation.closed_loop import View
-from ddpm_controller.evaluation.results import Trial, picked_frames
+from ddpm_controller.evaluation.results import Trial, columns_of, picked_frames
 from ddpm_controller.evaluation.stream_values import vector_value
 from ddpm_controller.policy import Policy, plan_batch
 from ddpm_controller.simulation.pusht_world import PushTWorld
@@ -125,11 +125,7 @@ class _Run:
         self.window = [*self.window[1:], self._observation()]
 
     def result(self) -> Trial:
-        stamps, positions, commands = (
-            (np.array(column) for column in zip(*self.curve, strict=True))
-            if self.curve
-            else (np.zeros(0), np.zeros((0, 0)), np.zeros((0, 0)))
-        )
+        stamps, positions, commands = columns_of(self.curve)
         frames = picked_frames(self.frames)
         return Trial(
             seed=self.seed,

@@ -64,7 +64,7 @@ def write_json(path: Path, trials: Sequence[Trial], facts: Mapping[str, object])
         "successes": summary.successes,
         "rate": summary.rate,
         "wilson_95": [summary.low, summary.high],
-        "median_time_to_success_s": _number(summary.median_time_to_success_s),
+        "median_time_to_success_s": finite_or_none(summary.median_time_to_success_s),
         **_coverage(summary.coverage),
         "outcomes": [_outcome(trial) for trial in trials],
     }
@@ -156,6 +156,6 @@ def _draw_trial(part: SubFigure, trial: Trial) -> None:
     curves.legend(fontsize=7, ncols=2, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
-def _number(value: float) -> float | None:
-    """JSON has no NaN."""
+def finite_or_none(value: float) -> float | None:
+    """Return a number as JSON can have it, which has no NaN."""
     return value if np.isfinite(value) else None

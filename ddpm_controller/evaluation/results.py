@@ -91,6 +91,16 @@ def summarize(trials: Sequence[Trial]) -> Summary:
     return Summary(len(trials), len(times), low, high, median, coverage)
 
 
+def columns_of(
+    rows: Sequence[tuple[float, np.ndarray, np.ndarray]],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return a trial's (time, measured, commanded) rows as stamps, positions and commands."""
+    if not rows:
+        return np.zeros(0), np.zeros((0, 0)), np.zeros((0, 0))
+    stamps, positions, commands = (np.array(column) for column in zip(*rows, strict=True))
+    return stamps, positions, commands
+
+
 def picked_frames(frames: Sequence[tuple[float, np.ndarray]]) -> list[tuple[float, np.ndarray]]:
     """Return ``FRAMES_PER_TRIAL`` of a trial's (time, picture) pairs, spread evenly."""
     if not frames:

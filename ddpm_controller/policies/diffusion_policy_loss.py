@@ -14,7 +14,12 @@ from ddpm_controller.diffusion.bound_terms import bound_term, prior_term
 from ddpm_controller.diffusion.chain import Chain
 from ddpm_controller.diffusion.forward_process import ForwardProcess
 from ddpm_controller.diffusion.gaussian import GaussianProcess, gaussian_of
-from ddpm_controller.diffusion.losses import bound_losses, simple_loss
+from ddpm_controller.diffusion.losses import (
+    masked_mean,
+    row_means,
+    simple_loss,
+    variance_losses,
+)
 from ddpm_controller.diffusion.noise import standard_normal
 from ddpm_controller.diffusion.targets import training_target, x0_from
 from ddpm_controller.diffusion.timesteps import timesteps_for
@@ -72,12 +77,11 @@ def denoising_loss(
     if weights is None and fraction is None:
         loss = simple_loss(answer, target, mask)
         return loss, loss.detach().expand(len(x0))
-    exists = mask.to(x0)[:, :, None]
-    size = torch.clamp(mask.sum(1) * x0.shape[2], min=1)
-    rows = ((answer - target).square() * exists).sum((1, 2)) / size
+    rows = row_means((answer - target).square(), mask)
     if fraction is not None:
-        predicted = x0_from(process, answer.detach(), xt, t, config.prediction)
-        rows = rows + config.bound_weight * bound_losses(process, x0, predicted, t, fraction, mask)
+        rows = rows + config.bound_weight * variance_losses(
+            process, x0, xt, t, answer, fraction, config.prediction, mask
+        )
     weighted = rows if weights is None else rows * weights.to(rows)
     return weighted.mean(), rows.detach()
 
@@ -114,6 +118,4 @@ def schedule_loss(
         first = (index == 0).reshape(-1, 1, 1)
         spread = torch.where(first, gaussian.at(gaussian.betas, index, x0), spread)
     terms = len(chain) * bound_term(chain.process, x0, predicted, index, spread)
-    terms = terms + prior_term(chain.process, x0, generator)
-    exists = mask.to(terms)[:, :, None]
-    return (terms * exists).sum() / torch.clamp(exists.sum() * x0.shape[2], min=1.0)
+    return masked_mean(terms + prior_term(chain.process, x0, generator), mask)

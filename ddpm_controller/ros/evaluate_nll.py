@@ -1,7 +1,6 @@
 """The command `evaluate_nll`: how likely a checkpoint finds recorded episodes, term by term."""
 
 import json
-import math
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -21,6 +20,7 @@ from ddpm_controller.checkpoint import (
 )
 from ddpm_controller.evaluation.nll import NllReport, evaluate_nll
 from ddpm_controller.evaluation.nll_picture import draw_nll
+from ddpm_controller.evaluation.report import finite_or_none
 from ddpm_controller.policy import BoundSettings, policy_facts, policy_warning
 from ddpm_controller.ros.bags import read_episodes
 from ddpm_controller.ros.robot import load_robot
@@ -132,17 +132,12 @@ def write_json(report: NllReport, command: EvaluateNll, path: Path) -> None:
         **asdict(report),
         "timesteps": report.timesteps.tolist(),
         "per_timestep": report.per_timestep.tolist(),
-        "per_row": [_finite(value) for value in report.per_row.tolist()],
-        "standard_error": _finite(report.standard_error),
+        "per_row": [finite_or_none(value) for value in report.per_row.tolist()],
+        "standard_error": finite_or_none(report.standard_error),
         "checkpoint": str(command.checkpoint),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=1) + "\n")
-
-
-def _finite(value: float) -> float | None:
-    """JSON has no NaN."""
-    return value if math.isfinite(value) else None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -31,12 +31,18 @@ def save_random_checkpoint(folder: Path, seed: int = 0) -> str:
     image = {"min": [0.0], "max": [255.0]}
     statistics = {stream.name: whole if stream.names else image for stream in streams}
     statistics["action"] = tenth
+    return save_random_network(folder, CONFIG, robot, statistics, seed)
+
+
+def save_random_network(folder: Path, config, robot, statistics, seed: int = 0) -> str:
+    """Write a network of random weights for a robot and return its hash."""
+    spec, streams = robot.action_spec, robot.stream_specs
     torch.manual_seed(seed)
-    network = DiffusionPolicyNetwork(CONFIG, spec, streams, statistics)
+    network = DiffusionPolicyNetwork(config, spec, streams, statistics)
     return save_checkpoint(
         folder,
         kind="diffusion_policy",
-        config=asdict(CONFIG),
+        config=asdict(config),
         action_spec=spec,
         streams=streams,
         statistics=statistics,

@@ -74,8 +74,9 @@ def test_the_score_of_a_trial_is_the_best_up_to_its_last_tick(outcome, score):
         scores = world.create_publisher(JointState, "score", 10)
         marks = world.create_publisher(EpisodeMark, "episode", 10)
         try:
-            wait_for(lambda: scores.get_subscription_count() and marks.get_subscription_count())
-            wait_for(lambda: client.count_publishers("score"))
+            for publisher in (scores, marks):
+                wait_for(client, publisher.get_subscription_count)
+            wait_for(client, lambda: client.count_publishers("score"))
             for stamp_ms, value in ((900, 0.97), (1500, 0.9), (2000, 0.946), (2020, 0.952)):
                 stamp_ns = stamp_ms * 10**6
                 scores.publish(vector_message(SCORE_NAMES, np.array([value]), stamp_ns))
@@ -89,11 +90,11 @@ def test_the_score_of_a_trial_is_the_best_up_to_its_last_tick(outcome, score):
             world.destroy_node()
 
 
-def wait_for(happened):
+def wait_for(client, happened):
     deadline_s = time.monotonic() + 30.0
     while not happened():
         assert time.monotonic() < deadline_s, "the graph did not come together"
-        time.sleep(0.05)
+        rclpy.spin_once(client, executor=client._executor, timeout_sec=0.05)
 
 
 def test_every_world_has_a_robot_file_with_its_joints():

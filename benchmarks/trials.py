@@ -1,0 +1,42 @@
+"""Trials of a checkpoint in its world, as the benchmarks compare them: one score per seed."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
+from ddpm_controller.evaluation.published_protocol import run_published
+from ddpm_controller.policy import PlanSettings
+from ddpm_controller.ros.evaluate import policy_view
+from ddpm_controller.ros.robot import joint_limits, load_robot
+from ddpm_controller.ros.world_robots import robot_path
+from ddpm_controller.simulation.robot_description import robot_description
+from ddpm_controller.systems import restore
+
+REACHED = {"pusht": 0.90}
+"""World -> the score above which a trial counts as a success; 0.5 elsewhere."""
+
+
+def plan_settings(sampler: str) -> PlanSettings:
+    """Return the settings that a name and its steps mean, as ``ddim-10``."""
+    name, steps = sampler.rsplit("-", 1)
+    return PlanSettings(sampler=name, num_inference_steps=int(steps))
+
+
+def scores_of(checkpoint: Path, world: str, sampler: str, seeds: Sequence[int]) -> list[float]:
+    """Return the largest coverage of each PushT trial, elsewhere 1 for success and 0 without.
+
+    PushT runs by the published protocol, the other worlds under the control loop.
+    """
+    policy = restore(checkpoint, plan_settings(sampler))
+    if world == "pusht":
+        return [float(trial.score or 0.0) for trial in run_published(policy, seeds, keep_frames=0)]
+    robot = load_robot(robot_path(world))
+    limits = joint_limits(robot_description(), policy.action_spec.joint_names)
+    settings = TrialSettings(keep_frames=0)
+    trials = run_trials(policy, world, limits, seeds, settings, policy_view(robot))
+    return [float(trial.success) for trial in trials]
+
+
+def successes_of(world: str, scores: Sequence[float]) -> int:
+    """Return how many of these scores are successes."""
+    return sum(score > REACHED.get(world, 0.5) for score in scores)
