@@ -19,6 +19,10 @@ class Command:
         reason: Why, or which limit changed the command.
         text: The reason in words.
         takeover: The plan whose chunk is followed from this tick on, when it is a new one.
+        velocity: (Da,) at ``position``; None with it.
+        acceleration: (Da,) at ``position``; None with it.
+        step_s: Time by which the motion went on since the command before; less than the time
+            that passed when this tick is late.
     """
 
     stamp_s: float
@@ -27,3 +31,6 @@ class Command:
     reason: Reason
     text: str
     takeover: Takeover | None = None
+    velocity: np.ndarray | None = None
+    acceleration: np.ndarray | None = None
+    step_s: float = 0.0

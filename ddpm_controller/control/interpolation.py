@@ -1,10 +1,13 @@
-"""Smooth curves in time: a cubic through the rows of a chunk, an offset that fades, a stop."""
+"""Smooth curves in time: a quintic through the rows of a chunk, an offset that fades, a stop."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from ddpm_controller.types import ActionChunk
+
+_STEEPEST = 1.25
+"""Largest slope at a row in neighbouring steps; two such slopes cannot make a quintic turn."""
 
 
 @dataclass(frozen=True)
@@ -14,52 +17,98 @@ class Motion:
     Attributes:
         position: (Da,) rad or m.
         velocity: (Da,) rad/s or m/s.
+        acceleration: (Da,) rad/s^2 or m/s^2.
     """
 
     position: np.ndarray
     velocity: np.ndarray
+    acceleration: np.ndarray
+
+    @classmethod
+    def rest(cls, position: np.ndarray) -> "Motion":
+        """Return no motion at ``position``."""
+        return cls(position, np.zeros_like(position), np.zeros_like(position))
 
 
-def hermite(
-    u: float | np.ndarray,
-    first: np.ndarray,
-    first_slope: np.ndarray,
-    last: np.ndarray,
-    last_slope: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Cubic Hermite segment at ``u`` in [0, 1]: value and derivative by ``u``, both (Da,)."""
-    v = 1.0 - u
-    value = (
-        (1 + 2 * u) * v * v * first
-        + u * v * v * first_slope
-        + u * u * (3 - 2 * u) * last
-        - u * u * v * last_slope
-    )
-    slope = (
-        6 * u * v * (last - first) + v * (1 - 3 * u) * first_slope + u * (3 * u - 2) * last_slope
-    )
-    return value, slope
+@dataclass(frozen=True)
+class Quintic:
+    """The polynomial of degree 5 from one motion to another.
+
+    Attributes:
+        first: Motion at the beginning.
+        last: Motion at the end.
+        duration_s: Time between them, above 0.
+    """
+
+    first: Motion
+    last: Motion
+    duration_s: float
+
+    def at(self, passed_s: float) -> Motion:
+        """Return the motion ``passed_s`` after the beginning, at most ``duration_s``."""
+        u, t_s = passed_s / self.duration_s, self.duration_s
+        step = self.last.position - self.first.position
+        v0, v1 = self.first.velocity * t_s, self.last.velocity * t_s
+        a0, a1 = self.first.acceleration * t_s**2, self.last.acceleration * t_s**2
+        # Coefficients of u^3, u^4 and u^5 from the conditions at u = 1.
+        c3 = 10 * step - 6 * v0 - 4 * v1 - 1.5 * a0 + 0.5 * a1
+        c4 = -15 * step + 8 * v0 + 7 * v1 + 1.5 * a0 - a1
+        c5 = 6 * step - 3 * (v0 + v1) + 0.5 * (a1 - a0)
+        position = self.first.position + u * (v0 + u * (a0 / 2 + u * (c3 + u * (c4 + u * c5))))
+        velocity = v0 + u * (a0 + u * (3 * c3 + u * (4 * c4 + u * 5 * c5)))
+        acceleration = a0 + u * (6 * c3 + u * (12 * c4 + u * 20 * c5))
+        return Motion(position, velocity / t_s, acceleration / t_s**2)
 
 
 def monotone_slopes(rows: np.ndarray) -> np.ndarray:
-    """Slopes per row, (Ta, Da), such that the cubic never leaves the range of two neighbours.
+    """Slopes per row, (Ta, Da), per step: central differences, limited.
 
-    Central differences, limited as in Fritsch & Carlson 1980 (Sec. 4): zero at a turning
-    point and at most three times the smaller neighbouring step.
+    Zero at a turning point and at most ``_STEEPEST`` times the smaller neighbouring step, so
+    that the derivative of a quintic segment keeps its sign: see ``monotone_accelerations``.
     """
     if len(rows) == 1:
         return np.zeros_like(rows)
     steps = np.diff(rows, axis=0)  # (Ta - 1, Da)
     before, after = steps[:-1], steps[1:]
-    largest = 3 * np.minimum(np.abs(before), np.abs(after))
+    largest = _STEEPEST * np.minimum(np.abs(before), np.abs(after))
     inner = np.clip((before + after) / 2, -largest, largest)
     inner = np.where(before * after > 0, inner, 0.0)
     return np.concatenate([steps[:1], inner, steps[-1:]])
 
 
+def monotone_accelerations(rows: np.ndarray, slopes: np.ndarray) -> np.ndarray:
+    """Accelerations per row, (Ta, Da), per step squared, such that no segment overshoots.
+
+    Second differences, limited; zero at both ends. The derivative of a segment with the step D,
+    the slopes v0, v1 and the accelerations a0, a1 has the Bernstein coefficients
+    v0, v0 + a0/4, 5 D - 2 (v0 + v1) + (a1 - a0)/4, v1 - a1/4, v1: where all have the sign of D,
+    so has the derivative.
+    """
+    found = np.zeros_like(rows)
+    if len(rows) < 3:
+        return found
+    steps = np.diff(rows, axis=0)
+    # What the third coefficient has left when there is no acceleration; never below 0.
+    slack = np.abs(5 * steps - 2 * (slopes[:-1] + slopes[1:]))
+    room = 2 * np.minimum(slack[:-1], slack[1:])
+    before, after, inner = np.sign(steps[:-1]), np.sign(steps[1:]), slopes[1:-1]
+    wish = np.clip(np.diff(steps, axis=0), -room, room)
+    # From the second and the fourth coefficient.
+    lowest = np.where(after > 0, -4 * inner, -np.inf)
+    highest = np.where(after < 0, -4 * inner, np.inf)
+    highest = np.where(before > 0, np.minimum(highest, 4 * inner), highest)
+    lowest = np.where(before < 0, np.maximum(lowest, 4 * inner), lowest)
+    found[1:-1] = np.clip(wish, lowest, highest)
+    return found
+
+
 @dataclass(frozen=True)
 class Stop:
-    """From one motion to rest: the velocity falls linearly to zero in ``duration_s``."""
+    """From one motion to rest in ``duration_s``: the velocity falls along a cubic.
+
+    The acceleration is continuous. From no acceleration the highest one is 1.5 v / T and the
+    highest jerk 6 v / T^2.
+    """
 
     begin_s: float
     begin: Motion
@@ -67,64 +116,85 @@ class Stop:
 
     def at(self, now_s: float) -> Motion:
         """Return the motion at ``now_s``; at rest once the duration is over."""
-        passed_s = min(max(now_s - self.begin_s, 0.0), self.duration_s)
-        left = 1.0 - passed_s / self.duration_s if self.duration_s > 0 else 0.0
-        travelled_s = passed_s * (1.0 + left) / 2
-        return Motion(
-            self.begin.position + self.begin.velocity * travelled_s, self.begin.velocity * left
+        t_s = self.duration_s
+        u = min(max(now_s - self.begin_s, 0.0), t_s) / t_s
+        v, a = self.begin.velocity * t_s, self.begin.acceleration * t_s**2
+        w = 1.0 - u
+        travelled = v * u * (1 - u * u * w - u**3 / 2) + a * u * u * (
+            1 / 2 - 2 / 3 * u + u * u / 4
         )
+        velocity = w * w * ((1 + 2 * u) * v + u * a)
+        acceleration = w * (-6 * u * v + (1 - 3 * u) * a)
+        return Motion(self.begin.position + travelled, velocity / t_s, acceleration / t_s**2)
 
 
 class ChunkCurve:
-    """A chunk as a curve in absolute time, continuous in position and velocity.
+    """A chunk as a curve in absolute time, continuous up to the acceleration.
 
-    Before the first row it rests there; behind the last row it comes to a stop within
-    ``stop_s``, because nothing is known beyond.
+    Between two rows it stays between them. Before the first row it rests there; behind the last
+    row it comes to a stop within ``stop_s``, because nothing is known beyond.
     """
 
     def __init__(self, chunk: ActionChunk, stop_s: float) -> None:
         self.chunk = chunk
-        self._slopes = monotone_slopes(chunk.actions)
-        last = Motion(chunk.actions[-1], self._slopes[-1] / chunk.period_s)
-        self._stop = Stop(chunk.end_s, last, stop_s)
+        rows, period_s = chunk.actions, chunk.period_s
+        slopes = monotone_slopes(rows)
+        accelerations = monotone_accelerations(rows, slopes)
+        self._knots = [
+            Motion(row, slope / period_s, acceleration / period_s**2)
+            for row, slope, acceleration in zip(rows, slopes, accelerations, strict=True)
+        ]
+        self._stop = Stop(chunk.end_s, self._knots[-1], stop_s)
 
     def at(self, now_s: float) -> Motion:
         """Return the motion at ``now_s``."""
-        rows, period_s = self.chunk.actions, self.chunk.period_s
         if now_s >= self.chunk.end_s:
             return self._stop.at(now_s)
         if now_s < self.chunk.start_s:
-            return Motion(rows[0], np.zeros_like(rows[0]))
-        phase = (now_s - self.chunk.start_s) / period_s
-        i = min(int(phase), len(rows) - 2)
-        value, slope = hermite(
-            min(phase - i, 1.0), rows[i], self._slopes[i], rows[i + 1], self._slopes[i + 1]
-        )
-        return Motion(value, slope / period_s)
+            return Motion.rest(self.chunk.actions[0])
+        period_s = self.chunk.period_s
+        passed_s = now_s - self.chunk.start_s
+        i = min(int(passed_s / period_s), len(self._knots) - 2)
+        segment = Quintic(self._knots[i], self._knots[i + 1], period_s)
+        return segment.at(min(passed_s - i * period_s, period_s))
 
 
 @dataclass(frozen=True)
 class FadingOffset:
     """What is added to a new curve so that it begins where the old one was.
 
-    It starts with ``begin`` and reaches zero, with zero velocity, after ``duration_s``; each
-    joint has a beginning of its own.
+    It starts with ``begin`` and reaches zero, with zero velocity and acceleration, after
+    ``duration_s``, along a quintic.
 
     Attributes:
-        begin_s: (Da,) moments.
-        begin: Offset and its velocity at these moments.
+        begin_s: The moment.
+        begin: Offset and its derivatives then.
         duration_s: How long it fades.
     """
 
-    begin_s: np.ndarray
+    begin_s: float
     begin: Motion
     duration_s: float
 
     def at(self, now_s: float) -> Motion:
-        """Return the offset and its velocity at ``now_s``."""
-        zero = np.zeros_like(self.begin.position)
-        u = np.clip((now_s - self.begin_s) / self.duration_s, 0.0, 1.0)  # (Da,)
-        value, slope = hermite(
-            u, self.begin.position, self.begin.velocity * self.duration_s, zero, zero
-        )
-        return Motion(value, slope / self.duration_s)
+        """Return the offset and its derivatives at ``now_s``."""
+        zero = Motion.rest(np.zeros_like(self.begin.position))
+        passed_s = max(now_s - self.begin_s, 0.0)
+        if passed_s >= self.duration_s:
+            return zero
+        return Quintic(self.begin, zero, self.duration_s).at(passed_s)
+
+
+def fade_peaks(begin: Motion, duration_s: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return bounds of what a fade adds in velocity, acceleration and jerk, each (Da,).
+
+    The highest values of the quintic for a difference in position alone, in velocity alone and
+    in acceleration alone, added. What the difference has at its beginning is there anyway: it
+    counts only where it must change.
+    """
+    d, v, a = (np.abs(each) for each in (begin.position, begin.velocity, begin.acceleration))
+    t_s = duration_s
+    velocity = 1.875 * d / t_s
+    acceleration = 5.78 * d / t_s**2 + 4 * v / t_s
+    jerk = 60 * d / t_s**3 + 36 * v / t_s**2 + 9 * a / t_s
+    return velocity, acceleration, jerk

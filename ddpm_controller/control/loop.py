@@ -11,12 +11,14 @@ from dataclasses import replace
 import numpy as np
 
 from ddpm_controller.control.command import Command
+from ddpm_controller.control.governor import LONGEST_STEP, Governor
 from ddpm_controller.control.interpolation import Motion
 from ddpm_controller.control.observation_watch import ObservationWatch
 from ddpm_controller.control.plan_schedule import PlanRequest, PlanSchedule, Takeover
 from ddpm_controller.control.receding_horizon import ChunkFollower
-from ddpm_controller.control.safety import JointLimits, limit
+from ddpm_controller.control.safety import JointLimits
 from ddpm_controller.control.states import OBSERVATION_REASONS, Reason, State, Verdict
+from ddpm_controller.control.stopping import SafeStop, longest_stop_s
 from ddpm_controller.control.stream_filter import StreamFilter
 from ddpm_controller.types import ActionSpec, Memory, Plan, StreamSpec
 
@@ -27,7 +29,7 @@ _MARGIN_S = 0.05
 
 
 class ControlLoop:
-    """Buffer, plan schedule, follower and limits of one run.
+    """Buffer, plan schedule, follower and governor of one run.
 
     Args:
         streams: What is observed; one vector stream must name all joints of the action.
@@ -38,7 +40,7 @@ class ControlLoop:
         period_s: Time between ticks.
         replan_period_s: Time between two requests for a plan.
         fade_s: How long the difference between two chunks fades.
-        stop_s: How long a stop takes.
+        stop_s: How long a stop takes; longer where the limits do not allow that.
         max_lead_s: A stamp further ahead of the last tick than this is refused.
         filters: Vector stream -> what stands in for its newest value in a policy's window.
 
@@ -79,8 +81,11 @@ class ControlLoop:
         self._period_s = period_s
         self._fade_s, self._stop_s = fade_s, stop_s
         self._follower: ChunkFollower | None = None
+        self._governor: Governor | None = None
         self._sent: Motion | None = None
+        self._was_limited = False
         self._last_s = -math.inf
+        self._rest_s = -math.inf
         self._stopping = False
         self._remember(n_obs_steps)
 
@@ -173,12 +178,14 @@ class ControlLoop:
         if verdict.state == State.RUNNING:
             takeover = self.schedule.take(now_s)
             if takeover is not None:
-                follower.accept(takeover.plan.chunk, now_s)
-        elif verdict.reason != Reason.PLAN_LATE:
-            if follower.chunk is not None:
                 # From what was really sent: the curve may have wanted more than the limits.
                 assert self._sent is not None
-                follower.stop(self._sent, now_s - self._elapsed_s(now_s))
+                follower.accept(takeover.plan.chunk, self._sent, self._sent_s(now_s))
+        elif verdict.reason != Reason.PLAN_LATE:
+            # A stop that was not followed to the letter begins anew: what it has missed must
+            # not be caught up with.
+            if follower.chunk is not None or self._was_limited or self._is_late(now_s):
+                self._stop_from_sent(follower, now_s)
             if verdict.reason in OBSERVATION_REASONS:
                 self.schedule.abandon()
         return self._limited(follower, now_s, verdict, takeover)
@@ -189,8 +196,18 @@ class ControlLoop:
 
     def hold_at(self, position: np.ndarray, now_s: float) -> None:
         """Begin at ``position`` (Da,), at rest, whatever has been measured."""
-        self._follower = ChunkFollower(position, now_s, fade_s=self._fade_s, stop_s=self._stop_s)
-        self._sent, self._last_s = Motion(position, np.zeros_like(position)), now_s
+        assert self.limits is not None
+        self._follower = ChunkFollower(
+            position, now_s, self.limits, fade_s=self._fade_s, stop_s=self._stop_s
+        )
+        self._governor = Governor(self.limits, self._period_s)
+        self._sent, self._last_s = Motion.rest(position), now_s
+        self._was_limited = False
+
+    @property
+    def longest_stop_s(self) -> float:
+        """Time within which every stop ends, s."""
+        return longest_stop_s(self._stop_s, self.limits) if self.limits else self._stop_s
 
     def _remember(self, n_obs_steps: int) -> None:
         window_s = (n_obs_steps + 1) * self.action_spec.period_s
@@ -237,22 +254,46 @@ class ControlLoop:
     def _limited(
         self, follower: ChunkFollower, now_s: float, verdict: Verdict, takeover: Takeover | None
     ) -> Command:
+        assert self._governor is not None
+        assert self._sent is not None
+        elapsed_s = max(now_s - self._last_s, 0.0)
+        wish = follower.command(now_s)
+        safe = self._governor.step(self._sent, wish, elapsed_s)
+        self._was_limited = bool(safe.reasons)
+        if safe.reasons:
+            verdict = verdict.limited(safe.reasons)
+        motion = self._sent = safe.motion
+        self._last_s = now_s
+        return Command(
+            now_s,
+            motion.position,
+            verdict.state,
+            verdict.reason,
+            verdict.text,
+            takeover,
+            motion.velocity,
+            motion.acceleration,
+            safe.step_s,
+        )
+
+    def _stop_from_sent(self, follower: ChunkFollower, now_s: float) -> None:
         assert self.limits is not None
         assert self._sent is not None
-        wish, last = follower.command(now_s), self._sent.position
-        elapsed_s = self._elapsed_s(now_s)
-        safe = limit(wish.position, last, self.limits, elapsed_s)
-        velocity = wish.velocity
-        if safe.reasons:
-            changed = safe.position != wish.position
-            mean = (safe.position - last) / max(elapsed_s, self._period_s / 2)
-            velocity = np.where(changed, mean, velocity)
-            follower.rejoin(Motion(safe.position, velocity), now_s, changed)
-            verdict = verdict.limited(safe.reasons)
-        velocity = np.clip(velocity, -self.limits.velocity, self.limits.velocity)
-        self._sent, self._last_s = Motion(safe.position, velocity), now_s
-        return Command(now_s, safe.position, verdict.state, verdict.reason, verdict.text, takeover)
+        begin_s = self._sent_s(now_s)
+        if follower.chunk is not None:
+            self._rest_s = begin_s + self._stop_s
+        # A stop that begins anew has less time: else it would never end.
+        left_s = max(self._rest_s - begin_s, self._period_s)
+        follower.stop(SafeStop(begin_s, self._sent, left_s, self.limits))
 
-    def _elapsed_s(self, now_s: float) -> float:
-        # After a late tick the reach stays that of one period: a catch-up must not be a jump.
-        return min(max(now_s - self._last_s, 0.0), self._period_s)
+    def _is_late(self, now_s: float) -> bool:
+        return now_s - self._last_s > LONGEST_STEP * self._period_s
+
+    def _sent_s(self, now_s: float) -> float:
+        """Return the moment for which the last command counts, a period ago at most.
+
+        After a late tick the reach stays that of one period: a catch-up must not be a jump.
+        """
+        if self._is_late(now_s):
+            return now_s - self._period_s
+        return min(self._last_s, now_s)

@@ -119,7 +119,7 @@ class ControlSession:
             then()
             return
         self.loop.stop()
-        self._stop.begin(then)
+        self._stop.begin(then, self.loop.longest_stop_s)
 
     def finish(self, then: Callable[[], None]) -> None:
         """Stop for good, end the run and call ``then``."""
@@ -218,7 +218,7 @@ class ControlSession:
     def _command(self, now_s: float) -> bool:
         command = self.loop.tick(now_s)
         if command.position is not None:
-            self._commands.send(command.stamp_s, command.position)
+            self._commands.send(command)
             self._report.sent()
         if command.takeover is not None and self._answer is not None:
             self._report.took_over(command, self._answer)

@@ -104,7 +104,9 @@ class ControllerInputs:
     def _on_description(self, message: String) -> None:
         session = self._session
         try:
-            limits = joint_limits(message.data, self._robot.action_spec.joint_names)
+            limits = joint_limits(
+                message.data, self._robot.action_spec.joint_names, self._robot.given_limits
+            )
         except RobotError as error:
             self.no_limits_text = str(error)
             self._node.get_logger().error(str(error))

@@ -14,6 +14,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from ddpm_controller.control.command import Command
 from ddpm_controller.control.plan_schedule import Takeover
 from ddpm_controller.control.states import Reason, State
 from ddpm_controller.ros.conversions import stamp_from
@@ -131,7 +132,9 @@ class ControllerTopics:
 
 
 class CommandPublisher:
-    """Sends positions as the message that the robot takes.
+    """Sends commands as the message that the robot takes.
+
+    A trajectory carries velocities and accelerations too, an array only positions.
 
     Args:
         node: Owner of the publisher.
@@ -148,24 +151,34 @@ class CommandPublisher:
         self._joint_names = list(joint_names)
         self._period = Duration(**_parts(period_s))
         kind = JointTrajectory if self._trajectory else Float64MultiArray
-        self._sent: tuple[float, np.ndarray] | None = None
+        self._sent: Command | None = None
         self.publisher: Publisher = node.create_publisher(kind, output, QoSProfile(depth=depth))
 
-    def send(self, stamp_s: float, position: np.ndarray) -> None:
-        """Publish ``position`` (Da,) as the command of the tick ``stamp_s``."""
-        self._sent = (stamp_s, position)
+    def send(self, command: Command) -> None:
+        """Publish ``command``, which has a position, as that of its tick."""
+        assert command.position is not None
+        self._sent = command
         if not self._trajectory:
-            self.publisher.publish(Float64MultiArray(data=position.tolist()))
+            self.publisher.publish(Float64MultiArray(data=command.position.tolist()))
             return
-        point = JointTrajectoryPoint(positions=position.tolist(), time_from_start=self._period)
+        point = JointTrajectoryPoint(
+            positions=command.position.tolist(),
+            velocities=_numbers(command.velocity),
+            accelerations=_numbers(command.acceleration),
+            time_from_start=self._period,
+        )
         message = JointTrajectory(joint_names=self._joint_names, points=[point])
-        message.header.stamp = time_from(stamp_s)
+        message.header.stamp = time_from(command.stamp_s)
         self.publisher.publish(message)
 
     def repeat(self) -> None:
         """Send the last command again, where it carries its tick and so does no harm."""
         if self._trajectory and self._sent is not None:
-            self.send(*self._sent)
+            self.send(self._sent)
+
+
+def _numbers(values: np.ndarray | None) -> list[float]:
+    return [] if values is None else values.tolist()
 
 
 def time_from(stamp_s: float) -> Time:

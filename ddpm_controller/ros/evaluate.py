@@ -169,7 +169,7 @@ def _in_process(options: EvaluateOptions, robot: Robot, on_step: OnStep) -> Iter
         timeout_s=options.timeout_s or None,
     )
     description = WORLDS[options.world].robot_description()
-    limits = joint_limits(description, policy.action_spec.joint_names)
+    limits = joint_limits(description, policy.action_spec.joint_names, robot.given_limits)
     return run_trials(policy, options.world, limits, options.seeds, trial_settings, view)
 
 

@@ -166,7 +166,8 @@ def _keep(run: RecordedRun, role: str, recorded: RecordedMessage) -> None:
         stamp_s = seconds(message.header.stamp)
         run.statuses.append(RecordedStatus(stamp_s, verdict, message.control_rate_hz))
     elif role == DESCRIPTION_TOPIC:
-        run.limits = joint_limits(message.data, run.robot.action_spec.joint_names)
+        robot = run.robot
+        run.limits = joint_limits(message.data, robot.action_spec.joint_names, robot.given_limits)
     elif role == "command":
         position = command_from(message, run.robot.action)
         run.commands.append(RecordedCommand(seconds(message.header.stamp), position))

@@ -1,8 +1,8 @@
 """What the robot is: the file in config/robots, and the joint limits of its URDF."""
 
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt, ValidationError
 
 from ddpm_controller.control.safety import JointLimits
+from ddpm_controller.ros.joint_limits_file import GivenLimits, read_given_limits
 from ddpm_controller.types import ActionSpec, StreamSpec
 
 JOINT_STATE = "sensor_msgs/msg/JointState"
@@ -68,11 +69,13 @@ class Robot:
         name: Of the robot.
         streams: In the order in which a policy takes them.
         action: The command.
+        given_limits: Joint -> limits from the joint-limits file; empty without one.
     """
 
     name: str
     streams: tuple[RobotStream, ...]
     action: RobotAction
+    given_limits: Mapping[str, GivenLimits] = field(default_factory=dict)
 
     @property
     def stream_specs(self) -> tuple[StreamSpec, ...]:
@@ -123,6 +126,7 @@ class _RobotFile(BaseModel):
     robot: str
     streams: dict[str, _StreamFile]
     action: _ActionFile
+    joint_limits: str | None = None
 
 
 def load_robot(path: str | Path) -> Robot:
@@ -136,11 +140,14 @@ def load_robot(path: str | Path) -> Robot:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise RobotError(f"robot file {path}: {error.strerror}") from None
+    given: Mapping[str, GivenLimits] = {}
     try:
         file = _RobotFile.model_validate(yaml.safe_load(text))
         streams = tuple(_stream(name, stream) for name, stream in file.streams.items())
         action = file.action
         spec = ActionSpec(action.names, action.units, action.period_s)
+        if file.joint_limits is not None:
+            given = read_given_limits(path.parent / file.joint_limits)
     except ValidationError as error:
         lines = [
             f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}, got {e['input']!r}"
@@ -149,14 +156,24 @@ def load_robot(path: str | Path) -> Robot:
         raise RobotError(f"robot file {path}: " + "; ".join(lines)) from None
     except (yaml.YAMLError, ValueError) as error:
         raise RobotError(f"robot file {path}: {error}") from None
-    return Robot(file.robot, streams, RobotAction(spec, action.topic, action.type))
+    return Robot(file.robot, streams, RobotAction(spec, action.topic, action.type), given)
 
 
-def joint_limits(urdf: str, joint_names: Sequence[str]) -> JointLimits:
-    """Return the limits of ``joint_names`` from a URDF.
+def joint_limits(
+    urdf: str, joint_names: Sequence[str], given: Mapping[str, GivenLimits] | None = None
+) -> JointLimits:
+    """Return the limits of ``joint_names`` from a URDF and a joint-limits file.
+
+    The stricter of both counts. Acceleration and jerk, which a URDF does not tell, are derived
+    as ``JointLimits`` says where the file does not give them either.
+
+    Args:
+        urdf: Text of robot_description.
+        joint_names: Order of the result.
+        given: From the joint-limits file, as ``Robot.given_limits``.
 
     Raises:
-        RobotError: Not XML, or a joint or one of its limits is missing.
+        RobotError: Not XML, a joint or one of its limits is missing, or they contradict.
     """
     try:
         root = ElementTree.fromstring(urdf)
@@ -170,10 +187,17 @@ def joint_limits(urdf: str, joint_names: Sequence[str]) -> JointLimits:
             f"{list(joint_names)}"
         )
     rows = np.array([_limit_row(joints[name]) for name in joint_names])
+    more = [(given or {}).get(name, GivenLimits()) for name in joint_names]
+    lower = np.maximum(rows[:, 0], [each.min_position for each in more])
+    upper = np.minimum(rows[:, 1], [each.max_position for each in more])
+    velocity = np.minimum(rows[:, 2], [each.max_velocity for each in more])
+    acceleration = np.array([each.max_acceleration for each in more])
+    jerk = np.array([each.max_jerk for each in more])
+    source = "robot_description with the joint-limits file" if given else "robot_description"
     try:
-        return JointLimits(rows[:, 0], rows[:, 1], rows[:, 2])
+        return JointLimits(lower, upper, velocity, acceleration, jerk)
     except ValueError as error:
-        raise RobotError(f"robot_description: {error}") from None
+        raise RobotError(f"{source}, {list(joint_names)}: {error}") from None
 
 
 def _limit_row(joint: ElementTree.Element) -> tuple[float, float, float]:

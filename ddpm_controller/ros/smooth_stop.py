@@ -12,13 +12,14 @@ class SmoothStop:
     """
 
     def __init__(self, stop_s: float) -> None:
-        self._stop_s = stop_s
+        self._stop_s = self._lasts_s = stop_s
         self._then: Callable[[], None] | None = None
         self._rest_s = math.inf
 
-    def begin(self, then: Callable[[], None]) -> None:
-        """Call ``then`` when the time has passed, counted from the next tick."""
+    def begin(self, then: Callable[[], None], at_least_s: float = 0.0) -> None:
+        """Call ``then`` when the time, or a longer one, has passed, counted from the next tick."""
         self._then, self._rest_s = then, math.inf
+        self._lasts_s = max(self._stop_s, at_least_s)
 
     def finish(self) -> None:
         """Call back now, where a stop goes on."""
@@ -28,6 +29,6 @@ class SmoothStop:
 
     def tick(self, now_s: float) -> None:
         """Note the time of a tick."""
-        self._rest_s = min(self._rest_s, now_s + self._stop_s)
+        self._rest_s = min(self._rest_s, now_s + self._lasts_s)
         if now_s >= self._rest_s:
             self.finish()

@@ -142,12 +142,13 @@ def test_however_late_its_ticks_come_no_step_is_larger_than_the_time_or_a_period
 def test_a_chunk_that_comes_late_skips_what_is_past():
     def ramp(request):
         moments_s = request.requested_s - 1.0 + SPEC.period_s * np.arange(8)
-        return plan_of(np.outer(moments_s, [0.5, 0.5]), request)
+        return plan_of(np.outer(moments_s, [0.2, 0.2]), request)
 
     commands = drive(new_loop(replan_period_s=10.0), 36, lambda n: 10, ramp)
     # From the fade's end at 0.2 + 0.2 s on, the ramp is followed at its own time.
     for command in commands[21:35]:
-        np.testing.assert_allclose(command.position, 0.5 * (command.stamp_s - 1.0))
+        np.testing.assert_allclose(command.position, 0.2 * (command.stamp_s - 1.0))
+        np.testing.assert_allclose(command.velocity, 0.2)
 
 
 def test_when_no_newer_chunk_comes_it_stops_behind_the_last_row_and_says_so():

@@ -1,52 +1,9 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
-from ddpm_controller.control.safety import JointLimits, limit
+from ddpm_controller.control.safety import JointLimits
 
 LIMITS = JointLimits(np.array([-1.0, 0.0]), np.array([1.0, 0.05]), np.array([2.0, 0.1]))
-PERIOD_S = 0.02  # reach 0.04 and 0.002
-
-TABLE = {
-    "a reachable wish is the command": ([0.03, 0.001], [0, 0], [0.03, 0.001], ()),
-    "a far wish is approached at the velocity limit": (
-        [0.5, 0.0],
-        [0, 0],
-        [0.04, 0.0],
-        ("velocity",),
-    ),
-    "downwards too": ([-0.5, 0.0], [0, 0], [-0.04, 0.0], ("velocity",)),
-    "a wish outside stops at the limit": ([0.99, 0.052], [1, 0.05], [0.99, 0.05], ("position",)),
-    "outside and far": ([5.0, 0.0], [0.5, 0], [0.54, 0.0], ("position", "velocity")),
-    "nan holds": ([np.nan, 0.0], [0.5, 0.01], [0.5, 0.01], ("not_finite",)),
-    "infinity holds": ([np.inf, 0.0], [0.5, 0.01], [0.5, 0.01], ("not_finite",)),
-}
-
-
-@pytest.mark.parametrize(("wish", "last", "expected", "reasons"), TABLE.values(), ids=TABLE)
-def test_the_command_nearest_to_the_wish_is_sent(wish, last, expected, reasons):
-    limited = limit(np.array(wish, float), np.array(last, float), LIMITS, PERIOD_S)
-    np.testing.assert_allclose(limited.position, expected, atol=1e-15)
-    assert limited.reasons == reasons
-
-
-@given(
-    arrays(np.float64, 2, elements=st.floats(allow_nan=True, allow_infinity=True)),
-    st.floats(0, 1),
-    st.floats(0, 1),
-    st.floats(0, 0.1),
-)
-def test_whatever_is_wished_the_command_is_finite_inside_and_near(wish, a, b, period_s):
-    last = LIMITS.lower + np.array([a, b]) * (LIMITS.upper - LIMITS.lower)
-    position = limit(wish, last, LIMITS, period_s).position
-    assert np.isfinite(position).all()
-    assert (position >= LIMITS.lower).all()
-    assert (position <= LIMITS.upper).all()
-    # (last + reach) - last is off by one rounding of numbers near 1.
-    assert (np.abs(position - last) <= LIMITS.velocity * period_s + 1e-15).all()
-
 
 REFUSED = {
     "different lengths": ([0, 0], [1], [1, 1], "one length"),
@@ -65,3 +22,28 @@ def test_limits_that_limit_nothing_are_refused(lower, upper, velocity, text):
 def test_violations_name_joint_value_and_range():
     text = LIMITS.violations(np.array([0.0, 0.06]), ("arm", "gripper"))
     assert text == "gripper at 0.0600 outside [0.0000, 0.0500]"
+
+
+def test_acceleration_and_jerk_are_derived_from_the_velocity_where_nobody_gives_them():
+    np.testing.assert_allclose(LIMITS.acceleration, [80.0, 4.0])  # in 0.025 s
+    np.testing.assert_allclose(LIMITS.jerk, [4000.0, 200.0])  # in 0.02 s
+    some = JointLimits(
+        LIMITS.lower, LIMITS.upper, LIMITS.velocity, np.array([np.inf, 1.0]), np.full(2, np.inf)
+    )
+    np.testing.assert_allclose(some.acceleration, [80.0, 1.0])
+    np.testing.assert_allclose(some.jerk, [4000.0, 50.0])
+
+
+@pytest.mark.parametrize(
+    ("acceleration", "jerk", "text"),
+    [([1, 0], [1, 1], "acceleration limits .*above 0"), ([1, 1], [1, -2], "jerk limits .*-2")],
+)
+def test_accelerations_and_jerks_that_allow_no_motion_are_refused(acceleration, jerk, text):
+    with pytest.raises(ValueError, match=text):
+        JointLimits(
+            LIMITS.lower,
+            LIMITS.upper,
+            LIMITS.velocity,
+            np.array(acceleration, float),
+            np.array(jerk, float),
+        )

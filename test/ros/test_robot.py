@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import yaml
 
+from ddpm_controller.control.safety import ACCELERATION_TIME_S, JERK_TIME_S
 from ddpm_controller.ros.robot import RobotError, joint_limits, load_robot
 from ddpm_controller.simulation.arm import JOINT_NAMES
 from ddpm_controller.simulation.robot_description import robot_description
@@ -77,6 +78,91 @@ def test_limits_are_taken_by_name_from_the_urdf():
     np.testing.assert_array_equal(limits.upper, [np.inf, 2])
     np.testing.assert_array_equal(limits.velocity, [4, 3])
     assert joint_limits(robot_description(), JOINT_NAMES).velocity.shape == (7,)
+
+
+def robot_with_limits(folder, text):
+    file = yaml.safe_load(SIM_ARM.read_text())
+    file["joint_limits"] = "limits.yaml"
+    (folder / "robot.yaml").write_text(yaml.safe_dump(file))
+    if text is not None:
+        (folder / "limits.yaml").write_text(text)
+    return load_robot(folder / "robot.yaml")
+
+
+LIMITS_FILE = """
+default_velocity_scaling_factor: 0.1
+joint_limits:
+  a:
+    min_position: -3.0
+    max_position: 1.0
+    has_velocity_limits: true
+    max_velocity: 5.0
+    has_acceleration_limits: true
+    max_acceleration: 7.0
+  b:
+    has_velocity_limits: true
+    max_velocity: 1.5
+    has_acceleration_limits: false
+    max_acceleration: 0.0
+    has_jerk_limits: true
+    max_jerk: 11.0
+"""
+
+
+def test_the_stricter_of_urdf_and_joint_limits_file_counts(tmp_path):
+    given = robot_with_limits(tmp_path, LIMITS_FILE).given_limits
+    limits = joint_limits(URDF, ("b", "a"), given)
+    np.testing.assert_array_equal(limits.lower, [-np.inf, -1])
+    np.testing.assert_array_equal(limits.upper, [np.inf, 1])
+    np.testing.assert_array_equal(limits.velocity, [1.5, 3])
+    # What nobody says is derived: 1.5 / 0.025, 7 / 0.02.
+    np.testing.assert_allclose(limits.acceleration, [60, 7])
+    np.testing.assert_allclose(limits.jerk, [11, 350])
+
+
+def joint_a(**lines):
+    return yaml.safe_dump({"joint_limits": {"a": lines}})
+
+
+BAD_LIMITS = {
+    "missing": (None, "No such file"),
+    "no yaml": ("joint_limits: [", "limits.yaml"),
+    "not a mapping": ("just words", "limits.yaml"),
+    "lower above upper": (joint_a(min_position=2, max_position=1), "2.0 must be below .* 1.0"),
+    "zero velocity": (
+        joint_a(has_velocity_limits=True, max_velocity=0),
+        "max_velocity must be above 0 .*got 0.0: give a number",
+    ),
+    "no acceleration": (joint_a(has_acceleration_limits=True), "got None"),
+    "nan": (joint_a(has_jerk_limits=True, max_jerk=float("nan")), "max_jerk"),
+    "half a range": (joint_a(has_position_limits=True, max_position=1), "give both"),
+    "unknown": (joint_a(max_speed=1), "max_speed"),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), BAD_LIMITS.values(), ids=BAD_LIMITS)
+def test_a_joint_limits_file_that_contradicts_itself_is_refused(tmp_path, text, message):
+    with pytest.raises(RobotError, match=message) as raised:
+        robot_with_limits(tmp_path, text)
+    assert "limits.yaml" in str(raised.value)
+
+
+def test_limits_that_contradict_the_urdf_are_refused_with_both_values(tmp_path):
+    text = joint_a(min_position=5.0, max_position=6.0)
+    given = robot_with_limits(tmp_path, text).given_limits
+    with pytest.raises(RobotError, match=r"joint-limits file.*5.*must be below.*2.*correct"):
+        joint_limits(URDF, ("a",), given)
+
+
+@pytest.mark.parametrize("name", ["sim_arm", "pusht"])
+def test_the_shipped_limits_are_those_that_are_derived_without_a_file(name):
+    """So that an evaluation, a replay and a robot without the file agree to the bit."""
+    robot = load_robot(SIM_ARM.with_name(f"{name}.yaml"))
+    assert set(robot.given_limits) == set(robot.action_spec.joint_names)
+    for given in robot.given_limits.values():
+        velocity = np.float64(given.max_velocity)
+        assert given.max_acceleration == velocity / ACCELERATION_TIME_S
+        assert given.max_jerk == given.max_acceleration / JERK_TIME_S
 
 
 @pytest.mark.parametrize(
