@@ -19,6 +19,7 @@ RUNTIME = [
     "PyYAML",
     "rich>=13",
     "rosbags>=0.11.4",
+    "ruckig>=0.14",
     "safetensors>=0.4",
     "simplejpeg",
     "tensorboard",

@@ -24,8 +24,18 @@ class Reason(IntEnum):
     NO_PLAN = 5
     PLAN_LATE = 6
     PLAN_FAILED = 7
+    OUT_OF_DISTRIBUTION = 8
+    FROZEN_IMAGE = 9
+    START_REFUSED = 10
+    TOO_SLOW = 11
+    CLOCK_JUMP = 12
+    CONTROLLER_LOST = 13
     LIMIT_POSITION = 20
     LIMIT_VELOCITY = 21
+    LIMIT_ACCELERATION = 22
+    LIMIT_JERK = 23
+    LIMIT_STEP = 24
+    LIMIT_BOX = 25
     DEACTIVATED = 30
 
 
@@ -33,6 +43,18 @@ OBSERVATION_REASONS = frozenset(
     {Reason.NO_OBSERVATION, Reason.STALE_OBSERVATION, Reason.INVALID_OBSERVATION}
 )
 """After these a chunk in force is out of date: it was made for a world no longer seen."""
+
+
+LIMIT_REASONS = {
+    "not_finite": Reason.PLAN_FAILED,
+    "position": Reason.LIMIT_POSITION,
+    "box": Reason.LIMIT_BOX,
+    "step": Reason.LIMIT_STEP,
+    "velocity": Reason.LIMIT_VELOCITY,
+    "acceleration": Reason.LIMIT_ACCELERATION,
+    "jerk": Reason.LIMIT_JERK,
+}
+"""What the governor changes a command for, the most important first."""
 
 
 @dataclass(frozen=True)
@@ -53,5 +75,5 @@ class Verdict:
         """Name the limits while running; a reason to hold is more important than a limit."""
         if self.state != State.RUNNING:
             return self
-        code = Reason.LIMIT_POSITION if "position" in reasons else Reason.LIMIT_VELOCITY
+        code = next(code for name, code in LIMIT_REASONS.items() if name in reasons)
         return Verdict(self.state, code, f"limited: {', '.join(reasons)}")
