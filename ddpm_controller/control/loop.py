@@ -1,5 +1,7 @@
 """One run of a robot under a policy: observations and plans go in, commands come out.
 
+What is decided here, ``MotionLoop`` carries out, in this process or in another one.
+
 The node's control thread, the replay of a bag and the evaluation in one process all drive this
 object, so that the same stamps, observations and plans give the same commands, bit for bit.
 """
@@ -11,19 +13,15 @@ from dataclasses import replace
 import numpy as np
 
 from ddpm_controller.control.command import Command
-from ddpm_controller.control.governor import LONGEST_STEP, Governor
-from ddpm_controller.control.interpolation import Motion
+from ddpm_controller.control.motion_loop import MotionLoop, Order
 from ddpm_controller.control.observation_watch import ObservationWatch
 from ddpm_controller.control.plan_schedule import PlanRequest, PlanSchedule, Takeover
-from ddpm_controller.control.receding_horizon import ChunkFollower
 from ddpm_controller.control.safety import JointLimits
 from ddpm_controller.control.states import OBSERVATION_REASONS, Reason, State, Verdict
-from ddpm_controller.control.stopping import SafeStop, longest_stop_s
+from ddpm_controller.control.stopping import longest_stop_s
 from ddpm_controller.control.stream_filter import StreamFilter
 from ddpm_controller.types import ActionSpec, Memory, Plan, StreamSpec
 
-_NEAR_S = 0.2
-"""A robot is near its last command when it can get there in this time, s."""
 _MARGIN_S = 0.05
 """A robot may be measured this far outside its limits, as time at the velocity limit, s."""
 
@@ -80,12 +78,9 @@ class ControlLoop:
         self._filters_s = max((each.history_s for each in (filters or {}).values()), default=0.0)
         self._period_s = period_s
         self._fade_s, self._stop_s = fade_s, stop_s
-        self._follower: ChunkFollower | None = None
-        self._governor: Governor | None = None
-        self._sent: Motion | None = None
-        self._was_limited = False
-        self._last_s = -math.inf
-        self._rest_s = -math.inf
+        self._motion: MotionLoop | None = None
+        self._has_begun = False
+        self._keep_position = False
         self._stopping = False
         self._remember(n_obs_steps)
 
@@ -159,7 +154,7 @@ class ControlLoop:
 
     def decide(self, now_s: float) -> Verdict:
         """Return what may be done at ``now_s``, with the reason."""
-        if self._follower is None:
+        if not self._has_begun:
             blocked = self._start_problem(now_s)
             if blocked is not None:
                 return blocked
@@ -169,26 +164,30 @@ class ControlLoop:
             return Verdict(State.HOLDING, Reason.NO_CHECKPOINT, "no checkpoint is loaded")
         return self.watch.problem(now_s) or self.schedule.verdict(now_s)
 
-    def follow(self, now_s: float, verdict: Verdict) -> Command:
-        """Return the command that carries out ``verdict`` at ``now_s``."""
+    def order(self, now_s: float, verdict: Verdict) -> tuple[Order, Takeover | None]:
+        """Return what carries out ``verdict`` from ``now_s`` on, and the plan taken over for it.
+
+        What it says has happened then: a chunk is handed out once, and so is the beginning.
+        """
         if verdict.state in (State.WAITING, State.INACTIVE):
-            return Command(now_s, None, verdict.state, verdict.reason, verdict.text)
-        follower = self._follower or self._begin(now_s)
+            return Order(verdict), None
+        begin_at = None if self._has_begun else self.watch.measured(now_s)
+        keep_position, self._has_begun = self._keep_position, True
         takeover = None
         if verdict.state == State.RUNNING:
             takeover = self.schedule.take(now_s)
-            if takeover is not None:
-                # From what was really sent: the curve may have wanted more than the limits.
-                assert self._sent is not None
-                follower.accept(takeover.plan.chunk, self._sent, self._sent_s(now_s))
-        elif verdict.reason != Reason.PLAN_LATE:
-            # A stop that was not followed to the letter begins anew: what it has missed must
-            # not be caught up with.
-            if follower.chunk is not None or self._was_limited or self._is_late(now_s):
-                self._stop_from_sent(follower, now_s)
-            if verdict.reason in OBSERVATION_REASONS:
-                self.schedule.abandon()
-        return self._limited(follower, now_s, verdict, takeover)
+        elif verdict.reason in OBSERVATION_REASONS:
+            self.schedule.abandon()
+        chunk = takeover.plan.chunk if takeover else None
+        return Order(verdict, chunk, begin_at, keep_position), takeover
+
+    def follow(self, now_s: float, verdict: Verdict) -> Command:
+        """Return the command that carries out ``verdict`` at ``now_s``."""
+        order, takeover = self.order(now_s, verdict)
+        if self.limits is None:
+            return Command(now_s, None, verdict.state, verdict.reason, verdict.text)
+        command = self._motion_within(self.limits).follow(now_s, order)
+        return replace(command, takeover=takeover) if takeover else command
 
     def late_streams(self, now_s: float) -> list[str]:
         """Return the streams that the command for ``now_s`` waits for in lockstep."""
@@ -197,27 +196,29 @@ class ControlLoop:
     def hold_at(self, position: np.ndarray, now_s: float) -> None:
         """Begin at ``position`` (Da,), at rest, whatever has been measured."""
         assert self.limits is not None
-        self._follower = ChunkFollower(
-            position, now_s, self.limits, fade_s=self._fade_s, stop_s=self._stop_s
-        )
-        self._governor = Governor(self.limits, self._period_s)
-        self._sent, self._last_s = Motion.rest(position), now_s
-        self._was_limited = False
+        self._motion_within(self.limits).hold_at(position, now_s)
+        self._has_begun = self._keep_position = True
 
     @property
     def longest_stop_s(self) -> float:
         """Time within which every stop ends, s."""
         return longest_stop_s(self._stop_s, self.limits) if self.limits else self._stop_s
 
+    def _motion_within(self, limits: JointLimits) -> MotionLoop:
+        if self._motion is None:
+            self._motion = MotionLoop(
+                limits, self._period_s, fade_s=self._fade_s, stop_s=self._stop_s
+            )
+        return self._motion
+
     def _remember(self, n_obs_steps: int) -> None:
         window_s = (n_obs_steps + 1) * self.action_spec.period_s
         self.watch.buffer.history_s = window_s + self._oldest_s + self._filters_s
 
     def _begin_again(self, keep_position: bool) -> None:
-        self._follower = None
-        self._last_s = -math.inf
-        if not keep_position:
-            self._sent = None
+        # Once a position is not to be kept, it is not until the next beginning.
+        self._keep_position = keep_position and (self._keep_position or self._has_begun)
+        self._has_begun = False
 
     def _start_problem(self, now_s: float) -> Verdict | None:
         """Return why the first command of a run cannot be sent yet, or None."""
@@ -237,63 +238,3 @@ class ControlLoop:
             text = f"measured {text}: move the robot inside its limits first"
             return Verdict(State.WAITING, Reason.LIMIT_POSITION, text)
         return None
-
-    def _begin(self, now_s: float) -> ChunkFollower:
-        measured = self.watch.measured(now_s)
-        # _start_problem saw to both.
-        assert measured is not None
-        assert self.limits is not None
-        start = np.clip(measured, self.limits.lower, self.limits.upper)
-        near = self.limits.velocity * _NEAR_S
-        if self._sent is not None and (np.abs(measured - self._sent.position) <= near).all():
-            start = self._sent.position
-        self.hold_at(start, now_s)
-        assert self._follower is not None
-        return self._follower
-
-    def _limited(
-        self, follower: ChunkFollower, now_s: float, verdict: Verdict, takeover: Takeover | None
-    ) -> Command:
-        assert self._governor is not None
-        assert self._sent is not None
-        elapsed_s = max(now_s - self._last_s, 0.0)
-        wish = follower.command(now_s)
-        safe = self._governor.step(self._sent, wish, elapsed_s)
-        self._was_limited = bool(safe.reasons)
-        if safe.reasons:
-            verdict = verdict.limited(safe.reasons)
-        motion = self._sent = safe.motion
-        self._last_s = now_s
-        return Command(
-            now_s,
-            motion.position,
-            verdict.state,
-            verdict.reason,
-            verdict.text,
-            takeover,
-            motion.velocity,
-            motion.acceleration,
-            safe.step_s,
-        )
-
-    def _stop_from_sent(self, follower: ChunkFollower, now_s: float) -> None:
-        assert self.limits is not None
-        assert self._sent is not None
-        begin_s = self._sent_s(now_s)
-        if follower.chunk is not None:
-            self._rest_s = begin_s + self._stop_s
-        # A stop that begins anew has less time: else it would never end.
-        left_s = max(self._rest_s - begin_s, self._period_s)
-        follower.stop(SafeStop(begin_s, self._sent, left_s, self.limits))
-
-    def _is_late(self, now_s: float) -> bool:
-        return now_s - self._last_s > LONGEST_STEP * self._period_s
-
-    def _sent_s(self, now_s: float) -> float:
-        """Return the moment for which the last command counts, a period ago at most.
-
-        After a late tick the reach stays that of one period: a catch-up must not be a jump.
-        """
-        if self._is_late(now_s):
-            return now_s - self._period_s
-        return min(self._last_s, now_s)

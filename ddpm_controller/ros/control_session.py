@@ -9,8 +9,8 @@ from functools import partial
 
 from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.states import State
+from ddpm_controller.ros.command_publisher import CommandPublisher
 from ddpm_controller.ros.control_report import ControlReport
-from ddpm_controller.ros.controller_topics import CommandPublisher
 from ddpm_controller.ros.planner import PlanAnswer, Planner
 from ddpm_controller.ros.policy_loader import LoadedPolicy
 from ddpm_controller.ros.policy_run import Outcome, PolicyRun

@@ -20,12 +20,13 @@ from ddpm_controller.control.states import Reason, State
 from ddpm_controller.control.stream_filter import StreamFilter
 from ddpm_controller.policies.state_denoiser import load_state_denoiser
 from ddpm_controller.ros.checkpoint_swap import CheckpointSwap
+from ddpm_controller.ros.command_publisher import CommandPublisher
 from ddpm_controller.ros.control_report import ControlReport
 from ddpm_controller.ros.control_session import ControlSession
 from ddpm_controller.ros.control_thread import LockstepThread, RealTimeThread
 from ddpm_controller.ros.controller_inputs import ControllerInputs
 from ddpm_controller.ros.controller_parameters import ControllerParameters, found_path
-from ddpm_controller.ros.controller_topics import CommandPublisher, ControllerTopics, Health
+from ddpm_controller.ros.controller_topics import ControllerTopics, Health
 from ddpm_controller.ros.conversions import seconds
 from ddpm_controller.ros.executor_calls import ExecutorCalls
 from ddpm_controller.ros.noise_denoiser import filters_of

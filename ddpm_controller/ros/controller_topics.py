@@ -1,24 +1,19 @@
-"""Everything that the controller publishes."""
+"""What the controller tells: its status and its chunks."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from builtin_interfaces.msg import Duration, Time
 from ddpm_msgs.msg import ActionChunk, ControllerStatus
 from rclpy.duration import Duration as RosDuration
 from rclpy.node import Node
-from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from std_msgs.msg import Float64MultiArray
-from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from ddpm_controller.control.command import Command
 from ddpm_controller.control.plan_schedule import Takeover
 from ddpm_controller.control.states import Reason, State
-from ddpm_controller.ros.conversions import stamp_from
 from ddpm_controller.ros.policy_loader import LoadedPolicy
+from ddpm_controller.ros.stamps import duration_from, time_from
 
 _FACT_QOS = QoSProfile(
     depth=10,  # a recorder must see every change of state, not only the last one
@@ -111,7 +106,7 @@ class ControllerTopics:
         sources_s = [o.source_stamps_s[name] for o in request.window for name in names]
         message = ActionChunk(
             start=time_from(chunk.start_s),
-            period=Duration(**_parts(chunk.period_s)),
+            period=duration_from(chunk.period_s),
             joint_names=list(chunk.joint_names),
             num_rows=len(chunk.actions),
             rows=chunk.actions.astype(np.float64).ravel().tolist(),
@@ -129,63 +124,3 @@ class ControllerTopics:
         )
         message.header.stamp = time_from(stamp_s)
         self._chunks.publish(message)
-
-
-class CommandPublisher:
-    """Sends commands as the message that the robot takes.
-
-    A trajectory carries velocities and accelerations too, an array only positions.
-
-    Args:
-        node: Owner of the publisher.
-        output: ``joint_trajectory`` or ``commands``; also the topic.
-        joint_names: In the order of the positions.
-        period_s: A position is to be reached after one control period.
-        depth: Commands kept for a reliable listener.
-    """
-
-    def __init__(
-        self, node: Node, output: str, joint_names: tuple[str, ...], period_s: float, depth: int
-    ) -> None:
-        self._trajectory = output == "joint_trajectory"
-        self._joint_names = list(joint_names)
-        self._period = Duration(**_parts(period_s))
-        kind = JointTrajectory if self._trajectory else Float64MultiArray
-        self._sent: Command | None = None
-        self.publisher: Publisher = node.create_publisher(kind, output, QoSProfile(depth=depth))
-
-    def send(self, command: Command) -> None:
-        """Publish ``command``, which has a position, as that of its tick."""
-        assert command.position is not None
-        self._sent = command
-        if not self._trajectory:
-            self.publisher.publish(Float64MultiArray(data=command.position.tolist()))
-            return
-        point = JointTrajectoryPoint(
-            positions=command.position.tolist(),
-            velocities=_numbers(command.velocity),
-            accelerations=_numbers(command.acceleration),
-            time_from_start=self._period,
-        )
-        message = JointTrajectory(joint_names=self._joint_names, points=[point])
-        message.header.stamp = time_from(command.stamp_s)
-        self.publisher.publish(message)
-
-    def repeat(self) -> None:
-        """Send the last command again, where it carries its tick and so does no harm."""
-        if self._trajectory and self._sent is not None:
-            self.send(self._sent)
-
-
-def _numbers(values: np.ndarray | None) -> list[float]:
-    return [] if values is None else values.tolist()
-
-
-def time_from(stamp_s: float) -> Time:
-    """Return a Time message; ``seconds`` of it gives ``stamp_s`` again."""
-    return Time(**_parts(stamp_s))
-
-
-def _parts(stamp_s: float) -> dict[str, int]:
-    sec, nanosec = stamp_from(stamp_s)
-    return {"sec": sec, "nanosec": nanosec}

@@ -24,11 +24,11 @@ from trajectory_msgs.msg import JointTrajectory
 from ddpm_controller.ros.bag_files import BagError, OpenBag, resolve_topic
 from ddpm_controller.ros.bag_types import message_class
 from ddpm_controller.ros.controller_parameters import ControllerParameters
-from ddpm_controller.ros.controller_topics import time_from
 from ddpm_controller.ros.conversions import command_from, seconds
 from ddpm_controller.ros.recorded_run import DESCRIPTION_TOPIC, RecordedCommand, RecordedRun
 from ddpm_controller.ros.replay_commands import CommandComparison, command_difference, run_ticks
 from ddpm_controller.ros.robot import JOINT_TRAJECTORY
+from ddpm_controller.ros.stamps import time_from
 from ddpm_controller.ros.supervisor import started
 from ddpm_controller.ros.trial_graph import parameter_file, use_own_domain
 

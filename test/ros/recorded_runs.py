@@ -169,6 +169,15 @@ class _Run:
             observation_to_command_s=0.0,
             stream_names=[],
             stream_ages_s=np.zeros(0),
+            stream_arrival_ages_s=np.zeros(0),
+            stream_rates_hz=np.zeros(0),
+            stream_out_of_order=np.zeros(0, np.uint64),
+            masked_streams=[],
+            limit_names=[],
+            limit_counts=np.zeros(0, np.uint64),
+            surprise=np.nan,
+            out_of_distribution=np.nan,
+            out_of_distribution_limit=np.nan,
         )
 
     def _chunk(self, now_s, takeover):
@@ -186,6 +195,9 @@ class _Run:
             checkpoint_hash=self._policy.hash,
             sampler=self._policy.sampler,
             num_inference_steps=self._policy.num_inference_steps,
+            seam="",
+            expected_delay_s=0.0,
+            surprise_limit=0.0,
             requested=_time(request.requested_s),
             observation_stamp=_time(request.requested_s),
             stream_names=names,
