@@ -186,6 +186,8 @@ def test_one_generator_per_row_makes_rows_independent_of_each_other():
     assert not torch.equal(both[0], both[1])
     with pytest.raises(ValueError, match="1 generators for 2 rows"):
         standard_normal((2, 3), generators(5))
+    with pytest.raises(ValueError, match="3 generators for 2 rows"):
+        standard_normal((2, 3), generators(5, 6, 7))
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 import torch
 from small_noise import small_map, spiky_noise
 
+from ddpm_controller.diffusion.noise import standard_normal
 from ddpm_controller.diffusion.noise_file import NoiseFileError, load_noise, save_noise
 from ddpm_controller.diffusion.noise_fit import (
     FittedNoise,
@@ -129,6 +130,15 @@ def test_the_density_of_recorded_noise_counts_its_unit_in_every_row():
     gap = noise.log_density(chunks) - tenfold.log_density(10 * chunks)
     expected = torch.full((3,), 5 * 2 * math.log(10), dtype=torch.float64)
     torch.testing.assert_close(gap, expected)
+
+
+def test_samples_are_the_map_of_normal_noise_in_the_unit_given():
+    noise = recorded()
+    drawn = noise.sample(5, 8, torch.Generator().manual_seed(3))
+    normal = standard_normal((5, 8, 2), torch.Generator().manual_seed(3)).double()
+    back = noise.noise_map.inverse((drawn - noise.mean) / noise.scale)
+    # The inverse is exact up to rounding.
+    torch.testing.assert_close(back, normal, rtol=0, atol=1e-9)
 
 
 def test_columns_are_chosen_by_name():
