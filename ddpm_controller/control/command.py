@@ -23,6 +23,7 @@ class Command:
         acceleration: (Da,) at ``position``; None with it.
         step_s: Time by which the motion went on since the command before; less than the time
             that passed when this tick is late.
+        limited: Names of the limits that changed the command.
     """
 
     stamp_s: float
@@ -34,3 +35,4 @@ class Command:
     velocity: np.ndarray | None = None
     acceleration: np.ndarray | None = None
     step_s: float = 0.0
+    limited: tuple[str, ...] = ()

@@ -152,6 +152,11 @@ class ControlLoop:
             self.schedule.abandon()
             self._begin_again(keep_position=True)
 
+    def lose_motion(self) -> None:
+        """Begin again where the robot is measured: what carried out the orders is gone."""
+        self.schedule.abandon()
+        self._begin_again(keep_position=False)
+
     def decide(self, now_s: float) -> Verdict:
         """Return what may be done at ``now_s``, with the reason."""
         if not self._has_begun:

@@ -125,6 +125,7 @@ class MotionLoop:
             velocity=motion.velocity,
             acceleration=motion.acceleration,
             step_s=safe.step_s,
+            limited=safe.reasons,
         )
 
     def _stop_from_sent(self, follower: ChunkFollower, now_s: float) -> None:

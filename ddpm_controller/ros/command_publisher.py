@@ -18,21 +18,30 @@ class CommandPublisher:
 
     Args:
         node: Owner of the publisher.
-        output: ``joint_trajectory`` or ``commands``; also the topic.
+        output: ``joint_trajectory`` or ``commands``.
         joint_names: In the order of the positions.
         period_s: A position is to be reached after one control period.
         depth: Commands kept for a reliable listener.
+        topic: Of the commands; left out: the name of the output.
     """
 
     def __init__(
-        self, node: Node, output: str, joint_names: tuple[str, ...], period_s: float, depth: int
+        self,
+        node: Node,
+        output: str,
+        joint_names: tuple[str, ...],
+        period_s: float,
+        depth: int,
+        topic: str = "",
     ) -> None:
         self._trajectory = output == "joint_trajectory"
         self._joint_names = list(joint_names)
         self._period = duration_from(period_s)
         kind = JointTrajectory if self._trajectory else Float64MultiArray
         self._sent: Command | None = None
-        self.publisher: Publisher = node.create_publisher(kind, output, QoSProfile(depth=depth))
+        self.publisher: Publisher = node.create_publisher(
+            kind, topic or output, QoSProfile(depth=depth)
+        )
 
     def send(self, command: Command) -> None:
         """Publish ``command``, which has a position, as that of its tick."""

@@ -1,11 +1,11 @@
 """What the control thread tells while it runs: chunks, and a status on every change."""
 
 import math
-import time
 from collections.abc import Mapping
 
 from ddpm_controller.control.command import Command
 from ddpm_controller.control.states import Reason, State
+from ddpm_controller.ros.commanding import Done
 from ddpm_controller.ros.controller_topics import ControllerTopics, Health
 from ddpm_controller.ros.planner import PlanAnswer
 
@@ -31,13 +31,15 @@ class ControlReport:
         """Note that commands begin; the pause before is no tick period."""
         self._sent_s = math.nan
 
-    def sent(self) -> None:
-        """Note that a command was published just now."""
-        sent_s = time.monotonic()
+    def sent(self, done: Done) -> None:
+        """Note that a command was published, if it was, and what was missed before it."""
+        self.health.missed_ticks += done.missed
+        if math.isnan(done.sent_s):
+            return
         if not math.isnan(self._sent_s):
-            longest_s = max(self.health.tick_period_max_s, sent_s - self._sent_s)
+            longest_s = max(self.health.tick_period_max_s, done.sent_s - self._sent_s)
             self.health.tick_period_max_s = longest_s
-        self._sent_s = sent_s
+        self._sent_s = done.sent_s
 
     def took_over(self, command: Command, answer: PlanAnswer) -> None:
         """Publish the chunk that ``command`` is the first of."""

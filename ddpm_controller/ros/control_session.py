@@ -9,7 +9,7 @@ from functools import partial
 
 from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.states import State
-from ddpm_controller.ros.command_publisher import CommandPublisher
+from ddpm_controller.ros.commanding import Commanding, Done
 from ddpm_controller.ros.control_report import ControlReport
 from ddpm_controller.ros.planner import PlanAnswer, Planner
 from ddpm_controller.ros.policy_loader import LoadedPolicy
@@ -29,7 +29,7 @@ class ControlSession:
         loop: Pure; knows neither threads nor messages.
         planner: Makes the plans.
         report: Tells what happens; its health has the policy and the seed to begin with.
-        commands: Sends the commands.
+        commanding: Sends the commands.
         run_on_activate: Follow the policy without a goal too.
         lockstep: A tick waits for what is due.
         stop_s: How long the loop takes to stop.
@@ -40,7 +40,7 @@ class ControlSession:
         loop: ControlLoop,
         planner: Planner,
         report: ControlReport,
-        commands: CommandPublisher,
+        commanding: Commanding,
         *,
         run_on_activate: bool,
         lockstep: bool,
@@ -48,13 +48,13 @@ class ControlSession:
     ) -> None:
         self.loop = loop
         self.health = report.health
-        self._planner, self._report, self._commands = planner, report, commands
+        self._planner, self._report, self._commanding_by = planner, report, commanding
         self._always, self._lockstep = run_on_activate, lockstep
         self._orders: deque[Callable[[], object]] = deque()
         self._changed = threading.Event()
         self._aborted = False
         self._run: PolicyRun | None = None
-        self._answer: PlanAnswer | None = None
+        self._answers: dict[int, PlanAnswer] = {}
         self._commanding = run_on_activate
         self._stop = SmoothStop(stop_s)
         self._default_seed = self.health.seed
@@ -70,6 +70,10 @@ class ControlSession:
     def wake(self) -> None:
         """Let the control thread look again, when it waits."""
         self._changed.set()
+
+    def miss(self, ticks: int) -> None:
+        """Note that the control thread has left out ticks."""
+        self._commanding_by.miss(ticks)
 
     def abort(self) -> None:
         """Let a tick in lockstep give up waiting, for good."""
@@ -135,6 +139,7 @@ class ControlSession:
         self._stop.finish()
         run, self._run = self._run, None
         self._commanding = False
+        self._commanding_by.rest()
         if run is not None:
             run.end(Outcome.STOPPED, "the controller was deactivated")
 
@@ -152,7 +157,9 @@ class ControlSession:
         self.obey()
         self._end_in_time(now_s)
         if not self._commanding:
-            self._report.idle(now_s, self._ages_s(now_s))
+            self._tell(self._commanding_by.rest(), now_s)
+            if self._commanding_by.is_quiet:
+                self._report.idle(now_s, self._ages_s(now_s))
             return
         self._command(now_s)
         self._submit(now_s)
@@ -179,7 +186,7 @@ class ControlSession:
     def repeat(self) -> None:
         """Send the last command again where its stamp makes that harmless."""
         if self._commanding:
-            self._commands.repeat()
+            self._commanding_by.repeat()
 
     def wants(self, now_s: float) -> bool:
         """Return whether a command is wanted at ``now_s``."""
@@ -216,16 +223,21 @@ class ControlSession:
             self.end_run(Outcome.TIMEOUT, f"not done after {self._run.timeout_s:g} s")
 
     def _command(self, now_s: float) -> bool:
-        command = self.loop.tick(now_s)
-        if command.position is not None:
-            self._commands.send(command)
-            self._report.sent()
-        if command.takeover is not None and self._answer is not None:
-            self._report.took_over(command, self._answer)
-            if self._run is not None:
-                self._run.plans += 1
-        self._report.tick(command, self._ages_s(now_s))
-        return command.position is not None
+        done = self._commanding_by.step(now_s)
+        self._tell(done, now_s)
+        return any(each.command.position is not None for each in done)
+
+    def _tell(self, done: list[Done], now_s: float) -> None:
+        for each in done:
+            takeover = each.command.takeover
+            self._report.sent(each)
+            answer = self._answers.pop(takeover.request.plan_number, None) if takeover else None
+            if answer is not None:
+                self._report.took_over(each.command, answer)
+                self._answers.clear()
+                if self._run is not None:
+                    self._run.plans += 1
+            self._report.tick(each.command, self._ages_s(now_s))
 
     def _submit(self, now_s: float) -> None:
         request = self.loop.plan_request(now_s)
@@ -237,7 +249,7 @@ class ControlSession:
         if answer.plan is None:
             self.loop.fail(answer.request, answer.error)
         elif not self.loop.accept(answer.plan, answer.request):
-            self._answer = answer
+            self._answers[answer.request.plan_number] = answer
             self.health.inference_time_s = answer.inference_time_s
 
     def _missing_plan(self) -> list[str]:

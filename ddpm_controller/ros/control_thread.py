@@ -57,7 +57,7 @@ class RealTimeThread:
             time.sleep(max(deadline_s - time.monotonic(), 0.0))
             missed = int((time.monotonic() - deadline_s) / self._period_s)
             if missed > 0:
-                self._session.health.missed_ticks += missed
+                self._session.miss(missed)
                 deadline_s += missed * self._period_s
             now_s = self._now()
             if now_s <= 0 or now_s == last_s:  # simulated time has not begun, or stands still

@@ -20,7 +20,10 @@ from ddpm_controller.control.states import Reason, State
 from ddpm_controller.control.stream_filter import StreamFilter
 from ddpm_controller.policies.state_denoiser import load_state_denoiser
 from ddpm_controller.ros.checkpoint_swap import CheckpointSwap
+from ddpm_controller.ros.command_link import CommandLink
+from ddpm_controller.ros.command_messages import CommandSettings
 from ddpm_controller.ros.command_publisher import CommandPublisher
+from ddpm_controller.ros.commanding import CommandByOrder, CommandHere, Commanding
 from ddpm_controller.ros.control_report import ControlReport
 from ddpm_controller.ros.control_session import ControlSession
 from ddpm_controller.ros.control_thread import LockstepThread, RealTimeThread
@@ -38,6 +41,8 @@ from ddpm_controller.ros.run_policy import RunPolicyServer
 
 _PATIENCE_S = 1.0
 _GOODBYE_S = 0.2
+_DECISION_PERIOD_S = 0.01
+"""Orders to a command process need not come more often than this."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +52,7 @@ class _Parts:
     robot: Robot
     filters: dict[str, StreamFilter]
     planner: Planner
-    commands: CommandPublisher
+    commands: CommandPublisher | CommandLink
     inputs: ControllerInputs
 
 
@@ -98,13 +103,15 @@ class Controller(LifecycleNode):
         if parts is None:
             return TransitionCallbackReturn.ERROR
         period_s = 1.0 / parameters.control_rate_hz
+        if isinstance(parts.commands, CommandLink):
+            period_s = max(period_s, _DECISION_PERIOD_S)  # the other process keeps the rate
         loop = self._control_loop(parts, period_s)
         self._health.begin(parameters.seed, parameters.control_rate_hz)
         session = ControlSession(
             loop,
             parts.planner,
             ControlReport(self._topics, self._health),
-            parts.commands,
+            self._commanding(parts, loop),
             run_on_activate=parameters.run_on_activate,
             lockstep=parameters.lockstep,
             stop_s=parameters.stop_s,
@@ -172,16 +179,38 @@ class Controller(LifecycleNode):
             denoiser = load_state_denoiser(folder, robot.stream_specs)
             filters = filters_of(denoiser)
             self.get_logger().info(f"state denoiser {folder} ({denoiser.hash[:12]})")
-        commands = CommandPublisher(
-            self,
-            parameters.output,
-            robot.action_spec.joint_names,
-            1.0 / parameters.control_rate_hz,
-            depth=10 if parameters.lockstep else 1,
-        )
+        commands = self._commands(robot)
         inputs = ControllerInputs(self, robot, parameters.lockstep)
         self._parts = _Parts(robot, filters, Planner(self._wake), commands, inputs)
         self._swap.open(robot, load)
+
+    def _commands(self, robot: Robot) -> CommandPublisher | CommandLink:
+        """Return what sends the commands; another process has no simulated time."""
+        parameters = self._deployed
+        joints, period_s = robot.action_spec.joint_names, 1.0 / parameters.control_rate_hz
+        if not parameters.command_process or self.get_parameter("use_sim_time").value:
+            depth = 10 if parameters.lockstep else 1
+            return CommandPublisher(self, parameters.output, joints, period_s, depth)
+        return CommandLink(
+            CommandSettings(
+                node_name=f"{self.get_name()}_commands",
+                namespace=self.get_namespace(),
+                topic=self.resolve_topic_name(parameters.output),
+                status_topic=self.resolve_topic_name("~/status"),
+                output=parameters.output,
+                joint_names=joints,
+                period_s=period_s,
+                fade_s=parameters.fade_s,
+                stop_s=parameters.stop_s,
+                silence_s=parameters.silence_s,
+                priority=parameters.command_priority,
+            )
+        )
+
+    def _commanding(self, parts: _Parts, loop: ControlLoop) -> Commanding:
+        if isinstance(parts.commands, CommandLink):
+            return CommandByOrder(loop, parts.commands, self.get_logger().error)
+        return CommandHere(loop, parts.commands)
 
     def _control_loop(self, parts: _Parts, period_s: float) -> ControlLoop:
         robot, loaded = parts.robot, self._health.loaded
@@ -220,7 +249,10 @@ class Controller(LifecycleNode):
         if parts is not None:
             parts.planner.close()
             parts.inputs.destroy()
-            self.destroy_publisher(parts.commands.publisher)
+            if isinstance(parts.commands, CommandLink):
+                parts.commands.close()
+            else:
+                self.destroy_publisher(parts.commands.publisher)
         self._health.loaded = None
 
     def _use(self, loaded: LoadedPolicy, done: Callable[[], None]) -> None:

@@ -56,6 +56,20 @@ class ControllerParameters:
     output: str = parameter(
         "joint_trajectory", "Message that is sent: joint_trajectory or commands."
     )
+    command_process: bool = parameter(
+        True,
+        "Command from a process of its own, which nothing that is computed here can delay and "
+        "which stops the robot when this node dies; not with simulated time.",
+    )
+    command_priority: int = parameter(
+        50, "SCHED_FIFO priority of that process where permitted; 0: none.", low=0, high=99
+    )
+    silence_s: float = parameter(
+        0.5,
+        "That process stops the robot when it hears nothing for so long, s.",
+        low=0.05,
+        high=5.0,
+    )
     run_on_activate: bool = parameter(
         True, "Run as soon as active; false: only while a RunPolicy goal runs."
     )

@@ -1,0 +1,173 @@
+"""The two ways to command: from the control thread itself, or by orders to another process."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from ddpm_controller.control.command import Command
+from ddpm_controller.control.loop import ControlLoop
+from ddpm_controller.control.motion_loop import Order
+from ddpm_controller.control.plan_schedule import Takeover
+from ddpm_controller.control.states import Reason, State, Verdict
+from ddpm_controller.ros.command_link import CommandLink
+from ddpm_controller.ros.command_messages import Told
+from ddpm_controller.ros.command_publisher import CommandPublisher
+
+
+@dataclass(frozen=True)
+class Done:
+    """One tick that has been carried out.
+
+    Attributes:
+        command: What was sent; one that another process sent comes without its numbers.
+        sent_s: When it was published, monotonic time; NaN when nothing was.
+        missed: Ticks left out just before.
+    """
+
+    command: Command
+    sent_s: float = math.nan
+    missed: int = 0
+
+
+class Commanding(Protocol):
+    """Carries out what the loop decides."""
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing is being sent."""
+        ...
+
+    def step(self, now_s: float) -> list[Done]:
+        """Let the loop decide at ``now_s``; return what has been carried out since."""
+        ...
+
+    def rest(self) -> list[Done]:
+        """Send nothing any more; return what has been carried out since."""
+        ...
+
+    def miss(self, ticks: int) -> None:
+        """Note that the calling thread has left out ticks."""
+        ...
+
+    def repeat(self) -> None:
+        """Send the last command again where its stamp makes that harmless."""
+        ...
+
+
+class CommandHere:
+    """Commands from the control thread, one per step.
+
+    Args:
+        loop: Decides and moves.
+        publisher: Sends.
+    """
+
+    def __init__(self, loop: ControlLoop, publisher: CommandPublisher) -> None:
+        self._loop, self._publisher = loop, publisher
+        self._missed = 0
+
+    @property
+    def is_quiet(self) -> bool:
+        """Always, between two steps."""
+        return True
+
+    def step(self, now_s: float) -> list[Done]:
+        """Tick and send."""
+        missed, self._missed = self._missed, 0
+        command = self._loop.tick(now_s)
+        if command.position is None:
+            return [Done(command, missed=missed)]
+        self._publisher.send(command)
+        return [Done(command, time.monotonic(), missed)]
+
+    def rest(self) -> list[Done]:
+        """Nothing is sent between steps anyway."""
+        return []
+
+    def miss(self, ticks: int) -> None:
+        """Count them."""
+        self._missed += ticks
+
+    def repeat(self) -> None:
+        """Send the last command again."""
+        self._publisher.repeat()
+
+
+class CommandByOrder:
+    """Sends an order per step to the command process, which ticks on its own clock.
+
+    Args:
+        loop: Decides; the other process moves.
+        link: To that process.
+        log_error: For its death.
+    """
+
+    def __init__(
+        self, loop: ControlLoop, link: CommandLink, log_error: Callable[[str], object]
+    ) -> None:
+        self._loop, self._link, self._log_error = loop, link, log_error
+        self._takeovers: dict[int, Takeover] = {}
+        self._was_lost = False
+        link.heard()  # what a run before this one has left
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the process has nothing to send, by its own word."""
+        return self._link.is_quiet
+
+    def step(self, now_s: float) -> list[Done]:
+        """Decide and order; return what the process has done since the last step."""
+        done = self._hear()
+        self._loop.advance(now_s)
+        if self._link.revive():
+            self._log_error("the command process has died and begins again")
+            self._loop.lose_motion()
+        if not self._link.is_ready:
+            text = "the command process is starting"
+            return [*done, Done(Command(now_s, None, State.WAITING, Reason.NONE, text))]
+        verdict = self._loop.decide(now_s)
+        order, takeover = self._loop.order(now_s, verdict)
+        number = self._send(order)
+        if takeover is not None:
+            self._takeovers[number] = takeover
+        if verdict.state == State.WAITING and self._link.is_quiet:
+            done.append(Done(Command(now_s, None, verdict.state, verdict.reason, verdict.text)))
+        return done
+
+    def rest(self) -> list[Done]:
+        """Order silence until the process has said that it is."""
+        if not self._link.is_quiet:
+            self._send(Order(Verdict(State.WAITING)))
+        return self._hear()
+
+    def miss(self, ticks: int) -> None:
+        """Orders are not commands: the process counts its own."""
+
+    def repeat(self) -> None:
+        """Only in lockstep, which is not for another process."""
+
+    def _send(self, order: Order) -> int:
+        try:
+            return self._link.send(order, self._loop.limits)
+        except OSError as error:
+            self._log_error(f"the command process takes no orders: {error}")
+            return 0
+
+    def _hear(self) -> list[Done]:
+        return [self._done(told) for told in self._link.heard() if told.state != State.WAITING]
+
+    def _done(self, told: Told) -> Done:
+        is_lost = told.reason == Reason.CONTROLLER_LOST
+        if is_lost and not self._was_lost:
+            # It has come to rest meanwhile: what was planned for the motion is out of date.
+            self._loop.schedule.abandon()
+        self._was_lost = is_lost
+        command = Command(
+            told.stamp_s, None, told.state, told.reason, told.text, limited=told.limited
+        )
+        if told.took_over:
+            command = replace(command, takeover=self._takeovers.pop(told.took_over, None))
+            self._takeovers = {n: t for n, t in self._takeovers.items() if n > told.took_over}
+        return Done(command, told.sent_s, told.missed)
