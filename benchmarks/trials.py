@@ -31,7 +31,7 @@ def scores_of(checkpoint: Path, world: str, sampler: str, seeds: Sequence[int]) 
     if world == "pusht":
         return [float(trial.score or 0.0) for trial in run_published(policy, seeds, keep_frames=0)]
     robot = load_robot(robot_path(world))
-    limits = joint_limits(robot_description(), policy.action_spec.joint_names)
+    limits = joint_limits(robot_description(), policy.action_spec.joint_names, robot.given_limits)
     settings = TrialSettings(keep_frames=0)
     trials = run_trials(policy, world, limits, seeds, settings, policy_view(robot))
     return [float(trial.success) for trial in trials]

@@ -21,16 +21,16 @@ CONFIG = DiffusionPolicyConfig(
 )
 
 
-def save_random_checkpoint(folder: Path, seed: int = 0) -> str:
-    """Write it and return its hash; its plans stay inside a tenth of the joints' ranges."""
+def save_random_checkpoint(folder: Path, seed: int = 0, share: float = 0.1) -> str:
+    """Write it and return its hash; its plans stay inside this share of the joints' ranges."""
     robot = load_robot(SIM_ARM)
     spec, streams = robot.action_spec, robot.stream_specs
     limits = joint_limits(robot_description(), spec.joint_names)
     whole = {"min": limits.lower.tolist(), "max": limits.upper.tolist()}
-    tenth = {name: [0.1 * value for value in bound] for name, bound in whole.items()}
+    inner = {name: [share * value for value in bound] for name, bound in whole.items()}
     image = {"min": [0.0], "max": [255.0]}
     statistics = {stream.name: whole if stream.names else image for stream in streams}
-    statistics["action"] = tenth
+    statistics["action"] = inner
     return save_random_network(folder, CONFIG, robot, statistics, seed)
 
 

@@ -22,7 +22,7 @@ CANCELLED, STOPPED = RunPolicy.Result.CANCELLED, RunPolicy.Result.STOPPED
 @pytest.fixture(scope="module")
 def node(tmp_path_factory) -> Iterator[Client]:
     folder = tmp_path_factory.mktemp("checkpoint") / "random"
-    save_random_checkpoint(folder)
+    save_random_checkpoint(folder, share=0.01)  # slow enough for the limits
     parameters = {
         "checkpoint": folder,
         "use_sim_time": True,
@@ -69,7 +69,10 @@ def test_a_run_ends_after_its_time_with_one_command_for_every_tick(node):
 
 
 def test_the_same_seeds_give_the_same_commands_whatever_the_machine_does(node):
-    """Up to the rounding of time: the clock does not begin again with an episode."""
+    """Up to the rounding of time: the clock does not begin again with an episode.
+
+    At a limit the governor may turn one rounding into another way to get there.
+    """
     first, again, other = (run(node, seed)[2] for seed in (5, 5, 6))
     np.testing.assert_allclose(first, again, atol=1e-6)
     assert np.abs(first - other).max() > 1e-3

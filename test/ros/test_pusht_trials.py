@@ -40,9 +40,10 @@ def checkpoint(tmp_path_factory) -> Path:
 def trials_in_process(checkpoint):
     policy = restore(checkpoint, PlanSettings())
     settings = TrialSettings(timeout_s=TIMEOUT_S, batch_size=1)
+    robot = load_robot(robot_path("pusht"))
     description = WORLDS["pusht"].robot_description()
-    limits = joint_limits(description, policy.action_spec.joint_names)
-    view = policy_view(load_robot(robot_path("pusht")))
+    limits = joint_limits(description, policy.action_spec.joint_names, robot.given_limits)
+    view = policy_view(robot)
     return list(run_trials(policy, "pusht", limits, SEEDS, settings, view))
 
 
