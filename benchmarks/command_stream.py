@@ -1,5 +1,8 @@
 """Listens to a running controller: when each command was published, and what it was."""
 
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +14,7 @@ from ddpm_msgs.msg import ControllerStatus
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
+from robot_source import ROBOT_SOURCE, write_robot
 from trajectory_msgs.msg import JointTrajectory
 
 from ddpm_controller.ros.supervisor import started
@@ -72,16 +76,45 @@ class CommandStream(Node):
 @contextmanager
 def running_arm(world: str, checkpoint: Path, control_rate_hz: float) -> Iterator[CommandStream]:
     """Have the simulated arm in real time with a controller that runs, and a listener."""
+    simulation = {"world": world, "log_level": "error"}
     use_own_domain()
-    parameters = {"control_rate_hz": control_rate_hz, "run_on_activate": True}
-    with parameter_file(parameters) as params_file:
-        simulation = {"world": world, "log_level": "error"}
+    with (
+        started("simulation", simulation),
+        _running(checkpoint, {"control_rate_hz": control_rate_hz}, {}) as stream,
+    ):
+        yield stream
+
+
+@contextmanager
+def running_beside(
+    checkpoint: Path, control_rate_hz: float, own_process: bool
+) -> Iterator[CommandStream]:
+    """Have the stand-in robot of ``robot_source`` with a controller that runs, and a listener."""
+    use_own_domain()
+    parameters = {"control_rate_hz": control_rate_hz, "command_process": own_process}
+    with tempfile.TemporaryDirectory() as folder:
+        robot = write_robot(Path(folder))
+        source = subprocess.Popen([sys.executable, str(ROBOT_SOURCE)])
+        try:
+            with _running(checkpoint, parameters, {"robot": str(robot)}) as stream:
+                yield stream
+        finally:
+            source.terminate()
+            source.wait()
+
+
+@contextmanager
+def _running(
+    checkpoint: Path, parameters: dict[str, object], arguments: dict[str, object]
+) -> Iterator[CommandStream]:
+    with parameter_file({**parameters, "run_on_activate": True}) as params_file:
         controller = {
             "checkpoint": str(checkpoint.resolve()),
             "params_file": params_file,
             "log_level": "error",
+            **arguments,
         }
-        with started("simulation", simulation), started("controller", controller):
+        with started("controller", controller):
             rclpy.init()
             try:
                 stream = CommandStream()
