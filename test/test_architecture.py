@@ -31,6 +31,7 @@ ROS = {
     *("rclpy", "launch", "launch_ros", "ament_index_python", "ddpm_msgs", "sensor_msgs"),
     *("std_msgs", "std_srvs", "trajectory_msgs", "builtin_interfaces", "rosgraph_msgs"),
     *("lifecycle_msgs", "rcl_interfaces", "diagnostic_msgs", "geometry_msgs", "rosbags"),
+    *("visualization_msgs",),
 }
 # Read bags, describe graphs and make messages on a machine without ROS.
 ROS_ROOM_WITHOUT_RCLPY = (

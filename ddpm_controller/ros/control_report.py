@@ -1,13 +1,14 @@
 """What the control thread tells while it runs: chunks, and a status on every change."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from ddpm_controller.control.command import Command
 from ddpm_controller.control.states import Reason, State
 from ddpm_controller.ros.commanding import Done
 from ddpm_controller.ros.controller_topics import ControllerTopics, Health
 from ddpm_controller.ros.planner import PlanAnswer
+from ddpm_controller.types import ActionChunk
 
 _STATUS_PERIOD_S = 0.1
 _TOLERANCE_S = 1e-6
@@ -19,10 +20,17 @@ class ControlReport:
     Args:
         topics: Where to.
         health: Filled here.
+        show: Called with every chunk that is taken over; must return at once.
     """
 
-    def __init__(self, topics: ControllerTopics, health: Health) -> None:
+    def __init__(
+        self,
+        topics: ControllerTopics,
+        health: Health,
+        show: Callable[[ActionChunk], None] = lambda chunk: None,
+    ) -> None:
         self.health = health
+        self._show = show
         self._topics = topics
         self._sent_s = math.nan
         self._told_s = math.nan
@@ -53,6 +61,7 @@ class ControlReport:
             command.stamp_s,
             answer.inference_time_s,
         )
+        self._show(command.takeover.plan.chunk)
         self.health.plan_number = request.plan_number
         self.health.observation_to_command_s = command.stamp_s - max(sources_s)
 

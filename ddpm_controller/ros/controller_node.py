@@ -20,6 +20,7 @@ from ddpm_controller.control.states import Reason, State
 from ddpm_controller.control.stream_filter import StreamFilter
 from ddpm_controller.policies.state_denoiser import load_state_denoiser
 from ddpm_controller.ros.checkpoint_swap import CheckpointSwap
+from ddpm_controller.ros.chunk_pictures import ChunkPictures
 from ddpm_controller.ros.command_link import CommandLink
 from ddpm_controller.ros.command_messages import CommandSettings
 from ddpm_controller.ros.command_publisher import CommandPublisher
@@ -54,6 +55,7 @@ class _Parts:
     planner: Planner
     commands: CommandPublisher | CommandLink
     inputs: ControllerInputs
+    pictures: ChunkPictures | None
 
 
 class Controller(LifecycleNode):
@@ -110,7 +112,7 @@ class Controller(LifecycleNode):
         session = ControlSession(
             loop,
             parts.planner,
-            ControlReport(self._topics, self._health),
+            self._report(parts),
             self._commanding(parts, loop),
             run_on_activate=parameters.run_on_activate,
             lockstep=parameters.lockstep,
@@ -181,7 +183,11 @@ class Controller(LifecycleNode):
             self.get_logger().info(f"state denoiser {folder} ({denoiser.hash[:12]})")
         commands = self._commands(robot)
         inputs = ControllerInputs(self, robot, parameters.lockstep)
-        self._parts = _Parts(robot, filters, Planner(self._wake), commands, inputs)
+        pictures = None
+        if parameters.pictures:
+            names = robot.action_spec.joint_names
+            pictures = ChunkPictures(self, names, robot.end_effector)
+        self._parts = _Parts(robot, filters, Planner(self._wake), commands, inputs, pictures)
         self._swap.open(robot, load)
 
     def _commands(self, robot: Robot) -> CommandPublisher | CommandLink:
@@ -211,6 +217,11 @@ class Controller(LifecycleNode):
         if isinstance(parts.commands, CommandLink):
             return CommandByOrder(loop, parts.commands, self.get_logger().error)
         return CommandHere(loop, parts.commands)
+
+    def _report(self, parts: _Parts) -> ControlReport:
+        if parts.pictures is None:
+            return ControlReport(self._topics, self._health)
+        return ControlReport(self._topics, self._health, parts.pictures.show)
 
     def _control_loop(self, parts: _Parts, period_s: float) -> ControlLoop:
         robot, loaded = parts.robot, self._health.loaded
@@ -249,6 +260,8 @@ class Controller(LifecycleNode):
         if parts is not None:
             parts.planner.close()
             parts.inputs.destroy()
+            if parts.pictures is not None:
+                parts.pictures.close()
             if isinstance(parts.commands, CommandLink):
                 parts.commands.close()
             else:

@@ -81,6 +81,9 @@ class ControllerParameters:
     success_topic: str = parameter(
         "success", "Topic of std_msgs/Bool that ends a RunPolicy goal.", read_only=True
     )
+    pictures: bool = parameter(
+        True, "Publish the chunks as a trajectory and as a path, while somebody listens."
+    )
     device: str = parameter("cpu", "Torch device of the policy.", read_only=True)
     torch_num_threads: int = parameter(
         1, "Torch threads; more than one is slower on busy cores.", low=1, high=256, read_only=True

@@ -70,12 +70,14 @@ class Robot:
         streams: In the order in which a policy takes them.
         action: The command.
         given_limits: Joint -> limits from the joint-limits file; empty without one.
+        end_effector: Link of the robot description whose path is looked at; empty: the last one.
     """
 
     name: str
     streams: tuple[RobotStream, ...]
     action: RobotAction
     given_limits: Mapping[str, GivenLimits] = field(default_factory=dict)
+    end_effector: str = ""
 
     @property
     def stream_specs(self) -> tuple[StreamSpec, ...]:
@@ -127,6 +129,7 @@ class _RobotFile(BaseModel):
     streams: dict[str, _StreamFile]
     action: _ActionFile
     joint_limits: str | None = None
+    end_effector: str = ""
 
 
 def load_robot(path: str | Path) -> Robot:
@@ -156,7 +159,8 @@ def load_robot(path: str | Path) -> Robot:
         raise RobotError(f"robot file {path}: " + "; ".join(lines)) from None
     except (yaml.YAMLError, ValueError) as error:
         raise RobotError(f"robot file {path}: {error}") from None
-    return Robot(file.robot, streams, RobotAction(spec, action.topic, action.type), given)
+    robot_action = RobotAction(spec, action.topic, action.type)
+    return Robot(file.robot, streams, robot_action, given, file.end_effector)
 
 
 def joint_limits(
