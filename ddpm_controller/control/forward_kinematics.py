@@ -14,29 +14,18 @@ _KINDS = (*_TURNING, "prismatic", "fixed")
 class _Joint:
     """One joint of the chain: a fixed place, then a turn or a slide of factor * value + offset.
 
-    ``column`` is that of the joint in the rows; None for one that does not move.
+    Its pose at the value v is ``place + sin(v) sine + (1 - cos(v)) versine + v slide``: for a
+    turn that is Rodrigues' formula, multiplied out. ``column`` is that of the joint in the rows;
+    None for one that does not move.
     """
 
-    place: np.ndarray  # (4, 4)
-    turns: bool
-    axis: np.ndarray  # (3,), of length 1
+    place: np.ndarray  # (4, 4), as the three below
+    sine: np.ndarray
+    versine: np.ndarray
+    slide: np.ndarray
     column: int | None
     factor: float
     offset: float
-
-    def poses(self, rows: np.ndarray) -> np.ndarray:
-        """(N, Da) -> (N, 4, 4) or (4, 4)."""
-        if self.column is None and not self.offset:
-            return self.place
-        moved = np.zeros(len(rows)) if self.column is None else rows[:, self.column]
-        values = self.factor * moved + self.offset
-        moving = np.tile(np.eye(4), (len(rows), 1, 1))
-        if self.turns:
-            moving[:, :3, :3] = _turns(self.axis, values)
-        else:
-            moving[:, :3, 3] = values[:, None] * self.axis
-        found: np.ndarray = self.place @ moving
-        return found
 
 
 class LinkChain:
@@ -56,8 +45,8 @@ class LinkChain:
         still: Moving joints of the chain that have no column.
 
     Raises:
-        ValueError: Not a URDF with one root, no such link, or a joint that is not a hinge, a
-            slide or fixed; with the value.
+        ValueError: Not a URDF with one root, no such link or the root itself, or a joint that is
+            not a hinge, a slide or fixed; with the value.
     """
 
     def __init__(self, urdf: str, joint_names: Sequence[str], link: str = "") -> None:
@@ -72,19 +61,35 @@ class LinkChain:
             raise ValueError(f"robot_description has no link {link!r} on a joint, but {links}")
         self.link = link or max(above, key=lambda each: len(_path(above, each)))
         path = _path(above, self.link)
+        if not path:
+            raise ValueError(
+                f"robot_description: {self.link!r} is the root link, which never moves"
+            )
         columns = {name: column for column, name in enumerate(joint_names)}
-        self._chain = [_joint(joint, columns) for joint in path]
+        chain = [_joint(joint, columns) for joint in path]
         self.still = tuple(
             joint.get("name", "")
-            for joint, each in zip(path, self._chain, strict=True)
+            for joint, each in zip(path, chain, strict=True)
             if each.column is None and joint.get("type") != "fixed"
         )
+        self._offsets = np.array([each.offset for each in chain])
+        self._factors = np.zeros((len(columns), len(chain)))  # values = rows @ factors + offsets
+        for number, each in enumerate(chain):
+            if each.column is not None:
+                self._factors[each.column, number] = each.factor
+        self._place = np.array([each.place for each in chain])
+        self._sine = np.array([each.sine for each in chain])
+        self._versine = np.array([each.versine for each in chain])
+        self._slide = np.array([each.slide for each in chain])
 
     def poses(self, rows: np.ndarray) -> np.ndarray:
         """Return the link in the frame of ``base``, (N, 4, 4), for joint positions (N, Da)."""
-        found = np.tile(np.eye(4), (len(rows), 1, 1))
-        for joint in self._chain:
-            found = found @ joint.poses(rows)
+        values = (rows @ self._factors + self._offsets)[:, :, None, None]
+        joints = self._place + values * self._slide  # (N, J, 4, 4)
+        joints += np.sin(values) * self._sine + (1.0 - np.cos(values)) * self._versine
+        found: np.ndarray = joints[:, 0]
+        for number in range(1, joints.shape[1]):
+            found = found @ joints[:, number]
         return found
 
     def positions(self, rows: np.ndarray) -> np.ndarray:
@@ -126,19 +131,23 @@ def _path(above: Mapping[str, ElementTree.Element], link: str) -> list[ElementTr
 def _joint(joint: ElementTree.Element, columns: Mapping[str, int]) -> _Joint:
     kind, mimic = joint.get("type"), joint.find("mimic")
     mover = joint.get("name", "") if mimic is None else mimic.get("joint", "")
-    place, axis = np.eye(4), _numbers(joint, "axis", "xyz", (1.0, 0.0, 0.0))
-    place[:3, 3] = _numbers(joint, "origin", "xyz", (0.0, 0.0, 0.0))
-    roll, pitch, yaw = _numbers(joint, "origin", "rpy", (0.0, 0.0, 0.0))
-    x, y, z = np.eye(3)
-    # About the fixed axes of the parent: roll first.
-    place[:3, :3] = _turn(z, yaw) @ _turn(y, pitch) @ _turn(x, roll)
+    axis = _numbers(joint, "axis", "xyz", (1.0, 0.0, 0.0))
     length = np.linalg.norm(axis)
     if kind != "fixed" and not length > 0:
         raise ValueError(f"robot_description: joint {joint.get('name')!r} has the axis {axis}")
+    axis = axis / (length or 1.0)
+    place, cross, along = np.eye(4), np.zeros((4, 4)), np.zeros((4, 4))
+    place[:3, 3] = _numbers(joint, "origin", "xyz", (0.0, 0.0, 0.0))
+    place[:3, :3] = _turned(*_numbers(joint, "origin", "rpy", (0.0, 0.0, 0.0)))
+    if kind in _TURNING:
+        cross[:3, :3] = _cross(axis)
+    elif kind == "prismatic":
+        along[:3, 3] = axis
     return _Joint(
         place,
-        turns=kind in _TURNING,
-        axis=axis / (length or 1.0),
+        place @ cross,
+        place @ cross @ cross,
+        place @ along,
         column=None if kind == "fixed" else columns.get(mover),
         factor=1.0 if mimic is None else float(mimic.get("multiplier", 1.0)),
         offset=0.0 if mimic is None else float(mimic.get("offset", 0.0)),
@@ -162,15 +171,15 @@ def _numbers(
     return np.array(values)
 
 
-def _turn(axis: np.ndarray, angle: float) -> np.ndarray:
-    found: np.ndarray = _turns(axis, np.array([angle]))[0]
-    return found
-
-
-def _turns(axis: np.ndarray, angles: np.ndarray) -> np.ndarray:
-    """Rotations (N, 3, 3) about a unit axis (3,) by angles (N,): Rodrigues' formula."""
+def _cross(axis: np.ndarray) -> np.ndarray:
     x, y, z = axis
-    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-    sine, cosine = np.sin(angles)[:, None, None], np.cos(angles)[:, None, None]
-    found: np.ndarray = np.eye(3) + sine * cross + (1.0 - cosine) * (cross @ cross)
+    return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+
+
+def _turned(roll: float, pitch: float, yaw: float) -> np.ndarray:
+    """Return the rotation (3, 3) about the fixed axes of the parent: x first."""
+    found = np.eye(3)
+    for axis, angle in zip(np.eye(3), (roll, pitch, yaw), strict=True):
+        cross = _cross(axis)
+        found = (np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross) @ found
     return found

@@ -118,6 +118,7 @@ def joint(parent="a", child="b", kind="fixed", more=""):
         ("<robot", "", "not XML"),
         ("<robot/>", "", r"one root link, got \[\]"),
         (joint(), "hand", "no link 'hand'"),
+        (joint(), "a", "'a' is the root link"),
         (joint(kind="floating"), "", r"got \['j \(floating\)'\]"),
         (joint(parent=""), "", "'j' has no parent link"),
         (joint(kind="revolute", more='<axis xyz="0 0 0"/>'), "", "has the axis"),
