@@ -10,6 +10,7 @@ import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt, ValidationError
 
+from ddpm_controller.control.cartesian_box import CartesianBox
 from ddpm_controller.control.safety import JointLimits
 from ddpm_controller.ros.joint_limits_file import GivenLimits, read_given_limits
 from ddpm_controller.types import ActionSpec, StreamSpec
@@ -71,6 +72,7 @@ class Robot:
         action: The command.
         given_limits: Joint -> limits from the joint-limits file; empty without one.
         end_effector: Link of the robot description whose path is looked at; empty: the last one.
+        box: What the end effector must not leave, in the frame of the root link; None: no box.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Robot:
     action: RobotAction
     given_limits: Mapping[str, GivenLimits] = field(default_factory=dict)
     end_effector: str = ""
+    box: CartesianBox | None = None
 
     @property
     def stream_specs(self) -> tuple[StreamSpec, ...]:
@@ -122,6 +125,13 @@ class _ActionFile(BaseModel):
     period_s: PositiveFloat
 
 
+class _BoxFile(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    lower: tuple[float, float, float]
+    upper: tuple[float, float, float]
+
+
 class _RobotFile(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -130,6 +140,7 @@ class _RobotFile(BaseModel):
     action: _ActionFile
     joint_limits: str | None = None
     end_effector: str = ""
+    end_effector_box: _BoxFile | None = None
 
 
 def load_robot(path: str | Path) -> Robot:
@@ -149,6 +160,8 @@ def load_robot(path: str | Path) -> Robot:
         streams = tuple(_stream(name, stream) for name, stream in file.streams.items())
         action = file.action
         spec = ActionSpec(action.names, action.units, action.period_s)
+        given_box = file.end_effector_box
+        box = None if given_box is None else CartesianBox(given_box.lower, given_box.upper)
         if file.joint_limits is not None:
             given = read_given_limits(path.parent / file.joint_limits)
     except ValidationError as error:
@@ -160,7 +173,7 @@ def load_robot(path: str | Path) -> Robot:
     except (yaml.YAMLError, ValueError) as error:
         raise RobotError(f"robot file {path}: {error}") from None
     robot_action = RobotAction(spec, action.topic, action.type)
-    return Robot(file.robot, streams, robot_action, given, file.end_effector)
+    return Robot(file.robot, streams, robot_action, given, file.end_effector, box)
 
 
 def joint_limits(

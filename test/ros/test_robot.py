@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import yaml
 
+from ddpm_controller.control.cartesian_box import CartesianBox
 from ddpm_controller.control.safety import ACCELERATION_TIME_S, JERK_TIME_S
 from ddpm_controller.ros.robot import RobotError, joint_limits, load_robot
 from ddpm_controller.simulation.arm import JOINT_NAMES
@@ -44,6 +45,14 @@ CHANGES = {
     "negative age": (lambda file: file["streams"]["joint_state"].update(max_age_s=-1), "-1"),
     "no image size": (lambda file: file["streams"]["camera_fixed"].pop("height"), "height"),
     "a unit is missing": (lambda file: file["action"]["units"].pop(), "6 units"),
+    "a box with two walls": (
+        lambda file: file.update(end_effector_box={"lower": [0, 0], "upper": [1, 1, 1]}),
+        "end_effector_box.lower",
+    ),
+    "a box inside out": (
+        lambda file: file.update(end_effector_box={"lower": [0, 0, 1], "upper": [1, 1, 0.5]}),
+        "lower z 1.0 must be below upper z 0.5",
+    ),
     "a name twice": (
         lambda file: file["action"].update(names=["elbow"] * 7),
         "unique",
@@ -70,6 +79,18 @@ def test_a_file_that_is_no_robot_file_is_refused(tmp_path, text):
         load_robot(path)
     with pytest.raises(RobotError, match="No such file"):
         load_robot(tmp_path / "nowhere.yaml")
+
+
+def test_a_robot_file_may_name_the_end_effector_and_its_box(tmp_path):
+    assert load_robot(SIM_ARM).end_effector == "tip"
+    assert load_robot(SIM_ARM).box is None
+    assert load_robot(SIM_ARM.with_name("pusht.yaml")).end_effector == ""
+    file = yaml.safe_load(SIM_ARM.read_text())
+    file["end_effector_box"] = {"lower": [0.1, -0.4, 0.0], "upper": [0.6, 0.4, float("inf")]}
+    file["joint_limits"] = None
+    (tmp_path / "robot.yaml").write_text(yaml.safe_dump(file))
+    box = load_robot(tmp_path / "robot.yaml").box
+    assert box == CartesianBox((0.1, -0.4, 0.0), (0.6, 0.4, float("inf")))
 
 
 def test_limits_are_taken_by_name_from_the_urdf():
