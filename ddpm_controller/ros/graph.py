@@ -109,6 +109,19 @@ def _controller(checkpoint: Setting | FirstOf, in_world: bool) -> Process:
     )
 
 
+_RVIZ_ARGUMENT = Argument(
+    "rviz", "false", "Start RViz with the predicted path, where rviz2 is installed.", bool
+)
+_RVIZ = Process(
+    "rviz2",
+    name="rviz",
+    parameters=(("use_sim_time", Setting("use_sim_time")),),
+    arguments=("-d", Share("config/rviz/controller.rviz")),
+    package="rviz2",
+    condition=Setting("rviz"),
+)
+
+
 def _simulation(expert: Setting | bool) -> Process:
     return Process(
         "simulation",
@@ -144,9 +157,10 @@ CONTROLLER = Graph(
         *_COMMON,
         _USE_SIM_TIME,
         *_CONTROLLER_ARGUMENTS,
+        _RVIZ_ARGUMENT,
         Argument("checkpoint", "", "Folder of the checkpoint; empty: as the parameter file says."),
     ),
-    (_controller(Setting("checkpoint"), in_world=False),),
+    (_controller(Setting("checkpoint"), in_world=False), _RVIZ),
     _ENVIRONMENT,
 )
 
@@ -177,8 +191,8 @@ _DEMO_NODES = (
 ARM = Graph(
     "arm",
     "A simulated arm and its controller, which waits for RunPolicy goals.",
-    _DEMO_ARGUMENTS,
-    _DEMO_NODES,
+    (*_DEMO_ARGUMENTS, _RVIZ_ARGUMENT),
+    (*_DEMO_NODES, _RVIZ),
     _WORLD_ENVIRONMENT,
 )
 

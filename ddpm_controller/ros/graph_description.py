@@ -84,7 +84,7 @@ class Process:
     """One process of a graph: a ROS node, or a command that uses the graph.
 
     Attributes:
-        executable: Key of ``graph.EXECUTABLES``.
+        executable: Key of ``graph.EXECUTABLES``, or that of another package.
         name: Of the node, without its namespace; empty for a command.
         parameters: Pairs of parameter name and value. One that resolves to an empty text is left
             out, so that the parameter file or the node's own default holds.
@@ -95,6 +95,8 @@ class Process:
         autostart: Whether to configure and activate it when it has started.
         required: Whether everything ends when this process does.
         respawn: Whether to start it again after it ended by itself.
+        package: Whose executable it is; empty: this one's.
+        condition: Whether to start it at all.
     """
 
     executable: str
@@ -107,6 +109,8 @@ class Process:
     autostart: Value = False
     required: Value = False
     respawn: Value = False
+    package: str = ""
+    condition: Value = True
 
 
 @dataclass(frozen=True)

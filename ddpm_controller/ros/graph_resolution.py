@@ -38,6 +38,7 @@ class ResolvedProcess:
     required: bool
     respawn: bool
     log_level: str
+    package: str = ""
 
     @property
     def full_name(self) -> str:
@@ -78,7 +79,11 @@ def resolve(
     settings = {argument.name: setting(argument, given) for argument in graph.arguments}
     return ResolvedGraph(
         name=graph.name,
-        processes=tuple(_resolved_process(process, settings) for process in graph.processes),
+        processes=tuple(
+            _resolved_process(process, settings)
+            for process in graph.processes
+            if plain(process.condition, settings)
+        ),
         environment={
             variable.name: surroundings.get(variable.name)
             or str(plain(variable.default, settings))
@@ -143,6 +148,7 @@ def _resolved_process(process: Process, settings: Mapping[str, Plain]) -> Resolv
         required=bool(plain(process.required, settings)),
         respawn=bool(plain(process.respawn, settings)),
         log_level=str(settings.get("log_level", "info")),
+        package=process.package,
     )
 
 

@@ -78,7 +78,7 @@ def _node(process: ResolvedProcess, action: type[Node]) -> Node:
     files = [process.params_file] if process.params_file else []
     values = [dict(process.parameters)] if process.parameters else []
     return action(
-        package=PACKAGE,
+        package=process.package or PACKAGE,
         executable=process.executable,
         name=process.name,
         namespace=process.namespace,

@@ -45,7 +45,9 @@ def command_of(
         folder: Where the file with the parameters of this process is written.
         targets: Name of an executable -> module and function.
     """
-    command = [*python_command(process.executable, targets), *process.arguments]
+    # That of another package is looked for on PATH: ROS has it there only where it is installed.
+    program = [process.executable] if process.package else None
+    command = [*(program or python_command(process.executable, targets)), *process.arguments]
     if not process.name:
         return command
     command += ["--ros-args", "--log-level", process.log_level, "-r", f"__node:={process.name}"]

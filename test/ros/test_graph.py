@@ -99,6 +99,8 @@ def test_every_executable_has_its_function(name):
 @GRAPH_NAMES
 def test_graphs_start_only_known_executables_and_name_only_nodes(name):
     for process in GRAPHS[name].processes:
+        if process.package:
+            continue
         assert process.executable in EXECUTABLES
         assert bool(process.name) == (process.executable in NODES)
 
@@ -126,6 +128,16 @@ def test_the_shipped_checkpoint_of_the_world_is_run_unless_another_is_given():
     assert given.parameters["checkpoint"] == "my/own"
     on_robot = settings_of(GRAPHS["controller"]).processes[0]
     assert "checkpoint" not in on_robot.parameters, "the parameter file decides"
+
+
+@pytest.mark.parametrize("name", ["arm", "controller"])
+def test_rviz_is_started_only_where_it_is_asked_for(name, tmp_path):
+    assert "rviz2" not in {one.executable for one in settings_of(GRAPHS[name]).processes}
+    *_, rviz = settings_of(GRAPHS[name], rviz="true", namespace="left").processes
+    words = command_of(rviz, tmp_path)
+    assert words[:3] == ["rviz2", "-d", share_path("config/rviz/controller.rviz")]
+    assert Path(words[2]).exists()
+    assert "__ns:=/left" in words, "its topics are relative"
 
 
 def test_variables_that_the_user_has_set_hold():

@@ -89,6 +89,12 @@ def test_launch_is_told_all_that_the_description_says(name, launch_description, 
     assert variables["RMW_IMPLEMENTATION"] == "rmw_fastrtps_cpp"
 
 
+def test_rviz_comes_from_its_own_package(launch_description):
+    actions = actions_of(launch_description(GRAPHS["arm"]), rviz="true")
+    packages = {each.named["name"]: each.named["package"] for each in of_kind(actions, "Node")}
+    assert packages == {"simulation": "ddpm_controller", "rviz": "rviz2"}
+
+
 def test_the_end_of_the_demo_shuts_everything_down(launch_description):
     actions = actions_of(launch_description(GRAPHS["demo"]))
     (command,) = of_kind(actions, "ExecuteProcess")
