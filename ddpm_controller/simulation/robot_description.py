@@ -2,7 +2,10 @@
 
 from xml.etree import ElementTree
 
+import numpy as np
+
 from ddpm_controller.simulation.arm import JOINTS, TIP_OFFSET, JointSpec
+from ddpm_controller.simulation.cameras import CAMERAS, CameraSpec
 
 # Enough for a viewer: (shape, attributes, place) per link; physics lives in the MJCF.
 _SHAPES: dict[str, tuple[str, dict[str, str], str]] = {
@@ -31,6 +34,8 @@ def robot_description() -> str:
             parent = f"{joint.name}_link"
     _add_mirror(robot, JOINTS[-1], parent)
     _connect(robot, "tip_joint", "fixed", parent, "tip", TIP_OFFSET)
+    for camera in CAMERAS:
+        _add_camera(robot, camera)
     ElementTree.indent(robot)
     return '<?xml version="1.0"?>\n' + ElementTree.tostring(robot, encoding="unicode") + "\n"
 
@@ -55,6 +60,22 @@ def _add_mirror(robot: ElementTree.Element, joint: JointSpec, parent: str) -> No
     ElementTree.SubElement(element, "axis", xyz=_text(tuple(-part for part in joint.axis)))
     _limit(element, joint)
     ElementTree.SubElement(element, "mimic", joint=joint.name, multiplier="1", offset="0")
+
+
+def _add_camera(robot: ElementTree.Element, camera: CameraSpec) -> None:
+    """Add the frame that its messages name: x right, y down, z forward."""
+    link = f"{camera.name}_optical_frame"
+    ElementTree.SubElement(robot, "link", name=link)
+    parent = "base_link" if camera.body == "world" else camera.body
+    joint = _connect(robot, f"{camera.name}_joint", "fixed", parent, link, camera.position)
+    forward = np.subtract(camera.target, camera.position)
+    right = np.cross(forward, camera.up)
+    axes = [each / np.linalg.norm(each) for each in (right, np.cross(forward, right), forward)]
+    (xx, xy, xz), (_, _, yz), (_, _, zz) = axes
+    rpy = (np.arctan2(yz, zz), np.arctan2(-xz, np.hypot(xx, xy)), np.arctan2(xy, xx))
+    origin = joint.find("origin")
+    assert origin is not None
+    origin.set("rpy", _text(tuple(float(angle) for angle in rpy)))
 
 
 def _connect(

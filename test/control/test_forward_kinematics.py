@@ -4,6 +4,7 @@ import pytest
 
 from ddpm_controller.control.forward_kinematics import LinkChain
 from ddpm_controller.simulation.arm import JOINT_NAMES, joint_range
+from ddpm_controller.simulation.cameras import CAMERAS
 from ddpm_controller.simulation.pusht_description import pusht_description
 from ddpm_controller.simulation.reach_world import ReachWorld
 from ddpm_controller.simulation.robot_description import robot_description
@@ -31,6 +32,22 @@ def test_every_link_of_the_arm_is_where_mujoco_has_it(link):
         there = state.site("tip") if link == "tip" else state.body(link)
         np.testing.assert_allclose(pose[:3, 3], there.xpos, **EXACT)
         np.testing.assert_allclose(pose[:3, :3], there.xmat.reshape(3, 3), **EXACT)
+
+
+@pytest.mark.parametrize("camera", [camera.name for camera in CAMERAS])
+def test_the_frames_of_the_cameras_are_where_mujoco_renders_from(camera):
+    model = ReachWorld().scene.model
+    state = mujoco.MjData(model)
+    chain = LinkChain(robot_description(), JOINT_NAMES, f"{camera}_optical_frame")
+    rows = rows_in_range(2, count=5)
+    for row, pose in zip(rows, chain.poses(rows), strict=True):
+        for name, value in zip(JOINT_NAMES, row, strict=True):
+            state.qpos[model.joint(name).qposadr[0]] = value
+        mujoco.mj_forward(model, state)
+        # The MJCF has nine digits; a camera there looks along -z with y up.
+        np.testing.assert_allclose(pose[:3, 3], state.camera(camera).xpos, rtol=0.0, atol=1e-8)
+        there = state.camera(camera).xmat.reshape(3, 3) @ np.diag([1, -1, -1])
+        np.testing.assert_allclose(pose[:3, :3], there, rtol=0.0, atol=1e-8)
 
 
 def random_urdf(random: np.random.Generator, kinds: list[str]) -> str:
