@@ -4,7 +4,7 @@ import pytest
 
 from ddpm_controller.control.forward_kinematics import LinkChain
 from ddpm_controller.simulation.arm import JOINT_NAMES, joint_range
-from ddpm_controller.simulation.cameras import CAMERAS
+from ddpm_controller.simulation.cameras import CAMERAS, CameraSpec
 from ddpm_controller.simulation.pusht_description import pusht_description
 from ddpm_controller.simulation.reach_world import ReachWorld
 from ddpm_controller.simulation.robot_description import robot_description
@@ -48,6 +48,18 @@ def test_the_frames_of_the_cameras_are_where_mujoco_renders_from(camera):
         np.testing.assert_allclose(pose[:3, 3], state.camera(camera).xpos, rtol=0.0, atol=1e-8)
         there = state.camera(camera).xmat.reshape(3, 3) @ np.diag([1, -1, -1])
         np.testing.assert_allclose(pose[:3, :3], there, rtol=0.0, atol=1e-8)
+
+
+def test_a_camera_that_is_tilted_looks_where_it_should(monkeypatch):
+    """Those of the arm are level, so that a wrong pitch angle would not show."""
+    camera = CameraSpec("c", "world", (0.3, -0.2, 0.5), (0.1, 0.4, 0.0), (0.5, 0.2, 1.0), 0.6)
+    monkeypatch.setattr("ddpm_controller.simulation.robot_description.CAMERAS", (camera,))
+    chain = LinkChain(robot_description(), JOINT_NAMES, "c_optical_frame")
+    (pose,) = chain.poses(np.zeros((1, 7)))
+    forward = np.subtract(camera.target, camera.position)
+    np.testing.assert_allclose(pose[:3, 2], forward / np.linalg.norm(forward), **EXACT)
+    assert pose[:3, 0] @ np.array(camera.up) == pytest.approx(0.0, abs=1e-9)
+    assert pose[:3, 1] @ np.array(camera.up) < 0
 
 
 def random_urdf(random: np.random.Generator, kinds: list[str]) -> str:
