@@ -41,6 +41,8 @@ class ControlLoop:
         stop_s: How long a stop takes; longer where the limits do not allow that.
         max_lead_s: A stamp further ahead of the last tick than this is refused.
         filters: Vector stream -> what stands in for its newest value in a policy's window.
+        lead_s: A command acts so much later than it is sent: what is sent is where the chunk
+            will be then.
 
     Attributes:
         limits: May be given later.
@@ -64,6 +66,7 @@ class ControlLoop:
         stop_s: float = 0.2,
         max_lead_s: float = math.inf,
         filters: Mapping[str, StreamFilter] | None = None,
+        lead_s: float = 0.0,
     ) -> None:
         if not period_s > 0:
             raise ValueError(f"period_s must be above 0, got {period_s}")
@@ -73,7 +76,7 @@ class ControlLoop:
         self.watch = ObservationWatch(
             streams, max_ages_s, action_spec.joint_names, max_lead_s, filters
         )
-        self.schedule = PlanSchedule(action_spec, n_obs_steps, replan_period_s, period_s)
+        self.schedule = PlanSchedule(action_spec, n_obs_steps, replan_period_s, period_s, lead_s)
         self._oldest_s = max(max_ages_s.values())
         self._filters_s = max((each.history_s for each in (filters or {}).values()), default=0.0)
         self._period_s = period_s
@@ -183,7 +186,7 @@ class ControlLoop:
             takeover = self.schedule.take(now_s)
         elif verdict.reason in OBSERVATION_REASONS:
             self.schedule.abandon()
-        chunk = takeover.plan.chunk if takeover else None
+        chunk = self.schedule.sent_ahead(takeover.plan.chunk) if takeover else None
         return Order(verdict, chunk, begin_at, keep_position), takeover
 
     def follow(self, now_s: float, verdict: Verdict) -> Command:

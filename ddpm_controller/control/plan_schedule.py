@@ -1,13 +1,13 @@
 """When a plan is due, which one is awaited, and which one is in force."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ddpm_controller.control.observation_buffer import ObservationBuffer
 from ddpm_controller.control.states import Reason, State, Verdict
-from ddpm_controller.types import ActionSpec, Memory, Observation, Plan
+from ddpm_controller.types import ActionChunk, ActionSpec, Memory, Observation, Plan
 
 _SAME_MOMENT_S = 1e-6
 """Sums of periods are off by rounding; what is so near is the same moment."""
@@ -55,17 +55,29 @@ class PlanSchedule:
         n_obs_steps: Observations in a window.
         replan_period_s: Time between two requests; less where chunks are short for it.
         period_s: Time between ticks.
+        lead_s: A row is sent so much before its moment.
+
+    Raises:
+        ValueError: A time or a number is out of range.
     """
 
     def __init__(
-        self, action_spec: ActionSpec, n_obs_steps: int, replan_period_s: float, period_s: float
+        self,
+        action_spec: ActionSpec,
+        n_obs_steps: int,
+        replan_period_s: float,
+        period_s: float,
+        lead_s: float = 0.0,
     ) -> None:
         if not replan_period_s > 0 or n_obs_steps < 1:
             raise ValueError(
                 f"replan_period_s and n_obs_steps must be above 0, got {replan_period_s} "
                 f"and {n_obs_steps}"
             )
+        if not 0 <= lead_s < math.inf:
+            raise ValueError(f"lead_s must be finite and not below 0, got {lead_s}")
         self._action_spec = action_spec
+        self._lead_s = lead_s
         self._n_obs_steps = n_obs_steps
         self.replan_period_s = replan_period_s
         # A plan is due at the tick nearest to its time.
@@ -89,6 +101,10 @@ class PlanSchedule:
     def awaits_plan(self) -> bool:
         """Whether a plan has been asked for and has not come."""
         return self._awaited is not None
+
+    def sent_ahead(self, chunk: ActionChunk) -> ActionChunk:
+        """Return a chunk with its rows at the moments at which they are sent."""
+        return replace(chunk, start_s=chunk.start_s - self._lead_s)
 
     def start(self, memory: Memory | None) -> None:
         """Begin a run with the policy's initial memory."""
@@ -141,7 +157,7 @@ class PlanSchedule:
         self._memory = plan.memory
         self._failure = ""
         self._pending = Takeover(plan, request)
-        rows_last_s = plan.chunk.end_s - plan.chunk.start_s
+        rows_last_s = max(plan.chunk.end_s - plan.chunk.start_s - self._lead_s, 0.0)
         self._due_s = min(self._due_s, request.requested_s + LATEST_REPLAN * rows_last_s)
         return ""
 
@@ -163,7 +179,8 @@ class PlanSchedule:
         """Return whether there is a chunk to follow at ``now_s``, or why not."""
         if self._usable(now_s) is not None:
             return Verdict(State.RUNNING)
-        if self._current is not None and now_s <= self._current.plan.chunk.end_s + _SAME_MOMENT_S:
+        current = self._current
+        if current is not None and now_s <= self._end_s(current) + _SAME_MOMENT_S:
             return Verdict(State.RUNNING)
         if self._failure:
             return Verdict(State.HOLDING, Reason.PLAN_FAILED, self._failure)
@@ -176,15 +193,19 @@ class PlanSchedule:
         """Return the plan that waits, unless all of it is past already."""
         if self._pending is None:
             return None
-        chunk = self._pending.plan.chunk
-        if now_s <= chunk.end_s:
+        end_s = self._end_s(self._pending)
+        if now_s <= end_s:
             self._late = ""
             return self._pending
         self._late = (
-            f"the plan came {now_s - chunk.end_s:.2f} s after the end of its chunk: it was asked "
+            f"the plan came {now_s - end_s:.2f} s after the end of its chunk: it was asked "
             f"for {now_s - self._pending.request.requested_s:.2f} s ago"
         )
         return None
+
+    def _end_s(self, takeover: Takeover) -> float:
+        """Return when the last row is sent."""
+        return takeover.plan.chunk.end_s - self._lead_s
 
 
 def _numbered(memory: Memory, plan_number: int) -> Memory:

@@ -33,6 +33,7 @@ from ddpm_controller.ros.controller_parameters import ControllerParameters, foun
 from ddpm_controller.ros.controller_topics import ControllerTopics, Health
 from ddpm_controller.ros.conversions import seconds
 from ddpm_controller.ros.executor_calls import ExecutorCalls
+from ddpm_controller.ros.lead import lead_from
 from ddpm_controller.ros.noise_denoiser import filters_of
 from ddpm_controller.ros.parameters import declare, read
 from ddpm_controller.ros.planner import Planner
@@ -172,7 +173,12 @@ class Controller(LifecycleNode):
                 dataclasses.replace(each, max_age_s=parameters.max_age_s) for each in robot.streams
             )
             robot = dataclasses.replace(robot, streams=tuple(streams))
-        load = partial(load_policy, robot=robot, settings=parameters.plan_settings)
+        load = partial(
+            load_policy,
+            robot=robot,
+            settings=parameters.plan_settings,
+            lead_s=lead_from(vars(parameters), robot),
+        )
         self._health.loaded = load(parameters.checkpoint) if parameters.checkpoint else None
         self._health.checkpoint_error = ""
         filters: dict[str, StreamFilter] = {}
@@ -237,6 +243,7 @@ class Controller(LifecycleNode):
             stop_s=self._deployed.stop_s,
             max_lead_s=math.inf if self._deployed.lockstep else _PATIENCE_S,
             filters=parts.filters,
+            lead_s=lead_from(vars(self._deployed), robot),
         )
         loop.no_limits_text = parts.inputs.no_limits_text
         return loop

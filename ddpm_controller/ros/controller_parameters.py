@@ -53,6 +53,13 @@ class ControllerParameters:
         0.2, "Time in which the difference between two chunks fades, s.", low=0.02, high=2.0
     )
     stop_s: float = parameter(0.2, "Time in which the robot stops, s.", low=0.02, high=2.0)
+    lead_s: float = parameter(
+        0.0,
+        "Send each command so much ahead of its moment, because it acts so much later, s; "
+        "below 0: action.latency_s of the robot file. See docs/timing.md.",
+        low=-1.0,
+        high=2.0,
+    )
     output: str = parameter(
         "joint_trajectory", "Message that is sent: joint_trajectory or commands."
     )

@@ -10,11 +10,16 @@ from ddpm_controller.checkpoint import CheckpointError, load_checkpoint, refuse_
 from ddpm_controller.policy import PlanSettings, Policy, policy_facts, policy_warning
 from ddpm_controller.ros.controller_parameters import found_path
 from ddpm_controller.ros.latest_worker import LatestWorker
+from ddpm_controller.ros.lead import delay_problem
 from ddpm_controller.ros.robot import Robot
 from ddpm_controller.systems import restore
-from ddpm_controller.types import Observation, StreamSpec
+from ddpm_controller.types import ActionChunk, Observation, StreamSpec
 
 _WARM_UP_PLANS = 2
+_LEAD_REMEDY = (
+    "measure action.latency_s of the robot file again with calibrate_latency, set lead_s to 0, or "
+    "follow more rows (n_action_steps)"
+)
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,7 @@ class LoadedPolicy:
         sampler: Name of the sampler in use; empty when the policy has none.
         num_inference_steps: Denoising steps in use; 0 when the policy has none.
         load_time_s: Wall time of loading and warming up.
+        rows_last_s: From the first row of its chunks to the last.
         facts: What else people should know of it, for the log.
         warning: What may be wrong with it; empty when nothing is.
     """
@@ -38,22 +44,34 @@ class LoadedPolicy:
     sampler: str
     num_inference_steps: int
     load_time_s: float
+    rows_last_s: float = 0.0
     facts: str = ""
     warning: str = ""
 
 
-def load_policy(folder: str, robot: Robot, settings: PlanSettings) -> LoadedPolicy:
+def load_policy(
+    folder: str, robot: Robot, settings: PlanSettings, lead_s: float = 0.0
+) -> LoadedPolicy:
     """Read, verify and warm up a checkpoint.
+
+    Args:
+        folder: Of the checkpoint.
+        robot: That it must fit.
+        settings: How it is run.
+        lead_s: Time by which its rows will be sent ahead of their moments.
 
     Raises:
         CheckpointError: It is missing, damaged, or does not fit the robot.
-        ValueError: The settings do not fit it.
+        ValueError: The settings or the lead do not fit it.
     """
     began_s = time.monotonic()
     checkpoint = load_checkpoint(found_path(folder))
     refuse_mismatch(checkpoint.manifest, robot.stream_specs, robot.action_spec)
     policy = restore(checkpoint, settings)
-    _warm_up(policy, folder)
+    chunk = _warm_up(policy, folder)
+    rows_last_s = chunk.end_s - chunk.start_s
+    if problem := delay_problem("lead_s", lead_s, rows_last_s, _LEAD_REMEDY):
+        raise ValueError(f"{folder}: {problem}")
     return LoadedPolicy(
         policy=policy,
         folder=folder,
@@ -61,12 +79,13 @@ def load_policy(folder: str, robot: Robot, settings: PlanSettings) -> LoadedPoli
         sampler=str(getattr(policy, "sampler", "")),
         num_inference_steps=int(getattr(policy, "num_inference_steps", 0)),
         load_time_s=time.monotonic() - began_s,
+        rows_last_s=rows_last_s,
         facts=policy_facts(policy),
         warning=policy_warning(policy),
     )
 
 
-def _warm_up(policy: Policy, folder: str) -> None:
+def _warm_up(policy: Policy, folder: str) -> ActionChunk:
     """Plan on nothing: the first plans are 10 to 100 times slower, and must be finite."""
     blank = Observation(0.0, {stream.name: _blank(stream) for stream in policy.streams})
     memory = policy.initial_memory(0)
@@ -75,6 +94,7 @@ def _warm_up(policy: Policy, folder: str) -> None:
         memory = plan.memory
         if not np.isfinite(plan.chunk.actions).all():
             raise CheckpointError(f"{folder}: a trial plan is not finite; train it again")
+    return plan.chunk
 
 
 def _blank(stream: StreamSpec) -> np.ndarray:

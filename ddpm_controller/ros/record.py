@@ -25,6 +25,7 @@ from rich.table import Table
 from ddpm_controller.ros.bag_files import BagError
 from ddpm_controller.ros.bag_writer import Storage
 from ddpm_controller.ros.controller_parameters import found_path
+from ddpm_controller.ros.lead import ACTION_LATENCY_KEY
 from ddpm_controller.ros.recorded_run import PARAMETERS_KEY
 from ddpm_controller.ros.recorder import Recorder, Recording, Stamps
 from ddpm_controller.ros.robot import Robot, RobotError, load_robot
@@ -98,7 +99,9 @@ def record(
         end_s = time.monotonic() + (options.duration_s or math.inf)
         while not should_stop() and time.monotonic() < end_s and recorder.error is None:
             executor.spin_once(timeout_sec=0.1)
-        return recorder.finish(provenance={PARAMETERS_KEY: json.dumps(reader.parameters)})
+        # The robot file may be calibrated again before the bag is replayed.
+        parameters = reader.parameters | {ACTION_LATENCY_KEY: robot.action.latency_s}
+        return recorder.finish(provenance={PARAMETERS_KEY: json.dumps(parameters)})
     finally:
         executor.shutdown()
         node.destroy_node()

@@ -11,6 +11,7 @@ from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.plan_schedule import PlanRequest
 from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.ros.bag_files import BagError
+from ddpm_controller.ros.lead import lead_from
 from ddpm_controller.ros.recorded_run import RecordedChunk, RecordedCommand, RecordedRun
 from ddpm_controller.ros.replay_plans import Difference
 from ddpm_controller.types import ActionChunk, Plan
@@ -87,6 +88,7 @@ class _Player:
             replan_period_s=1.0,  # never asks: the take-overs are recorded
             fade_s=times_s["fade_s"],
             stop_s=times_s["stop_s"],
+            lead_s=lead_from(run.parameters, run.robot),
         )
 
     def begin(self, command: RecordedCommand) -> None:

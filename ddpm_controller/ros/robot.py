@@ -4,11 +4,18 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import yaml
-from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+)
 
 from ddpm_controller.control.cartesian_box import CartesianBox
 from ddpm_controller.control.safety import JointLimits
@@ -20,6 +27,8 @@ IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 JOINT_TRAJECTORY = "trajectory_msgs/msg/JointTrajectory"
 MULTI_ARRAY = "std_msgs/msg/Float64MultiArray"
+LONGEST_LATENCY_S = 2.0
+"""More is a clock that is wrong, not a latency."""
 
 
 class RobotError(ValueError):
@@ -37,6 +46,7 @@ class RobotStream:
         max_age_s: Older than this it is stale.
         field: Field of a JointState that is observed.
         message_size: (height, width) of an image message; (0, 0) of a vector.
+        latency_s: From acquisition to arrival, as `calibrate_latency` has measured; 0: unknown.
     """
 
     spec: StreamSpec
@@ -45,6 +55,14 @@ class RobotStream:
     max_age_s: float
     field: str = "position"
     message_size: tuple[int, int] = (0, 0)
+    latency_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.max_age_s <= self.latency_s:
+            raise ValueError(
+                f"stream {self.spec.name!r}: max_age_s {self.max_age_s} must be above latency_s "
+                f"{self.latency_s}: else it is stale when it comes"
+            )
 
 
 @dataclass(frozen=True)
@@ -55,11 +73,13 @@ class RobotAction:
         spec: Joints, units and the policy's clock.
         topic: Relative topic name of the recorded command.
         type: Full message type name.
+        latency_s: From sending to the motion, as `calibrate_latency` has measured; 0: unknown.
     """
 
     spec: ActionSpec
     topic: str
     type: str
+    latency_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -98,6 +118,9 @@ class Robot:
         return {stream.spec.name: stream.max_age_s for stream in self.streams}
 
 
+_Latency = Annotated[float, Field(ge=0, lt=LONGEST_LATENCY_S, allow_inf_nan=False)]
+
+
 class _StreamFile(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -113,6 +136,7 @@ class _StreamFile(BaseModel):
     height: PositiveInt | None = None
     width: PositiveInt | None = None
     resize: tuple[PositiveInt, PositiveInt] | None = None
+    latency_s: _Latency = 0.0
 
 
 class _ActionFile(BaseModel):
@@ -123,6 +147,7 @@ class _ActionFile(BaseModel):
     names: tuple[str, ...]
     units: tuple[str, ...]
     period_s: PositiveFloat
+    latency_s: _Latency = 0.0
 
 
 class _BoxFile(BaseModel):
@@ -172,7 +197,7 @@ def load_robot(path: str | Path) -> Robot:
         raise RobotError(f"robot file {path}: " + "; ".join(lines)) from None
     except (yaml.YAMLError, ValueError) as error:
         raise RobotError(f"robot file {path}: {error}") from None
-    robot_action = RobotAction(spec, action.topic, action.type)
+    robot_action = RobotAction(spec, action.topic, action.type, action.latency_s)
     return Robot(file.robot, streams, robot_action, given, file.end_effector, box)
 
 
@@ -237,10 +262,24 @@ def _limit_row(joint: ElementTree.Element) -> tuple[float, float, float]:
 def _stream(name: str, file: _StreamFile) -> RobotStream:
     if file.type == JOINT_STATE:
         spec = StreamSpec(name, "vector", (len(file.names),), file.rate_hz, file.names, file.units)
-        return RobotStream(spec, file.topic, file.type, file.max_age_s, file.field)
+        return RobotStream(
+            spec,
+            file.topic,
+            file.type,
+            file.max_age_s,
+            file.field,
+            latency_s=file.latency_s,
+        )
     if file.height is None or file.width is None:
         raise ValueError(f"stream {name!r}: an image needs height and width of its messages")
     size = (file.height, file.width)
     shape = (*(file.resize or size), 3)
     spec = StreamSpec(name, "image", shape, file.rate_hz)
-    return RobotStream(spec, file.topic, file.type, file.max_age_s, message_size=size)
+    return RobotStream(
+        spec,
+        file.topic,
+        file.type,
+        file.max_age_s,
+        message_size=size,
+        latency_s=file.latency_s,
+    )

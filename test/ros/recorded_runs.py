@@ -11,6 +11,7 @@ from ddpm_controller.control.states import State
 from ddpm_controller.ros.bag_types import message_types
 from ddpm_controller.ros.bag_writer import BagTopic, BagWriter
 from ddpm_controller.ros.conversions import observation_from, stamp_from
+from ddpm_controller.ros.lead import ACTION_LATENCY_KEY
 from ddpm_controller.ros.recorded_run import PARAMETERS_KEY
 from ddpm_controller.ros.robot import joint_limits, load_robot
 from ddpm_controller.simulation.robot_description import robot_description
@@ -41,6 +42,7 @@ class Scenario:
         frozen: Ticks of a run in which camera_wrist delivers nothing.
         fade_s: Of the controller.
         idle_between: Whether the controller tells that it commands nothing before each run.
+        lead_s: Of the controller.
         lose: (topic, index) of a message that the recorder lost.
     """
 
@@ -50,6 +52,7 @@ class Scenario:
     frozen: range = range(0)
     fade_s: float = 0.15
     idle_between: bool = True
+    lead_s: float = 0.0
     lose: tuple[str, int] | None = None
 
 
@@ -62,7 +65,10 @@ def record_run(folder, scenario):
     if scenario.lose is not None:
         topic, index = scenario.lose
         messages.remove([m for m in messages if m[0] == topic][index])
-    provenance = {PARAMETERS_KEY: json.dumps({"fade_s": scenario.fade_s, "stop_s": 0.2})}
+    parameters = {"fade_s": scenario.fade_s, "stop_s": 0.2}
+    if scenario.lead_s:  # as a robot file with a latency gives it
+        parameters |= {"lead_s": -1.0, ACTION_LATENCY_KEY: scenario.lead_s}
+    provenance = {PARAMETERS_KEY: json.dumps(parameters)}
     with BagWriter(folder, [BagTopic(n, k) for n, k in TOPICS.items()], provenance) as bag:
         for topic, stamp_s, message in messages:
             sec, nanosec = stamp_from(stamp_s)
@@ -87,6 +93,7 @@ class _Run:
             1 / RATE_HZ,
             0.3,
             fade_s=scenario.fade_s,
+            lead_s=scenario.lead_s,
         )
         self._told = None
 

@@ -53,6 +53,22 @@ CHANGES = {
         lambda file: file.update(end_effector_box={"lower": [0, 0, 1], "upper": [1, 1, 0.5]}),
         "lower z 1.0 must be below upper z 0.5",
     ),
+    "a latency below 0": (
+        lambda file: file["streams"]["camera_fixed"].update(latency_s=-0.01),
+        r"latency_s: .*greater than or equal to 0, got -0.01",
+    ),
+    "a latency that is a wrong clock": (
+        lambda file: file["action"].update(latency_s=2.0),
+        r"action.latency_s: .*less than 2, got 2.0",
+    ),
+    "a latency that is no number": (
+        lambda file: file["action"].update(latency_s=float("nan")),
+        "latency_s",
+    ),
+    "stale when it comes": (
+        lambda file: file["streams"]["joint_state"].update(latency_s=0.3),
+        r"max_age_s 0.3 must be above latency_s 0.3",
+    ),
     "a name twice": (
         lambda file: file["action"].update(names=["elbow"] * 7),
         "unique",
@@ -200,3 +216,17 @@ def test_a_joint_without_limits_is_refused(names, text):
         joint_limits(URDF, names)
     with pytest.raises(RobotError, match="not XML"):
         joint_limits("<robot", names)
+
+
+def test_latencies_are_unknown_until_they_are_given(tmp_path):
+    robot = load_robot(SIM_ARM)
+    assert {each.latency_s for each in (*robot.streams, robot.action)} == {0.0}
+    file = yaml.safe_load(SIM_ARM.read_text())
+    file.pop("joint_limits")
+    file["streams"]["camera_wrist"]["latency_s"] = 0.034
+    file["action"]["latency_s"] = 0.05
+    path = tmp_path / "robot.yaml"
+    path.write_text(yaml.safe_dump(file, sort_keys=False))
+    calibrated = load_robot(path)
+    assert [each.latency_s for each in calibrated.streams] == [0.0, 0.0, 0.034]
+    assert calibrated.action.latency_s == 0.05
