@@ -32,7 +32,5 @@ def test_a_checkpoint_whose_chunks_are_shorter_than_the_lead_is_refused(tmp_path
     save_random_checkpoint(tmp_path / "random")
     folder, robot = str(tmp_path / "random"), load_robot(SIM_ARM)
     assert load_policy(folder, robot, PlanSettings(), lead_s=0.6).rows_last_s == pytest.approx(0.7)
-    with pytest.raises(
-        ValueError, match=r"lead_s is 0.6 s, but a chunk lasts only 0.5 s.*set lead"
-    ):
+    with pytest.raises(ValueError, match=r"lead_s is 0.6 s, but a chunk lasts only 0.5 s"):
         load_policy(folder, robot, PlanSettings(n_action_steps=6), lead_s=0.6)

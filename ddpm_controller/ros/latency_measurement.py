@@ -1,0 +1,285 @@
+"""Listens to a robot, moves it a little, and keeps when everything was sent and came."""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.subscription import Subscription
+from std_msgs.msg import String
+
+from ddpm_controller.control.command import Command
+from ddpm_controller.control.excitation import Excitation
+from ddpm_controller.control.governor import Governor
+from ddpm_controller.control.interpolation import Motion
+from ddpm_controller.control.safety import JointLimits
+from ddpm_controller.control.states import Reason, State
+from ddpm_controller.control.stopping import SafeStop, longest_stop_s
+from ddpm_controller.ros.bag_types import message_class
+from ddpm_controller.ros.controller_topics import CommandPublisher
+from ddpm_controller.ros.conversions import ConversionError, seconds, vector_from
+from ddpm_controller.ros.robot import JOINT_TRAJECTORY, Robot, RobotStream, joint_limits
+
+_QUIET_S = 0.5
+"""After a motion, for the states that are on their way."""
+_STOP_S = 0.5
+_PATIENCE_S = 5.0
+_DISCOVERY_S = 0.7
+"""Until everybody has found each other messages pile up, and come late once only."""
+
+
+class MeasurementError(RuntimeError):
+    """The robot cannot be measured, or was stopped while it was."""
+
+
+@dataclass
+class Recorded:
+    """What was sent and measured during one motion.
+
+    Attributes:
+        sent_s: Moments of the commands.
+        sent: Commands, (Da,) each.
+        measured_s: Acquisition times.
+        measured: Positions, (Da,) each.
+    """
+
+    sent_s: list[float] = field(default_factory=list)
+    sent: list[np.ndarray] = field(default_factory=list)
+    measured_s: list[float] = field(default_factory=list)
+    measured: list[np.ndarray] = field(default_factory=list)
+
+
+class LatencyMeasurement:
+    """One thread: callbacks run between the ticks.
+
+    Args:
+        node: Owner of subscriptions and of the command publisher.
+        robot: What to listen to.
+        should_stop: Asked at every tick; True stops the robot smoothly.
+
+    Attributes:
+        arrivals: Stream -> (stamp, arrival) of every message, s.
+        limits: From robot_description and the joint-limits file; None before it came.
+    """
+
+    def __init__(self, node: Node, robot: Robot, should_stop: Callable[[], bool]) -> None:
+        self.arrivals: dict[str, list[tuple[float, float]]] = defaultdict(list)
+        self.limits: JointLimits | None = None
+        self._node, self._robot, self._should_stop = node, robot, should_stop
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(node)
+        self._others = 0
+        self._position: np.ndarray | None = None
+        self._position_s = 0.0
+        self._recorded = Recorded()
+        self._sender: _Sender | None = None
+        names = set(robot.action_spec.joint_names)
+        self._measures = next(s for s in robot.streams if names <= set(s.spec.names))
+        newest = QoSProfile(depth=20, reliability=ReliabilityPolicy.BEST_EFFORT)
+        for stream in robot.streams:
+            kind = message_class(stream.type)
+            node.create_subscription(kind, stream.topic, partial(self._on_message, stream), newest)
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        node.create_subscription(String, "robot_description", self._on_description, latched)
+        kind = message_class(robot.action.type)
+        self._listener: Subscription | None = node.create_subscription(
+            kind, robot.action.topic, self._on_foreign_command, newest
+        )
+
+    @property
+    def now_s(self) -> float:
+        """This machine's clock."""
+        return seconds(self._node.get_clock().now().to_msg())
+
+    def listen(self, duration_s: float, on_progress: Callable[[float], None]) -> None:
+        """Receive for a while.
+
+        Raises:
+            MeasurementError: Somebody else commands the robot.
+            KeyboardInterrupt: It was asked to stop.
+        """
+        begin_s = time.monotonic() + _DISCOVERY_S
+        while time.monotonic() < begin_s:
+            self._executor.spin_once(timeout_sec=0.1)
+        self.arrivals.clear()
+        end_s = time.monotonic() + duration_s
+        while (left_s := end_s - time.monotonic()) > 0:
+            if self._should_stop():
+                raise KeyboardInterrupt
+            self._executor.spin_once(timeout_sec=min(left_s, 0.1))
+            on_progress(duration_s - max(left_s, 0.0))
+        if self._others:
+            raise MeasurementError(
+                f"somebody else commands the robot: {self._others} messages came on "
+                f"{self._robot.action.topic}; deactivate the controller first"
+            )
+
+    def pose(self) -> np.ndarray:
+        """Return the measured positions in the order of the action, (Da,).
+
+        Raises:
+            MeasurementError: None came, the limits did not, or it is outside of them.
+        """
+        names = self._robot.action_spec.joint_names
+        if self.limits is None:
+            raise MeasurementError(
+                "no joint limits: nothing that can be used has come on robot_description; start "
+                "robot_state_publisher"
+            )
+        if self._position is None:
+            raise MeasurementError(f"no position has come on {self._measures.topic}")
+        if outside := self.limits.violations(self._position, names):
+            raise MeasurementError(f"measured {outside}: move the robot inside its limits first")
+        return self._position
+
+    def begin_to_command(self, rate_hz: float) -> np.ndarray:
+        """Be ready to move, at rest where the robot is; return that pose (Da,).
+
+        Raises:
+            MeasurementError: See ``pose``; or nobody listens to commands.
+        """
+        pose = self.pose()
+        assert self.limits is not None
+        if self._listener is not None:
+            self._node.destroy_subscription(self._listener)
+            self._listener = None
+        self._sender = _Sender(self._node, self._robot, self.limits, 1.0 / rate_hz, pose)
+        end_s = time.monotonic() + _PATIENCE_S
+        while not self._sender.is_heard:
+            if time.monotonic() > end_s:
+                raise MeasurementError(f"nobody listens on {self._robot.action.topic}")
+            self._executor.spin_once(timeout_sec=0.1)
+        return pose
+
+    def move(
+        self, motion: Excitation, farthest: float, on_progress: Callable[[float], None]
+    ) -> Recorded:
+        """Send a motion through the governor and return what was sent and measured.
+
+        Args:
+            motion: Around the pose in which the last one has ended.
+            farthest: A measured joint may be this far from its command, rad or m.
+            on_progress: Called with the seconds that have passed.
+
+        Raises:
+            MeasurementError: States were late or far from the commands; the robot was stopped.
+            KeyboardInterrupt: It was asked to stop; the robot was stopped smoothly.
+        """
+        assert self.limits is not None
+        assert self._sender is not None
+        self._recorded = recorded = Recorded()
+        sender, begin_s = self._sender, self.now_s
+        try:
+            while (passed_s := self.now_s - begin_s) < motion.duration_s + _QUIET_S:
+                if self._should_stop():
+                    raise KeyboardInterrupt
+                self._refuse_danger(sender.sent, farthest)
+                self._send(sender, motion.at(passed_s))
+                on_progress(passed_s)
+        except (KeyboardInterrupt, MeasurementError):
+            self._come_to_rest(sender)
+            raise
+        return recorded
+
+    def close(self) -> None:
+        """Leave the graph."""
+        self._executor.shutdown()
+        self._node.destroy_node()
+
+    # Parts
+
+    def _send(self, sender: "_Sender", wish: Motion) -> None:
+        now_s = self.now_s
+        sender.send(wish, now_s)
+        self._recorded.sent_s.append(now_s)
+        self._recorded.sent.append(sender.sent.position)
+        due_s = sender.due_s
+        while (left_s := due_s - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=left_s)
+
+    def _come_to_rest(self, sender: "_Sender") -> None:
+        assert self.limits is not None
+        begin_s = self.now_s
+        stop = SafeStop(begin_s, sender.sent, _STOP_S, self.limits)
+        stopped_s = begin_s + longest_stop_s(_STOP_S, self.limits)
+        # Late ticks take from the motion: then it is at rest a little later.
+        while (now_s := self.now_s) < stopped_s + _PATIENCE_S:
+            if now_s >= stopped_s and not sender.sent.velocity.any():
+                break
+            self._send(sender, stop.at(now_s))
+
+    def _refuse_danger(self, sent: Motion, farthest: float) -> None:
+        assert self._position is not None
+        age_s = self.now_s - self._position_s
+        if age_s > self._measures.max_age_s:
+            raise MeasurementError(
+                f"{self._measures.spec.name} is {age_s:.2f} s old, more than "
+                f"{self._measures.max_age_s:g} s: the robot was stopped"
+            )
+        distances = np.abs(self._position - sent.position)
+        joint = int(distances.argmax())
+        if distances[joint] > farthest:
+            name = self._robot.action_spec.joint_names[joint]
+            raise MeasurementError(
+                f"{name} is {distances[joint]:.4f} from its command, more than {farthest:.4f}: "
+                "the robot was stopped"
+            )
+
+    def _on_message(self, stream: RobotStream, message: Any) -> None:
+        arrived_s, stamp_s = self.now_s, seconds(message.header.stamp)
+        self.arrivals[stream.spec.name].append((stamp_s, arrived_s))
+        if stream is not self._measures:
+            return
+        try:
+            row = vector_from(message, self._robot.action_spec.joint_names, stream.field)
+        except ConversionError as error:
+            self._node.get_logger().warning(f"refused: {error}", throttle_duration_sec=1.0)
+            return
+        if np.isfinite(row).all():
+            self._position, self._position_s = row, stamp_s
+            self._recorded.measured_s.append(stamp_s)
+            self._recorded.measured.append(row)
+
+    def _on_description(self, message: String) -> None:
+        names = self._robot.action_spec.joint_names
+        self.limits = joint_limits(message.data, names, self._robot.given_limits)
+
+    def _on_foreign_command(self, message: Any) -> None:
+        self._others += 1
+
+
+class _Sender:
+    """Commands at a fixed rate, each through the governor."""
+
+    def __init__(
+        self, node: Node, robot: Robot, limits: JointLimits, period_s: float, begin: np.ndarray
+    ) -> None:
+        output = "joint_trajectory" if robot.action.type == JOINT_TRAJECTORY else "commands"
+        names = robot.action_spec.joint_names
+        self._commands = CommandPublisher(node, output, names, period_s, depth=1)
+        self._governor = Governor(limits, period_s)
+        self._period_s = period_s
+        self._last_s: float | None = None
+        self.sent = Motion.rest(begin)
+        self.due_s = time.monotonic()
+
+    def send(self, wish: Motion, now_s: float) -> None:
+        """Send what the limits leave of ``wish``."""
+        elapsed_s = self._period_s if self._last_s is None else max(now_s - self._last_s, 0.0)
+        self._last_s = now_s
+        self.sent = motion = self._governor.step(self.sent, wish, elapsed_s).motion
+        fields = (motion.position, State.RUNNING, Reason.NONE, "", None)
+        self._commands.send(Command(now_s, *fields, motion.velocity, motion.acceleration))
+        # After a late tick the next one comes a period later: nothing is caught up with.
+        self.due_s = max(self.due_s + self._period_s, time.monotonic())
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether somebody listens."""
+        return bool(self._commands.publisher.get_subscription_count())
