@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from ddpm_controller.control.command import Command
+from ddpm_controller.control.deadline import Deadline
 from ddpm_controller.control.motion_loop import MotionLoop, Order
 from ddpm_controller.control.observation_watch import ObservationWatch
 from ddpm_controller.control.plan_schedule import PlanRequest, PlanSchedule, Takeover
@@ -43,6 +44,7 @@ class ControlLoop:
         filters: Vector stream -> what stands in for its newest value in a policy's window.
         lead_s: A command acts so much later than it is sent: what is sent is where the chunk
             will be then.
+        deadline: Chooses the denoising steps of each plan; None: as the policy does.
 
     Attributes:
         limits: May be given later.
@@ -67,6 +69,7 @@ class ControlLoop:
         max_lead_s: float = math.inf,
         filters: Mapping[str, StreamFilter] | None = None,
         lead_s: float = 0.0,
+        deadline: Deadline | None = None,
     ) -> None:
         if not period_s > 0:
             raise ValueError(f"period_s must be above 0, got {period_s}")
@@ -76,7 +79,9 @@ class ControlLoop:
         self.watch = ObservationWatch(
             streams, max_ages_s, action_spec.joint_names, max_lead_s, filters
         )
-        self.schedule = PlanSchedule(action_spec, n_obs_steps, replan_period_s, period_s, lead_s)
+        self.schedule = PlanSchedule(
+            action_spec, n_obs_steps, replan_period_s, period_s, lead_s, deadline
+        )
         self._oldest_s = max(max_ages_s.values())
         self._filters_s = max((each.history_s for each in (filters or {}).values()), default=0.0)
         self._period_s = period_s
@@ -110,10 +115,12 @@ class ControlLoop:
         self._begin_again(keep_position)
         self._stopping = False
 
-    def use_policy(self, n_obs_steps: int, memory: Memory) -> None:
+    def use_policy(
+        self, n_obs_steps: int, memory: Memory, num_inference_steps: int | None = None
+    ) -> None:
         """Plan with another policy from the next plan on; the chunk in force goes on."""
         self._remember(n_obs_steps)
-        self.schedule.use_policy(n_obs_steps, memory)
+        self.schedule.use_policy(n_obs_steps, memory, num_inference_steps)
 
     def observe(self, name: str, stamp_s: float, value: np.ndarray) -> str:
         """Take one value of a stream; return why it was refused, or an empty text."""

@@ -5,12 +5,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ddpm_controller.control.deadline import Deadline, StepChoice
 from ddpm_controller.control.observation_buffer import ObservationBuffer
 from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.types import ActionChunk, ActionSpec, Memory, Observation, Plan
 
 _SAME_MOMENT_S = 1e-6
 """Sums of periods are off by rounding; what is so near is the same moment."""
+_STEPS = "num_inference_steps"
+"""In a policy's memory: denoising steps of the next plan; 0: as it was restored."""
 _LARGEST = 1e6
 """rad or m; beyond, a curve through the rows would overflow."""
 
@@ -18,6 +21,8 @@ _LARGEST = 1e6
 LATEST_REPLAN = 0.65
 """Fraction of a chunk's length after which the next plan is asked for at the latest; the rest of
 the rows bridges the time that the plan takes."""
+_RETRY_S = 1.0
+"""A machine that was too slow is tried again after this time, s."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,8 @@ class PlanRequest:
         plan_number: Counts from 0 since the run began, failed plans included.
         epoch: An answer to a request of an older epoch is dropped.
         requested_s: The tick.
+        num_inference_steps: Denoising steps that were chosen for it, also in ``memory``; None: as
+            the policy does.
     """
 
     window: tuple[Observation, ...]
@@ -37,6 +44,7 @@ class PlanRequest:
     plan_number: int
     epoch: int
     requested_s: float
+    num_inference_steps: int | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +64,7 @@ class PlanSchedule:
         replan_period_s: Time between two requests; less where chunks are short for it.
         period_s: Time between ticks.
         lead_s: A row is sent so much before its moment.
+        deadline: Chooses the denoising steps of plans; None: as the policy does.
 
     Raises:
         ValueError: A time or a number is out of range.
@@ -68,6 +77,7 @@ class PlanSchedule:
         replan_period_s: float,
         period_s: float,
         lead_s: float = 0.0,
+        deadline: Deadline | None = None,
     ) -> None:
         if not replan_period_s > 0 or n_obs_steps < 1:
             raise ValueError(
@@ -78,6 +88,9 @@ class PlanSchedule:
             raise ValueError(f"lead_s must be finite and not below 0, got {lead_s}")
         self._action_spec = action_spec
         self._lead_s = lead_s
+        self._deadline = deadline
+        self._too_slow = ""
+        self._rows_last_s: float | None = None
         self._n_obs_steps = n_obs_steps
         self.replan_period_s = replan_period_s
         # A plan is due at the tick nearest to its time.
@@ -112,9 +125,20 @@ class PlanSchedule:
         self._plan_number = 0
         self.abandon()
 
-    def use_policy(self, n_obs_steps: int, memory: Memory) -> None:
-        """Ask another policy from the next request on; drop a plan that is being made."""
+    def use_policy(
+        self, n_obs_steps: int, memory: Memory, num_inference_steps: int | None = None
+    ) -> None:
+        """Ask another policy from the next request on; drop a plan that is being made.
+
+        Args:
+            n_obs_steps: Observations in a window.
+            memory: Its initial memory.
+            num_inference_steps: That it takes when there is time; None: as the one before.
+        """
         self._n_obs_steps, self._memory = n_obs_steps, memory
+        if self._deadline is not None and num_inference_steps is not None:
+            self._deadline.use(num_inference_steps)
+        self._too_slow = ""
         self.epoch += 1
         self._awaited = None
         self._due_s = -math.inf
@@ -129,6 +153,7 @@ class PlanSchedule:
         self._due_s = -math.inf
         self._failure = ""
         self._late = ""
+        self._too_slow = ""
 
     def request(self, buffer: ObservationBuffer, now_s: float) -> PlanRequest | None:
         """Return what to plan for when a plan is due at ``now_s`` and none is awaited."""
@@ -139,8 +164,17 @@ class PlanSchedule:
         window = buffer.window(now_s, self._n_obs_steps, self._action_spec.period_s)
         if window is None:
             return None
-        memory = _numbered(self._memory, self._plan_number)
-        self._awaited = PlanRequest(window, memory, self._plan_number, self.epoch, now_s)
+        num_steps = None
+        if self._deadline is not None and _STEPS in self._memory:
+            choice = self._chosen(self._deadline, now_s)
+            if choice.num_steps is None:
+                return None
+            num_steps = choice.num_steps
+        memory = _with(self._memory, "plan_number", self._plan_number)
+        memory = memory if num_steps is None else _with(memory, _STEPS, num_steps)
+        self._awaited = PlanRequest(
+            window, memory, self._plan_number, self.epoch, now_s, num_steps
+        )
         self._plan_number += 1
         self._due_s = now_s + self.replan_period_s
         return self._awaited
@@ -156,10 +190,22 @@ class PlanSchedule:
         self._awaited = None
         self._memory = plan.memory
         self._failure = ""
-        self._pending = Takeover(plan, request)
         rows_last_s = max(plan.chunk.end_s - plan.chunk.start_s - self._lead_s, 0.0)
+        self._rows_last_s = rows_last_s
+        if self._too_slow and self._deadline is not None:
+            self._too_slow = self._deadline.trial_problem(self._usual_s(rows_last_s))
+            if self._too_slow:
+                self._deadline.try_again()
+                self._due_s = request.requested_s + _RETRY_S
+                return self._too_slow
+        self._pending = Takeover(plan, request)
         self._due_s = min(self._due_s, request.requested_s + LATEST_REPLAN * rows_last_s)
         return ""
+
+    def note_time(self, request: PlanRequest, inference_time_s: float) -> None:
+        """Note what a plan has cost, before it is accepted."""
+        if self._deadline is not None and request.num_inference_steps is not None:
+            self._deadline.note(request.num_inference_steps, inference_time_s)
 
     def fail(self, request: PlanRequest, error: str) -> None:
         """Note that no plan came of ``request``; the chunk in force goes on to its end."""
@@ -182,6 +228,8 @@ class PlanSchedule:
         current = self._current
         if current is not None and now_s <= self._end_s(current) + _SAME_MOMENT_S:
             return Verdict(State.RUNNING)
+        if self._too_slow:
+            return Verdict(State.HOLDING, Reason.TOO_SLOW, self._too_slow)
         if self._failure:
             return Verdict(State.HOLDING, Reason.PLAN_FAILED, self._failure)
         if self._current is None and not self._late:
@@ -203,20 +251,37 @@ class PlanSchedule:
         )
         return None
 
+    def _chosen(self, deadline: Deadline, now_s: float) -> StepChoice:
+        """Return how many steps the next plan takes; where none is in time, try again later."""
+        current, available_s = self._current, None
+        if current is not None and now_s < self._end_s(current):
+            available_s = self._end_s(current) - now_s
+        elif self._rows_last_s is not None:
+            available_s = self._usual_s(self._rows_last_s)
+        choice = deadline.choose(available_s)
+        if choice.num_steps is None:
+            self._too_slow = choice.text
+            deadline.try_again()
+            ends_s = now_s if current is None else max(self._end_s(current), now_s)
+            self._due_s = ends_s + _RETRY_S
+        return choice
+
+    def _usual_s(self, rows_last_s: float) -> float:
+        """Return what is left of a chunk when the next plan is asked for."""
+        return rows_last_s - min(self.replan_period_s, LATEST_REPLAN * rows_last_s)
+
     def _end_s(self, takeover: Takeover) -> float:
         """Return when the last row is sent."""
         return takeover.plan.chunk.end_s - self._lead_s
 
 
-def _numbered(memory: Memory, plan_number: int) -> Memory:
-    """Return ``memory`` with the number of the plan to make, where the policy keeps one.
+def _with(memory: Memory, name: str, value: int) -> Memory:
+    """Return ``memory`` with a number for the plan to make, where the policy keeps one.
 
-    A failed plan returns no memory, and another policy begins with its own: the number, from
-    which the noise is drawn, must go on all the same.
+    A failed plan returns no memory, and another policy begins with its own: the plan's number,
+    from which the noise is drawn, must go on all the same.
     """
-    if "plan_number" not in memory:
-        return memory
-    return {**memory, "plan_number": np.full_like(memory["plan_number"], plan_number)}
+    return {**memory, name: np.full_like(memory[name], value)} if name in memory else memory
 
 
 def _chunk_problem(plan: Plan, action_spec: ActionSpec) -> str:

@@ -93,8 +93,15 @@ class DiffusionPolicy:
         return cls(network, manifest.action_spec, settings, checkpoint.hash)
 
     def initial_memory(self, seed: int) -> Memory:
-        """Return the memory of a run that begins: its seed, and no plan made yet."""
-        return {"seed": np.array(seed, np.int64), "plan_number": np.array(0, np.int64)}
+        """Return the memory of a run that begins: its seed, and no plan made yet.
+
+        ``num_inference_steps`` may be set for each plan; 0: as restored.
+        """
+        return {
+            "seed": np.array(seed, np.int64),
+            "plan_number": np.array(0, np.int64),
+            "num_inference_steps": np.array(0, np.int64),
+        }
 
     def plan(self, window: Window, memory: Memory) -> Plan:
         """Return the next chunk, a pure function of window and memory."""
@@ -113,7 +120,8 @@ class DiffusionPolicy:
             process = self.network.forward_process(cond)
             denoiser = Denoiser(self.network, process, cond, self._time_modulation)
             sampler = self._sampler(denoiser)
-            x0 = sampler(process, denoiser.predict_x0, shape, generators, self._timesteps)
+            timesteps = self._timesteps_of(memories)
+            x0 = sampler(process, denoiser.predict_x0, shape, generators, timesteps)
             rows = self.network.action_normalizer.unnormalize(x0).cpu().numpy()
         return [
             self._plan(window, memory, each)
@@ -173,6 +181,16 @@ class DiffusionPolicy:
         fraction = denoiser.predict_fraction if variance == "learned_range" else None
         return partial(sample_ddpm, variance=variance, predict_fraction=fraction)
 
+    def _timesteps_of(self, memories: Sequence[Memory]) -> Tensor:
+        """Return the timesteps of a batch, (K,); one that is asked for goes before the setting."""
+        asked = {int(memory.get("num_inference_steps", 0)) for memory in memories}
+        if len(asked) > 1:
+            raise ValueError(f"plans of one batch need the same steps, got {sorted(asked)}")
+        if not any(asked):
+            return self._timesteps
+        spacing = self.network.config.spacing
+        return timesteps_for(self.network.forward_process.fixed, asked.pop(), spacing)
+
     def _values(self, windows: Sequence[Window]) -> dict[str, Tensor]:
         for window in windows:
             if len(window) != self.n_obs_steps:
@@ -205,7 +223,10 @@ class DiffusionPolicy:
             actions=rows[first : first + self.n_action_steps],
         )
         number = np.array(int(memory["plan_number"]) + 1, np.int64)
-        return Plan(chunk, {"seed": memory["seed"], "plan_number": number}, {"horizon": rows})
+        kept = {"seed": memory["seed"], "plan_number": number}
+        return Plan(
+            chunk, {**kept, "num_inference_steps": np.array(0, np.int64)}, {"horizon": rows}
+        )
 
 
 def _chosen(setting: _Value | None, by_checkpoint: _Value) -> _Value:

@@ -86,7 +86,8 @@ class ControlSession:
         """Plan with ``loaded`` from the next plan on; then call ``done``."""
         self.health.loaded = loaded
         memory = loaded.policy.initial_memory(self.health.seed)
-        self.loop.use_policy(loaded.policy.n_obs_steps, memory)
+        steps = loaded.num_inference_steps
+        self.loop.use_policy(loaded.policy.n_obs_steps, memory, steps)
         done()
 
     def begin_run(self, run: PolicyRun) -> None:
@@ -246,6 +247,7 @@ class ControlSession:
             self._planner.submit(loaded, request)
 
     def _take(self, answer: PlanAnswer) -> None:
+        self.loop.schedule.note_time(answer.request, answer.inference_time_s)
         if answer.plan is None:
             self.loop.fail(answer.request, answer.error)
         elif not self.loop.accept(answer.plan, answer.request):

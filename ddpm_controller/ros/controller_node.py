@@ -15,6 +15,7 @@ from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
 from ddpm_controller.checkpoint import CheckpointError
+from ddpm_controller.control.deadline import Deadline
 from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.states import Reason, State
 from ddpm_controller.control.stream_filter import StreamFilter
@@ -38,6 +39,7 @@ from ddpm_controller.ros.noise_denoiser import filters_of
 from ddpm_controller.ros.parameters import declare, read
 from ddpm_controller.ros.planner import Planner
 from ddpm_controller.ros.policy_loader import LoadedPolicy, load_policy
+from ddpm_controller.ros.rate_check import RateError, check_rate, trial_ticks
 from ddpm_controller.ros.robot import Robot, RobotError, load_robot
 from ddpm_controller.ros.run_policy import RunPolicyServer
 
@@ -45,6 +47,8 @@ _PATIENCE_S = 1.0
 _GOODBYE_S = 0.2
 _DECISION_PERIOD_S = 0.01
 """Orders to a command process need not come more often than this."""
+_MARGIN_PERIODS = 2
+"""A plan is taken over at the tick after it came; one more for the jitter of its time."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,6 +110,10 @@ class Controller(LifecycleNode):
         if parts is None:
             return TransitionCallbackReturn.ERROR
         period_s = 1.0 / parameters.control_rate_hz
+        if problem := self._rate_problem(parts, period_s):
+            self.get_logger().error(f"not activated: {problem}")
+            self._tell_inactive(problem)
+            return TransitionCallbackReturn.FAILURE
         if isinstance(parts.commands, CommandLink):
             period_s = max(period_s, _DECISION_PERIOD_S)  # the other process keeps the rate
         loop = self._control_loop(parts, period_s)
@@ -178,6 +186,7 @@ class Controller(LifecycleNode):
             robot=robot,
             settings=parameters.plan_settings,
             lead_s=lead_from(vars(parameters), robot),
+            lowest_steps=parameters.min_inference_steps if parameters.deadline_aware else 0,
         )
         self._health.loaded = load(parameters.checkpoint) if parameters.checkpoint else None
         self._health.checkpoint_error = ""
@@ -244,9 +253,39 @@ class Controller(LifecycleNode):
             max_lead_s=math.inf if self._deployed.lockstep else _PATIENCE_S,
             filters=parts.filters,
             lead_s=lead_from(vars(self._deployed), robot),
+            deadline=self._deadline(period_s),
         )
         loop.no_limits_text = parts.inputs.no_limits_text
         return loop
+
+    def _rate_problem(self, parts: _Parts, period_s: float) -> str:
+        """Return why the control rate cannot be held, or an empty text; lockstep has time."""
+        rate_hz = self._deployed.control_rate_hz
+        if self._deployed.lockstep:
+            return ""
+        names = parts.robot.action_spec.joint_names
+        # Nobody listens there, and nobody moves.
+        trial = CommandPublisher(
+            self, self._deployed.output, names, period_s, 1, "~/trial_command"
+        )
+        ticks = trial_ticks(self._control_loop(parts, period_s), parts.robot.stream_specs, rate_hz)
+        try:
+            median_s = check_rate(ticks, trial.send, rate_hz)
+        except RateError as error:
+            return str(error)
+        finally:
+            self.destroy_publisher(trial.publisher)
+        share = 100 * median_s / period_s
+        self.get_logger().info(f"a tick takes {1e3 * median_s:.2f} ms, {share:.0f} % of a period")
+        return ""
+
+    def _deadline(self, period_s: float) -> Deadline | None:
+        if not self._deployed.deadline_aware:
+            return None
+        deadline = Deadline(self._deployed.min_inference_steps, _MARGIN_PERIODS * period_s)
+        loaded = self._health.loaded
+        deadline.use(loaded.num_inference_steps if loaded else 0)
+        return deadline
 
     def _stop(self) -> None:
         session, thread = self._session, self._thread

@@ -43,6 +43,14 @@ class ControllerParameters:
     num_inference_steps: int = parameter(
         0, "Denoising steps of a plan; 0: as the checkpoint says.", low=0
     )
+    deadline_aware: bool = parameter(
+        False,
+        "Take fewer denoising steps where a plan would not be there before the chunk in force "
+        "ends, and stop where min_inference_steps are too slow too.",
+    )
+    min_inference_steps: int = parameter(
+        4, "Denoising steps that a plan has at the least when deadline_aware.", low=1
+    )
     seed: int = parameter(0, "Seed of the denoising noise of a run.", low=0)
     max_age_s: float = parameter(
         0.0,

@@ -114,7 +114,7 @@ class ControllerTopics:
             seed=seed,
             checkpoint_hash=used.hash,
             sampler=used.sampler,
-            num_inference_steps=used.num_inference_steps,
+            num_inference_steps=request.num_inference_steps or used.num_inference_steps,
             requested=time_from(request.requested_s),
             observation_stamp=time_from(max(sources_s)),
             stream_names=names,

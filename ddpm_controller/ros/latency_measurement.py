@@ -22,7 +22,7 @@ from ddpm_controller.control.safety import JointLimits
 from ddpm_controller.control.states import Reason, State
 from ddpm_controller.control.stopping import SafeStop, longest_stop_s
 from ddpm_controller.ros.bag_types import message_class
-from ddpm_controller.ros.controller_topics import CommandPublisher
+from ddpm_controller.ros.command_publisher import CommandPublisher
 from ddpm_controller.ros.conversions import ConversionError, seconds, vector_from
 from ddpm_controller.ros.robot import JOINT_TRAJECTORY, Robot, RobotStream, joint_limits
 

@@ -50,7 +50,11 @@ class LoadedPolicy:
 
 
 def load_policy(
-    folder: str, robot: Robot, settings: PlanSettings, lead_s: float = 0.0
+    folder: str,
+    robot: Robot,
+    settings: PlanSettings,
+    lead_s: float = 0.0,
+    lowest_steps: int = 0,
 ) -> LoadedPolicy:
     """Read, verify and warm up a checkpoint.
 
@@ -59,6 +63,7 @@ def load_policy(
         robot: That it must fit.
         settings: How it is run.
         lead_s: Time by which its rows will be sent ahead of their moments.
+        lowest_steps: Denoising steps that a plan may have at the least; 0: nobody asks.
 
     Raises:
         CheckpointError: It is missing, damaged, or does not fit the robot.
@@ -68,6 +73,12 @@ def load_policy(
     checkpoint = load_checkpoint(found_path(folder))
     refuse_mismatch(checkpoint.manifest, robot.stream_specs, robot.action_spec)
     policy = restore(checkpoint, settings)
+    steps = int(getattr(policy, "num_inference_steps", 0))
+    if lowest_steps > steps > 0:
+        raise ValueError(
+            f"{folder}: min_inference_steps {lowest_steps} is above the {steps} steps of a plan: "
+            "lower it, or raise num_inference_steps"
+        )
     chunk = _warm_up(policy, folder)
     rows_last_s = chunk.end_s - chunk.start_s
     if problem := delay_problem("lead_s", lead_s, rows_last_s, _LEAD_REMEDY):
@@ -77,7 +88,7 @@ def load_policy(
         folder=folder,
         hash=checkpoint.hash,
         sampler=str(getattr(policy, "sampler", "")),
-        num_inference_steps=int(getattr(policy, "num_inference_steps", 0)),
+        num_inference_steps=steps,
         load_time_s=time.monotonic() - began_s,
         rows_last_s=rows_last_s,
         facts=policy_facts(policy),

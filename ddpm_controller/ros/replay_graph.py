@@ -91,6 +91,11 @@ def _refuse_unplayable(run: RecordedRun) -> None:
             f"bag {run.bag} was recorded in real time, where plans come as late as the machine "
             "was busy: replay it without --graph"
         )
+    if run.parameters.get("deadline_aware"):
+        raise BagError(
+            f"bag {run.bag} was recorded with deadline_aware: how many denoising steps a plan has "
+            "followed the machine; replay it without --graph"
+        )
     hashes = {chunk.checkpoint_hash for chunk in run.chunks}
     if len(hashes) > 1:
         raise BagError(

@@ -66,6 +66,23 @@ def test_a_plan_is_a_pure_function_bit_for_bit():
     assert isinstance(mine, BatchPolicy)
 
 
+def test_steps_asked_for_in_the_memory_are_those_of_a_policy_restored_with_them():
+    mine, fewer = policy(), policy(PlanSettings(num_inference_steps=3))
+    memory = mine.initial_memory(3)
+    asked = {**memory, "num_inference_steps": np.array(3)}
+    plan = mine.plan(window(), asked)
+    assert np.array_equal(plan.chunk.actions, fewer.plan(window(), memory).chunk.actions)
+    assert not np.array_equal(plan.chunk.actions, mine.plan(window(), memory).chunk.actions)
+    assert plan.memory["num_inference_steps"] == 0
+    # One that does not know of them is run as it was restored.
+    assert np.array_equal(
+        mine.plan(window(), {k: memory[k] for k in ("seed", "plan_number")}).chunk.actions,
+        mine.plan(window(), memory).chunk.actions,
+    )
+    with pytest.raises(ValueError, match=r"need the same steps, got \[0, 3\]"):
+        mine.plan_batch([window(), window()], [memory, asked])
+
+
 @pytest.mark.parametrize("sampler", ["ddim", "ddpm"])
 def test_plans_in_a_batch_are_the_plans_alone(sampler):
     mine = policy(PlanSettings(sampler=sampler))

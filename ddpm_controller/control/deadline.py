@@ -1,0 +1,163 @@
+"""How many denoising steps a plan may take so that it is there in time, from what plans have cost.
+
+A plan costs fixed + steps * per_step. Times come in as arguments: nothing here reads a clock.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+_LEVEL = 0.8
+"""Share of the last plans that were no slower than what is predicted."""
+_NUM_KEPT = 20
+_NUM_NEWEST = 3
+"""Most of these being slow, the machine has become slow: the older ones count no more."""
+
+
+@dataclass(frozen=True)
+class PlanCost:
+    """What a plan takes.
+
+    Attributes:
+        fixed_s: Whatever its steps.
+        per_step_s: For each step.
+    """
+
+    fixed_s: float
+    per_step_s: float
+
+    def predicted_s(self, num_steps: int) -> float:
+        """Return the time of a plan with so many steps."""
+        return self.fixed_s + num_steps * self.per_step_s
+
+
+class CostEstimate:
+    """The cost of the last plans, robust against some that were disturbed.
+
+    Args:
+        num_warm_up: Plans of a new policy that do not count.
+    """
+
+    def __init__(self, num_warm_up: int = 1) -> None:
+        self._num_warm_up = self._left = num_warm_up
+        self._kept: deque[tuple[int, float]] = deque(maxlen=_NUM_KEPT)
+
+    def add(self, num_steps: int, time_s: float) -> None:
+        """Take the time of one plan; what is not above 0 and finite does not count."""
+        if self._left > 0:
+            self._left -= 1
+        elif num_steps > 0 and 0 < time_s < float("inf"):
+            self._kept.append((num_steps, time_s))
+
+    def restart(self, *, warm_up: bool) -> None:
+        """Forget all plans; with ``warm_up`` the next ones do not count either."""
+        self._kept.clear()
+        self._left = self._num_warm_up if warm_up else 0
+
+    @property
+    def cost(self) -> PlanCost | None:
+        """The cost; None before the first plan that counts.
+
+        The slope is the median over all pairs of plans with different steps (Theil 1950, Sen
+        1968). While all had the same number it cannot be told from the fixed part: all of the
+        time is taken for steps, so that fewer are tried before a robot is stopped.
+        """
+        if not self._kept:
+            return None
+        steps, times_s = np.array(self._kept, dtype=np.float64).T
+        first, second = np.triu_indices(len(steps), k=1)
+        differ = steps[first] != steps[second]
+        if not differ.any():
+            return PlanCost(0.0, _level(times_s) / float(steps[0]))
+        first, second = first[differ], second[differ]
+        slopes = (times_s[second] - times_s[first]) / (steps[second] - steps[first])
+        per_step_s = max(float(np.median(slopes)), 0.0)
+        return PlanCost(max(_level(times_s - per_step_s * steps), 0.0), per_step_s)
+
+
+def _level(times_s: np.ndarray) -> float:
+    """Return what most plans, and most of the newest, have not exceeded."""
+    return float(max(np.quantile(times_s, _LEVEL), np.median(times_s[-_NUM_NEWEST:])))
+
+
+@dataclass(frozen=True)
+class StepChoice:
+    """What was chosen for a plan.
+
+    Attributes:
+        num_steps: None where not even the lowest number would be in time.
+        text: Why not, with the figures.
+    """
+
+    num_steps: int | None
+    text: str = ""
+
+
+class Deadline:
+    """Chooses the steps of the next plan between a lower bound of quality and the usual number.
+
+    Args:
+        lowest: Fewer steps are never taken.
+        margin_s: A plan shall be there so much before its deadline.
+
+    Raises:
+        ValueError: A number is out of range.
+    """
+
+    def __init__(self, lowest: int, margin_s: float) -> None:
+        if lowest < 1 or not 0 <= margin_s < float("inf"):
+            raise ValueError(
+                f"lowest must be at least 1 and margin_s not below 0, got {lowest} and {margin_s}"
+            )
+        self._lowest, self._margin_s = lowest, margin_s
+        self._highest = 0
+        self._estimate = CostEstimate()
+        self._is_trial = False
+
+    def use(self, highest: int) -> None:
+        """Choose for another policy, which takes ``highest`` steps when there is time; 0: none."""
+        self._highest = highest
+        self._is_trial = False
+        self._estimate.restart(warm_up=True)
+
+    def note(self, num_steps: int, time_s: float) -> None:
+        """Take what a plan with so many steps has cost, s."""
+        self._estimate.add(num_steps, time_s)
+
+    def choose(self, available_s: float | None) -> StepChoice:
+        """Return the largest number of steps whose plan is there within ``available_s``.
+
+        Args:
+            available_s: Until the deadline; None where there is none.
+        """
+        cost = self._estimate.cost
+        lowest = min(self._lowest, self._highest)
+        if self._is_trial:
+            return StepChoice(lowest)
+        if cost is None or available_s is None:
+            return StepChoice(self._highest)
+        left_s = available_s - self._margin_s
+        for num_steps in range(self._highest, lowest - 1, -1):
+            if cost.predicted_s(num_steps) <= left_s:
+                return StepChoice(num_steps)
+        return StepChoice(None, self._too_slow(cost, lowest, available_s))
+
+    def try_again(self) -> None:
+        """Take the fewest steps for the next plan, whatever plans have cost, and measure that."""
+        self._is_trial = True
+        self._estimate.restart(warm_up=False)
+
+    def trial_problem(self, available_s: float) -> str:
+        """Return why plans would still be too slow, or an empty text; ends a trial."""
+        self._is_trial = False
+        return self.choose(available_s).text
+
+    def _too_slow(self, cost: PlanCost, lowest: int, available_s: float) -> str:
+        return (
+            f"a plan of {lowest} denoising steps (min_inference_steps) takes "
+            f"{1e3 * cost.predicted_s(lowest):.0f} ms ({1e3 * cost.fixed_s:.0f} ms and "
+            f"{1e3 * cost.per_step_s:.1f} ms per step), but there are {1e3 * available_s:.0f} ms "
+            f"less {1e3 * self._margin_s:.0f} ms of margin: follow more rows (n_action_steps), "
+            "plan more often (replan_period_s), or free the machine"
+        )
