@@ -15,6 +15,7 @@ from random_checkpoint import SIM_ARM, save_random_checkpoint
 
 from ddpm_controller.control.states import Reason, State
 from ddpm_controller.ros.bag_files import BagError
+from ddpm_controller.ros.lead import ACTION_LATENCY_KEY
 from ddpm_controller.ros.record import RecordOptions, record
 from ddpm_controller.ros.recorded_run import read_run
 from ddpm_controller.ros.replay_commands import compare_commands
@@ -86,6 +87,7 @@ def test_a_run_in_which_the_number_of_steps_changed_is_reproduced_bit_for_bit(
             thread.join()
     robot = load_robot(SIM_ARM)
     recorded = read_run(found[0].folder, robot)
+    assert recorded.parameters[ACTION_LATENCY_KEY] == 0.0
     numbers = [chunk.num_inference_steps for chunk in recorded.chunks]
     assert numbers[:2] == [10, 10]  # the first is a warm-up
     assert len(numbers) >= 6
