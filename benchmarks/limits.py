@@ -138,6 +138,7 @@ class Episode:
             fade_s=float(random.choice([0.02, 0.2, 0.5])),
             stop_s=self.stop_s,
         )
+        self.loop.chunk_tolerance = None  # else the governor would see the mild ones only
         self.loop.start({})
         self.now_s = float(random.choice([1.0, 1.7e9]))
         self.last = random.uniform(self.limits.lower, self.limits.upper)

@@ -118,6 +118,29 @@ class LikelihoodPolicy(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class TrainingRange:
+    """Where the commanded joints were in training, (Da,) each, rad or m.
+
+    Attributes:
+        state_low: Lowest measured position.
+        state_high: Highest.
+        action_low: Lowest commanded position.
+        action_high: Highest.
+    """
+
+    state_low: np.ndarray
+    state_high: np.ndarray
+    action_low: np.ndarray
+    action_high: np.ndarray
+
+
+def training_range(policy: Policy) -> TrainingRange | None:
+    """Return where the joints were in training; None when the policy does not tell."""
+    found = getattr(policy, "training_range", None)
+    return found if isinstance(found, TrainingRange) else None
+
+
 def policy_facts(policy: Policy) -> str:
     """Return what people should know of a checkpoint, in one line; empty when it says nothing."""
     return str(getattr(policy, "terminal", ""))

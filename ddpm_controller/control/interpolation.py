@@ -44,7 +44,7 @@ class Quintic:
     last: Motion
     duration_s: float
 
-    def at(self, passed_s: float) -> Motion:
+    def at(self, passed_s: float | np.ndarray) -> Motion:
         """Return the motion ``passed_s`` after the beginning, at most ``duration_s``."""
         u, t_s = passed_s / self.duration_s, self.duration_s
         step = self.last.position - self.first.position

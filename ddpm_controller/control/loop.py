@@ -12,12 +12,15 @@ from dataclasses import replace
 
 import numpy as np
 
+from ddpm_controller.control.chunk_check import ChunkTolerance
 from ddpm_controller.control.command import Command
 from ddpm_controller.control.deadline import Deadline
+from ddpm_controller.control.distribution_watch import DistributionWatch
 from ddpm_controller.control.motion_loop import MotionLoop, Order
 from ddpm_controller.control.observation_watch import ObservationWatch
 from ddpm_controller.control.plan_schedule import PlanRequest, PlanSchedule, Takeover
 from ddpm_controller.control.safety import JointLimits
+from ddpm_controller.control.start_check import StartCheck
 from ddpm_controller.control.states import OBSERVATION_REASONS, Reason, State, Verdict
 from ddpm_controller.control.stopping import longest_stop_s
 from ddpm_controller.control.stream_filter import StreamFilter
@@ -49,6 +52,9 @@ class ControlLoop:
     Attributes:
         limits: May be given later.
         no_limits_text: What to say while there are none.
+        distribution: May stop the robot where the policy is asked of what it does not know.
+        start_check: Its gate may be given later; without one every start is allowed.
+        chunk_tolerance: Beyond it a chunk is refused as a whole; None: never.
 
     Raises:
         ValueError: No stream measures the commanded joints, or a time is not above 0.
@@ -82,6 +88,9 @@ class ControlLoop:
         self.schedule = PlanSchedule(
             action_spec, n_obs_steps, replan_period_s, period_s, lead_s, deadline
         )
+        self.start_check = StartCheck(action_spec, self.schedule)
+        self.distribution = DistributionWatch()
+        self.chunk_tolerance: ChunkTolerance | None = ChunkTolerance()
         self._oldest_s = max(max_ages_s.values())
         self._filters_s = max((each.history_s for each in (filters or {}).values()), default=0.0)
         self._period_s = period_s
@@ -121,6 +130,7 @@ class ControlLoop:
         """Plan with another policy from the next plan on; the chunk in force goes on."""
         self._remember(n_obs_steps)
         self.schedule.use_policy(n_obs_steps, memory, num_inference_steps)
+        self.distribution.begin()
 
     def observe(self, name: str, stamp_s: float, value: np.ndarray) -> str:
         """Take one value of a stream; return why it was refused, or an empty text."""
@@ -137,7 +147,10 @@ class ControlLoop:
 
     def accept(self, plan: Plan, request: PlanRequest) -> str:
         """Take a plan for the next tick; return why it was refused, or an empty text."""
-        return self.schedule.accept(plan, request)
+        problem = self.schedule.accept(plan, request, self.limits, self.chunk_tolerance)
+        if not problem:
+            self.distribution.note(plan)
+        return problem
 
     def fail(self, request: PlanRequest, error: str) -> None:
         """Note that the policy raised ``error`` for ``request``."""
@@ -148,6 +161,8 @@ class ControlLoop:
     def plan_request(self, now_s: float) -> PlanRequest | None:
         """Return what to plan for when a plan is due at ``now_s``; ask once per plan."""
         if self._stopping or self.limits is None or self.watch.problem(now_s) is not None:
+            return None
+        if self.start_check.is_approaching:
             return None
         return self.schedule.request(self.watch.buffer, now_s)
 
@@ -177,7 +192,12 @@ class ControlLoop:
             return Verdict(State.HOLDING, Reason.DEACTIVATED, "stopped by request")
         if not self.schedule.has_policy:
             return Verdict(State.HOLDING, Reason.NO_CHECKPOINT, "no checkpoint is loaded")
-        return self.watch.problem(now_s) or self.schedule.verdict(now_s)
+        return (
+            self.watch.problem(now_s)
+            or self.distribution.problem()
+            or self.start_check.plan(self.watch.measured(now_s), self.limits, now_s)
+            or self.schedule.verdict(now_s)
+        )
 
     def order(self, now_s: float, verdict: Verdict) -> tuple[Order, Takeover | None]:
         """Return what carries out ``verdict`` from ``now_s`` on, and the plan taken over for it.
@@ -194,7 +214,9 @@ class ControlLoop:
         elif verdict.reason in OBSERVATION_REASONS:
             self.schedule.abandon()
         chunk = self.schedule.sent_ahead(takeover.plan.chunk) if takeover else None
-        return Order(verdict, chunk, begin_at, keep_position), takeover
+        has_step = self.limits is not None and np.isfinite(self.limits.step).any()
+        measured = self.watch.measured(now_s) if has_step else None
+        return Order(verdict, chunk, begin_at, keep_position, measured), takeover
 
     def follow(self, now_s: float, verdict: Verdict) -> Command:
         """Return the command that carries out ``verdict`` at ``now_s``."""
@@ -252,4 +274,4 @@ class ControlLoop:
             text = self.limits.violations(measured, self.action_spec.joint_names)
             text = f"measured {text}: move the robot inside its limits first"
             return Verdict(State.WAITING, Reason.LIMIT_POSITION, text)
-        return None
+        return self.start_check.state(measured, self.limits)

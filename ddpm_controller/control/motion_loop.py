@@ -15,6 +15,7 @@ from ddpm_controller.control.interpolation import Motion
 from ddpm_controller.control.receding_horizon import ChunkFollower
 from ddpm_controller.control.safety import JointLimits
 from ddpm_controller.control.states import Reason, State, Verdict
+from ddpm_controller.control.step_limit import within_step
 from ddpm_controller.control.stopping import SafeStop, longest_stop_s
 from ddpm_controller.types import ActionChunk
 
@@ -31,12 +32,14 @@ class Order:
         chunk: To be followed from the next tick on; None: the one in force.
         begin_at: (Da,) measured position; a run begins there.
         keep_position: It goes on from the last command where that is near ``begin_at``.
+        measured: (Da,) newest measured position, for a limit on the step from there.
     """
 
     verdict: Verdict
     chunk: ActionChunk | None = None
     begin_at: np.ndarray | None = None
     keep_position: bool = False
+    measured: np.ndarray | None = None
 
 
 class MotionLoop:
@@ -97,7 +100,7 @@ class MotionLoop:
             self.has_chunk or self._was_limited or self._is_late(now_s)
         ):
             self._stop_from_sent(self._follower, now_s)
-        return self._limited(self._follower, now_s, verdict)
+        return self._limited(self._follower, now_s, verdict, order.measured)
 
     def _begin(self, measured: np.ndarray, keep_position: bool, now_s: float) -> None:
         start = np.clip(measured, self._limits.lower, self._limits.upper)
@@ -107,13 +110,21 @@ class MotionLoop:
             start = self._sent.position if is_near else start
         self.hold_at(start, now_s)
 
-    def _limited(self, follower: ChunkFollower, now_s: float, verdict: Verdict) -> Command:
+    def _limited(
+        self,
+        follower: ChunkFollower,
+        now_s: float,
+        verdict: Verdict,
+        measured: np.ndarray | None,
+    ) -> Command:
         assert self._sent is not None
         elapsed_s = max(now_s - self._last_s, 0.0)
-        safe = self._governor.step(self._sent, follower.command(now_s), elapsed_s)
-        self._was_limited = bool(safe.reasons)
-        if safe.reasons:
-            verdict = verdict.limited(safe.reasons)
+        wish, is_drawn = within_step(follower.command(now_s), measured, self._limits.step)
+        safe = self._governor.step(self._sent, wish, elapsed_s)
+        limited = ("step", *safe.reasons) if is_drawn else safe.reasons
+        self._was_limited = bool(limited)
+        if limited:
+            verdict = verdict.limited(limited)
         motion = self._sent = safe.motion
         self._last_s = now_s
         return Command(
@@ -125,7 +136,7 @@ class MotionLoop:
             velocity=motion.velocity,
             acceleration=motion.acceleration,
             step_s=safe.step_s,
-            limited=safe.reasons,
+            limited=limited,
         )
 
     def _stop_from_sent(self, follower: ChunkFollower, now_s: float) -> None:

@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ddpm_controller.control.chunk_check import ChunkTolerance, chunk_demand
 from ddpm_controller.control.deadline import Deadline, StepChoice
 from ddpm_controller.control.observation_buffer import ObservationBuffer
+from ddpm_controller.control.safety import JointLimits
 from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.types import ActionChunk, ActionSpec, Memory, Observation, Plan
 
@@ -49,10 +51,17 @@ class PlanRequest:
 
 @dataclass(frozen=True)
 class Takeover:
-    """A plan that is followed from now on, and what it was made from."""
+    """A plan that is followed from now on, and what it was made from.
+
+    Attributes:
+        plan: Its chunk is followed.
+        request: What it was made from.
+        is_approach: The chunk is not the policy's but leads slowly to its first action.
+    """
 
     plan: Plan
     request: PlanRequest
+    is_approach: bool = False
 
 
 class PlanSchedule:
@@ -104,6 +113,7 @@ class PlanSchedule:
         self._due_s = -math.inf
         self._failure = ""
         self._late = ""
+        self._note = ""
 
     @property
     def has_policy(self) -> bool:
@@ -179,11 +189,24 @@ class PlanSchedule:
         self._due_s = now_s + self.replan_period_s
         return self._awaited
 
-    def accept(self, plan: Plan, request: PlanRequest) -> str:
-        """Keep a plan for the next tick; return why it was refused, or an empty text."""
+    def accept(
+        self,
+        plan: Plan,
+        request: PlanRequest,
+        limits: JointLimits | None = None,
+        tolerance: ChunkTolerance | None = None,
+    ) -> str:
+        """Keep a plan for the next tick; return why it was refused, or an empty text.
+
+        With limits and a tolerance a chunk that is far beyond the limits is refused; one that is
+        a little beyond is followed as far as they allow, and said to be so.
+        """
         if request.epoch != self.epoch:
             return "the plan belongs to an older run"
-        problem = _chunk_problem(plan, self._action_spec)
+        problem, note = _chunk_problem(plan, self._action_spec), ""
+        if not problem and limits is not None and tolerance is not None:
+            demand = chunk_demand(plan.chunk, limits)
+            problem, note = demand.refusal(tolerance), demand.text
         if problem:
             self.fail(request, problem)
             return problem
@@ -198,7 +221,7 @@ class PlanSchedule:
                 self._deadline.try_again()
                 self._due_s = request.requested_s + _RETRY_S
                 return self._too_slow
-        self._pending = Takeover(plan, request)
+        self._pending, self._note = Takeover(plan, request), note
         self._due_s = min(self._due_s, request.requested_s + LATEST_REPLAN * rows_last_s)
         return ""
 
@@ -213,6 +236,24 @@ class PlanSchedule:
             self._awaited = None
             self._failure = error
 
+    @property
+    def in_force(self) -> Takeover | None:
+        """The plan that is followed, or was to its end."""
+        return self._current
+
+    def first(self, now_s: float) -> Takeover | None:
+        """Return the plan that waits to be the first one in force, if there is one."""
+        return self._usable(now_s) if self._current is None else None
+
+    def replace_first(self, chunk: ActionChunk | None) -> None:
+        """Follow ``chunk`` in place of the plan that waits, or nothing; that plan is forgotten."""
+        waits, self._pending = self._pending, None
+        if waits is None:
+            return
+        self._memory = waits.request.memory
+        if chunk is not None:
+            self._pending = Takeover(Plan(chunk, self._memory), waits.request, is_approach=True)
+
     def take(self, now_s: float) -> Takeover | None:
         """Return the plan that waits, once; from now on it is the one in force."""
         takeover = self._usable(now_s)
@@ -223,11 +264,12 @@ class PlanSchedule:
 
     def verdict(self, now_s: float) -> Verdict:
         """Return whether there is a chunk to follow at ``now_s``, or why not."""
+        running = Verdict(State.RUNNING, text=self._note and f"the chunk asks for {self._note}")
         if self._usable(now_s) is not None:
-            return Verdict(State.RUNNING)
+            return running
         current = self._current
         if current is not None and now_s <= self._end_s(current) + _SAME_MOMENT_S:
-            return Verdict(State.RUNNING)
+            return running
         if self._too_slow:
             return Verdict(State.HOLDING, Reason.TOO_SLOW, self._too_slow)
         if self._failure:

@@ -28,6 +28,8 @@ class JointLimits:
             velocity by ``ACCELERATION_TIME_S``.
         jerk: (Da,) highest, rad/s^3 or m/s^3; left out or infinite: derived from the
             acceleration by ``JERK_TIME_S``.
+        step: (Da,) farthest that a command may be from the measured position, rad or m; left out:
+            infinite.
 
     Raises:
         ValueError: Limits that contradict each other or allow no motion.
@@ -38,21 +40,29 @@ class JointLimits:
     velocity: np.ndarray
     acceleration: np.ndarray = field(default_factory=lambda: np.zeros(0))
     jerk: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    step: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     def __post_init__(self) -> None:
         shapes = {self.lower.shape, self.upper.shape, self.velocity.shape}
-        shapes |= {each.shape for each in (self.acceleration, self.jerk) if each.size}
+        shapes |= {each.shape for each in (self.acceleration, self.jerk, self.step) if each.size}
         if len(shapes) != 1 or self.lower.ndim != 1:
             raise ValueError(f"limits must be vectors of one length, got shapes {shapes}")
         self._derive("acceleration", self.velocity / ACCELERATION_TIME_S)
         self._derive("jerk", self.acceleration / JERK_TIME_S)
-        rows = (self.lower, self.upper, self.velocity, self.acceleration, self.jerk)
+        if self.step.size == 0:
+            object.__setattr__(self, "step", np.full_like(self.velocity, np.inf))
+        rows = (self.lower, self.upper, self.velocity, self.acceleration, self.jerk, self.step)
         if np.isnan(np.stack(rows)).any():
             raise ValueError(f"limits must not be NaN, got {self}")
         if not (self.lower < self.upper).all():
             raise ValueError(
                 f"lower limits {self.lower} must be below upper limits {self.upper}: correct the "
                 "URDF or the joint-limits file"
+            )
+        if not (self.step > 0).all():
+            raise ValueError(
+                f"max_step_from_measured must be above 0, got {self.step}: correct the "
+                "joint-limits file"
             )
         for name in ("velocity", "acceleration", "jerk"):
             values = getattr(self, name)

@@ -14,9 +14,10 @@ from ddpm_controller.control.command import Command
 from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.plan_schedule import PlanRequest
 from ddpm_controller.control.safety import JointLimits
+from ddpm_controller.control.start_gate import start_gate
 from ddpm_controller.evaluation.results import Trial, columns_of, picked_frames
 from ddpm_controller.evaluation.stream_values import vector_value
-from ddpm_controller.policy import Policy, plan_batch
+from ddpm_controller.policy import Policy, plan_batch, training_range
 from ddpm_controller.simulation.session import Session, Tick
 from ddpm_controller.simulation.world import World
 from ddpm_controller.simulation.worlds import WORLDS
@@ -136,6 +137,7 @@ class _Run:
             1.0 / self.settings.control_rate_hz,
             self.settings.replan_period_s,
         )
+        self.loop.start_check.gate = start_gate(training_range(self.policy))
         self.loop.start(self.policy.initial_memory(self.seed))
         pictures = self.keep or any(stream.kind == "image" for stream in self.policy.streams)
         self.session = Session(self.world, self.settings.camera_hz, False, pictures)

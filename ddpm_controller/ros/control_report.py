@@ -68,6 +68,7 @@ class ControlReport:
     def tick(self, command: Command, ages_s: Mapping[str, float]) -> None:
         """Count a tick, and tell when something has changed or the last status is old."""
         self.health.ticks += 1
+        self.health.limits.add(command.limited)
         self._tell_when_due(command.stamp_s, command.state, command.reason, command.text, ages_s)
 
     def idle(self, now_s: float, ages_s: Mapping[str, float]) -> None:

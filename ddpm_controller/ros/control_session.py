@@ -8,7 +8,9 @@ from collections.abc import Callable
 from functools import partial
 
 from ddpm_controller.control.loop import ControlLoop
+from ddpm_controller.control.start_gate import StartGate
 from ddpm_controller.control.states import State
+from ddpm_controller.policy import Policy
 from ddpm_controller.ros.commanding import Commanding, Done
 from ddpm_controller.ros.control_report import ControlReport
 from ddpm_controller.ros.planner import PlanAnswer, Planner
@@ -33,6 +35,7 @@ class ControlSession:
         run_on_activate: Follow the policy without a goal too.
         lockstep: A tick waits for what is due.
         stop_s: How long the loop takes to stop.
+        gate_of: Policy -> what a start with it is held to.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class ControlSession:
         run_on_activate: bool,
         lockstep: bool,
         stop_s: float,
+        gate_of: Callable[[Policy], StartGate] = lambda policy: StartGate(),
     ) -> None:
         self.loop = loop
         self.health = report.health
@@ -57,6 +61,7 @@ class ControlSession:
         self._answers: dict[int, PlanAnswer] = {}
         self._commanding = run_on_activate
         self._stop = SmoothStop(stop_s)
+        self._gate_of = gate_of
         self._default_seed = self.health.seed
         self._start_loop(self._default_seed)
 
@@ -85,6 +90,7 @@ class ControlSession:
     def use(self, loaded: LoadedPolicy, done: Callable[[], None]) -> None:
         """Plan with ``loaded`` from the next plan on; then call ``done``."""
         self.health.loaded = loaded
+        self.loop.start_check.gate = self._gate_of(loaded.policy)
         memory = loaded.policy.initial_memory(self.health.seed)
         steps = loaded.num_inference_steps
         self.loop.use_policy(loaded.policy.n_obs_steps, memory, steps)
@@ -253,6 +259,8 @@ class ControlSession:
         elif not self.loop.accept(answer.plan, answer.request):
             self._answers[answer.request.plan_number] = answer
             self.health.inference_time_s = answer.inference_time_s
+            self.health.out_of_distribution = self.loop.distribution.score
+            self.health.out_of_distribution_limit = self.loop.distribution.limit
 
     def _missing_plan(self) -> list[str]:
         return ["a plan"] if self.loop.schedule.awaits_plan else []

@@ -126,6 +126,7 @@ class Controller(LifecycleNode):
             run_on_activate=parameters.run_on_activate,
             lockstep=parameters.lockstep,
             stop_s=parameters.stop_s,
+            gate_of=parameters.start_gate,
         )
         # A collection of all that torch has made would take longer than a tick.
         gc.collect()
@@ -256,6 +257,10 @@ class Controller(LifecycleNode):
             deadline=self._deadline(period_s),
         )
         loop.no_limits_text = parts.inputs.no_limits_text
+        loop.start_check.gate = self._deployed.start_gate(loaded.policy if loaded else None)
+        if self._deployed.stop_out_of_distribution:
+            loop.distribution.num_plans = self._deployed.out_of_distribution_plans
+        loop.chunk_tolerance = self._deployed.chunk_tolerance
         return loop
 
     def _rate_problem(self, parts: _Parts, period_s: float) -> str:

@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ddpm_controller.policy import PlanSettings
+from ddpm_controller.control.chunk_check import ChunkTolerance
+from ddpm_controller.control.start_gate import MARGIN, StartGate, start_gate
+from ddpm_controller.policy import PlanSettings, Policy, training_range
 from ddpm_controller.ros.parameters import parameter
 from ddpm_controller.ros.share import share_path
 
@@ -68,6 +70,46 @@ class ControllerParameters:
         low=-1.0,
         high=2.0,
     )
+    start_margin: float = parameter(
+        MARGIN,
+        "Do not start where a joint is further outside its training range than this fraction of "
+        "it; below 0: start anywhere.",
+        low=-1.0,
+        high=10.0,
+    )
+    start_distance: float = parameter(
+        0.0,
+        "Do not start where the first action is further from a measured joint, rad "
+        "or m; 0: than half of its training range; below 0: never mind.",
+        low=-1.0,
+        high=100.0,
+    )
+    approach_slowly: bool = parameter(
+        False, "Bring the robot slowly to the first action where it would not start."
+    )
+    approach_share: float = parameter(
+        0.1, "Share of the joint limits that a slow approach uses.", low=0.001, high=1.0
+    )
+    chunk_position_tolerance: float = parameter(
+        ChunkTolerance.position,
+        "Refuse a plan that goes further beyond a position limit than this share of the range.",
+        low=0.0,
+        high=1e6,
+    )
+    chunk_velocity_tolerance: float = parameter(
+        ChunkTolerance.velocity,
+        "Refuse a plan that is faster than this many times a velocity limit.",
+        low=1.0,
+        high=1e6,
+    )
+    stop_out_of_distribution: bool = parameter(
+        False,
+        "Stop where the policy finds what it sees unlike its training data; false: only tell. "
+        "Needs a checkpoint with the file of fit_out_of_distribution.",
+    )
+    out_of_distribution_plans: int = parameter(
+        3, "Stop after so many such plans in a row.", low=1, high=1000
+    )
     output: str = parameter(
         "joint_trajectory", "Message that is sent: joint_trajectory or commands."
     )
@@ -117,6 +159,20 @@ class ControllerParameters:
             n_action_steps=self.n_action_steps or None,
             device=self.device,
         )
+
+    def start_gate(self, policy: Policy | None) -> StartGate:
+        """Return what a start is held to with ``policy``."""
+        return start_gate(
+            training_range(policy) if policy else None,
+            margin=self.start_margin,
+            distance=self.start_distance,
+            approach_share=self.approach_share if self.approach_slowly else 0.0,
+        )
+
+    @property
+    def chunk_tolerance(self) -> ChunkTolerance:
+        """What is too much to be merely limited."""
+        return ChunkTolerance(self.chunk_position_tolerance, self.chunk_velocity_tolerance)
 
     def refusal(self, values: Mapping[str, Any], *, active: bool) -> str:
         """Return why these values cannot be set, or an empty text; other names do not count."""

@@ -10,6 +10,7 @@ from rclpy.duration import Duration as RosDuration
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
+from ddpm_controller.control.limit_counts import LimitCounts
 from ddpm_controller.control.plan_schedule import Takeover
 from ddpm_controller.control.states import Reason, State
 from ddpm_controller.ros.policy_loader import LoadedPolicy
@@ -41,6 +42,9 @@ class Health:
     inference_time_s: float = math.nan
     observation_to_command_s: float = math.nan
     ages_s: Mapping[str, float] = field(default_factory=dict)
+    out_of_distribution: float = math.nan
+    out_of_distribution_limit: float = math.nan
+    limits: LimitCounts = field(default_factory=LimitCounts)
 
     def begin(self, seed: int, control_rate_hz: float) -> None:
         """Count from 0 again, with the checkpoint as it is."""
@@ -84,6 +88,10 @@ class ControllerTopics:
             observation_to_command_s=health.observation_to_command_s,
             stream_names=list(health.ages_s),
             stream_ages_s=list(health.ages_s.values()),
+            limit_names=health.limits.names,
+            limit_counts=health.limits.counts,
+            out_of_distribution=health.out_of_distribution,
+            out_of_distribution_limit=health.out_of_distribution_limit,
         )
         message.header.stamp = time_from(health.stamp_s)
         self._status.publish(message)
@@ -112,7 +120,8 @@ class ControllerTopics:
             rows=chunk.actions.astype(np.float64).ravel().tolist(),
             plan_number=request.plan_number,
             seed=seed,
-            checkpoint_hash=used.hash,
+            # An approach is not the policy's: nobody could make it again with the checkpoint.
+            checkpoint_hash="" if takeover.is_approach else used.hash,
             sampler=used.sampler,
             num_inference_steps=request.num_inference_steps or used.num_inference_steps,
             requested=time_from(request.requested_s),

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    FiniteFloat,
+    PositiveFloat,
+    ValidationError,
+    model_validator,
+)
 
 
 class JointLimitsFileError(ValueError):
@@ -23,6 +30,8 @@ class GivenLimits:
         max_velocity: Highest speed, rad/s or m/s.
         max_acceleration: rad/s^2 or m/s^2.
         max_jerk: rad/s^3 or m/s^3.
+        max_step_from_measured: Farthest that a command may be from where the joint is measured,
+            rad or m; not a word of MoveIt.
     """
 
     min_position: float = -math.inf
@@ -30,6 +39,7 @@ class GivenLimits:
     max_velocity: float = math.inf
     max_acceleration: float = math.inf
     max_jerk: float = math.inf
+    max_step_from_measured: float = math.inf
 
 
 class _Joint(BaseModel):
@@ -44,6 +54,7 @@ class _Joint(BaseModel):
     max_acceleration: FiniteFloat | None = None
     has_jerk_limits: bool = False
     max_jerk: FiniteFloat | None = None
+    max_step_from_measured: PositiveFloat | None = None
 
     @model_validator(mode="after")
     def _agrees(self) -> "_Joint":
@@ -81,6 +92,7 @@ class _Joint(BaseModel):
             unless(self.max_velocity, self.has_velocity_limits, math.inf),
             unless(self.max_acceleration, self.has_acceleration_limits, math.inf),
             unless(self.max_jerk, self.has_jerk_limits, math.inf),
+            unless(self.max_step_from_measured, True, math.inf),
         )
 
 

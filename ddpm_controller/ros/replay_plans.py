@@ -118,6 +118,9 @@ def _plans(run: RecordedRun, policies: Policies) -> Iterator[tuple[RecordedChunk
     memory: Memory | None = None
     previous: RecordedChunk | None = None
     for chunk in run.chunks:
+        if not chunk.checkpoint_hash:
+            yield chunk, f"plan {chunk.plan_number} is a slow approach, which no policy made"
+            continue
         policy = policies.of(chunk)
         if memory is None or previous is None or not _continues(previous, chunk):
             memory = policy.initial_memory(chunk.seed)

@@ -235,9 +235,10 @@ def joint_limits(
     velocity = np.minimum(rows[:, 2], [each.max_velocity for each in more])
     acceleration = np.array([each.max_acceleration for each in more])
     jerk = np.array([each.max_jerk for each in more])
+    step = np.array([each.max_step_from_measured for each in more])
     source = "robot_description with the joint-limits file" if given else "robot_description"
     try:
-        return JointLimits(lower, upper, velocity, acceleration, jerk)
+        return JointLimits(lower, upper, velocity, acceleration, jerk, step)
     except ValueError as error:
         raise RobotError(f"{source}, {list(joint_names)}: {error}") from None
 

@@ -143,6 +143,7 @@ joint_limits:
     max_acceleration: 0.0
     has_jerk_limits: true
     max_jerk: 11.0
+    max_step_from_measured: 0.2
 """
 
 
@@ -155,6 +156,7 @@ def test_the_stricter_of_urdf_and_joint_limits_file_counts(tmp_path):
     # What nobody says is derived: 1.5 / 0.025, 7 / 0.02.
     np.testing.assert_allclose(limits.acceleration, [60, 7])
     np.testing.assert_allclose(limits.jerk, [11, 350])
+    np.testing.assert_array_equal(limits.step, [0.2, np.inf])
 
 
 def joint_a(**lines):
@@ -173,6 +175,7 @@ BAD_LIMITS = {
     "no acceleration": (joint_a(has_acceleration_limits=True), "got None"),
     "nan": (joint_a(has_jerk_limits=True, max_jerk=float("nan")), "max_jerk"),
     "half a range": (joint_a(has_position_limits=True, max_position=1), "give both"),
+    "no step": (joint_a(max_step_from_measured=0), "max_step_from_measured"),
     "unknown": (joint_a(max_speed=1), "max_speed"),
 }
 
