@@ -29,6 +29,8 @@ from ddpm_controller.types import ActionSpec, StreamSpec
 
 FORMAT_VERSION = 1
 MANIFEST_NAME = "manifest.json"
+OUT_OF_DISTRIBUTION_NAME = "out_of_distribution.safetensors"
+"""May lie beside the manifest: what was measured with a finished checkpoint, and names it."""
 ACTION_STATISTICS = "action"
 """Key of the action in ``Manifest.statistics``, beside the names of the streams."""
 
@@ -127,8 +129,9 @@ def save_checkpoint(
 def _write_both(folder: Path, weights_file: str, weights: bytes, manifest: bytes) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write_atomically(folder / weights_file, weights)
-        _write_atomically(folder / MANIFEST_NAME, manifest)
+        (folder / OUT_OF_DISTRIBUTION_NAME).unlink(missing_ok=True)  # of the one before
+        write_atomically(folder / weights_file, weights)
+        write_atomically(folder / MANIFEST_NAME, manifest)
     except OSError as error:
         raise CheckpointError(
             f"{folder}: the checkpoint could not be written ({error}); the one before is intact. "
@@ -253,7 +256,7 @@ def _refuse_not_finite(weights: Mapping[str, Tensor], where: str) -> None:
         )
 
 
-def _write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes) -> None:
     """Write ``path`` so that it has all of ``content`` or stays as it was, even after a crash."""
     temporary = None
     try:

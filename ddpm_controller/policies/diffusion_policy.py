@@ -20,6 +20,8 @@ from ddpm_controller.policies.diffusion_policy_config import (
 )
 from ddpm_controller.policies.diffusion_policy_denoiser import Denoiser
 from ddpm_controller.policies.diffusion_policy_network import DiffusionPolicyNetwork
+from ddpm_controller.policies.out_of_distribution import FeatureDistance, load_feature_distance
+from ddpm_controller.policies.training_range import training_range_of
 from ddpm_controller.policy import BoundSettings, Likelihood, PlanSettings, Window
 from ddpm_controller.types import ActionChunk, ActionSpec, Memory, Plan, StreamSpec
 
@@ -33,10 +35,12 @@ class DiffusionPolicy:
 
     Attributes:
         hash: The checkpoint's.
+        distance: Of what is seen to what was trained on; None where it was not fitted.
         sampler: Name of the sampler in use.
         num_inference_steps: Denoising steps per plan.
         n_action_steps: Rows per chunk.
         terminal: What the forward process leaves at its end, and whether that is too much.
+        training_range: Where the commanded joints were in training; None when it does not say.
     """
 
     def __init__(
@@ -45,12 +49,14 @@ class DiffusionPolicy:
         action_spec: ActionSpec,
         settings: PlanSettings,
         checkpoint_hash: str = "",
+        distance: FeatureDistance | None = None,
     ) -> None:
         config = network.config
         self.network = network.to(settings.device).eval()
         self.action_spec = action_spec
         self.streams = network.streams
         self.hash = checkpoint_hash
+        self.distance = distance
         self.n_obs_steps = config.n_obs_steps
         self.horizon = config.horizon
         self.n_action_steps = _chosen(settings.n_action_steps, config.n_action_steps)
@@ -69,6 +75,7 @@ class DiffusionPolicy:
             every = torch.arange(config.num_train_timesteps, device=self._device)
             self._time_modulation = network.unet.time_modulation(every)  # (T, M)
             self.terminal = network.terminal_facts()
+        self.training_range = training_range_of(network, action_spec)
 
     @classmethod
     def restore(cls, checkpoint: Checkpoint, settings: PlanSettings) -> "DiffusionPolicy":
@@ -78,19 +85,9 @@ class DiffusionPolicy:
             CheckpointError: If the config or the weights do not fit this class.
             ValueError: If the settings break a rule.
         """
-        manifest = checkpoint.manifest
-        try:
-            config = config_from(manifest.config)
-            network = DiffusionPolicyNetwork(
-                config, manifest.action_spec, manifest.streams, manifest.statistics
-            )
-            network.load_state_dict(dict(checkpoint.weights))
-        except (ValueError, RuntimeError) as error:
-            raise CheckpointError(
-                f"{checkpoint.folder}: config and weights do not make a diffusion_policy of this "
-                f"release: {error}"
-            ) from error
-        return cls(network, manifest.action_spec, settings, checkpoint.hash)
+        network = network_of(checkpoint)
+        distance = load_feature_distance(checkpoint.folder, checkpoint.hash, network.cond_dim)
+        return cls(network, checkpoint.manifest.action_spec, settings, checkpoint.hash, distance)
 
     def initial_memory(self, seed: int) -> Memory:
         """Return the memory of a run that begins: its seed, and no plan made yet.
@@ -123,10 +120,17 @@ class DiffusionPolicy:
             timesteps = self._timesteps_of(memories)
             x0 = sampler(process, denoiser.predict_x0, shape, generators, timesteps)
             rows = self.network.action_normalizer.unnormalize(x0).cpu().numpy()
+            facts = self._facts(cond)
         return [
-            self._plan(window, memory, each)
-            for window, memory, each in zip(windows, memories, rows, strict=True)
+            self._plan(window, memory, each, fact)
+            for window, memory, each, fact in zip(windows, memories, rows, facts, strict=True)
         ]
+
+    def features(self, values: Mapping[str, np.ndarray]) -> Tensor:
+        """Return what the denoiser is told of windows: values (B, To, ...) -> (B, Dc)."""
+        with torch.inference_mode():
+            seen = {name: torch.from_numpy(each) for name, each in values.items()}
+            return self.network.encode({k: v.to(self._device) for k, v in seen.items()}).cpu()
 
     def likelihood(
         self,
@@ -213,7 +217,19 @@ class DiffusionPolicy:
         shape = (len(windows), self.n_obs_steps, *stream.shape)
         return torch.from_numpy(stacked.reshape(shape)).to(self._device)
 
-    def _plan(self, window: Window, memory: Memory, rows: np.ndarray) -> Plan:
+    def _facts(self, cond: Tensor) -> list[dict[str, float]]:
+        """Return what else each plan tells of its condition (B, Dc)."""
+        if self.distance is None:
+            return [{}] * len(cond)
+        limit = self.distance.limit
+        return [
+            {"out_of_distribution": score, "out_of_distribution_limit": limit}
+            for score in self.distance.of(cond.cpu()).tolist()
+        ]
+
+    def _plan(
+        self, window: Window, memory: Memory, rows: np.ndarray, facts: Mapping[str, float]
+    ) -> Plan:
         first = self.n_obs_steps - 1  # the row for the moment of window[-1]
         spec = self.action_spec
         chunk = ActionChunk(
@@ -224,9 +240,29 @@ class DiffusionPolicy:
         )
         number = np.array(int(memory["plan_number"]) + 1, np.int64)
         kept = {"seed": memory["seed"], "plan_number": number}
-        return Plan(
-            chunk, {**kept, "num_inference_steps": np.array(0, np.int64)}, {"horizon": rows}
+        remembered = {**kept, "num_inference_steps": np.array(0, np.int64)}
+        return Plan(chunk, remembered, {"horizon": rows, **facts})
+
+
+def network_of(checkpoint: Checkpoint) -> DiffusionPolicyNetwork:
+    """Return the network of a checkpoint.
+
+    Raises:
+        CheckpointError: If the config or the weights do not fit.
+    """
+    manifest = checkpoint.manifest
+    try:
+        config = config_from(manifest.config)
+        network = DiffusionPolicyNetwork(
+            config, manifest.action_spec, manifest.streams, manifest.statistics
         )
+        network.load_state_dict(dict(checkpoint.weights))
+    except (ValueError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{checkpoint.folder}: config and weights do not make a diffusion_policy of this "
+            f"release: {error}"
+        ) from error
+    return network
 
 
 def _chosen(setting: _Value | None, by_checkpoint: _Value) -> _Value:
