@@ -85,7 +85,10 @@ def robot(random: np.random.Generator) -> JointLimits:
     velocity = 10 ** random.uniform(-1, 1, NUM_JOINTS)
     acceleration = velocity * 10 ** random.uniform(-0.5, 2, NUM_JOINTS)
     jerk = acceleration * 10 ** random.uniform(0, 2, NUM_JOINTS)
-    return JointLimits(low, high, velocity, acceleration, jerk)
+    step = np.where(
+        random.random(NUM_JOINTS) < 0.3, 10 ** random.uniform(-2, 0, NUM_JOINTS), np.inf
+    )
+    return JointLimits(low, high, velocity, acceleration, jerk, step)
 
 
 def rows_of(kind: str, limits: JointLimits, last: np.ndarray, random: np.random.Generator):

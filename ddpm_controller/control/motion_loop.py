@@ -100,7 +100,9 @@ class MotionLoop:
             self.has_chunk or self._was_limited or self._is_late(now_s)
         ):
             self._stop_from_sent(self._follower, now_s)
-        return self._limited(self._follower, now_s, verdict, order.measured)
+        # A stop goes to its own rest, wherever the robot is thrown meanwhile.
+        measured = order.measured if verdict.state == State.RUNNING else None
+        return self._limited(self._follower, now_s, verdict, measured)
 
     def _begin(self, measured: np.ndarray, keep_position: bool, now_s: float) -> None:
         start = np.clip(measured, self._limits.lower, self._limits.upper)

@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from stub_loop import (
     HOLDING,
     LIMITS,
+    MEMORY,
     RUNNING,
     SPEC,
     TICK_S,
@@ -153,6 +156,29 @@ def test_a_robot_that_does_not_get_there_is_approached_once_and_then_refused():
     commands = run(loop, [0.6, 0.3], 400, measured=(-0.8, 0.3), follows=False)
     assert sum(each.takeover is not None for each in commands) == 1
     assert outcome(commands[-1]) == (HOLDING, REFUSED)
+
+
+def test_another_run_may_approach_again():
+    loop = gated_loop(start_gate(TRAINED, approach_share=0.5))
+    run(loop, [0.6, 0.3], 400, measured=(-0.8, 0.3), follows=False)
+    loop.start(MEMORY)
+    commands = run(loop, [0.6, 0.3], 400, measured=(-0.8, 0.3), start_s=20.0)
+    assert (RUNNING, REFUSED) in {outcome(each) for each in commands}
+    assert outcome(commands[-1]) == (RUNNING, Reason.NONE)
+
+
+def test_a_plan_that_was_refused_leaves_nothing_in_the_memory():
+    loop = gated_loop(start_gate(TRAINED))
+    for now_s in ticks(1.0, 50):
+        see(loop, now_s, 0.0, 0.3)
+        request = loop.plan_request(now_s)
+        if request is not None:
+            assert "mark" not in request.memory
+            plan = plan_of(np.tile([0.6, 0.3], (8, 1)), request)
+            loop.accept(replace(plan, memory={**request.memory, "mark": np.ones(1)}), request)
+        loop.tick(now_s)
+    assert request is None
+    assert outcome(loop.tick(2.0)) == (HOLDING, REFUSED)
 
 
 def test_an_approach_keeps_its_share_of_every_limit_and_arrives_at_rest():

@@ -57,6 +57,22 @@ def test_a_blocked_joint_is_led_no_further_than_the_step():
     assert steps_within_limits(commands)
 
 
+def test_a_stop_goes_to_its_rest_wherever_the_robot_is_thrown():
+    loop = new_loop(limits=replace(LIMITS, step=STEP))
+    for now_s in ticks(1.0, 20):
+        see(loop, now_s)
+        request = loop.plan_request(now_s)
+        if request is not None:
+            loop.accept(plan_of(np.tile([0.1, 0.0], (8, 1)), request), request)
+        loop.tick(now_s)
+    loop.stop()
+    for now_s in ticks(1.4, 40):
+        see(loop, now_s, np.sin(50 * now_s))
+        command = loop.tick(now_s)
+    np.testing.assert_array_equal(command.velocity, 0.0)
+    assert command.limited == ()
+
+
 def test_a_joint_that_follows_gets_there():
     _, at = commands_of(1.0)
     np.testing.assert_allclose(at, [0.8, 0.0], atol=1e-6)
