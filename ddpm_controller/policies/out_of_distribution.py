@@ -5,8 +5,8 @@ framework for detecting out-of-distribution samples and adversarial attacks", Eq
 class). It costs a product with one matrix, needs no noise and so changes no plan.
 
 Measured beside it (benchmarks/out_of_distribution.py), the denoising residual of the planned
-chunk and the spread of two samples notice black or recoloured cameras at the best, and joints that
-are off not at all: a denoiser explains its own chunk well, whatever it was shown.
+chunk and the spread of two samples notice black or recoloured cameras at the best, and a tenth of
+a joint's range not at all: a denoiser explains its own chunk well, whatever it was shown.
 """
 
 import hashlib
