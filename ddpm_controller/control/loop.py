@@ -256,6 +256,8 @@ class ControlLoop:
         # Once a position is not to be kept, it is not until the next beginning.
         self._keep_position = keep_position and (self._keep_position or self._has_begun)
         self._has_begun = False
+        self.start_check.begin()
+        self.distribution.begin()
 
     def _start_problem(self, now_s: float) -> Verdict | None:
         """Return why the first command of a run cannot be sent yet, or None."""

@@ -117,6 +117,8 @@ def order_packet(number: int, order: Order) -> bytes:
     if order.begin_at is not None:
         content["begin_at"] = order.begin_at.tolist()
         content["keep_position"] = order.keep_position
+    if order.measured is not None:
+        content["measured"] = order.measured.tolist()
     return packet("order", content)
 
 
@@ -127,9 +129,12 @@ def order_from(content: dict[str, Any]) -> tuple[int, Order]:
     if "chunk" in content:
         start_s, period_s, names, rows = content["chunk"]
         chunk = ActionChunk(start_s, period_s, tuple(names), np.array(rows))
-    begin_at = np.array(content["begin_at"]) if "begin_at" in content else None
+    begin_at, measured = (
+        np.array(content[name]) if name in content else None for name in ("begin_at", "measured")
+    )
     verdict = Verdict(State(state), Reason(reason), text)
-    return content["number"], Order(verdict, chunk, begin_at, content.get("keep_position", False))
+    keep_position = content.get("keep_position", False)
+    return content["number"], Order(verdict, chunk, begin_at, keep_position, measured)
 
 
 def told_packet(told: Told) -> bytes:

@@ -138,12 +138,14 @@ def test_packets_give_every_bit_back():
         ActionChunk(1795431886.263262749, 0.1, JOINTS, rows),
         np.array([0.1 + 0.2, -0.0]),
         keep_position=True,
+        measured=np.array([0.3, 1e-17]),
     )
     number, back = order_from(opened(order_packet(7, order))[1])
     assert (number, back.verdict, back.keep_position) == (7, order.verdict, True)
     assert (back.chunk.start_s, back.chunk.joint_names) == (order.chunk.start_s, JOINTS)
     assert back.chunk.actions.tobytes() == rows.tobytes()
     assert back.begin_at.tobytes() == order.begin_at.tobytes()
+    assert back.measured.tobytes() == order.measured.tobytes()
     assert order_from(opened(order_packet(1, Order(RUNNING)))[1]) == (1, Order(RUNNING))
     told = Told(1.5, float("inf"), State.HOLDING, Reason.PLAN_LATE, "x", ("jerk",), 3, 2)
     assert told_from(opened(told_packet(told))[1]) == told
