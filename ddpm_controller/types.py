@@ -4,7 +4,7 @@ Values only, numpy only. Arrays are taken as they come and must not be changed a
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -82,11 +82,22 @@ class Observation:
         stamp_s: The moment.
         values: Stream name -> (D,) float64 or (H, W, 3) uint8: the newest at ``stamp_s``.
         source_stamps_s: Stream name -> acquisition time of that value, at most ``stamp_s``.
+        masked: Streams whose values mean nothing: NaN of a vector, black of an image.
     """
 
     stamp_s: float
     values: Mapping[str, np.ndarray]
     source_stamps_s: Mapping[str, float] = field(default_factory=dict)
+    masked: tuple[str, ...] = ()
+
+    def without(self, names: tuple[str, ...]) -> "Observation":
+        """Return the same with the streams ``names`` masked."""
+        blank = {
+            name: np.zeros_like(value) if value.dtype == np.uint8 else np.full_like(value, np.nan)
+            for name, value in self.values.items()
+            if name in names
+        }
+        return replace(self, values={**self.values, **blank}, masked=names)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from ddpm_controller.control.start_check import StartCheck
 from ddpm_controller.control.states import OBSERVATION_REASONS, Reason, State, Verdict
 from ddpm_controller.control.stopping import longest_stop_s
 from ddpm_controller.control.stream_filter import StreamFilter
+from ddpm_controller.control.stream_rules import StreamRule
 from ddpm_controller.types import ActionSpec, Memory, Plan, StreamSpec
 
 _MARGIN_S = 0.05
@@ -48,6 +49,7 @@ class ControlLoop:
         lead_s: A command acts so much later than it is sent: what is sent is where the chunk
             will be then.
         deadline: Chooses the denoising steps of each plan; None: as the policy does.
+        rules: Stream name -> what to do when it cannot be used; none: hold until it can.
 
     Attributes:
         limits: May be given later.
@@ -76,6 +78,7 @@ class ControlLoop:
         filters: Mapping[str, StreamFilter] | None = None,
         lead_s: float = 0.0,
         deadline: Deadline | None = None,
+        rules: Mapping[str, StreamRule] | None = None,
     ) -> None:
         if not period_s > 0:
             raise ValueError(f"period_s must be above 0, got {period_s}")
@@ -83,7 +86,7 @@ class ControlLoop:
         self.limits = limits
         self.no_limits_text = "no joint limits yet: nothing came on robot_description"
         self.watch = ObservationWatch(
-            streams, max_ages_s, action_spec.joint_names, max_lead_s, filters
+            streams, max_ages_s, action_spec.joint_names, max_lead_s, filters, rules
         )
         self.schedule = PlanSchedule(
             action_spec, n_obs_steps, replan_period_s, period_s, lead_s, deadline
@@ -99,6 +102,7 @@ class ControlLoop:
         self._has_begun = False
         self._keep_position = False
         self._stopping = False
+        self._jump, self._jump_over_s = "", -math.inf
         self._remember(n_obs_steps)
 
     # What comes in
@@ -123,6 +127,7 @@ class ControlLoop:
         self.schedule.start(memory)
         self._begin_again(keep_position)
         self._stopping = False
+        self._jump = ""
 
     def use_policy(
         self, n_obs_steps: int, memory: Memory, num_inference_steps: int | None = None
@@ -132,9 +137,18 @@ class ControlLoop:
         self.schedule.use_policy(n_obs_steps, memory, num_inference_steps)
         self.distribution.begin()
 
-    def observe(self, name: str, stamp_s: float, value: np.ndarray) -> str:
-        """Take one value of a stream; return why it was refused, or an empty text."""
-        return self.watch.observe(name, stamp_s, value)
+    def observe(
+        self, name: str, stamp_s: float, value: np.ndarray, arrived_s: float | None = None
+    ) -> str:
+        """Take one value of a stream; return why it was refused, or an empty text.
+
+        Args:
+            name: Of the stream.
+            stamp_s: Acquisition time.
+            value: As ``ObservationBuffer.add``.
+            arrived_s: When it came, by the clock of the ticks; None: at its stamp.
+        """
+        return self.watch.observe(name, stamp_s, value, arrived_s)
 
     def refuse(self, name: str, error: str) -> str:
         """Note that the newest message of a stream cannot be used; return ``error``."""
@@ -160,11 +174,14 @@ class ControlLoop:
 
     def plan_request(self, now_s: float) -> PlanRequest | None:
         """Return what to plan for when a plan is due at ``now_s``; ask once per plan."""
-        if self._stopping or self.limits is None or self.watch.problem(now_s) is not None:
+        if self._stopping or self._jump or self.limits is None:
             return None
-        if self.start_check.is_approaching:
+        if self.start_check.is_approaching or self.watch.problem(now_s) is not None:
             return None
-        return self.schedule.request(self.watch.buffer, now_s)
+        request = self.schedule.request(self.watch.buffer, now_s)
+        if request is None:
+            return None
+        return replace(request, window=self.watch.masked_window(request.window, now_s))
 
     def tick(self, now_s: float) -> Command:
         """Decide what to do at ``now_s`` and return the command for it."""
@@ -172,9 +189,14 @@ class ControlLoop:
         return self.follow(now_s, self.decide(now_s))
 
     def advance(self, now_s: float) -> None:
-        """Note the time; when it went back, begin again with what is observed from now on."""
-        if self.watch.advance(now_s):
+        """Note the time; when it has jumped, stop, then begin again with what is seen since."""
+        jump = self.watch.advance(now_s)
+        if jump:
             self.schedule.abandon()
+            stop_s = self.longest_stop_s + self._period_s if self._has_begun else 0.0
+            self._jump, self._jump_over_s = jump, now_s + stop_s
+        if self._jump and now_s >= self._jump_over_s:
+            self._jump = ""
             self._begin_again(keep_position=True)
 
     def lose_motion(self) -> None:
@@ -190,10 +212,12 @@ class ControlLoop:
                 return blocked
         if self._stopping:
             return Verdict(State.HOLDING, Reason.DEACTIVATED, "stopped by request")
+        if self._jump:
+            return Verdict(State.HOLDING, Reason.CLOCK_JUMP, self._jump)
         if not self.schedule.has_policy:
             return Verdict(State.HOLDING, Reason.NO_CHECKPOINT, "no checkpoint is loaded")
         return (
-            self.watch.problem(now_s)
+            self.watch.judge(now_s)
             or self.distribution.problem()
             or self.start_check.plan(self.watch.measured(now_s), self.limits, now_s)
             or self.schedule.verdict(now_s)

@@ -85,6 +85,11 @@ class MotionLoop:
     def follow(self, now_s: float, order: Order) -> Command:
         """Return the command that carries out ``order`` at ``now_s``."""
         verdict = order.verdict
+        went_back = now_s < self._last_s
+        if went_back:
+            self._last_s = now_s - self._period_s  # the motion goes on all the same
+            if verdict.state == State.RUNNING and order.chunk is None:
+                verdict = Verdict(State.HOLDING, Reason.CLOCK_JUMP, "the time went back")
         if order.begin_at is not None:
             self._begin(order.begin_at, order.keep_position, now_s)
         if verdict.state in (State.WAITING, State.INACTIVE) or self._follower is None:
@@ -97,7 +102,7 @@ class MotionLoop:
         # A stop that was not followed to the letter begins anew: what it has missed must not
         # be caught up with.
         elif verdict.reason != Reason.PLAN_LATE and (
-            self.has_chunk or self._was_limited or self._is_late(now_s)
+            self.has_chunk or self._was_limited or went_back or self._is_late(now_s)
         ):
             self._stop_from_sent(self._follower, now_s)
         # A stop goes to its own rest, wherever the robot is thrown meanwhile.

@@ -40,7 +40,12 @@ class Reason(IntEnum):
 
 
 OBSERVATION_REASONS = frozenset(
-    {Reason.NO_OBSERVATION, Reason.STALE_OBSERVATION, Reason.INVALID_OBSERVATION}
+    {
+        Reason.NO_OBSERVATION,
+        Reason.STALE_OBSERVATION,
+        Reason.INVALID_OBSERVATION,
+        Reason.FROZEN_IMAGE,
+    }
 )
 """After these a chunk in force is out of date: it was made for a world no longer seen."""
 

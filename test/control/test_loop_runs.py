@@ -6,7 +6,6 @@ from stub_loop import (
     MEMORY,
     RUNNING,
     TICK_S,
-    WAITING,
     drive,
     new_loop,
     outcome,
@@ -76,14 +75,6 @@ def test_a_run_waits_for_observations_of_its_own():
     assert loop.tick(now_s).position is None
     see(loop, now_s + 0.1)
     assert loop.tick(now_s + 0.1).position is not None
-
-
-def test_when_time_goes_back_the_run_begins_again_without_a_jump():
-    loop, commands, _ = running_loop(start_s=50.0)
-    again = drive(loop, 40, lambda n: 0, start_s=2.0, begin=commands[-1].position)
-    assert outcome(again[0]) == (WAITING, Reason.NO_OBSERVATION)
-    assert again[-1].state == RUNNING
-    assert steps_within_limits([commands[-1], *again])
 
 
 def test_another_policy_plans_next_while_the_chunk_in_force_goes_on():
