@@ -141,6 +141,14 @@ def training_range(policy: Policy) -> TrainingRange | None:
     return found if isinstance(found, TrainingRange) else None
 
 
+def maskable(policy: Policy) -> tuple[str, ...]:
+    """Return the streams that a policy can plan without, as it was trained to.
+
+    Such a policy has an attribute ``maskable`` and looks at ``Observation.masked``.
+    """
+    return tuple(getattr(policy, "maskable", ()))
+
+
 def policy_facts(policy: Policy) -> str:
     """Return what people should know of a checkpoint, in one line; empty when it says nothing."""
     return str(getattr(policy, "terminal", ""))

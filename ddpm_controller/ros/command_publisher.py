@@ -1,6 +1,7 @@
 """The commands that leave the package."""
 
 import numpy as np
+from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
@@ -23,6 +24,7 @@ class CommandPublisher:
         period_s: A position is to be reached after one control period.
         depth: Commands kept for a reliable listener.
         topic: Of the commands; left out: the name of the output.
+        events: What to call when a listener does not fit.
     """
 
     def __init__(
@@ -33,6 +35,7 @@ class CommandPublisher:
         period_s: float,
         depth: int,
         topic: str = "",
+        events: PublisherEventCallbacks | None = None,
     ) -> None:
         self._trajectory = output == "joint_trajectory"
         self._joint_names = list(joint_names)
@@ -40,7 +43,7 @@ class CommandPublisher:
         kind = JointTrajectory if self._trajectory else Float64MultiArray
         self._sent: Command | None = None
         self.publisher: Publisher = node.create_publisher(
-            kind, topic or output, QoSProfile(depth=depth)
+            kind, topic or output, QoSProfile(depth=depth), event_callbacks=events
         )
 
     def send(self, command: Command) -> None:

@@ -1,10 +1,12 @@
 """What the control thread tells while it runs: chunks, and a status on every change."""
 
 import math
+import time
 from collections.abc import Callable, Mapping
 
 from ddpm_controller.control.command import Command
 from ddpm_controller.control.states import Reason, State
+from ddpm_controller.control.stream_rules import StreamHealth
 from ddpm_controller.ros.commanding import Done
 from ddpm_controller.ros.controller_topics import ControllerTopics, Health
 from ddpm_controller.ros.planner import PlanAnswer
@@ -65,31 +67,42 @@ class ControlReport:
         self.health.plan_number = request.plan_number
         self.health.observation_to_command_s = command.stamp_s - max(sources_s)
 
-    def tick(self, command: Command, ages_s: Mapping[str, float]) -> None:
+    def tick(self, command: Command, streams: Mapping[str, StreamHealth]) -> None:
         """Count a tick, and tell when something has changed or the last status is old."""
         self.health.ticks += 1
         self.health.limits.add(command.limited)
-        self._tell_when_due(command.stamp_s, command.state, command.reason, command.text, ages_s)
+        self._tell_when_due(command.stamp_s, command.state, command.reason, command.text, streams)
 
-    def idle(self, now_s: float, ages_s: Mapping[str, float]) -> None:
+    def idle(self, now_s: float, streams: Mapping[str, StreamHealth]) -> None:
         """Tell, when due, that nothing is commanded between two runs."""
         text = "no run_policy goal is running"
-        self._tell_when_due(now_s, State.WAITING, Reason.NONE, text, ages_s)
+        self._tell_when_due(now_s, State.WAITING, Reason.NONE, text, streams)
 
     def tell(
-        self, stamp_s: float, state: State, reason: Reason, text: str, ages_s: Mapping[str, float]
+        self,
+        stamp_s: float,
+        state: State,
+        reason: Reason,
+        text: str,
+        streams: Mapping[str, StreamHealth],
     ) -> None:
         """Publish a status now."""
         health = self.health
         health.stamp_s, health.state, health.reason, health.text = stamp_s, state, reason, text
-        health.ages_s = ages_s
+        health.streams = streams
         self._topics.tell(health)
         health.tick_period_max_s = 0.0
         self._told_s = stamp_s
 
     def _tell_when_due(
-        self, stamp_s: float, state: State, reason: Reason, text: str, ages_s: Mapping[str, float]
+        self,
+        stamp_s: float,
+        state: State,
+        reason: Reason,
+        text: str,
+        streams: Mapping[str, StreamHealth],
     ) -> None:
+        self.health.ticked_s = time.monotonic()
         same = (state, reason) == (self.health.state, self.health.reason)
         if not same or not abs(stamp_s - self._told_s) < _STATUS_PERIOD_S - _TOLERANCE_S:
-            self.tell(stamp_s, state, reason, text, ages_s)
+            self.tell(stamp_s, state, reason, text, streams)

@@ -9,7 +9,8 @@ from functools import partial
 
 from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.start_gate import StartGate
-from ddpm_controller.control.states import State
+from ddpm_controller.control.states import Reason, State
+from ddpm_controller.control.stream_rules import StreamHealth
 from ddpm_controller.policy import Policy
 from ddpm_controller.ros.commanding import Commanding, Done
 from ddpm_controller.ros.control_report import ControlReport
@@ -166,7 +167,7 @@ class ControlSession:
         if not self._commanding:
             self._tell(self._commanding_by.rest(), now_s)
             if self._commanding_by.is_quiet:
-                self._report.idle(now_s, self._ages_s(now_s))
+                self._report.idle(now_s, self._streams(now_s))
             return
         self._command(now_s)
         self._submit(now_s)
@@ -176,7 +177,7 @@ class ControlSession:
         """One tick for which everything due is awaited; return whether a command was sent."""
         self.obey()
         if not self.wants(now_s):
-            self._report.idle(now_s, self._ages_s(now_s))
+            self._report.idle(now_s, self._streams(now_s))
             return False
         self.loop.advance(now_s)
         run = self._run
@@ -189,6 +190,13 @@ class ControlSession:
         if not self._await(self._missing_plan, now_s, run):
             return False
         return self._command(now_s)
+
+    def stand_still(self, now_s: float, text: str) -> None:
+        """Say, when there is a ``text``, that the time does not go on; nothing is sent."""
+        self.obey()
+        if text:
+            streams = self._streams(now_s)
+            self._report.tell(now_s, State.WAITING, Reason.CLOCK_JUMP, text, streams)
 
     def repeat(self) -> None:
         """Send the last command again where its stamp makes that harmless."""
@@ -244,7 +252,7 @@ class ControlSession:
                 self._answers.clear()
                 if self._run is not None:
                     self._run.plans += 1
-            self._report.tick(each.command, self._ages_s(now_s))
+            self._report.tick(each.command, self._streams(now_s))
 
     def _submit(self, now_s: float) -> None:
         request = self.loop.plan_request(now_s)
@@ -279,9 +287,9 @@ class ControlSession:
                 told_s = time.monotonic()
                 text = f"lockstep: waited {told_s - began_s:.0f} s for {', '.join(names)}"
                 verdict = self.loop.decide(now_s)
-                ages_s = self._ages_s(now_s)
-                self._report.tell(now_s, verdict.state, verdict.reason, text, ages_s)
+                streams = self._streams(now_s)
+                self._report.tell(now_s, verdict.state, verdict.reason, text, streams)
         return True
 
-    def _ages_s(self, now_s: float) -> dict[str, float]:
-        return self.loop.watch.buffer.ages(now_s)
+    def _streams(self, now_s: float) -> dict[str, StreamHealth]:
+        return self.loop.watch.healths(now_s)

@@ -5,7 +5,9 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
+from ddpm_controller.ros.clock_watchdog import ClockWatchdog
 from ddpm_controller.ros.control_session import ControlSession
 
 LogError = Callable[[str], None]
@@ -51,6 +53,7 @@ class RealTimeThread:
     def _run(self) -> None:
         deadline_s = time.monotonic()
         last_s = 0.0
+        watchdog = ClockWatchdog()
         while not self._closing:
             deadline_s += self._period_s
             # Linux sleeps to an absolute time of the monotonic clock, without drift.
@@ -60,7 +63,10 @@ class RealTimeThread:
                 self._session.miss(missed)
                 deadline_s += missed * self._period_s
             now_s = self._now()
+            silence = watchdog.text(now_s, time.monotonic())
             if now_s <= 0 or now_s == last_s:  # simulated time has not begun, or stands still
+                stand = partial(self._session.stand_still, text=silence)
+                _guarded(stand, now_s, self._log_error)
                 continue
             last_s = now_s
             _guarded(self._session.step, now_s, self._log_error)
@@ -97,10 +103,14 @@ class LockstepThread:
     def _run(self) -> None:
         answered = False
         clock_s = None
+        watchdog = ClockWatchdog()
         while not self._closing:
             if not self._clocks:
                 self._session.sleep(0.1)
-                _guarded(lambda now_s: self._session.obey(), 0.0, self._log_error)
+                # A world that waits for a command stands still rightly, but has told its time.
+                silence = watchdog.text(0.0, time.monotonic()) if clock_s is None else ""
+                stand = partial(self._session.stand_still, text=silence)
+                _guarded(stand, 0.0, self._log_error)
             if self._clocks:
                 stamp_s = self._clocks.popleft()
                 answered = answered and stamp_s == clock_s

@@ -6,7 +6,7 @@ from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.qos_overriding_options import QoSOverridingOptions, QoSPolicyKind
 from rclpy.subscription import Subscription
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image, JointState
@@ -15,6 +15,7 @@ from std_msgs.msg import String
 from ddpm_controller.control.safety import JointLimits
 from ddpm_controller.ros.control_session import ControlSession
 from ddpm_controller.ros.conversions import ConversionError, observation_from, seconds
+from ddpm_controller.ros.qos_events import QosEvents
 from ddpm_controller.ros.robot import (
     COMPRESSED_IMAGE,
     IMAGE,
@@ -26,6 +27,15 @@ from ddpm_controller.ros.robot import (
 )
 
 _TYPES = {JOINT_STATE: JointState, IMAGE: Image, COMPRESSED_IMAGE: CompressedImage}
+_MAY_BE_SET = (
+    QoSPolicyKind.HISTORY,
+    QoSPolicyKind.DEPTH,
+    QoSPolicyKind.RELIABILITY,
+    QoSPolicyKind.DEADLINE,
+    QoSPolicyKind.LIVELINESS,
+    QoSPolicyKind.LIVELINESS_LEASE_DURATION,
+)
+"""By the parameters qos_overrides.<topic>.subscription."""
 _NO_LIMITS = "no joint limits yet: nothing has come on robot_description"
 
 
@@ -36,28 +46,32 @@ class ControllerInputs:
         node: Owner of the subscriptions.
         robot: Streams and joints.
         lockstep: Nothing may be lost: reliable and deep; else the newest is what counts.
+        events: Is told of publishers that do not fit or fall silent.
 
     Attributes:
         limits: From ``robot_description``; None before it came.
         no_limits_text: Why there are no limits.
     """
 
-    def __init__(self, node: Node, robot: Robot, lockstep: bool) -> None:
+    def __init__(self, node: Node, robot: Robot, lockstep: bool, events: QosEvents) -> None:
         self.limits: JointLimits | None = None
         self.no_limits_text = _NO_LIMITS
         self._node = node
         self._robot = robot
+        self._lockstep = lockstep
         self._session: ControlSession | None = None
         self._on_clock: Callable[[float], None] | None = None
         reliability = ReliabilityPolicy.RELIABLE if lockstep else ReliabilityPolicy.BEST_EFFORT
-        qos = QoSProfile(depth=100 if lockstep else 5, reliability=reliability)
+        depth = 100 if lockstep else 5
         self._subscriptions: list[Subscription] = [
             node.create_subscription(
                 _TYPES[stream.type],
                 stream.topic,
                 partial(self._on_message, stream),
-                qos,
-                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+                # Each its own: what is set for one topic is written into it.
+                QoSProfile(depth=depth, reliability=reliability),
+                event_callbacks=events.of_subscription(stream.topic),
+                qos_overriding_options=QoSOverridingOptions(_MAY_BE_SET),
             )
             for stream in robot.streams
         ]
@@ -66,8 +80,15 @@ class ControllerInputs:
             node.create_subscription(String, "robot_description", self._on_description, latched)
         )
         if lockstep:
+            qos = QoSProfile(depth=depth, reliability=reliability)
             self._subscriptions.append(
-                node.create_subscription(Clock, "/clock", self._on_time, qos)
+                node.create_subscription(
+                    Clock,
+                    "/clock",
+                    self._on_time,
+                    qos,
+                    event_callbacks=events.of_subscription("/clock"),
+                )
             )
 
     def connect(self, session: ControlSession, on_clock: Callable[[float], None]) -> None:
@@ -95,7 +116,15 @@ class ControllerInputs:
             session.post(partial(session.loop.refuse, name, str(error)))
             self._node.get_logger().warning(f"refused: {error}", throttle_duration_sec=1.0)
         else:
-            session.post(partial(session.loop.observe, name, stamp_s, value))
+            session.post(partial(session.loop.observe, name, stamp_s, value, self._arrived_s()))
+
+    def _arrived_s(self) -> float | None:
+        """Return the time by the clock of the ticks; None where it does not count or not go.
+
+        In lockstep everything due is awaited, and a run must not depend on when it came.
+        """
+        now_s = seconds(self._node.get_clock().now().to_msg())
+        return None if self._lockstep or now_s <= 0 else now_s
 
     def _on_time(self, message: Clock) -> None:
         if self._on_clock is not None:

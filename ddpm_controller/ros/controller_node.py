@@ -33,12 +33,14 @@ from ddpm_controller.ros.controller_inputs import ControllerInputs
 from ddpm_controller.ros.controller_parameters import ControllerParameters, found_path
 from ddpm_controller.ros.controller_topics import ControllerTopics, Health
 from ddpm_controller.ros.conversions import seconds
+from ddpm_controller.ros.diagnostics import Diagnostics
 from ddpm_controller.ros.executor_calls import ExecutorCalls
 from ddpm_controller.ros.lead import lead_from
 from ddpm_controller.ros.noise_denoiser import filters_of
 from ddpm_controller.ros.parameters import declare, read
 from ddpm_controller.ros.planner import Planner
 from ddpm_controller.ros.policy_loader import LoadedPolicy, load_policy
+from ddpm_controller.ros.qos_events import QosEvents
 from ddpm_controller.ros.rate_check import RateError, check_rate, trial_ticks
 from ddpm_controller.ros.robot import Robot, RobotError, load_robot
 from ddpm_controller.ros.run_policy import RunPolicyServer
@@ -76,6 +78,8 @@ class Controller(LifecycleNode):
         torch.set_num_threads(self._deployed.torch_num_threads)
         self._health = Health()
         self._topics = ControllerTopics(self)
+        self._events = QosEvents(self.get_logger().warning)
+        self._diagnostics = Diagnostics(self, self._health, self._events)
         calls = ExecutorCalls(self)
         self._swap = CheckpointSwap(self, calls, self._health, self._use, self._tell_inactive)
         self._runs = RunPolicyServer(
@@ -198,7 +202,8 @@ class Controller(LifecycleNode):
             filters = filters_of(denoiser)
             self.get_logger().info(f"state denoiser {folder} ({denoiser.hash[:12]})")
         commands = self._commands(robot)
-        inputs = ControllerInputs(self, robot, parameters.lockstep)
+        inputs = ControllerInputs(self, robot, parameters.lockstep, self._events)
+        self._diagnostics.watch(robot, parameters.replan_period_s)
         pictures = None
         if parameters.pictures:
             names = robot.action_spec.joint_names
@@ -212,7 +217,10 @@ class Controller(LifecycleNode):
         joints, period_s = robot.action_spec.joint_names, 1.0 / parameters.control_rate_hz
         if not parameters.command_process or self.get_parameter("use_sim_time").value:
             depth = 10 if parameters.lockstep else 1
-            return CommandPublisher(self, parameters.output, joints, period_s, depth)
+            events = self._events.of_publisher(parameters.output)
+            return CommandPublisher(
+                self, parameters.output, joints, period_s, depth, events=events
+            )
         return CommandLink(
             CommandSettings(
                 node_name=f"{self.get_name()}_commands",
@@ -255,6 +263,7 @@ class Controller(LifecycleNode):
             filters=parts.filters,
             lead_s=lead_from(vars(self._deployed), robot),
             deadline=self._deadline(period_s),
+            rules=robot.rules,
         )
         loop.no_limits_text = parts.inputs.no_limits_text
         loop.start_check.gate = self._deployed.start_gate(loaded.policy if loaded else None)
@@ -318,6 +327,7 @@ class Controller(LifecycleNode):
             else:
                 self.destroy_publisher(parts.commands.publisher)
         self._health.loaded = None
+        self._events.forget()
 
     def _use(self, loaded: LoadedPolicy, done: Callable[[], None]) -> None:
         if self._session is not None:
@@ -355,4 +365,5 @@ class Controller(LifecycleNode):
             health = self._health
             health.stamp_s, health.state = self._now_s(), State.INACTIVE
             health.reason, health.text = Reason.DEACTIVATED, text or health.text
+            health.streams = {}
             self._topics.tell(health)

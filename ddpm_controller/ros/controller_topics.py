@@ -13,6 +13,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from ddpm_controller.control.limit_counts import LimitCounts
 from ddpm_controller.control.plan_schedule import Takeover
 from ddpm_controller.control.states import Reason, State
+from ddpm_controller.control.stream_rules import StreamHealth
 from ddpm_controller.ros.policy_loader import LoadedPolicy
 from ddpm_controller.ros.stamps import duration_from, time_from
 
@@ -41,10 +42,12 @@ class Health:
     tick_period_max_s: float = 0.0
     inference_time_s: float = math.nan
     observation_to_command_s: float = math.nan
-    ages_s: Mapping[str, float] = field(default_factory=dict)
     out_of_distribution: float = math.nan
     out_of_distribution_limit: float = math.nan
     limits: LimitCounts = field(default_factory=LimitCounts)
+    streams: Mapping[str, StreamHealth] = field(default_factory=dict)
+    ticked_s: float = math.nan
+    """When the last tick was, by the monotonic clock; NaN before the first."""
 
     def begin(self, seed: int, control_rate_hz: float) -> None:
         """Count from 0 again, with the checkpoint as it is."""
@@ -86,12 +89,16 @@ class ControllerTopics:
             tick_period_max_s=health.tick_period_max_s,
             inference_time_s=health.inference_time_s,
             observation_to_command_s=health.observation_to_command_s,
-            stream_names=list(health.ages_s),
-            stream_ages_s=list(health.ages_s.values()),
             limit_names=health.limits.names,
             limit_counts=health.limits.counts,
             out_of_distribution=health.out_of_distribution,
             out_of_distribution_limit=health.out_of_distribution_limit,
+            stream_names=list(health.streams),
+            stream_ages_s=[each.age_s for each in health.streams.values()],
+            stream_arrival_ages_s=[each.arrival_age_s for each in health.streams.values()],
+            stream_rates_hz=[each.rate_hz for each in health.streams.values()],
+            stream_out_of_order=[each.out_of_order for each in health.streams.values()],
+            masked_streams=[name for name, each in health.streams.items() if each.masked],
         )
         message.header.stamp = time_from(health.stamp_s)
         self._status.publish(message)

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ddpm_controller.checkpoint import CheckpointError, load_checkpoint, refuse_mismatch
-from ddpm_controller.policy import PlanSettings, Policy, policy_facts, policy_warning
+from ddpm_controller.policy import (
+    PlanSettings,
+    Policy,
+    maskable,
+    policy_facts,
+    policy_warning,
+)
 from ddpm_controller.ros.controller_parameters import found_path
 from ddpm_controller.ros.latest_worker import LatestWorker
 from ddpm_controller.ros.lead import delay_problem
@@ -73,6 +79,7 @@ def load_policy(
     checkpoint = load_checkpoint(found_path(folder))
     refuse_mismatch(checkpoint.manifest, robot.stream_specs, robot.action_spec)
     policy = restore(checkpoint, settings)
+    _refuse_unmaskable(policy, robot, folder)
     steps = int(getattr(policy, "num_inference_steps", 0))
     if lowest_steps > steps > 0:
         raise ValueError(
@@ -93,6 +100,16 @@ def load_policy(
         rows_last_s=rows_last_s,
         facts=policy_facts(policy),
         warning=policy_warning(policy),
+    )
+
+
+def _refuse_unmaskable(policy: Policy, robot: Robot, folder: str) -> None:
+    asked = [name for name, rule in robot.rules.items() if rule.when_stale == "mask"]
+    if set(asked) <= set(maskable(policy)):
+        return
+    raise CheckpointError(
+        f"{folder} was trained to plan without the streams {list(maskable(policy))}, the robot "
+        f"file asks when_stale: mask for {asked}: set hold or stop there, or train with masks"
     )
 
 

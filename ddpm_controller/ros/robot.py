@@ -12,6 +12,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    NonNegativeFloat,
     PositiveFloat,
     PositiveInt,
     ValidationError,
@@ -19,6 +20,7 @@ from pydantic import (
 
 from ddpm_controller.control.cartesian_box import CartesianBox
 from ddpm_controller.control.safety import JointLimits
+from ddpm_controller.control.stream_rules import StreamRule, WhenStale
 from ddpm_controller.ros.joint_limits_file import GivenLimits, read_given_limits
 from ddpm_controller.types import ActionSpec, StreamSpec
 
@@ -26,9 +28,13 @@ JOINT_STATE = "sensor_msgs/msg/JointState"
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 JOINT_TRAJECTORY = "trajectory_msgs/msg/JointTrajectory"
+FROZEN_AFTER_S = 1.0
+"""Of a camera, where the robot file does not say."""
 MULTI_ARRAY = "std_msgs/msg/Float64MultiArray"
 LONGEST_LATENCY_S = 2.0
 """More is a clock that is wrong, not a latency."""
+
+_HOLD = StreamRule()
 
 
 class RobotError(ValueError):
@@ -47,6 +53,7 @@ class RobotStream:
         field: Field of a JointState that is observed.
         message_size: (height, width) of an image message; (0, 0) of a vector.
         latency_s: From acquisition to arrival, as `calibrate_latency` has measured; 0: unknown.
+        rule: What to do when it cannot be used.
     """
 
     spec: StreamSpec
@@ -56,6 +63,7 @@ class RobotStream:
     field: str = "position"
     message_size: tuple[int, int] = (0, 0)
     latency_s: float = 0.0
+    rule: StreamRule = _HOLD
 
     def __post_init__(self) -> None:
         if self.max_age_s <= self.latency_s:
@@ -117,6 +125,11 @@ class Robot:
         """Stream name -> maximum age, s."""
         return {stream.spec.name: stream.max_age_s for stream in self.streams}
 
+    @property
+    def rules(self) -> dict[str, StreamRule]:
+        """Stream name -> what to do when it cannot be used."""
+        return {stream.spec.name: stream.rule for stream in self.streams}
+
 
 _Latency = Annotated[float, Field(ge=0, lt=LONGEST_LATENCY_S, allow_inf_nan=False)]
 
@@ -137,6 +150,8 @@ class _StreamFile(BaseModel):
     width: PositiveInt | None = None
     resize: tuple[PositiveInt, PositiveInt] | None = None
     latency_s: _Latency = 0.0
+    when_stale: WhenStale = "hold"
+    frozen_after_s: NonNegativeFloat | None = None
 
 
 class _ActionFile(BaseModel):
@@ -187,6 +202,7 @@ def load_robot(path: str | Path) -> Robot:
         spec = ActionSpec(action.names, action.units, action.period_s)
         given_box = file.end_effector_box
         box = None if given_box is None else CartesianBox(given_box.lower, given_box.upper)
+        _refuse_masked_joints(streams, spec)
         if file.joint_limits is not None:
             given = read_given_limits(path.parent / file.joint_limits)
     except ValidationError as error:
@@ -243,6 +259,16 @@ def joint_limits(
         raise RobotError(f"{source}, {list(joint_names)}: {error}") from None
 
 
+def _refuse_masked_joints(streams: Sequence[RobotStream], action: ActionSpec) -> None:
+    for stream in streams:
+        measures = set(action.joint_names) <= set(stream.spec.names)
+        if measures and stream.rule.when_stale == "mask":
+            raise ValueError(
+                f"stream {stream.spec.name!r} measures the commanded joints and cannot be masked: "
+                "when_stale must be hold or stop"
+            )
+
+
 def _limit_row(joint: ElementTree.Element) -> tuple[float, float, float]:
     name, kind = joint.get("name"), joint.get("type")
     element = joint.find("limit")
@@ -263,6 +289,9 @@ def _limit_row(joint: ElementTree.Element) -> tuple[float, float, float]:
 def _stream(name: str, file: _StreamFile) -> RobotStream:
     if file.type == JOINT_STATE:
         spec = StreamSpec(name, "vector", (len(file.names),), file.rate_hz, file.names, file.units)
+        if file.frozen_after_s is not None:
+            raise ValueError(f"stream {name!r}: frozen_after_s is for images")
+        rule = StreamRule(file.when_stale)
         return RobotStream(
             spec,
             file.topic,
@@ -270,12 +299,15 @@ def _stream(name: str, file: _StreamFile) -> RobotStream:
             file.max_age_s,
             file.field,
             latency_s=file.latency_s,
+            rule=rule,
         )
     if file.height is None or file.width is None:
         raise ValueError(f"stream {name!r}: an image needs height and width of its messages")
     size = (file.height, file.width)
     shape = (*(file.resize or size), 3)
     spec = StreamSpec(name, "image", shape, file.rate_hz)
+    frozen_s = FROZEN_AFTER_S if file.frozen_after_s is None else file.frozen_after_s
+    rule = StreamRule(file.when_stale, frozen_s)
     return RobotStream(
         spec,
         file.topic,
@@ -283,4 +315,5 @@ def _stream(name: str, file: _StreamFile) -> RobotStream:
         file.max_age_s,
         message_size=size,
         latency_s=file.latency_s,
+        rule=rule,
     )

@@ -161,7 +161,7 @@ class Client(Node):
 
 
 class FakeRobot:
-    """Joints that are where they were commanded, two black cameras, and a URDF.
+    """Joints that are where they were commanded, two flickering cameras, and a URDF.
 
     Attributes:
         messages: Stream name -> function that changes its message before it is sent; it may
@@ -171,6 +171,7 @@ class FakeRobot:
     def __init__(self, node: Client, description: str = robot_description()) -> None:
         self._node = node
         self.messages: dict[str, Callable[[Any], Any]] = {}
+        self._pictures = 0
         self._states = node.create_publisher(JointState, "joint_states", 10)
         self._images = {
             name: node.create_publisher(Image, f"{name}/image_raw", 10)
@@ -193,9 +194,10 @@ class FakeRobot:
         self._send("joint_state", message, self._states)
 
     def _send_images(self) -> None:
+        self._pictures += 1
         for name, publisher in self._images.items():
             message = Image(height=96, width=96, encoding="rgb8", step=288)
-            message.data = byte_array(np.zeros((96, 96, 3), np.uint8))
+            message.data = byte_array(np.full((96, 96, 3), self._pictures % 8, np.uint8))
             self._send(name, message, publisher)
 
     def _send(self, name: str, message: Any, publisher: Any) -> None:
