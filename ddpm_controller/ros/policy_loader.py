@@ -104,13 +104,14 @@ def load_policy(
 
 
 def _refuse_unmaskable(policy: Policy, robot: Robot, folder: str) -> None:
-    asked = [name for name, rule in robot.rules.items() if rule.when_stale == "mask"]
-    if set(asked) <= set(maskable(policy)):
-        return
-    raise CheckpointError(
-        f"{folder} was trained to plan without the streams {list(maskable(policy))}, the robot "
-        f"file asks when_stale: mask for {asked}: set hold or stop there, or train with masks"
-    )
+    used = [stream.name for stream in policy.streams]
+    asked = [name for name in used if robot.rules[name].when_stale == "mask"]
+    if not set(asked) <= set(maskable(policy)):
+        raise CheckpointError(
+            f"{folder} can plan without the streams {list(maskable(policy))}, but the robot file "
+            f"asks when_stale: mask for {asked}: set hold or stop there, or use a checkpoint that "
+            "was trained with masks"
+        )
 
 
 def _warm_up(policy: Policy, folder: str) -> ActionChunk:

@@ -6,7 +6,8 @@ import yaml
 
 from ddpm_controller.control.cartesian_box import CartesianBox
 from ddpm_controller.control.safety import ACCELERATION_TIME_S, JERK_TIME_S
-from ddpm_controller.ros.robot import RobotError, joint_limits, load_robot
+from ddpm_controller.control.stream_rules import StreamRule
+from ddpm_controller.ros.robot import FROZEN_AFTER_S, RobotError, joint_limits, load_robot
 from ddpm_controller.simulation.arm import JOINT_NAMES
 from ddpm_controller.simulation.robot_description import robot_description
 
@@ -33,6 +34,8 @@ def test_the_robot_file_of_the_simulated_arm_has_its_streams_in_order():
     assert robot.action_spec.joint_names == JOINT_NAMES
     assert robot.streams[1].message_size == (96, 96)
     assert robot.max_ages_s["camera_wrist"] == 0.5
+    assert robot.rules["camera_wrist"] == StreamRule("hold", FROZEN_AFTER_S)
+    assert robot.rules["joint_state"] == StreamRule("hold", 0.0)
 
 
 CHANGES = {
@@ -44,6 +47,22 @@ CHANGES = {
     "no rate": (lambda file: file["streams"]["joint_state"].pop("rate_hz"), "rate_hz"),
     "negative age": (lambda file: file["streams"]["joint_state"].update(max_age_s=-1), "-1"),
     "no image size": (lambda file: file["streams"]["camera_fixed"].pop("height"), "height"),
+    "an unknown way": (
+        lambda file: file["streams"]["camera_fixed"].update(when_stale="guess"),
+        "when_stale.*hold.*stop.*mask.*guess",
+    ),
+    "a negative time until frozen": (
+        lambda file: file["streams"]["camera_fixed"].update(frozen_after_s=-1),
+        "frozen_after_s.*-1",
+    ),
+    "frozen joints": (
+        lambda file: file["streams"]["joint_state"].update(frozen_after_s=1),
+        "'joint_state': frozen_after_s is for images",
+    ),
+    "masked joints": (
+        lambda file: file["streams"]["joint_state"].update(when_stale="mask"),
+        "'joint_state' measures the commanded joints and cannot be masked",
+    ),
     "a unit is missing": (lambda file: file["action"]["units"].pop(), "6 units"),
     "a box with two walls": (
         lambda file: file.update(end_effector_box={"lower": [0, 0], "upper": [1, 1, 1]}),
@@ -85,6 +104,18 @@ def test_a_robot_file_that_breaks_a_rule_is_refused_with_file_and_value(tmp_path
     with pytest.raises(RobotError, match=text) as raised:
         load_robot(path)
     assert str(path) in str(raised.value)
+
+
+def test_the_robot_file_says_what_to_do_about_each_stream(tmp_path):
+    file = yaml.safe_load(SIM_ARM.read_text())
+    file["streams"]["joint_state"].update(when_stale="stop")
+    file["streams"]["camera_fixed"].update(when_stale="mask", frozen_after_s=0)
+    path = tmp_path / "robot.yaml"
+    file["joint_limits"] = str(SIM_ARM.parent / file["joint_limits"])
+    path.write_text(yaml.safe_dump(file))
+    rules = load_robot(path).rules
+    assert rules["joint_state"] == StreamRule("stop")
+    assert rules["camera_fixed"] == StreamRule("mask", 0.0)
 
 
 @pytest.mark.parametrize("text", ["streams: [", "just words", ""])

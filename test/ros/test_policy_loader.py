@@ -1,0 +1,36 @@
+from dataclasses import replace
+
+import pytest
+from random_checkpoint import SIM_ARM, save_random_checkpoint
+
+from ddpm_controller.checkpoint import CheckpointError
+from ddpm_controller.control.stream_rules import StreamRule
+from ddpm_controller.policies.diffusion_policy import DiffusionPolicy
+from ddpm_controller.policy import PlanSettings
+from ddpm_controller.ros.policy_loader import load_policy
+from ddpm_controller.ros.robot import load_robot
+
+
+@pytest.fixture
+def robot():
+    """The simulated arm with a camera that may be masked."""
+    robot = load_robot(SIM_ARM)
+    streams = [
+        replace(each, rule=StreamRule("mask")) if each.spec.name == "camera_wrist" else each
+        for each in robot.streams
+    ]
+    return replace(robot, streams=tuple(streams))
+
+
+def test_a_robot_that_masks_a_stream_refuses_a_policy_that_cannot_do_without(tmp_path, robot):
+    save_random_checkpoint(tmp_path)
+    with pytest.raises(CheckpointError) as raised:
+        load_policy(str(tmp_path), robot, PlanSettings())
+    assert "can plan without the streams []" in str(raised.value)
+    assert "asks when_stale: mask for ['camera_wrist']" in str(raised.value)
+
+
+def test_a_policy_that_was_trained_with_masks_is_taken(tmp_path, robot, monkeypatch):
+    save_random_checkpoint(tmp_path)
+    monkeypatch.setattr(DiffusionPolicy, "maskable", ("camera_wrist",), raising=False)
+    assert load_policy(str(tmp_path), robot, PlanSettings()).policy.maskable == ("camera_wrist",)
