@@ -81,7 +81,8 @@ class Diagnostics:
         self._publisher.publish(message)
 
     def _stream(self, name: str, stream: StreamHealth) -> DiagnosticStatus:
-        more = stream.out_of_order - self._out_of_order.get(name, 0)
+        # An activation counts from 0 again.
+        more = max(stream.out_of_order - self._out_of_order.get(name, 0), 0)
         self._out_of_order[name] = stream.out_of_order
         return stream_status(name, stream, self._rates_hz.get(name, 0.0), more)
 
@@ -97,11 +98,13 @@ def control_status(health: Health, wall_s: float) -> DiagnosticStatus:
         "control",
         level,
         text,
-        state=health.state.name,
-        reason=health.reason.name,
-        control_rate_hz=health.control_rate_hz,
-        ticks=health.ticks,
-        missed_ticks=health.missed_ticks,
+        {
+            "state": health.state.name,
+            "reason": health.reason.name,
+            "control_rate_hz": health.control_rate_hz,
+            "ticks": health.ticks,
+            "missed_ticks": health.missed_ticks,
+        },
     )
 
 
@@ -114,9 +117,11 @@ def checkpoint_status(health: Health) -> DiagnosticStatus:
         "checkpoint",
         level if loaded or error or health.state == State.INACTIVE else WARN,
         text,
-        folder=loaded.folder if loaded else "",
-        hash=loaded.hash if loaded else "",
-        error=error,
+        {
+            "folder": loaded.folder if loaded else "",
+            "hash": loaded.hash if loaded else "",
+            "error": error,
+        },
     )
 
 
@@ -130,10 +135,12 @@ def inference_status(health: Health, deadline_s: float) -> DiagnosticStatus:
         "inference",
         WARN if is_late else OK,
         f"{text}, more than {deadline_s:g} s" if is_late else text,
-        inference_time_s=inference_s,
-        deadline_s=deadline_s,
-        observation_to_command_s=health.observation_to_command_s,
-        plan_number=health.plan_number,
+        {
+            "inference_time_s": inference_s,
+            "deadline_s": deadline_s,
+            "observation_to_command_s": health.observation_to_command_s,
+            "plan_number": health.plan_number,
+        },
     )
 
 
@@ -141,7 +148,7 @@ def qos_status(topics: Mapping[str, TopicEvents]) -> DiagnosticStatus:
     """Return which topics are not connected or fall silent."""
     texts = {topic: events.text for topic, events in topics.items() if events.text}
     text = "; ".join(f"{topic}: {each}" for topic, each in texts.items())
-    return _status("qos", WARN if texts else OK, text or "all topics are connected", **texts)
+    return _status("qos", WARN if texts else OK, text or "all topics are connected", texts)
 
 
 def stream_status(
@@ -157,11 +164,13 @@ def stream_status(
         f"stream {name}",
         level,
         text,
-        rate_hz=stream.rate_hz,
-        age_s=stream.age_s,
-        arrival_age_s=stream.arrival_age_s,
-        out_of_order=stream.out_of_order,
-        masked=stream.masked,
+        {
+            "rate_hz": stream.rate_hz,
+            "age_s": stream.age_s,
+            "arrival_age_s": stream.arrival_age_s,
+            "out_of_order": stream.out_of_order,
+            "masked": stream.masked,
+        },
     )
 
 
@@ -175,7 +184,7 @@ def _control_level(health: Health) -> bytes:
     return _HOLDING_LEVELS.get(health.reason, ERROR)
 
 
-def _status(name: str, level: bytes, text: str, **values: object) -> DiagnosticStatus:
+def _status(name: str, level: bytes, text: str, values: Mapping[str, object]) -> DiagnosticStatus:
     pairs = [KeyValue(key=key, value=_word(value)) for key, value in values.items()]
     return DiagnosticStatus(name=name, level=level, message=text, values=pairs)
 

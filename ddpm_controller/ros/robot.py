@@ -28,7 +28,7 @@ JOINT_STATE = "sensor_msgs/msg/JointState"
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 JOINT_TRAJECTORY = "trajectory_msgs/msg/JointTrajectory"
-FROZEN_AFTER_S = 1.0
+FROZEN_AFTER_S = 0.5
 """Of a camera, where the robot file does not say."""
 MULTI_ARRAY = "std_msgs/msg/Float64MultiArray"
 LONGEST_LATENCY_S = 2.0
