@@ -39,6 +39,6 @@ class StreamStatistics:
     @property
     def rate_hz(self) -> float:
         """Of the last messages, by stamp; NaN before the second."""
-        if len(self._stamps) < 2:
-            return math.nan
-        return (len(self._stamps) - 1) / (self._stamps[-1] - self._stamps[0])
+        # A run that begins again takes old stamps once more.
+        span_s = self._stamps[-1] - self._stamps[0] if self._stamps else 0.0
+        return (len(self._stamps) - 1) / span_s if span_s > 0 else math.nan

@@ -5,6 +5,7 @@ import pytest
 from stub_loop import (
     HOLDING,
     LIMITS,
+    MEMORY,
     RUNNING,
     TICK_S,
     WAITING,
@@ -20,6 +21,7 @@ from stub_loop import (
 )
 
 from ddpm_controller.control.states import Reason
+from ddpm_controller.control.stream_rules import StreamRule
 
 BACK, FORWARD = 2.0, 500.0
 JUMPS = pytest.mark.parametrize(
@@ -103,5 +105,46 @@ def test_what_came_at_the_new_time_is_kept_after_a_leap():
 def test_a_new_run_ends_the_stop_for_a_jump():
     loop, _, _ = running_loop(start_s=50.0)
     loop.tick(BACK)
-    loop.start(None)
-    assert loop.tick(BACK).reason == Reason.NO_OBSERVATION
+    loop.start(MEMORY)
+    see(loop, BACK + TICK_S)
+    assert outcome(loop.tick(BACK + TICK_S)) == (HOLDING, Reason.NO_PLAN)
+
+
+def test_what_was_seen_before_a_leap_is_in_no_window_after_it():
+    loop = new_loop(limits=None)
+    see(loop, 1.0)
+    loop.tick(1.0)
+    loop.limits = LIMITS
+    see(loop, FORWARD)
+    loop.tick(FORWARD)
+    window = loop.plan_request(FORWARD).window
+    assert {s for o in window for s in o.source_stamps_s.values()} == {FORWARD}
+
+
+def test_a_stop_with_a_late_tick_still_ends_in_its_time_after_a_jump_back():
+    """It begins anew with what is left of its time, which is not that of a stop before."""
+    loop, commands, now_s = running_loop(start_s=50.0)
+    commands += [loop.tick(later_s) for later_s in ticks(now_s, 40)]  # stale: a stop
+    begin = commands[-1].position
+    drive(loop, 20, lambda n: 0, start_s=now_s + 40 * TICK_S, begin=begin)
+    commands = [loop.tick(later_s) for later_s in (BACK, *ticks(BACK + 3 * TICK_S, 10))]
+    assert {outcome(each) for each in commands[:9]} == {(HOLDING, Reason.CLOCK_JUMP)}
+    speed = np.abs(np.diff(positions(commands), axis=0)).max(axis=1)
+    assert speed[0] > 0
+    assert speed[-1] == 0
+
+
+@JUMPS
+def test_rates_and_the_motion_under_a_still_picture_count_from_a_jump_on(later_s, text):
+    loop = new_loop(rules={"camera": StreamRule(frozen_after_s=0.3)})
+    for k, now_s in enumerate(ticks(50.0, 12)):
+        see(loop, now_s, shoulder=0.05 * k)
+        loop.tick(now_s)
+    loop.tick(later_s)
+    assert np.isnan(loop.watch.healths(later_s)["camera"].rate_hz)
+    for now_s in ticks(later_s + TICK_S, 3):
+        see(loop, now_s, shoulder=0.5)
+        loop.tick(now_s)
+    health = loop.watch.healths(now_s)["camera"]
+    assert health.rate_hz == pytest.approx(50.0)
+    assert health.reason == Reason.NONE

@@ -62,6 +62,23 @@ def test_a_stream_tells_its_rate_its_ages_and_what_came_out_of_order():
     assert health.reason == Reason.NONE
 
 
+def test_a_message_that_comes_again_is_not_counted():
+    watch = watch_of()
+    for k in range(5):
+        watch.observe("camera", 1.0, IMAGE, arrived_s=1.0 + 0.2 * k)
+    health = watch.healths(1.8)["camera"]
+    assert health.arrival_age_s == pytest.approx(0.8)
+    assert math.isnan(health.rate_hz)
+
+
+def test_a_run_that_takes_the_same_stamp_once_more_has_no_rate():
+    watch = watch_of()
+    watch.observe("camera", 1.0, IMAGE)
+    watch.start()
+    watch.observe("camera", 1.0, IMAGE)
+    assert math.isnan(watch.healths(1.0)["camera"].rate_hz)
+
+
 def test_a_stream_that_has_not_come_has_no_figures():
     health = watch_of().healths(1.0)["camera"]
     assert math.isnan(health.rate_hz)
