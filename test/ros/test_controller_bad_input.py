@@ -13,6 +13,7 @@ from rcl_interfaces.srv import DescribeParameters
 from std_srvs.srv import Trigger
 
 from ddpm_controller.control.states import Reason, State
+from ddpm_controller.ros.controller_topics import time_from
 from ddpm_controller.ros.conversions import seconds
 from ddpm_controller.ros.robot import joint_limits
 from ddpm_controller.simulation.arm import JOINT_NAMES
@@ -91,6 +92,12 @@ def frozen():
     return change
 
 
+def ahead(message):
+    stamp_s = seconds(message.header.stamp) + 0.7
+    message.header.stamp = time_from(stamp_s)
+    return message
+
+
 INVALID, STALE = Reason.INVALID_OBSERVATION, Reason.STALE_OBSERVATION
 BAD = {
     "NaN in joint states": ("joint_state", nan_in_one_joint, INVALID, "not finite"),
@@ -101,6 +108,7 @@ BAD = {
     "another encoding": ("camera_wrist", other_encoding, INVALID, "bayer_rggb8"),
     "a silent camera": ("camera_fixed", lambda _: None, STALE, "camera_fixed is 0."),
     "a frozen camera": ("camera_wrist", frozen(), STALE, "camera_wrist is 0."),
+    "a camera whose clock is ahead": ("camera_fixed", ahead, STALE, "ahead of its arrival"),
     "silent joints": ("joint_state", lambda _: None, STALE, "joint_state is 0."),
 }
 
