@@ -21,12 +21,18 @@ class PlanSettings:
         num_inference_steps: Denoising steps per plan.
         n_action_steps: Rows of a chunk that are sent to the robot.
         device: Torch device.
+        seam: How a plan is joined to the one before, for example ``warm_replace``.
+        expected_delay_s: Time that a plan takes: what the robot does meanwhile is settled.
+        surprise: Departure from what was expected beyond which a plan begins anew; 0: never.
     """
 
     sampler: str | None = None
     num_inference_steps: int | None = None
     n_action_steps: int | None = None
     device: str = "cpu"
+    seam: str | None = None
+    expected_delay_s: float | None = None
+    surprise: float | None = None
 
 
 class Policy(Protocol):

@@ -6,7 +6,7 @@ trial here and a lockstep trial over ROS are the same but for rounding in the ba
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 
@@ -16,14 +16,28 @@ from ddpm_controller.control.plan_schedule import PlanRequest
 from ddpm_controller.control.safety import JointLimits
 from ddpm_controller.control.start_gate import start_gate
 from ddpm_controller.evaluation.results import Trial, columns_of, picked_frames
+from ddpm_controller.evaluation.seams import SeamRecorder
 from ddpm_controller.evaluation.stream_values import vector_value
 from ddpm_controller.policy import Policy, plan_batch, training_range
 from ddpm_controller.simulation.session import Session, Tick
 from ddpm_controller.simulation.world import World
 from ddpm_controller.simulation.worlds import WORLDS
+from ddpm_controller.types import Plan
 
 View = Callable[[str, np.ndarray], np.ndarray]
 """(camera, (H, W, 3)) -> the picture at the size that the policy takes."""
+
+
+class WorldFactory(Protocol):
+    """Makes a world."""
+
+    def __call__(self, *, tick_hz: float) -> World:
+        """Return a world of this rate."""
+        ...
+
+
+_JITTER_STREAM = 1
+"""Keeps the delays of plans apart from whatever else is drawn from a trial's seed."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +49,8 @@ class TrialSettings:
         camera_hz: Of the pictures.
         replan_period_s: Time between plans.
         plan_delay_s: Simulated time that a plan takes; rows that are past then are skipped.
+        plan_jitter_s: Largest time that a plan takes beyond this, drawn evenly for each plan from
+            the seed of its trial.
         timeout_s: Longest trial; None: as the world says.
         batch_size: Trials that run side by side.
         keep_frames: So many trials keep pictures and curves to draw.
@@ -45,6 +61,7 @@ class TrialSettings:
     camera_hz: float = 25.0
     replan_period_s: float = 0.8
     plan_delay_s: float = 0.0
+    plan_jitter_s: float = 0.0
     timeout_s: float | None = None
     batch_size: int = 25
     keep_frames: int = 6
@@ -54,13 +71,14 @@ class TrialSettings:
         for name in ("control_rate_hz", "camera_hz", "replan_period_s", "batch_size"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
-        if self.plan_delay_s < 0:
-            raise ValueError(f"plan_delay_s must not be below 0, got {self.plan_delay_s}")
+        for name in ("plan_delay_s", "plan_jitter_s"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must not be below 0, got {getattr(self, name)}")
 
 
 def run_trials(
     policy: Policy,
-    world_name: str,
+    world: str | WorldFactory,
     limits: JointLimits,
     seeds: Sequence[int],
     settings: TrialSettings,
@@ -70,14 +88,15 @@ def run_trials(
 
     Args:
         policy: What is tried.
-        world_name: Key of ``WORLDS``.
+        world: Key of ``WORLDS``, or what makes another world at a rate.
         limits: Of the policy's joints.
         seeds: Of the world and of the denoising noise.
         settings: See there.
         view: Turns a camera's picture into the one that the policy takes.
     """
     # The others share its model and renderer: a renderer for each would not fit.
-    first = WORLDS[world_name](tick_hz=settings.control_rate_hz)
+    made = WORLDS[world] if isinstance(world, str) else world
+    first = made(tick_hz=settings.control_rate_hz)
     try:
         for begin in range(0, len(seeds), settings.batch_size):
             batch = [
@@ -86,13 +105,13 @@ def run_trials(
             ]
             for number, run in enumerate(batch):
                 run.keep = begin + number < settings.keep_frames
-            _run_together(policy, batch, settings.plan_delay_s)
+            _run_together(policy, batch)
             yield from (run.result() for run in batch)
     finally:
         first.close()
 
 
-def _run_together(policy: Policy, runs: Sequence["_Run"], plan_delay_s: float) -> None:
+def _run_together(policy: Policy, runs: Sequence["_Run"]) -> None:
     """Advance all runs tick by tick; those with a plan due are planned for in one batch."""
     for run in runs:
         run.begin()
@@ -106,7 +125,7 @@ def _run_together(policy: Policy, runs: Sequence["_Run"], plan_delay_s: float) -
                 [request.memory for _, request in due],
             )
             for (run, request), plan in zip(due, plans, strict=True):
-                run.waiting.append((request.requested_s + plan_delay_s, plan, request))
+                run.await_plan(plan, request)
         for run in active:
             run.advance()
         active = [run for run in active if not run.over]
@@ -123,7 +142,7 @@ class _Run:
     settings: TrialSettings
     view: View
     keep: bool = False
-    waiting: list[tuple[float, Any, PlanRequest]] = field(default_factory=list)
+    waiting: list[tuple[float, Plan, PlanRequest]] = field(default_factory=list)
     plans: int = 0
 
     def begin(self) -> None:
@@ -147,6 +166,9 @@ class _Run:
         self.timeout_s = self.settings.timeout_s or self.world.timeout_s
         self.rows: list[tuple[float, np.ndarray, np.ndarray]] = []
         self.frames: list[tuple[float, np.ndarray]] = []
+        self.seams = SeamRecorder(self.world)
+        # Not the seed itself, from which the world and the noise are drawn.
+        self._jitter = np.random.default_rng([self.seed % 2**64, _JITTER_STREAM])
         self._observe(self.tick)
 
     @property
@@ -161,6 +183,11 @@ class _Run:
     def request(self) -> PlanRequest | None:
         return self.loop.plan_request(self.now_s)
 
+    def await_plan(self, plan: Plan, request: PlanRequest) -> None:
+        jitter_s = self.settings.plan_jitter_s * self._jitter.uniform()
+        due_s = request.requested_s + self.settings.plan_delay_s + jitter_s
+        self.waiting.append((due_s, plan, request))
+
     def advance(self) -> None:
         for due_s, plan, request in self.waiting:
             if due_s <= self.now_s + 1e-9:
@@ -168,6 +195,7 @@ class _Run:
         self.waiting = [each for each in self.waiting if each[0] > self.now_s + 1e-9]
         command = self.loop.tick(self.now_s)
         self.plans += command.takeover is not None
+        self.seams.note(command, self.now_s - self.start_s)
         self._step(command)
         self._observe(self.tick)
 
@@ -186,6 +214,7 @@ class _Run:
             frames=tuple(frame for _, frame in picked),
             frame_stamps_s=tuple(stamp_s for stamp_s, _ in picked),
             score=self.tick.score,
+            seams=self.seams.result(),
         )
 
     def _step(self, command: Command) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 
 from ddpm_controller.evaluation.coverage import CoverageSummary, summarize_coverage
 from ddpm_controller.evaluation.intervals import wilson_interval
+from ddpm_controller.evaluation.seams import Seams
 
 FRAMES_PER_TRIAL = 6
 """Pictures that a trial keeps, spread evenly over its time."""
@@ -28,6 +29,7 @@ class Trial:
         frames: A few (H, W, 3) uint8 pictures in order of time, with their times.
         frame_stamps_s: Times of the frames from the start of the trial.
         score: The world's, at its best: the largest coverage in PushT; None where unmeasured.
+        seams: What happened where one chunk took over from another; None where unmeasured.
     """
 
     seed: int
@@ -41,6 +43,7 @@ class Trial:
     frames: tuple[np.ndarray, ...] = ()
     frame_stamps_s: tuple[float, ...] = ()
     score: float | None = None
+    seams: Seams | None = None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Diffusion Policy, Chi et al. 2023 (RSS): a chunk is denoised given a few observations."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar, cast, get_args
 
@@ -21,6 +22,8 @@ from ddpm_controller.policies.diffusion_policy_config import (
 from ddpm_controller.policies.diffusion_policy_denoiser import Denoiser
 from ddpm_controller.policies.diffusion_policy_network import DiffusionPolicyNetwork
 from ddpm_controller.policies.out_of_distribution import FeatureDistance, load_feature_distance
+from ddpm_controller.policies.plan_joiner import Before, PlanJoiner
+from ddpm_controller.policies.seams import Sampling
 from ddpm_controller.policies.training_range import training_range_of
 from ddpm_controller.policy import BoundSettings, Likelihood, PlanSettings, Window
 from ddpm_controller.types import ActionChunk, ActionSpec, Memory, Plan, StreamSpec
@@ -39,6 +42,7 @@ class DiffusionPolicy:
         sampler: Name of the sampler in use.
         num_inference_steps: Denoising steps per plan.
         n_action_steps: Rows per chunk.
+        seam: How a plan is joined to the one before.
         terminal: What the forward process leaves at its end, and whether that is too much.
         training_range: Where the commanded joints were in training; None when it does not say.
     """
@@ -71,7 +75,16 @@ class DiffusionPolicy:
             network.forward_process.fixed, self.num_inference_steps, config.spacing
         )
         self._device = torch.device(settings.device)
-        with torch.inference_mode():
+        self.seam = replace(
+            config.seam,
+            strategy=_chosen(settings.seam, config.seam.strategy),
+            expected_delay_s=_chosen(settings.expected_delay_s, config.seam.expected_delay_s),
+            surprise=_chosen(settings.surprise, config.seam.surprise),
+        )
+        self._joiner = PlanJoiner(
+            self.seam, action_spec, self.streams, network.action_normalizer, config.n_obs_steps
+        )
+        with torch.no_grad():
             every = torch.arange(config.num_train_timesteps, device=self._device)
             self._time_modulation = network.unet.time_modulation(every)  # (T, M)
             self.terminal = network.terminal_facts()
@@ -110,20 +123,18 @@ class DiffusionPolicy:
         Raises:
             ValueError: If a window has another length, stream or shape, or is not finite.
         """
-        generators = [_generator(memory) for memory in memories]
-        shape = (len(windows), self.network.config.horizon, len(self.action_spec.joint_names))
-        with torch.inference_mode():
-            cond = self.network.encode(self._values(windows))
-            process = self.network.forward_process(cond)
-            denoiser = Denoiser(self.network, process, cond, self._time_modulation)
-            sampler = self._sampler(denoiser)
-            timesteps = self._timesteps_of(memories)
-            x0 = sampler(process, denoiser.predict_x0, shape, generators, timesteps)
+        values = self._values(windows)
+        befores = [
+            self._joiner.before(window, memory)
+            for window, memory in zip(windows, memories, strict=True)
+        ]
+        with torch.no_grad():  # a seam may need a gradient, which inference mode forbids for good
+            cond = self.network.encode(values)
+            x0 = self._joiner.drawn(befores, lambda rows: self._sampling(cond, memories, rows))
             rows = self.network.action_normalizer.unnormalize(x0).cpu().numpy()
             facts = self._facts(cond)
         return [
-            self._plan(window, memory, each, fact)
-            for window, memory, each, fact in zip(windows, memories, rows, facts, strict=True)
+            self._plan(*one) for one in zip(windows, memories, befores, rows, facts, strict=True)
         ]
 
     def features(self, values: Mapping[str, np.ndarray]) -> Tensor:
@@ -178,6 +189,24 @@ class DiffusionPolicy:
             mask=mask,
         )
 
+    def _sampling(self, cond: Tensor, memories: Sequence[Memory], rows: list[int]) -> Sampling:
+        """Return what is needed to sample some rows of a batch."""
+        of_rows = cond[rows]
+        process = self.network.forward_process(of_rows)
+        denoiser = Denoiser(self.network, process, of_rows, self._time_modulation)
+        return Sampling(
+            sampler=self._sampler(denoiser),
+            process=process,
+            predict_x0=denoiser.predict_x0,
+            shape=(len(rows), self.horizon, len(self.action_spec.joint_names)),
+            generators=[
+                [_generator(memories[row], candidate) for row in rows]
+                for candidate in range(self.seam.num_candidates)
+            ],
+            timesteps=self._timesteps_of([memories[row] for row in rows]),
+            in_range=denoiser.in_range,
+        )
+
     def _sampler(self, denoiser: Denoiser) -> Sampler:
         variance = self.network.config.variance
         if self.sampler != "ddpm" or variance == "fixed_small":
@@ -228,7 +257,12 @@ class DiffusionPolicy:
         ]
 
     def _plan(
-        self, window: Window, memory: Memory, rows: np.ndarray, facts: Mapping[str, float]
+        self,
+        window: Window,
+        memory: Memory,
+        before: Before,
+        rows: np.ndarray,
+        facts: Mapping[str, float],
     ) -> Plan:
         first = self.n_obs_steps - 1  # the row for the moment of window[-1]
         spec = self.action_spec
@@ -239,9 +273,14 @@ class DiffusionPolicy:
             actions=rows[first : first + self.n_action_steps],
         )
         number = np.array(int(memory["plan_number"]) + 1, np.int64)
-        kept = {"seed": memory["seed"], "plan_number": number}
-        remembered = {**kept, "num_inference_steps": np.array(0, np.int64)}
-        return Plan(chunk, remembered, {"horizon": rows, **facts})
+        remembered = {
+            "seed": memory["seed"],
+            "plan_number": number,
+            "num_inference_steps": np.array(0, np.int64),
+            **self._joiner.remembered(before, window, rows),
+        }
+        traces = {"horizon": rows, **facts, **self._joiner.traces(before)}
+        return Plan(chunk, remembered, traces)
 
 
 def network_of(checkpoint: Checkpoint) -> DiffusionPolicyNetwork:
@@ -269,13 +308,16 @@ def _chosen(setting: _Value | None, by_checkpoint: _Value) -> _Value:
     return by_checkpoint if setting is None else setting
 
 
-def _generator(memory: Memory) -> torch.Generator:
+def _generator(memory: Memory, candidate: int = 0) -> torch.Generator:
     """Return the noise of plan ``plan_number`` of the run with ``seed``, on the CPU.
+
+    Candidate 0 is the plan that is made when there is only one.
 
     Mixed first, because torch uses the low 32 bits of a seed only; in words of a fixed number,
     because the mixing takes (2 ** 32, 0) and (0, 1) for the same list of words.
     """
     seed, number = int(memory["seed"]) % 2**64, int(memory["plan_number"])
     words = [seed % 2**32, seed >> 32, number % 2**32, number >> 32]
+    words += [candidate] if candidate else []
     mixed = np.random.SeedSequence(words).generate_state(1, np.uint32)[0]
     return torch.Generator().manual_seed(int(mixed))

@@ -1,7 +1,7 @@
 """What a Diffusion Policy (Chi et al. 2023, RSS) is: every choice that its checkpoints carry."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
 from pydantic import TypeAdapter
@@ -12,6 +12,7 @@ from ddpm_controller.diffusion.targets import Prediction
 from ddpm_controller.diffusion.timesteps import Spacing
 from ddpm_controller.diffusion.variances import Variance
 from ddpm_controller.networks.unet1d import check_unet_sizes
+from ddpm_controller.policies.seams import SeamSettings
 
 ForwardProcessName = Literal["fixed", "scalar", "element", "recorded"]
 """fixed: the schedule as it is; scalar: one learned schedule; element: one learned for every row
@@ -45,6 +46,7 @@ class DiffusionPolicyConfig:
         sampler: Key of ``diffusion.samplers.SAMPLERS``.
         num_inference_steps: Denoising steps per plan.
         spacing: Which timesteps a short chain visits.
+        seam: How a plan is joined to the one before.
         channels: Widths of the U-Net's levels; each level halves the time axis.
         kernel_size: Of the U-Net's convolutions, odd.
         num_groups: Of every group normalization; divides all widths.
@@ -73,6 +75,7 @@ class DiffusionPolicyConfig:
     sampler: str = "ddim"
     num_inference_steps: int = 10
     spacing: Spacing = "leading"
+    seam: SeamSettings = field(default_factory=SeamSettings)
     channels: tuple[int, ...] = (64, 128, 256)
     kernel_size: int = 5
     num_groups: int = 8
@@ -139,7 +142,7 @@ def config_from(values: Mapping[str, Any]) -> DiffusionPolicyConfig:
     Raises:
         ValueError: If a field is unknown or breaks a rule.
     """
-    unknown = sorted(set(values) - {field.name for field in fields(DiffusionPolicyConfig)})
+    unknown = sorted(set(values) - {each.name for each in fields(DiffusionPolicyConfig)})
     if unknown:
         raise ValueError(f"unknown fields {unknown} in the config")
     return TypeAdapter(DiffusionPolicyConfig).validate_python(dict(values))

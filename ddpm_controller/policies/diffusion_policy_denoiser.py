@@ -38,7 +38,7 @@ class Denoiser:
         self._of_time = time_modulation
         self._asked: tuple[Tensor, int] | None = None
         self._answer: tuple[Tensor, Tensor | None] | None = None
-        self.predict_x0 = self._kept_in_range(self._plain_x0)
+        self.predict_x0 = self.in_range(self._plain_x0)
 
     def predict_fraction(self, xt: Tensor, t: Tensor) -> Tensor:
         """Return where the variance lies between its ends, (B, ...); for "learned_range"."""
@@ -46,6 +46,13 @@ class Denoiser:
         if fraction is None:
             raise ValueError("a variance that was not learned has no fraction; see the config")
         return fraction
+
+    def in_range(self, predict_x0: PredictX0) -> PredictX0:
+        """Return a denoiser that keeps to the range as the config says."""
+        config = self._network.config
+        if config.threshold_quantile:
+            return dynamically_thresholded(predict_x0, config.threshold_quantile)
+        return clipped(predict_x0) if config.clip_x0 else predict_x0
 
     def _plain_x0(self, xt: Tensor, t: Tensor) -> Tensor:
         answer, _ = self._answers(xt, t)
@@ -60,12 +67,6 @@ class Denoiser:
             raw = unet.denoise_modulated(xt, self._of_cond + of_time)
             self._asked, self._answer = asked, self._network.split(raw)
         return self._answer
-
-    def _kept_in_range(self, predict_x0: PredictX0) -> PredictX0:
-        config = self._network.config
-        if config.threshold_quantile:
-            return dynamically_thresholded(predict_x0, config.threshold_quantile)
-        return clipped(predict_x0) if config.clip_x0 else predict_x0
 
 
 def _same(one: tuple[Tensor, int], other: tuple[Tensor, int]) -> bool:

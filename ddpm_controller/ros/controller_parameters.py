@@ -53,6 +53,22 @@ class ControllerParameters:
     min_inference_steps: int = parameter(
         4, "Denoising steps that a plan has at the least when deadline_aware.", low=1
     )
+    seam: str = parameter(
+        "", "How a plan is joined to the one before; empty: as the checkpoint says."
+    )
+    expected_delay_s: float = parameter(
+        -1.0,
+        "Time that a plan takes, in which what the robot does is settled, s; "
+        "below 0: as the checkpoint says.",
+        low=-1.0,
+        high=10.0,
+    )
+    surprise: float = parameter(
+        -1.0,
+        "Departure from what was expected beyond which a plan begins anew; 0: never; "
+        "below 0: as the checkpoint says.",
+        low=-1.0,
+    )
     seed: int = parameter(0, "Seed of the denoising noise of a run.", low=0)
     max_age_s: float = parameter(
         0.0,
@@ -158,6 +174,9 @@ class ControllerParameters:
             num_inference_steps=self.num_inference_steps or None,
             n_action_steps=self.n_action_steps or None,
             device=self.device,
+            seam=self.seam or None,
+            expected_delay_s=self.expected_delay_s if self.expected_delay_s >= 0 else None,
+            surprise=self.surprise if self.surprise >= 0 else None,
         )
 
     def start_gate(self, policy: Policy | None) -> StartGate:

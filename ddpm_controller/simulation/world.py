@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, Self
+from typing import ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 
@@ -138,4 +138,18 @@ class World(Protocol):
     @property
     def score(self) -> float | None:
         """How near to the goal the episode has come at best, 0 to 1; None where unmeasured."""
+        ...
+
+
+@runtime_checkable
+class ForkedWorld(Protocol):
+    """A world whose goal can be reached in ways that exclude each other."""
+
+    @property
+    def pushed(self) -> tuple[float, int] | None:
+        """Time of a push since reset and the way that it left open; None before any."""
+        ...
+
+    def mode_of(self, actions: np.ndarray) -> int:
+        """Return which way a chunk (Ta, D) goes, -1 or 1; 0 where it does not say."""
         ...

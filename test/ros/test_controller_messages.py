@@ -35,6 +35,9 @@ def test_settings_left_open_are_the_checkpoints():
     settings = ControllerParameters(sampler="ddpm").plan_settings
     assert (settings.sampler, settings.num_inference_steps) == ("ddpm", None)
     assert settings.n_action_steps is None
+    assert (settings.seam, settings.expected_delay_s, settings.surprise) == (None, None, None)
+    given = ControllerParameters(seam="warm", expected_delay_s=0.0, surprise=0.0).plan_settings
+    assert (given.seam, given.expected_delay_s, given.surprise) == ("warm", 0.0, 0.0)
 
 
 @pytest.mark.parametrize("not_before_s", [float("-inf"), 5.0])

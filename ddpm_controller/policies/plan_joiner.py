@@ -1,0 +1,161 @@
+"""Which plans of a batch go on from the one before; the rest begin anew."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ddpm_controller.networks.normalizer import MinMaxNormalizer
+from ddpm_controller.policies.previous_chunk import (
+    PreviousChunk,
+    deviation,
+    previous_chunk,
+    remembered,
+)
+from ddpm_controller.policies.seams import STRATEGIES, Sampling, SeamSettings, Target
+from ddpm_controller.policy import Window
+from ddpm_controller.types import ActionSpec, Memory, StreamSpec
+
+DEFAULT_SCALE = 0.02
+"""Unit of surprise as a share of half the range of the actions, where none is given."""
+
+
+@dataclass(frozen=True)
+class Before:
+    """What a plan goes on from.
+
+    Attributes:
+        chunk: The one before; None where the plan begins anew.
+        surprise: How far the robot is from what it said; NaN without one.
+        followed: (Tp, Da) what the robot follows meanwhile, also where the plan begins anew.
+    """
+
+    chunk: PreviousChunk | None
+    surprise: float = float("nan")
+    followed: np.ndarray | None = None
+
+
+class PlanJoiner:
+    """Memory and seams of a system that denoises chunks; holds no state of a run.
+
+    Args:
+        settings: Of the seams.
+        action_spec: Of the chunks.
+        streams: What is observed.
+        normalizer: Of the actions.
+        n_obs_steps: Row ``n_obs_steps - 1`` of a chunk is for the newest observation.
+
+    Raises:
+        ValueError: If surprise is wanted and no stream measures the joints, or its scale is not
+            one number per joint.
+    """
+
+    def __init__(
+        self,
+        settings: SeamSettings,
+        action_spec: ActionSpec,
+        streams: Sequence[StreamSpec],
+        normalizer: MinMaxNormalizer,
+        n_obs_steps: int,
+    ) -> None:
+        self._settings, self._action_spec = settings, action_spec
+        self._normalizer, self._first = normalizer, n_obs_steps - 1
+        joints = action_spec.joint_names
+        measuring = [each for each in streams if set(joints) <= set(each.names)]
+        if settings.surprise and not measuring:
+            raise ValueError(
+                f"seam: surprise {settings.surprise} needs a stream that measures "
+                f"{list(joints)}, there are {[each.name for each in streams]}: use 0"
+            )
+        self._measured = measuring[0] if measuring else None
+        half_range = normalizer.half_range.cpu().numpy()
+        scale = np.array(settings.surprise_scale) if settings.surprise_scale else None
+        self._scale = DEFAULT_SCALE * half_range if scale is None else scale
+        if self._scale.shape != (len(joints),):
+            raise ValueError(
+                f"seam: surprise_scale needs one number for each of {list(joints)}, got "
+                f"{list(settings.surprise_scale)}"
+            )
+
+    def before(self, window: Window, memory: Memory) -> Before:
+        """Return what the next plan goes on from."""
+        if not self._settings.remembers:
+            return Before(None)
+        chunk = previous_chunk(memory, self._start_s(window), self._action_spec.period_s)
+        if chunk is None or chunk.covered <= self._first:
+            return Before(None)
+        surprise = self._surprise(window, chunk)
+        threshold = self._settings.surprise
+        goes_on = None if threshold and surprise > threshold else chunk
+        return Before(goes_on, surprise, chunk.rows)
+
+    def drawn(
+        self, befores: Sequence[Before], sampling_of: Callable[[list[int]], Sampling]
+    ) -> Tensor:
+        """Return the samples of a batch, (B, Tp, Da) normalized.
+
+        Args:
+            befores: One per row.
+            sampling_of: Rows of the batch -> how to sample them.
+        """
+        anew = [row for row, each in enumerate(befores) if each.chunk is None]
+        goes_on = [row for row, each in enumerate(befores) if each.chunk is not None]
+        parts = []
+        if anew:
+            parts.append(sampling_of(anew).drawn())
+        if goes_on:
+            strategy = STRATEGIES[self._settings.strategy]
+            target = self._target([each.chunk for each in befores if each.chunk is not None])
+            parts.append(strategy(sampling_of(goes_on), target, self._settings))
+        order = torch.tensor(anew + goes_on).argsort()
+        return torch.cat(parts)[order]
+
+    def remembered(self, before: Before, window: Window, rows: np.ndarray) -> Memory:
+        """Return what is kept of a plan with these rows (Tp, Da), SI units."""
+        if not self._settings.remembers:
+            return {}
+        counts = 0 if before.chunk is None else before.chunk.counts
+        plans = np.zeros(len(rows), np.int64) + counts + 1
+        followed = before.followed
+        if followed is None:  # nothing: the robot stays where it is
+            here = self._measured_joints(window)
+            followed = rows if here is None else np.tile(here, (len(rows), 1))
+        return remembered(rows, self._start_s(window), plans, followed)
+
+    def traces(self, before: Before) -> dict[str, str | float]:
+        """Return what people may want to see of a seam."""
+        if not self._settings.remembers:
+            return {}
+        seam = "cold" if before.chunk is None else self._settings.strategy
+        return {"seam": seam, "surprise": before.surprise}
+
+    def _start_s(self, window: Window) -> float:
+        return window[-1].stamp_s - self._first * self._action_spec.period_s
+
+    def _surprise(self, window: Window, chunk: PreviousChunk) -> float:
+        measured = self._measured_joints(window)
+        if measured is None:
+            return float("nan")
+        expected = chunk.rows[self._first]
+        fades = chunk.age_s < self._settings.expected_delay_s + self._settings.fade_s
+        followed = chunk.followed[self._first] if fades else expected
+        return deviation(measured, expected, followed, self._scale)
+
+    def _measured_joints(self, window: Window) -> np.ndarray | None:
+        """Return where the commanded joints are, (Da,); None where no stream tells."""
+        if self._measured is None:
+            return None
+        names = self._measured.names
+        columns = [names.index(joint) for joint in self._action_spec.joint_names]
+        joints: np.ndarray = window[-1].values[self._measured.name][columns]
+        return joints
+
+    def _target(self, chunks: Sequence[PreviousChunk]) -> Target:
+        device = self._normalizer.centre.device
+        rows = torch.from_numpy(np.stack([each.rows for each in chunks])).to(device)
+        counts = torch.from_numpy(np.stack([each.counts for each in chunks])).to(device)
+        covered = torch.tensor([each.covered for each in chunks], device=device)
+        period_s = self._action_spec.period_s
+        return Target(self._normalizer(rows), covered, counts, self._first, period_s)

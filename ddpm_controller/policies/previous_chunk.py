@@ -1,0 +1,102 @@
+"""What a plan remembers of the one before it, and where that lies in the new horizon."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ddpm_controller.types import Memory
+
+ROWS, START, COUNT = "previous_rows", "previous_start_s", "previous_count"
+"""Keys of the memory: (Tp, Da) in SI units, () and (Tp,)."""
+FOLLOWED = "followed_rows"
+"""What was followed while that plan was made, at the same moments, (Tp, Da)."""
+_SAME_MOMENT = 1e-6
+"""Of a row; sums of periods are off by rounding."""
+
+
+@dataclass(frozen=True)
+class PreviousChunk:
+    """The chunk before, as seen from the horizon of the next one.
+
+    Attributes:
+        rows: (Tp, Da) what it says for the moments of the new rows, between two of its rows
+            linearly; behind its end its last row.
+        covered: New rows that it says something of, counted from the first one.
+        counts: (Tp,) plans that have gone into each of these rows, 0 behind the end.
+        followed: (Tp, Da) what was followed before it took over.
+        age_s: Time since it was asked for.
+    """
+
+    rows: np.ndarray
+    covered: int
+    counts: np.ndarray
+    followed: np.ndarray
+    age_s: float
+
+
+def remembered(
+    rows: np.ndarray, start_s: float, counts: np.ndarray, followed: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return what of a plan goes into memory; see the keys for the shapes."""
+    return {ROWS: rows, START: np.array(start_s), COUNT: counts, FOLLOWED: followed}
+
+
+def previous_chunk(memory: Memory, start_s: float, period_s: float) -> PreviousChunk | None:
+    """Return the chunk before, moved to a horizon whose first row is for ``start_s``.
+
+    None when there is none, or it says nothing of these moments: it is from the future or over.
+    """
+    if ROWS not in memory:
+        return None
+    rows, counts = memory[ROWS], memory[COUNT]
+    last = len(rows) - 1
+    place = (start_s - float(memory[START])) / period_s + np.arange(len(rows))
+    place = np.where(np.abs(place - place.round()) < _SAME_MOMENT, place.round(), place)
+    covered = int((place <= last).sum())
+    if place[0] < 0 or covered == 0:
+        return None
+    index = np.arange(len(rows))
+    moved, followed = (
+        np.stack([np.interp(place, index, column) for column in each.T], axis=1)
+        for each in (rows, memory[FOLLOWED])
+    )
+    counts = np.where(place <= last, counts[np.minimum(place, last).astype(int)], 0)
+    age_s = start_s - float(memory[START])
+    return PreviousChunk(moved, covered, counts, followed, age_s)
+
+
+def deviation(
+    measured: np.ndarray, one: np.ndarray, other: np.ndarray, scale: np.ndarray
+) -> float:
+    """Return how far a joint is outside what lies between two expectations, at the most.
+
+    All (Da,), SI units; the answer is in units of ``scale``.
+    """
+    outside = np.maximum(np.minimum(one, other) - measured, measured - np.maximum(one, other))
+    return float(np.max(np.maximum(outside, 0.0) / scale))
+
+
+def expected_scale(measured: np.ndarray, commanded: np.ndarray) -> np.ndarray:
+    """Return how far joints usually are from their command, root mean square, (Da,).
+
+    The unit of surprise, from recorded runs that were not pushed.
+
+    Args:
+        measured: (N, Da), SI units.
+        commanded: (N, Da), for the same moments.
+
+    Raises:
+        ValueError: If the shapes differ or a joint is exactly where it was commanded always.
+    """
+    if measured.shape != commanded.shape or not len(measured):
+        raise ValueError(
+            f"measured and commanded rows must be alike, got {measured.shape} and "
+            f"{commanded.shape}"
+        )
+    scale = np.sqrt(np.mean((measured - commanded) ** 2, axis=0))
+    if not (scale > 0).all():
+        raise ValueError(
+            f"a unit of surprise must be above 0, got {scale.tolist()}: give one by hand where a "
+            "joint never departs from its command"
+        )
+    return scale

@@ -1,0 +1,256 @@
+"""How a plan is joined to the one before: strategies that any denoised chunk can use.
+
+A strategy gets a ``Sampling``, everything that a sampler takes, and the chunk before; it returns
+the sample. It knows no network and no observation, so whatever denoises chunks has them all.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import get_args
+
+import torch
+from torch import Tensor
+
+from ddpm_controller.diffusion.chain import PredictX0
+from ddpm_controller.diffusion.forward_process import ForwardProcess
+from ddpm_controller.diffusion.inpainting import (
+    MaskSchedule,
+    prefix_weights,
+    replaced,
+    rtc_guided,
+)
+from ddpm_controller.diffusion.samplers import Sampler
+from ddpm_controller.diffusion.warm_start import WarmStart, timesteps_below
+
+
+@dataclass(frozen=True)
+class SeamSettings:
+    """How a plan is joined to the one before.
+
+    Attributes:
+        strategy: Key of ``STRATEGIES``.
+        warm_level: Where a warm start begins, as a share of T - 1; 1 keeps nothing.
+        expected_delay_s: Time that a plan takes: what the robot does meanwhile is settled.
+        overlap_s: Time behind this in which the previous chunk counts less and less; None: as
+            far as it reaches.
+        schedule: How its weight falls there.
+        beta: Largest step of real-time chunking.
+        candidates: Chunks of bidirectional decoding among which the most coherent is taken.
+        decay: Of their rows' weights, per row.
+        ensemble_rate: m of temporal ensembling, per plan; the oldest plan counts most.
+        surprise: Where a joint departs so much from what was expected, in units of
+            ``surprise_scale``, the previous chunk is forgotten; 0: never.
+        fade_s: Time in which the controller fades one chunk into another; until then the robot is
+            expected between the two.
+        surprise_scale: One per joint in SI units, see ``expected_scale``; empty: 2 % of half the
+            range of the actions.
+    """
+
+    strategy: str = "switch"
+    warm_level: float = 0.45
+    expected_delay_s: float = 0.0
+    overlap_s: float | None = None
+    schedule: MaskSchedule = "exp"
+    beta: float = 5.0
+    candidates: int = 16
+    decay: float = 0.5
+    ensemble_rate: float = 0.01
+    surprise: float = 0.0
+    fade_s: float = 0.2
+    surprise_scale: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        known = tuple(STRATEGIES)
+        self._require("strategy", self.strategy in known, f"must be one of {sorted(known)}")
+        schedules = get_args(MaskSchedule)
+        self._require("schedule", self.schedule in schedules, f"must be one of {schedules}")
+        self._require("warm_level", 0 < self.warm_level <= 1, "must be above 0 and at most 1")
+        self._require("decay", 0 < self.decay <= 1, "must be above 0 and at most 1")
+        self._require("candidates", self.candidates >= 1, "must be at least 1")
+        for name in ("expected_delay_s", "surprise", "fade_s", "ensemble_rate"):
+            inside = 0 <= getattr(self, name) < float("inf")
+            self._require(name, inside, "must be finite and not below 0")
+        self._require("beta", 0 < self.beta < float("inf"), "must be finite and above 0")
+        inside = self.overlap_s is None or self.overlap_s >= 0
+        self._require("overlap_s", inside, "must not be below 0")
+        scales = self.surprise_scale
+        self._require("surprise_scale", all(each > 0 for each in scales), "must be above 0")
+
+    def _require(self, name: str, fulfilled: bool, rule: str) -> None:
+        if not fulfilled:
+            raise ValueError(f"seam: {name} {rule}, got {getattr(self, name)!r}")
+
+    @property
+    def remembers(self) -> bool:
+        """Whether a plan needs the one before it."""
+        return self.strategy != "switch"
+
+    @property
+    def num_candidates(self) -> int:
+        """Samples that are drawn for one plan."""
+        return self.candidates if self.strategy == "bidirectional" else 1
+
+
+@dataclass(frozen=True, eq=False)
+class Sampling:
+    """A sample about to be drawn.
+
+    Attributes:
+        sampler: Of ``diffusion.samplers``.
+        process: Its forward process.
+        predict_x0: The denoiser, bound to the observations.
+        shape: (B, Tp, Da).
+        generators: Per candidate and row: (N, B), the first are those of a plain sample.
+        timesteps: (K,).
+        in_range: Holds an estimate of x_0 in the range of the actions.
+    """
+
+    sampler: Sampler
+    process: ForwardProcess
+    predict_x0: PredictX0
+    shape: tuple[int, ...]
+    generators: Sequence[Sequence[torch.Generator]]
+    timesteps: Tensor
+    in_range: Callable[[PredictX0], PredictX0] = lambda predict_x0: predict_x0
+
+    def drawn(self, candidate: int = 0) -> Tensor:
+        """Return the sample, (B, Tp, Da)."""
+        generators = self.generators[candidate]
+        return self.sampler(self.process, self.predict_x0, self.shape, generators, self.timesteps)
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """The chunk before, for the rows of a batch that have one.
+
+    Attributes:
+        rows: (B, Tp, Da) normalized.
+        covered: (B,), rows that it covers.
+        counts: (B, Tp), plans that have gone into it.
+        first: Row of the newest observation, n_obs_steps - 1.
+        period_s: Between rows.
+    """
+
+    rows: Tensor
+    covered: Tensor
+    counts: Tensor
+    first: int
+    period_s: float
+
+    def weights(self, settings: SeamSettings) -> Tensor:
+        """Return how much each row is held to it, (B, Tp, 1)."""
+        horizon = self.rows.shape[1]
+        # Rows on both sides of the moment at which the plan takes over: position and velocity.
+        frozen = self.first + _rows(settings.expected_delay_s, self.period_s) + 2
+        overlap = horizon
+        if settings.overlap_s is not None:
+            overlap = min(horizon, frozen + _rows(settings.overlap_s, self.period_s))
+        ends = [min(overlap, int(covered)) for covered in self.covered]
+        rows = [prefix_weights(horizon, min(frozen, e), e, settings.schedule) for e in ends]
+        return torch.stack(rows)[:, :, None]
+
+    def covers(self) -> Tensor:
+        """Return 1 where it says something and 0 behind, (B, Tp)."""
+        index = torch.arange(self.rows.shape[1], device=self.rows.device)
+        return (index[None] < self.covered[:, None]).to(self.rows)
+
+
+def _rows(time_s: float, period_s: float) -> int:
+    """Rows that begin within a time; what is a rounding short of one counts."""
+    return int(time_s / period_s + 1e-6)
+
+
+Strategy = Callable[[Sampling, Target, SeamSettings], Tensor]
+"""A sample (B, Tp, Da) that goes on from a target."""
+
+
+def switch(sampling: Sampling, target: Target, settings: SeamSettings) -> Tensor:
+    """Return a sample that knows nothing of the chunk before."""
+    return sampling.drawn()
+
+
+def warm(sampling: Sampling, target: Target, settings: SeamSettings) -> Tensor:
+    """Return the chunk before, partly noised and denoised again."""
+    return _warmed(sampling, target, settings).drawn()
+
+
+def replace_prefix(sampling: Sampling, target: Target, settings: SeamSettings) -> Tensor:
+    """Return a sample that begins with the chunk before, exactly while a plan is made."""
+    return _held(sampling, target, settings).drawn()
+
+
+def warm_replace(sampling: Sampling, target: Target, settings: SeamSettings) -> Tensor:
+    """Return the chunk before, denoised again behind its frozen beginning."""
+    return _held(_warmed(sampling, target, settings), target, settings).drawn()
+
+
+def rtc(sampling: Sampling, target: Target, settings: SeamSettings) -> Tensor:
+    """Return a sample guided to the chunk before, with a Jacobian of 1."""
+    return _guided(sampling, target, settings, exact=False).drawn()
+
+
+def rtc_exact(sampling: Sampling, target: Target, settings: SeamSettings) -> Tensor:
+    """Return a sample guided to the chunk before, with the true Jacobian."""
+    return _guided(sampling, target, settings, exact=True).drawn()
+
+
+def ensemble(sampling: Sampling, target: Target, settings: SeamSettings) -> Tensor:
+    """Return the mean of all plans for each moment, Zhao et al. 2023 (ACT), Alg. 2.
+
+    Weights exp(-m i) with i = 0 for the oldest, so a mean of n plans that is remembered weighs
+    1 + ... + exp(-m (n - 1)) and the newest plan exp(-m n).
+    """
+    drawn = sampling.drawn()
+    ratio = torch.exp(torch.tensor(-settings.ensemble_rate, dtype=torch.float64))
+    counts = target.counts.double()
+    # The sum of a geometric series, that of equal weights too.
+    before = counts if settings.ensemble_rate == 0 else (1 - ratio**counts) / (1 - ratio)
+    newest = ratio**counts
+    share = (newest / (before + newest))[:, :, None].to(drawn)
+    return target.rows + share * (drawn - target.rows)
+
+
+def bidirectional(sampling: Sampling, target: Target, settings: SeamSettings) -> Tensor:
+    """Return of several samples the one nearest to the chunk before.
+
+    The backward coherence of Liu et al. 2024 (BID, arXiv:2408.17355), Eq. 4: distances of rows
+    weighted by decay^row. Their forward contrast needs a weaker checkpoint and is left out.
+    """
+    every = range(settings.candidates)
+    drawn = torch.stack([sampling.drawn(candidate) for candidate in every])  # (N, B, Tp, Da)
+    steps = torch.arange(drawn.shape[2], device=drawn.device) - target.first
+    weights = settings.decay ** steps.double() * (steps >= 0) * target.covers()  # (B, Tp)
+    distance = (drawn - target.rows).norm(dim=-1)  # (N, B, Tp)
+    nearest = (weights * distance).sum(-1).argmin(0)  # (B,)
+    return drawn[nearest, torch.arange(drawn.shape[1], device=drawn.device)]
+
+
+def _warmed(sampling: Sampling, target: Target, settings: SeamSettings) -> Sampling:
+    process = sampling.process
+    kept = timesteps_below(sampling.timesteps, process.num_timesteps, settings.warm_level)
+    return replace(sampling, process=WarmStart(process, target.rows), timesteps=kept)
+
+
+def _held(sampling: Sampling, target: Target, settings: SeamSettings) -> Sampling:
+    held = replaced(sampling.predict_x0, target.rows, target.weights(settings))
+    return replace(sampling, predict_x0=held)
+
+
+def _guided(sampling: Sampling, target: Target, settings: SeamSettings, exact: bool) -> Sampling:
+    weights = target.weights(settings)
+    guided = rtc_guided(
+        sampling.predict_x0, sampling.process, target.rows, weights, settings.beta, exact
+    )
+    return replace(sampling, predict_x0=sampling.in_range(guided))
+
+
+STRATEGIES: dict[str, Strategy] = {
+    "switch": switch,
+    "warm": warm,
+    "replace": replace_prefix,
+    "warm_replace": warm_replace,
+    "rtc": rtc,
+    "rtc_exact": rtc_exact,
+    "ensemble": ensemble,
+    "bidirectional": bidirectional,
+}
