@@ -105,6 +105,7 @@ class PlanSchedule:
         # A plan is due at the tick nearest to its time.
         self._tolerance_s = period_s / 2
         self.epoch = 0
+        self._initial: Memory | None = None
         self._memory: Memory | None = None
         self._plan_number = 0
         self._awaited: PlanRequest | None = None
@@ -131,7 +132,7 @@ class PlanSchedule:
 
     def start(self, memory: Memory | None) -> None:
         """Begin a run with the policy's initial memory."""
-        self._memory = memory
+        self._initial = memory
         self._plan_number = 0
         self.abandon()
 
@@ -145,7 +146,8 @@ class PlanSchedule:
             memory: Its initial memory.
             num_inference_steps: That it takes when there is time; None: as the one before.
         """
-        self._n_obs_steps, self._memory = n_obs_steps, memory
+        self._n_obs_steps = n_obs_steps
+        self._initial = self._memory = memory
         if self._deadline is not None and num_inference_steps is not None:
             self._deadline.use(num_inference_steps)
         self._too_slow = ""
@@ -155,8 +157,13 @@ class PlanSchedule:
         self._failure = ""
 
     def abandon(self) -> None:
-        """Drop the chunk in force, the one that waits and the plan that is being made."""
+        """Drop the chunk in force, the one that waits and the plan that is being made.
+
+        What the policy remembers of them goes too: the next plan must not go on from a chunk that
+        the robot has left.
+        """
         self.epoch += 1
+        self._memory = self._initial
         self._awaited = None
         self._pending = None
         self._current = None
@@ -211,7 +218,6 @@ class PlanSchedule:
             self.fail(request, problem)
             return problem
         self._awaited = None
-        self._memory = plan.memory
         self._failure = ""
         rows_last_s = max(plan.chunk.end_s - plan.chunk.start_s - self._lead_s, 0.0)
         self._rows_last_s = rows_last_s
@@ -255,11 +261,16 @@ class PlanSchedule:
             self._pending = Takeover(Plan(chunk, self._memory), waits.request, is_approach=True)
 
     def take(self, now_s: float) -> Takeover | None:
-        """Return the plan that waits, once; from now on it is the one in force."""
+        """Return the plan that waits, once; from now on it is the one in force.
+
+        Only now it is remembered: a plan that the robot never follows leaves nothing behind.
+        """
         takeover = self._usable(now_s)
         self._pending = None
         if takeover is not None:
             self._current = takeover
+            if takeover.request.epoch == self.epoch:  # else another policy plans by now
+                self._memory = takeover.plan.memory
         return takeover
 
     def verdict(self, now_s: float) -> Verdict:

@@ -82,7 +82,12 @@ class DiffusionPolicy:
             surprise=_chosen(settings.surprise, config.seam.surprise),
         )
         self._joiner = PlanJoiner(
-            self.seam, action_spec, self.streams, network.action_normalizer, config.n_obs_steps
+            self.seam,
+            action_spec,
+            self.streams,
+            network.action_normalizer,
+            config.n_obs_steps,
+            self.n_action_steps,
         )
         with torch.no_grad():
             every = torch.arange(config.num_train_timesteps, device=self._device)

@@ -46,10 +46,11 @@ class PlanJoiner:
         streams: What is observed.
         normalizer: Of the actions.
         n_obs_steps: Row ``n_obs_steps - 1`` of a chunk is for the newest observation.
+        n_action_steps: Rows that are sent, from this one on.
 
     Raises:
-        ValueError: If surprise is wanted and no stream measures the joints, or its scale is not
-            one number per joint.
+        ValueError: If surprise is wanted and no stream measures the joints, its scale is not
+            one number per joint, or a plan is expected to take longer than a chunk lasts.
     """
 
     def __init__(
@@ -59,9 +60,12 @@ class PlanJoiner:
         streams: Sequence[StreamSpec],
         normalizer: MinMaxNormalizer,
         n_obs_steps: int,
+        n_action_steps: int,
     ) -> None:
         self._settings, self._action_spec = settings, action_spec
         self._normalizer, self._first = normalizer, n_obs_steps - 1
+        self._sent = self._first + n_action_steps
+        self._refuse_delay((n_action_steps - 1) * action_spec.period_s)
         joints = action_spec.joint_names
         measuring = [each for each in streams if set(joints) <= set(each.names)]
         if settings.surprise and not measuring:
@@ -84,7 +88,7 @@ class PlanJoiner:
         if not self._settings.remembers:
             return Before(None)
         chunk = previous_chunk(memory, self._start_s(window), self._action_spec.period_s)
-        if chunk is None or chunk.covered <= self._first:
+        if chunk is None or chunk.sent <= self._first:  # the robot has come to its end and rests
             return Before(None)
         surprise = self._surprise(window, chunk)
         threshold = self._settings.surprise
@@ -122,7 +126,7 @@ class PlanJoiner:
         if followed is None:  # nothing: the robot stays where it is
             here = self._measured_joints(window)
             followed = rows if here is None else np.tile(here, (len(rows), 1))
-        return remembered(rows, self._start_s(window), plans, followed)
+        return remembered(rows, self._start_s(window), self._sent, plans, followed)
 
     def traces(self, before: Before) -> dict[str, str | float]:
         """Return what people may want to see of a seam."""
@@ -130,6 +134,14 @@ class PlanJoiner:
             return {}
         seam = "cold" if before.chunk is None else self._settings.strategy
         return {"seam": seam, "surprise": before.surprise}
+
+    def _refuse_delay(self, chunk_s: float) -> None:
+        delay_s = self._settings.expected_delay_s
+        if self._settings.remembers and delay_s > 0 and delay_s >= chunk_s - 1e-9:
+            raise ValueError(
+                f"seam: a plan that takes expected_delay_s {delay_s:g} comes when the chunk "
+                f"before, {chunk_s:g} s long, is over: plan faster or send more rows"
+            )
 
     def _start_s(self, window: Window) -> float:
         return window[-1].stamp_s - self._first * self._action_spec.period_s

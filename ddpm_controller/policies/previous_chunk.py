@@ -8,6 +8,8 @@ from ddpm_controller.types import Memory
 
 ROWS, START, COUNT = "previous_rows", "previous_start_s", "previous_count"
 """Keys of the memory: (Tp, Da) in SI units, () and (Tp,)."""
+SENT = "previous_sent"
+"""Rows up to the last one that was sent to the robot, ()."""
 FOLLOWED = "followed_rows"
 """What was followed while that plan was made, at the same moments, (Tp, Da)."""
 _SAME_MOMENT = 1e-6
@@ -22,6 +24,7 @@ class PreviousChunk:
         rows: (Tp, Da) what it says for the moments of the new rows, between two of its rows
             linearly; behind its end its last row.
         covered: New rows that it says something of, counted from the first one.
+        sent: Of these, rows that the robot was told of; behind them it stops.
         counts: (Tp,) plans that have gone into each of these rows, 0 behind the end.
         followed: (Tp, Da) what was followed before it took over.
         age_s: Time since it was asked for.
@@ -29,16 +32,18 @@ class PreviousChunk:
 
     rows: np.ndarray
     covered: int
+    sent: int
     counts: np.ndarray
     followed: np.ndarray
     age_s: float
 
 
 def remembered(
-    rows: np.ndarray, start_s: float, counts: np.ndarray, followed: np.ndarray
+    rows: np.ndarray, start_s: float, sent: int, counts: np.ndarray, followed: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Return what of a plan goes into memory; see the keys for the shapes."""
-    return {ROWS: rows, START: np.array(start_s), COUNT: counts, FOLLOWED: followed}
+    scalars = {START: np.array(start_s), SENT: np.array(sent)}
+    return {ROWS: rows, COUNT: counts, FOLLOWED: followed, **scalars}
 
 
 def previous_chunk(memory: Memory, start_s: float, period_s: float) -> PreviousChunk | None:
@@ -53,6 +58,7 @@ def previous_chunk(memory: Memory, start_s: float, period_s: float) -> PreviousC
     place = (start_s - float(memory[START])) / period_s + np.arange(len(rows))
     place = np.where(np.abs(place - place.round()) < _SAME_MOMENT, place.round(), place)
     covered = int((place <= last).sum())
+    sent = int((place <= int(memory[SENT]) - 1).sum())
     if place[0] < 0 or covered == 0:
         return None
     index = np.arange(len(rows))
@@ -62,7 +68,7 @@ def previous_chunk(memory: Memory, start_s: float, period_s: float) -> PreviousC
     )
     counts = np.where(place <= last, counts[np.minimum(place, last).astype(int)], 0)
     age_s = start_s - float(memory[START])
-    return PreviousChunk(moved, covered, counts, followed, age_s)
+    return PreviousChunk(moved, covered, sent, counts, followed, age_s)
 
 
 def deviation(

@@ -106,7 +106,8 @@ def test_a_policy_that_sees_a_push_reacts_after_its_next_plan():
         assert quick.success
         assert 0 <= quick.seams.reaction_s <= 0.4 + PERIOD_S
         assert quick.seams.mode_changes == 1
-        assert late.seams.reaction_s == pytest.approx(quick.seams.reaction_s + 0.2, abs=0.03)
+        # The point sets out later too, so it is pushed a few ticks elsewhere between two plans.
+        assert late.seams.reaction_s == pytest.approx(quick.seams.reaction_s + 0.2, abs=0.06)
     assert all(trial.seams.reaction_s is None for trial in trials())
 
 

@@ -13,7 +13,7 @@ COUNTS = np.array([3, 3, 3, 2, 1, 1])
 
 
 def moved(start_s):
-    return previous_chunk(remembered(ROWS, 2.0, COUNTS, -ROWS), start_s, 0.1)
+    return previous_chunk(remembered(ROWS, 2.0, 5, COUNTS, -ROWS), start_s, 0.1)
 
 
 def test_a_chunk_moves_by_whole_rows_and_holds_its_last_one():
@@ -22,14 +22,14 @@ def test_a_chunk_moves_by_whole_rows_and_holds_its_last_one():
     np.testing.assert_array_equal(chunk.rows[:, 1], [20, 30, 40, 50, 50, 50])
     np.testing.assert_array_equal(chunk.followed, -chunk.rows)
     assert chunk.age_s == pytest.approx(0.2)
-    assert chunk.covered == 4
+    assert (chunk.covered, chunk.sent) == (4, 3)
     assert chunk.counts.tolist() == [3, 2, 1, 1, 0, 0]
 
 
 def test_between_two_rows_it_is_interpolated():
     chunk = moved(2.225)
     np.testing.assert_allclose(chunk.rows[:, 0], [2.25, 3.25, 4.25, 5, 5, 5])
-    assert chunk.covered == 3  # nothing is known behind the last row
+    assert (chunk.covered, chunk.sent) == (3, 2)  # nothing is known behind the last row
     assert chunk.counts.tolist() == [3, 2, 1, 0, 0, 0]
 
 
@@ -42,7 +42,7 @@ def test_the_same_moment_is_the_same_chunk_whatever_the_sums_of_periods():
 
 def test_there_is_none_before_the_first_after_the_end_and_from_the_future():
     assert previous_chunk({"seed": np.array(0)}, 2.0, 0.1) is None
-    assert moved(2.5).covered == 1
+    assert (moved(2.5).covered, moved(2.5).sent) == (1, 0)
     assert moved(2.51) is None
     assert moved(1.9) is None
 

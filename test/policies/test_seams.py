@@ -82,7 +82,7 @@ def test_without_a_seam_nothing_is_remembered_and_nothing_changes():
     plain = DiffusionPolicy(network(), ACTION_SPEC, PlanSettings())
     assert plain.seam == SeamSettings()
     first, second = two_plans(plain)
-    assert set(first.memory) == {"seed", "plan_number"}
+    assert set(first.memory) == {"seed", "plan_number", "num_inference_steps"}
     assert set(second.traces) == {"horizon"}
 
 
@@ -244,10 +244,22 @@ def test_a_window_that_does_not_fit_is_refused_before_it_surprises():
 
 
 def test_a_chunk_that_is_over_is_forgotten():
+    """Its last sent row is for 5.3 s; where the denoised ones behind it lead the robot never went."""
     mine = policy("warm_replace")
     first = mine.plan(window(5.0), mine.initial_memory(0))
-    for stamp_s, seam in ((5.6, "warm_replace"), (5.65, "cold"), (9.0, "cold"), (4.0, "cold")):
-        assert mine.plan(window(stamp_s), first.memory).traces["seam"] == seam
+    assert len(first.chunk.actions) == 4
+    for stamp_s, seam in ((5.3, "warm_replace"), (5.35, "cold"), (9.0, "cold"), (4.0, "cold")):
+        plan = mine.plan(window(stamp_s), first.memory)
+        assert plan.traces["seam"] == seam
+        cold = policy("switch").plan(window(stamp_s), first.memory)
+        assert np.array_equal(plan.chunk.actions, cold.chunk.actions) == (seam == "cold")
+
+
+@pytest.mark.parametrize("delay_s", [0.3, 0.5])
+def test_a_delay_longer_than_a_chunk_is_refused(delay_s):
+    with pytest.raises(ValueError, match=f"expected_delay_s {delay_s:g} comes when .* 0.3 s long"):
+        policy("replace", delay_s)
+    assert policy("switch", delay_s).seam.expected_delay_s == delay_s  # it knows no chunk before
 
 
 def test_a_checkpoint_may_have_a_seam_and_need_not():
@@ -291,4 +303,4 @@ def test_surprise_needs_a_stream_and_a_unit_for_every_joint():
     normalizer = network().action_normalizer
     settings = SeamSettings(strategy="warm", surprise=2.0)
     with pytest.raises(ValueError, match=r"surprise 2.0 needs a stream that measures"):
-        PlanJoiner(settings, ACTION_SPEC, STREAMS[1:], normalizer, 2)
+        PlanJoiner(settings, ACTION_SPEC, STREAMS[1:], normalizer, 2, 4)
