@@ -23,7 +23,7 @@ from ddpm_controller.policies.diffusion_policy_denoiser import Denoiser
 from ddpm_controller.policies.diffusion_policy_network import DiffusionPolicyNetwork
 from ddpm_controller.policies.out_of_distribution import FeatureDistance, load_feature_distance
 from ddpm_controller.policies.plan_joiner import Before, PlanJoiner
-from ddpm_controller.policies.seams import Sampling
+from ddpm_controller.policies.seams import Sampling, SeamSettings
 from ddpm_controller.policies.training_range import training_range_of
 from ddpm_controller.policy import BoundSettings, Likelihood, PlanSettings, Window
 from ddpm_controller.types import ActionChunk, ActionSpec, Memory, Plan, StreamSpec
@@ -75,12 +75,7 @@ class DiffusionPolicy:
             network.forward_process.fixed, self.num_inference_steps, config.spacing
         )
         self._device = torch.device(settings.device)
-        self.seam = replace(
-            config.seam,
-            strategy=_chosen(settings.seam, config.seam.strategy),
-            expected_delay_s=_chosen(settings.expected_delay_s, config.seam.expected_delay_s),
-            surprise=_chosen(settings.surprise, config.seam.surprise),
-        )
+        self.seam = _chosen_seam(settings, config.seam)
         self._joiner = PlanJoiner(
             self.seam,
             action_spec,
@@ -311,6 +306,15 @@ def network_of(checkpoint: Checkpoint) -> DiffusionPolicyNetwork:
 
 def _chosen(setting: _Value | None, by_checkpoint: _Value) -> _Value:
     return by_checkpoint if setting is None else setting
+
+
+def _chosen_seam(settings: PlanSettings, by_checkpoint: SeamSettings) -> SeamSettings:
+    return replace(
+        by_checkpoint,
+        strategy=_chosen(settings.seam, by_checkpoint.strategy),
+        expected_delay_s=_chosen(settings.expected_delay_s, by_checkpoint.expected_delay_s),
+        surprise=_chosen(settings.surprise, by_checkpoint.surprise),
+    )
 
 
 def _generator(memory: Memory, candidate: int = 0) -> torch.Generator:

@@ -65,6 +65,7 @@ class ControlReport:
         )
         self._show(command.takeover.plan.chunk)
         self.health.plan_number = request.plan_number
+        self.health.surprise = float(command.takeover.plan.traces.get("surprise", math.nan))
         self.health.observation_to_command_s = command.stamp_s - max(sources_s)
 
     def tick(self, command: Command, streams: Mapping[str, StreamHealth]) -> None:

@@ -90,11 +90,12 @@ class ControlSession:
 
     def use(self, loaded: LoadedPolicy, done: Callable[[], None]) -> None:
         """Plan with ``loaded`` from the next plan on; then call ``done``."""
-        self.health.loaded = loaded
+        before, self.health.loaded = self.health.loaded, loaded
+        if before is None or before.hash != loaded.hash:  # else its plans go on, for replay too
+            memory = loaded.policy.initial_memory(self.health.seed)
+            steps = loaded.num_inference_steps
+            self.loop.use_policy(loaded.policy.n_obs_steps, memory, steps)
         self.loop.start_check.gate = self._gate_of(loaded.policy)
-        memory = loaded.policy.initial_memory(self.health.seed)
-        steps = loaded.num_inference_steps
-        self.loop.use_policy(loaded.policy.n_obs_steps, memory, steps)
         done()
 
     def begin_run(self, run: PolicyRun) -> None:

@@ -42,6 +42,7 @@ class Health:
     tick_period_max_s: float = 0.0
     inference_time_s: float = math.nan
     observation_to_command_s: float = math.nan
+    surprise: float = math.nan
     out_of_distribution: float = math.nan
     out_of_distribution_limit: float = math.nan
     limits: LimitCounts = field(default_factory=LimitCounts)
@@ -91,6 +92,7 @@ class ControllerTopics:
             observation_to_command_s=health.observation_to_command_s,
             limit_names=health.limits.names,
             limit_counts=health.limits.counts,
+            surprise=health.surprise,
             out_of_distribution=health.out_of_distribution,
             out_of_distribution_limit=health.out_of_distribution_limit,
             stream_names=list(health.streams),
@@ -131,6 +133,9 @@ class ControllerTopics:
             checkpoint_hash="" if takeover.is_approach else used.hash,
             sampler=used.sampler,
             num_inference_steps=request.num_inference_steps or used.num_inference_steps,
+            seam=used.seam.strategy,
+            expected_delay_s=used.seam.expected_delay_s,
+            surprise_limit=used.seam.surprise,
             requested=time_from(request.requested_s),
             observation_stamp=time_from(max(sources_s)),
             stream_names=names,

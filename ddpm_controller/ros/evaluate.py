@@ -57,6 +57,9 @@ class EvaluateOptions:
         n_action_steps: Rows of a chunk instead of the checkpoint's; 0: as there.
         replan_period_s: Time between plans.
         plan_delay_s: Simulated time that a plan takes, in process.
+        seam: How a plan is joined to the one before, instead of the checkpoint's way.
+        expected_delay_s: Time that a plan takes, in which what the robot does is settled.
+        surprise: Departure from what was expected beyond which a plan begins anew; 0: never.
         timeout_s: Longest trial; 0: as the world, or the published protocol, says.
         torch_num_threads: Of the denoiser, in process.
         output: Folder of the results; runs/evaluate/<world> when left out.
@@ -75,6 +78,9 @@ class EvaluateOptions:
     n_action_steps: int = 0
     replan_period_s: float = 0.8
     plan_delay_s: float = 0.0
+    seam: str | None = None
+    expected_delay_s: Annotated[float | None, tyro.conf.arg(aliases=["--delay-s"])] = None
+    surprise: float | None = None
     timeout_s: float = 0.0
     torch_num_threads: int = 1
     output: Path | None = None
@@ -97,6 +103,18 @@ class EvaluateOptions:
     def robot_file(self) -> str:
         """Path of the robot file."""
         return str(self.robot or robot_path(self.world))
+
+    @property
+    def plan_settings(self) -> PlanSettings:
+        """What is asked for instead of the checkpoint's choices."""
+        return PlanSettings(
+            sampler=self.sampler,
+            num_inference_steps=self.num_inference_steps or None,
+            n_action_steps=self.n_action_steps or None,
+            seam=self.seam,
+            expected_delay_s=self.expected_delay_s,
+            surprise=self.surprise,
+        )
 
     @property
     def seeds(self) -> range:
@@ -144,6 +162,7 @@ def _facts(options: EvaluateOptions, checkpoint_hash: str, how: str) -> dict[str
         "first_seed": options.seed,
         "sampler": options.sampler or "as the checkpoint says",
         "num_inference_steps": options.num_inference_steps or "as the checkpoint says",
+        "seam": options.seam or "as the checkpoint says",
     }
     if options.protocol == "published":
         return facts
@@ -155,10 +174,7 @@ def _facts(options: EvaluateOptions, checkpoint_hash: str, how: str) -> dict[str
 
 def _in_process(options: EvaluateOptions, robot: Robot, on_step: OnStep) -> Iterable[Trial]:
     torch.set_num_threads(options.torch_num_threads)
-    settings = PlanSettings(
-        options.sampler, options.num_inference_steps or None, options.n_action_steps or None
-    )
-    policy = restore(options.folder, settings)
+    policy = restore(options.folder, options.plan_settings)
     view = policy_view(robot)
     if options.protocol == "published":
         max_steps = round(options.timeout_s * STEP_HZ) or MAX_STEPS
@@ -193,6 +209,9 @@ def _over_ros(options: EvaluateOptions) -> Iterator[Trial]:
         "num_inference_steps": options.num_inference_steps,
         "n_action_steps": options.n_action_steps,
         "replan_period_s": options.replan_period_s,
+        "seam": options.seam or "",
+        "expected_delay_s": -1.0 if options.expected_delay_s is None else options.expected_delay_s,
+        "surprise": -1.0 if options.surprise is None else options.surprise,
     }
     return trials_over_ros(
         options.world,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ddpm_controller.checkpoint import CheckpointError, load_checkpoint, refuse_mismatch
+from ddpm_controller.policies.seams import SeamSettings
 from ddpm_controller.policy import (
     PlanSettings,
     Policy,
@@ -38,6 +39,7 @@ class LoadedPolicy:
         hash: Of the checkpoint.
         sampler: Name of the sampler in use; empty when the policy has none.
         num_inference_steps: Denoising steps in use; 0 when the policy has none.
+        seam: How its plans are joined.
         load_time_s: Wall time of loading and warming up.
         rows_last_s: From the first row of its chunks to the last.
         facts: What else people should know of it, for the log.
@@ -49,6 +51,7 @@ class LoadedPolicy:
     hash: str
     sampler: str
     num_inference_steps: int
+    seam: SeamSettings
     load_time_s: float
     rows_last_s: float = 0.0
     facts: str = ""
@@ -96,6 +99,7 @@ def load_policy(
         hash=checkpoint.hash,
         sampler=str(getattr(policy, "sampler", "")),
         num_inference_steps=steps,
+        seam=getattr(policy, "seam", SeamSettings()),
         load_time_s=time.monotonic() - began_s,
         rows_last_s=rows_last_s,
         facts=policy_facts(policy),

@@ -42,6 +42,9 @@ class RecordedChunk:
         checkpoint_hash: Of the policy.
         sampler: Name.
         num_inference_steps: Denoising steps.
+        seam: How it was joined to the chunk before.
+        expected_delay_s: Time that the plan was expected to take.
+        surprise: Above this the plan began anew; 0: never.
         window: Moments, oldest first, each with the acquisition time per stream.
     """
 
@@ -55,6 +58,9 @@ class RecordedChunk:
     checkpoint_hash: str
     sampler: str
     num_inference_steps: int
+    seam: str
+    expected_delay_s: float
+    surprise: float
     window: tuple[tuple[float, Mapping[str, float]], ...]
 
 
@@ -68,11 +74,12 @@ class RecordedCommand:
 
 @dataclass(frozen=True)
 class RecordedStatus:
-    """What the controller did from a tick on, until the next status."""
+    """What the controller did from a tick on, until the next status; hash of its checkpoint."""
 
     stamp_s: float
     verdict: Verdict
     control_rate_hz: float
+    checkpoint_hash: str = ""
 
 
 @dataclass
@@ -164,7 +171,8 @@ def _keep(run: RecordedRun, role: str, recorded: RecordedMessage) -> None:
     elif role == STATUS_TOPIC:
         verdict = Verdict(State(message.state), Reason(message.reason), message.text)
         stamp_s = seconds(message.header.stamp)
-        run.statuses.append(RecordedStatus(stamp_s, verdict, message.control_rate_hz))
+        rate_hz, checkpoint_hash = message.control_rate_hz, str(message.checkpoint_hash)
+        run.statuses.append(RecordedStatus(stamp_s, verdict, rate_hz, checkpoint_hash))
     elif role == DESCRIPTION_TOPIC:
         robot = run.robot
         run.limits = joint_limits(message.data, robot.action_spec.joint_names, robot.given_limits)
@@ -196,5 +204,9 @@ def _chunk(message: Any) -> RecordedChunk:
         checkpoint_hash=str(message.checkpoint_hash),
         sampler=str(message.sampler),
         num_inference_steps=int(message.num_inference_steps),
+        # Bags from before seams have none of these.
+        seam=str(getattr(message, "seam", "")) or "switch",
+        expected_delay_s=float(getattr(message, "expected_delay_s", 0.0)),
+        surprise=float(getattr(message, "surprise_limit", 0.0)),
         window=window,
     )

@@ -1,5 +1,7 @@
 """Every recorded plan made again from what it was made from, and compared bit for bit."""
 
+import bisect
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from ddpm_controller.checkpoint import Checkpoint, load_checkpoint, refuse_mismatch
+from ddpm_controller.control.states import OBSERVATION_REASONS, Reason, State
 from ddpm_controller.policy import PlanSettings, Policy
 from ddpm_controller.ros.bag_files import BagError
-from ddpm_controller.ros.recorded_run import RecordedChunk, RecordedRun
+from ddpm_controller.ros.recorded_run import RecordedChunk, RecordedRun, RecordedStatus
 from ddpm_controller.systems import restore
 from ddpm_controller.types import ActionChunk, Memory, Plan
 
@@ -70,7 +73,7 @@ class Policies:
     def __init__(self, run: RecordedRun, checkpoints: Sequence[Path], device: str) -> None:
         self._checkpoints: dict[str, Checkpoint] = {}
         self._device = device
-        self._policies: dict[tuple[object, ...], Policy] = {}
+        self._policies: dict[tuple[str, PlanSettings], Policy] = {}
         for folder in checkpoints:
             checkpoint = load_checkpoint(folder)
             refuse_mismatch(checkpoint.manifest, run.robot.stream_specs, run.robot.action_spec)
@@ -87,10 +90,17 @@ class Policies:
                 f"plan {chunk.plan_number} was made by checkpoint {chunk.checkpoint_hash[:16]}, "
                 f"given are {[known[:16] for known in self._checkpoints]}: name its folder too"
             )
-        rows, steps = len(chunk.rows), chunk.num_inference_steps
-        key = (chunk.checkpoint_hash, chunk.sampler, steps, rows)
+        settings = PlanSettings(
+            sampler=chunk.sampler or None,
+            num_inference_steps=chunk.num_inference_steps or None,
+            n_action_steps=len(chunk.rows),
+            device=self._device,
+            seam=chunk.seam,
+            expected_delay_s=chunk.expected_delay_s,
+            surprise=chunk.surprise,
+        )
+        key = (chunk.checkpoint_hash, settings)
         if key not in self._policies:
-            settings = PlanSettings(chunk.sampler or None, steps or None, rows, self._device)
             self._policies[key] = restore(self._checkpoints[chunk.checkpoint_hash], settings)
         return self._policies[key]
 
@@ -115,32 +125,83 @@ def compare_plans(
 
 def _plans(run: RecordedRun, policies: Policies) -> Iterator[tuple[RecordedChunk, Plan | str]]:
     """Yield each recorded chunk with the plan made again, or why it could not be."""
-    memory: Memory | None = None
-    previous: RecordedChunk | None = None
+    statuses = _Statuses(run)
+    followed: list[tuple[RecordedChunk, Plan | str]] = []  # since something began anew
     for chunk in run.chunks:
         if not chunk.checkpoint_hash:
             yield chunk, f"plan {chunk.plan_number} is a slow approach, which no policy made"
             continue
+        if followed and not _continues(followed[-1][0], chunk, statuses):
+            followed.clear()
         policy = policies.of(chunk)
-        if memory is None or previous is None or not _continues(previous, chunk):
-            memory = policy.initial_memory(chunk.seed)
-        if "plan_number" in memory:  # failed plans count too, and are not recorded
-            memory = {**memory, "plan_number": np.array(chunk.plan_number, np.int64)}
-        previous = chunk
-        try:
-            plan = policy.plan(run.window(chunk), memory)
-        except BagError as error:
+        memory = _remembered(policy, chunk, followed)
+        if chunk is run.chunks[0] and chunk.seam != "switch" and statuses.begin_within_run(chunk):
             memory = None
-            yield chunk, str(error)
-        else:
-            memory = plan.memory
-            yield chunk, plan
+        plan = _plan(run, policy, chunk, memory)
+        followed.append((chunk, plan))
+        yield chunk, plan
 
 
-def _continues(previous: RecordedChunk, chunk: RecordedChunk) -> bool:
-    """Return whether two chunks are of the same run of the same policy."""
+def _remembered(
+    policy: Policy, chunk: RecordedChunk, followed: Sequence[tuple[RecordedChunk, Plan | str]]
+) -> Memory | None:
+    """Return what the policy remembered when it was asked for a chunk; None: not known."""
+    before = [plan for each, plan in followed if each.takeover_s <= chunk.requested_s]
+    if before and isinstance(before[-1], Plan):
+        return before[-1].memory
+    return None if before and chunk.seam != "switch" else policy.initial_memory(chunk.seed)
+
+
+def _plan(
+    run: RecordedRun, policy: Policy, chunk: RecordedChunk, memory: Memory | None
+) -> Plan | str:
+    """Make a plan again, or return why that cannot be."""
+    if memory is None:
+        return f"plan {chunk.plan_number} goes on from one that could not be made again"
+    if "plan_number" in memory:  # failed plans count too, and are not recorded
+        memory = {**memory, "plan_number": np.array(chunk.plan_number, np.int64)}
+    try:
+        return policy.plan(run.window(chunk), memory)
+    except BagError as error:
+        return str(error)
+
+
+def _continues(previous: RecordedChunk, chunk: RecordedChunk, statuses: "_Statuses") -> bool:
+    """Return whether ``previous`` was still remembered when ``chunk`` was asked for."""
     same = (previous.seed, previous.checkpoint_hash) == (chunk.seed, chunk.checkpoint_hash)
-    return same and chunk.plan_number > previous.plan_number
+    went_on = chunk.plan_number > previous.plan_number and chunk.takeover_s > previous.takeover_s
+    return same and went_on and not statuses.dropped(chunk, previous.takeover_s)
+
+
+class _Statuses:
+    """Tells when a controller dropped its chunk, and with it what its policy remembered.
+
+    Args:
+        run: The bag.
+    """
+
+    def __init__(self, run: RecordedRun) -> None:
+        newest = {status.stamp_s: status for status in run.statuses}  # lockstep may revise one
+        self._stamps_s = sorted(newest)
+        self._statuses = [newest[stamp_s] for stamp_s in self._stamps_s]
+
+    def dropped(self, chunk: RecordedChunk, since_s: float = -math.inf) -> bool:
+        """Return whether this happened after ``since_s``, before ``chunk`` was asked for."""
+        first, end = (bisect.bisect(self._stamps_s, s) for s in (since_s, chunk.requested_s))
+        return any(_has_no_chunk(status, chunk) for status in self._statuses[first:end])
+
+    def begin_within_run(self, chunk: RecordedChunk) -> bool:
+        """Return whether plans before ``chunk`` may be missing in the recording."""
+        return chunk.plan_number > 0 and not self.dropped(chunk)
+
+
+def _has_no_chunk(status: RecordedStatus, chunk: RecordedChunk) -> bool:
+    """Return whether nothing of this checkpoint is followed any more, or not yet."""
+    verdict = status.verdict
+    if verdict.state in (State.INACTIVE, State.WAITING):
+        return True
+    swapped = status.checkpoint_hash not in ("", chunk.checkpoint_hash)
+    return swapped or verdict.reason in OBSERVATION_REASONS | {Reason.NO_PLAN}
 
 
 def _difference(chunk: RecordedChunk, replayed: ActionChunk) -> Difference | None:

@@ -244,7 +244,7 @@ def test_a_window_that_does_not_fit_is_refused_before_it_surprises():
 
 
 def test_a_chunk_that_is_over_is_forgotten():
-    """Its last sent row is for 5.3 s; where the denoised ones behind it lead the robot never went."""
+    """Its last sent row is for 5.3 s; the robot never goes where the rows behind it lead."""
     mine = policy("warm_replace")
     first = mine.plan(window(5.0), mine.initial_memory(0))
     assert len(first.chunk.actions) == 4

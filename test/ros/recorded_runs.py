@@ -1,13 +1,14 @@
 """Bags of a controller, made without ROS: a control loop, a real policy and invented streams."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from random_checkpoint import SIM_ARM
 
 from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.states import State
+from ddpm_controller.policy import PlanSettings
 from ddpm_controller.ros.bag_types import message_types
 from ddpm_controller.ros.bag_writer import BagTopic, BagWriter
 from ddpm_controller.ros.conversions import observation_from, stamp_from
@@ -44,6 +45,9 @@ class Scenario:
         idle_between: Whether the controller tells that it commands nothing before each run.
         lead_s: Of the controller.
         lose: (topic, index) of a message that the recorder lost.
+        settings: Of the policies.
+        pushed: Ticks of a run in which every joint is measured half a radian or metre away.
+        failed: Numbers of plans that fail.
     """
 
     checkpoints: tuple
@@ -54,6 +58,9 @@ class Scenario:
     idle_between: bool = True
     lead_s: float = 0.0
     lose: tuple[str, int] | None = None
+    settings: PlanSettings = field(default_factory=PlanSettings)
+    pushed: range = range(0)
+    failed: tuple[int, ...] = ()
 
 
 def record_run(folder, scenario):
@@ -81,7 +88,7 @@ class _Run:
     def __init__(self, scenario, checkpoint, seed):
         self._scenario = scenario
         self._robot = load_robot(SIM_ARM)
-        self._policy = restore(checkpoint)
+        self._policy = restore(checkpoint, scenario.settings)
         self._seed = seed
         self._random = np.random.default_rng(seed)
         self._loop = ControlLoop(
@@ -112,7 +119,10 @@ class _Run:
                 coming += self._request(tick, now_s)
             while coming and coming[0][0] <= tick:
                 _, plan, request = coming.pop(0)
-                self._loop.accept(plan, request)
+                if request.plan_number in self._scenario.failed:
+                    self._loop.fail(request, "on purpose")
+                else:
+                    self._loop.accept(plan, request)
             command = self._loop.tick(now_s)
             if self._scenario.plan_ticks:
                 coming += self._request(tick, now_s)
@@ -137,6 +147,7 @@ class _Run:
             name = stream.spec.name
             if stream.spec.kind == "vector":
                 value = position + self._random.normal(0, 0.01, 7)
+                value = value + 0.5 * (tick in self._scenario.pushed)
                 message = T["sensor_msgs/msg/JointState"](
                     _header(now_s), list(stream.spec.names), value, np.zeros(0), np.zeros(0)
                 )
@@ -202,9 +213,9 @@ class _Run:
             checkpoint_hash=self._policy.hash,
             sampler=self._policy.sampler,
             num_inference_steps=self._policy.num_inference_steps,
-            seam="",
-            expected_delay_s=0.0,
-            surprise_limit=0.0,
+            seam=self._policy.seam.strategy,
+            expected_delay_s=self._policy.seam.expected_delay_s,
+            surprise_limit=self._policy.seam.surprise,
             requested=_time(request.requested_s),
             observation_stamp=_time(request.requested_s),
             stream_names=names,

@@ -2,11 +2,13 @@ import re
 from pathlib import Path
 
 import pytest
+import tyro
 from ddpm_msgs.action import RunPolicy
 from ddpm_msgs.msg import ControllerStatus
 
 from ddpm_controller.control.states import Reason, State
 from ddpm_controller.ros.controller_parameters import ControllerParameters
+from ddpm_controller.ros.evaluate import EvaluateOptions
 from ddpm_controller.ros.policy_run import Outcome, PolicyRun
 
 STATUS = Path(__file__).parents[2] / "ddpm_msgs" / "msg" / "ControllerStatus.msg"
@@ -38,6 +40,14 @@ def test_settings_left_open_are_the_checkpoints():
     assert (settings.seam, settings.expected_delay_s, settings.surprise) == (None, None, None)
     given = ControllerParameters(seam="warm", expected_delay_s=0.0, surprise=0.0).plan_settings
     assert (given.seam, given.expected_delay_s, given.surprise) == ("warm", 0.0, 0.0)
+
+
+def test_evaluate_takes_the_seams_of_the_controller():
+    words = ["--seam", "rtc", "--delay-s", "0.11", "--surprise", "4"]
+    parameters = ControllerParameters(seam="rtc", expected_delay_s=0.11, surprise=4.0)
+    assert tyro.cli(EvaluateOptions, args=words).plan_settings == parameters.plan_settings
+    assert EvaluateOptions().plan_settings == ControllerParameters().plan_settings
+    assert EvaluateOptions(surprise=0.0).plan_settings.surprise == 0.0
 
 
 @pytest.mark.parametrize("not_before_s", [float("-inf"), 5.0])

@@ -3,9 +3,11 @@
 import sys
 import threading
 
+import numpy as np
 import pytest
 from random_checkpoint import SIM_ARM, save_random_checkpoint
 
+from ddpm_controller.ros.bag_files import OpenBag
 from ddpm_controller.ros.record import RecordOptions, record
 from ddpm_controller.ros.replay import main
 from ddpm_controller.ros.supervisor import started
@@ -20,11 +22,14 @@ def checkpoint(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def recording(tmp_path_factory, checkpoint):
+SEAM = {"seam": "warm_replace", "expected_delay_s": 0.11, "surprise": 1e4}
+
+
+@pytest.fixture(scope="module", params=[{}, SEAM], ids=["switch", "warm_replace"])
+def recording(request, tmp_path_factory, checkpoint):
     """The bag of two runs of 0.6 s, and what the recorder says about it."""
     folder = tmp_path_factory.mktemp("recorded") / "bag"
-    with parameter_file({"replan_period_s": 0.25}) as params_file:
+    with parameter_file({"replan_period_s": 0.25, **request.param}) as params_file:
         given = {
             "world": "reach",
             "mode": "lockstep",
@@ -58,6 +63,16 @@ def test_nothing_is_lost_while_recording(recording):
     assert recording.lost == {}
     assert recording.counts["/joint_trajectory"] == 60
     assert recording.counts["/controller/action_chunk"] == 6
+
+
+def test_the_surprise_of_the_last_plan_is_told(recording):
+    """Of a first plan, and without a seam, there is none."""
+    with OpenBag(recording.folder) as bag:
+        messages = [each.message for each in bag.messages(["/controller/status"])]
+        seams = {each.message.seam for each in bag.messages(["/controller/action_chunk"])}
+    numbers = {each.plan_number for each in messages if np.isfinite(each.surprise)}
+    assert max(each.plan_number for each in messages) == 2
+    assert numbers == (set() if seams == {"switch"} else {1, 2})
 
 
 def test_the_run_replays_bit_for_bit_without_ros(recording, checkpoint, monkeypatch, capsys):
