@@ -220,6 +220,7 @@ class ControlSession:
     ) -> None:
         self.health.seed = seed
         self.health.plan_number = 0
+        self.health.surprise = math.nan
         loaded = self.health.loaded
         memory = loaded.policy.initial_memory(seed) if loaded else None
         self.loop.start(memory, not_before_s=not_before_s, keep_position=keep_position)
