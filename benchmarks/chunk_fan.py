@@ -24,7 +24,7 @@ from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
 from ddpm_controller.evaluation.results import Trial
 from ddpm_controller.policy import PlanSettings, Policy, Window
 from ddpm_controller.ros.evaluate import policy_view
-from ddpm_controller.ros.robot import joint_limits, load_robot
+from ddpm_controller.ros.robot import load_robot
 from ddpm_controller.ros.share import share_path
 from ddpm_controller.ros.world_robots import robot_path
 from ddpm_controller.simulation.arm_world import ArmWorld
@@ -90,7 +90,7 @@ def run(options: Options) -> tuple[Trial, list[ActionChunk]]:
     robot = load_robot(robot_path(options.world))
     policy = Noted(restore(Path(share_path(f"models/{options.world}")), PlanSettings()))
     description = WORLDS[options.world].robot_description()
-    limits = joint_limits(description, policy.action_spec.joint_names, robot.given_limits)
+    limits = robot.limits(description)
     settings = TrialSettings(
         replan_period_s=options.replan_period_s, plan_delay_s=options.plan_delay_s
     )

@@ -33,7 +33,7 @@ from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
 from ddpm_controller.policies.diffusion_policy import DiffusionPolicy
 from ddpm_controller.policy import Window
 from ddpm_controller.ros.evaluate import policy_view
-from ddpm_controller.ros.robot import joint_limits, load_robot
+from ddpm_controller.ros.robot import load_robot
 from ddpm_controller.ros.world_robots import robot_path
 from ddpm_controller.simulation.worlds import WORLDS
 from ddpm_controller.systems import restore
@@ -85,7 +85,7 @@ def recorded(policy: DiffusionPolicy, world: str, options: Options) -> Recorder:
     """Run the trials."""
     robot = load_robot(robot_path(world))
     urdf = WORLDS[world].robot_description()
-    limits = joint_limits(urdf, policy.action_spec.joint_names, robot.given_limits)
+    limits = robot.limits(urdf)
     recorder = Recorder(policy)
     seeds = range(options.seed, options.seed + options.trials)
     settings = TrialSettings(keep_frames=0, batch_size=10)

@@ -7,7 +7,7 @@ from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
 from ddpm_controller.evaluation.published_protocol import run_published
 from ddpm_controller.policy import PlanSettings
 from ddpm_controller.ros.evaluate import policy_view
-from ddpm_controller.ros.robot import joint_limits, load_robot
+from ddpm_controller.ros.robot import load_robot
 from ddpm_controller.ros.world_robots import robot_path
 from ddpm_controller.simulation.robot_description import robot_description
 from ddpm_controller.systems import restore
@@ -31,7 +31,7 @@ def scores_of(checkpoint: Path, world: str, sampler: str, seeds: Sequence[int]) 
     if world == "pusht":
         return [float(trial.score or 0.0) for trial in run_published(policy, seeds, keep_frames=0)]
     robot = load_robot(robot_path(world))
-    limits = joint_limits(robot_description(), policy.action_spec.joint_names, robot.given_limits)
+    limits = robot.limits(robot_description())
     settings = TrialSettings(keep_frames=0)
     trials = run_trials(policy, world, limits, seeds, settings, policy_view(robot))
     return [float(trial.success) for trial in trials]

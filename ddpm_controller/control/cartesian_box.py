@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ddpm_controller.control.braking import Braking, after
+from ddpm_controller.control.forward_kinematics import LinkChain
 from ddpm_controller.control.governor import SHARE, Governor, Limited
 from ddpm_controller.control.interpolation import Motion
 from ddpm_controller.control.safety import JointLimits
@@ -110,6 +111,38 @@ class BoxGuard:
             motion = after(motion, jerk, np.minimum(left, duration))
             left = np.maximum(left - duration, 0.0)
         return motion.position
+
+
+@dataclass(frozen=True)
+class BoxedArm:
+    """A box and the arm that is to stay in it.
+
+    Attributes:
+        box: In the frame of the root link.
+        urdf: Text of robot_description.
+        joint_names: Columns of the joint positions.
+        link: The end effector; empty: the last link.
+    """
+
+    box: CartesianBox
+    urdf: str
+    joint_names: tuple[str, ...]
+    link: str = ""
+
+    def guard(self, limits: JointLimits) -> BoxGuard:
+        """Return what looks at starts, chunks and commands.
+
+        Raises:
+            ValueError: The robot description has no such link, or is none.
+        """
+        chain = LinkChain(self.urdf, self.joint_names, self.link)
+        return BoxGuard(self.box, chain.positions, limits)
+
+
+def governor_of(limits: JointLimits, period_s: float) -> "Governor | BoxedGovernor":
+    """Return the governor for these limits, which keeps the arm in its box where it has one."""
+    governor = Governor(limits, period_s)
+    return BoxedGovernor(governor, limits.arm.guard(limits)) if limits.arm else governor
 
 
 class BoxedGovernor:

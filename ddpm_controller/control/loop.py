@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ddpm_controller.control.cartesian_box import BoxGuard
 from ddpm_controller.control.chunk_check import ChunkTolerance
 from ddpm_controller.control.command import Command
 from ddpm_controller.control.deadline import Deadline
@@ -99,6 +100,7 @@ class ControlLoop:
         self._period_s = period_s
         self._fade_s, self._stop_s = fade_s, stop_s
         self._motion: MotionLoop | None = None
+        self._guard: BoxGuard | None = None
         self._has_begun = False
         self._keep_position = False
         self._stopping = False
@@ -161,6 +163,12 @@ class ControlLoop:
 
     def accept(self, plan: Plan, request: PlanRequest) -> str:
         """Take a plan for the next tick; return why it was refused, or an empty text."""
+        guard = self._box_guard()
+        if guard is not None and np.isfinite(plan.chunk.actions).all():
+            problem = guard.chunk_problem(plan.chunk, request.requested_s)
+            if problem:
+                self.schedule.fail(request, problem, Reason.LIMIT_BOX)
+                return problem
         problem = self.schedule.accept(plan, request, self.limits, self.chunk_tolerance)
         if not problem:
             self.distribution.note(plan)
@@ -272,6 +280,13 @@ class ControlLoop:
             )
         return self._motion
 
+    def _box_guard(self) -> BoxGuard | None:
+        if self.limits is None or self.limits.arm is None:
+            return None
+        if self._guard is None:
+            self._guard = self.limits.arm.guard(self.limits)
+        return self._guard
+
     def _remember(self, n_obs_steps: int) -> None:
         window_s = (n_obs_steps + 1) * self.action_spec.period_s
         self.watch.buffer.history_s = window_s + self._oldest_s + self._filters_s
@@ -300,4 +315,8 @@ class ControlLoop:
             text = self.limits.violations(measured, self.action_spec.joint_names)
             text = f"measured {text}: move the robot inside its limits first"
             return Verdict(State.WAITING, Reason.LIMIT_POSITION, text)
+        guard = self._box_guard()
+        outside = guard.start_problem(measured) if guard else ""
+        if outside:
+            return Verdict(State.WAITING, Reason.LIMIT_BOX, outside)
         return self.start_check.state(measured, self.limits)

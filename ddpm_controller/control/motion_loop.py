@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ddpm_controller.control.cartesian_box import governor_of
 from ddpm_controller.control.command import Command
-from ddpm_controller.control.governor import LONGEST_STEP, Governor
+from ddpm_controller.control.governor import LONGEST_STEP
 from ddpm_controller.control.interpolation import Motion
 from ddpm_controller.control.receding_horizon import ChunkFollower
 from ddpm_controller.control.safety import JointLimits
@@ -57,7 +58,7 @@ class MotionLoop:
     ) -> None:
         self._limits, self._period_s = limits, period_s
         self._fade_s, self._stop_s = fade_s, stop_s
-        self._governor = Governor(limits, period_s)
+        self._governor = governor_of(limits, period_s)
         self._follower: ChunkFollower | None = None
         self._sent: Motion | None = None
         self._was_limited = False

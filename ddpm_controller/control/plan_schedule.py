@@ -112,7 +112,7 @@ class PlanSchedule:
         self._pending: Takeover | None = None
         self._current: Takeover | None = None
         self._due_s = -math.inf
-        self._failure = ""
+        self._failure, self._failure_reason = "", Reason.PLAN_FAILED
         self._late = ""
         self._note = ""
 
@@ -236,11 +236,11 @@ class PlanSchedule:
         if self._deadline is not None and request.num_inference_steps is not None:
             self._deadline.note(request.num_inference_steps, inference_time_s)
 
-    def fail(self, request: PlanRequest, error: str) -> None:
+    def fail(self, request: PlanRequest, error: str, reason: Reason = Reason.PLAN_FAILED) -> None:
         """Note that no plan came of ``request``; the chunk in force goes on to its end."""
         if request.epoch == self.epoch:
             self._awaited = None
-            self._failure = error
+            self._failure, self._failure_reason = error, reason
 
     @property
     def in_force(self) -> Takeover | None:
@@ -284,7 +284,7 @@ class PlanSchedule:
         if self._too_slow:
             return Verdict(State.HOLDING, Reason.TOO_SLOW, self._too_slow)
         if self._failure:
-            return Verdict(State.HOLDING, Reason.PLAN_FAILED, self._failure)
+            return Verdict(State.HOLDING, self._failure_reason, self._failure)
         if self._current is None and not self._late:
             return Verdict(State.HOLDING, Reason.NO_PLAN, "no chunk has been planned yet")
         text = self._late or "the chunk has ended and no newer one has come"

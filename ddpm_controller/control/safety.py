@@ -2,8 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from ddpm_controller.control.cartesian_box import BoxedArm
 
 ACCELERATION_TIME_S = 0.025
 """Where nobody gives an acceleration limit, the velocity limit is reached in this time, s.
@@ -30,6 +34,7 @@ class JointLimits:
             acceleration by ``JERK_TIME_S``.
         step: (Da,) farthest that a command may be from the measured position, rad or m; left out:
             infinite.
+        arm: With the box that its end effector must not leave; None: no box.
 
     Raises:
         ValueError: Limits that contradict each other or allow no motion.
@@ -41,6 +46,7 @@ class JointLimits:
     acceleration: np.ndarray = field(default_factory=lambda: np.zeros(0))
     jerk: np.ndarray = field(default_factory=lambda: np.zeros(0))
     step: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    arm: "BoxedArm | None" = None
 
     def __post_init__(self) -> None:
         shapes = {self.lower.shape, self.upper.shape, self.velocity.shape}

@@ -4,11 +4,12 @@ JSON gives every float back bit for bit, and a packet arrives whole or not at al
 """
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 
+from ddpm_controller.control.cartesian_box import BoxedArm, CartesianBox
 from ddpm_controller.control.motion_loop import Order
 from ddpm_controller.control.safety import JointLimits
 from ddpm_controller.control.states import Reason, State, Verdict
@@ -96,12 +97,20 @@ def settings_from(content: dict[str, Any]) -> CommandSettings:
 
 def limits_packet(limits: JointLimits) -> bytes:
     """Return the packet that tells the limits of the joints."""
-    return packet("limits", {f.name: getattr(limits, f.name).tolist() for f in fields(limits)})
+    rows = {f.name: getattr(limits, f.name) for f in fields(limits) if f.name != "arm"}
+    arm = asdict(limits.arm) if limits.arm else None
+    return packet("limits", {"arm": arm, **{name: row.tolist() for name, row in rows.items()}})
 
 
-def limits_from(content: dict[str, list[float]]) -> JointLimits:
+def limits_from(content: dict[str, Any]) -> JointLimits:
     """Return what ``limits_packet`` was made of."""
-    return JointLimits(**{name: np.array(values) for name, values in content.items()})
+    told = content["arm"]
+    arm = None
+    if told is not None:
+        box = CartesianBox(*(tuple(told["box"][name]) for name in ("lower", "upper")))
+        arm = BoxedArm(box, told["urdf"], tuple(told["joint_names"]), told["link"])
+    rows = {name: np.array(values) for name, values in content.items() if name != "arm"}
+    return JointLimits(**rows, arm=arm)
 
 
 def order_packet(number: int, order: Order) -> bytes:

@@ -23,7 +23,6 @@ from ddpm_controller.ros.robot import (
     Robot,
     RobotError,
     RobotStream,
-    joint_limits,
 )
 
 _TYPES = {JOINT_STATE: JointState, IMAGE: Image, COMPRESSED_IMAGE: CompressedImage}
@@ -133,9 +132,7 @@ class ControllerInputs:
     def _on_description(self, message: String) -> None:
         session = self._session
         try:
-            limits = joint_limits(
-                message.data, self._robot.action_spec.joint_names, self._robot.given_limits
-            )
+            limits = self._robot.limits(message.data)
         except RobotError as error:
             self.no_limits_text = str(error)
             self._node.get_logger().error(str(error))

@@ -25,7 +25,7 @@ from ddpm_controller.evaluation.report import (
 from ddpm_controller.evaluation.results import Summary, Trial, summarize
 from ddpm_controller.policy import PlanSettings
 from ddpm_controller.ros.conversions import resized
-from ddpm_controller.ros.robot import Robot, RobotError, joint_limits, load_robot
+from ddpm_controller.ros.robot import Robot, RobotError, load_robot
 from ddpm_controller.ros.share import share_path
 from ddpm_controller.ros.world_robots import robot_path
 from ddpm_controller.simulation.worlds import WORLDS
@@ -185,7 +185,7 @@ def _in_process(options: EvaluateOptions, robot: Robot, on_step: OnStep) -> Iter
         timeout_s=options.timeout_s or None,
     )
     description = WORLDS[options.world].robot_description()
-    limits = joint_limits(description, policy.action_spec.joint_names, robot.given_limits)
+    limits = robot.limits(description)
     return run_trials(policy, options.world, limits, options.seeds, trial_settings, view)
 
 

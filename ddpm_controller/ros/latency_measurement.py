@@ -24,7 +24,7 @@ from ddpm_controller.control.stopping import SafeStop, longest_stop_s
 from ddpm_controller.ros.bag_types import message_class
 from ddpm_controller.ros.command_publisher import CommandPublisher
 from ddpm_controller.ros.conversions import ConversionError, seconds, vector_from
-from ddpm_controller.ros.robot import JOINT_TRAJECTORY, Robot, RobotStream, joint_limits
+from ddpm_controller.ros.robot import JOINT_TRAJECTORY, Robot, RobotStream
 
 _QUIET_S = 0.5
 """After a motion, for the states that are on their way."""
@@ -247,8 +247,7 @@ class LatencyMeasurement:
             self._recorded.measured.append(row)
 
     def _on_description(self, message: String) -> None:
-        names = self._robot.action_spec.joint_names
-        self.limits = joint_limits(message.data, names, self._robot.given_limits)
+        self.limits = self._robot.limits(message.data)
 
     def _on_foreign_command(self, message: Any) -> None:
         self._others += 1

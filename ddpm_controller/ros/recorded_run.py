@@ -17,7 +17,7 @@ from ddpm_controller.ros.conversions import (
     observation_from,
     seconds,
 )
-from ddpm_controller.ros.robot import JOINT_TRAJECTORY, Robot, joint_limits
+from ddpm_controller.ros.robot import JOINT_TRAJECTORY, Robot
 from ddpm_controller.types import Observation
 
 CHUNK_TOPIC = "controller/action_chunk"
@@ -175,7 +175,7 @@ def _keep(run: RecordedRun, role: str, recorded: RecordedMessage) -> None:
         run.statuses.append(RecordedStatus(stamp_s, verdict, rate_hz, checkpoint_hash))
     elif role == DESCRIPTION_TOPIC:
         robot = run.robot
-        run.limits = joint_limits(message.data, robot.action_spec.joint_names, robot.given_limits)
+        run.limits = robot.limits(message.data)
     elif role == "command":
         position = command_from(message, run.robot.action)
         run.commands.append(RecordedCommand(seconds(message.header.stamp), position))

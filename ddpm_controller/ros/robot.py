@@ -2,7 +2,7 @@
 
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,7 +18,7 @@ from pydantic import (
     ValidationError,
 )
 
-from ddpm_controller.control.cartesian_box import CartesianBox
+from ddpm_controller.control.cartesian_box import BoxedArm, CartesianBox, governor_of
 from ddpm_controller.control.safety import JointLimits
 from ddpm_controller.control.stream_rules import StreamRule, WhenStale
 from ddpm_controller.ros.joint_limits_file import GivenLimits, read_given_limits
@@ -109,6 +109,26 @@ class Robot:
     given_limits: Mapping[str, GivenLimits] = field(default_factory=dict)
     end_effector: str = ""
     box: CartesianBox | None = None
+
+    def limits(self, urdf: str) -> JointLimits:
+        """Return the limits of the commanded joints, and of the end effector.
+
+        Args:
+            urdf: Text of robot_description.
+
+        Raises:
+            RobotError: See ``joint_limits``; or there is no such end effector.
+        """
+        names = self.action_spec.joint_names
+        limits = joint_limits(urdf, names, self.given_limits)
+        if self.box is None:
+            return limits
+        limits = replace(limits, arm=BoxedArm(self.box, urdf, names, self.end_effector))
+        try:
+            governor_of(limits, 1.0)
+        except ValueError as error:
+            raise RobotError(f"end_effector_box: {error}") from None
+        return limits
 
     @property
     def stream_specs(self) -> tuple[StreamSpec, ...]:

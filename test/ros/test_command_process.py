@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from trajectory_msgs.msg import JointTrajectory
 
+from ddpm_controller.control.cartesian_box import BoxedArm, CartesianBox
 from ddpm_controller.control.motion_loop import MotionLoop, Order
 from ddpm_controller.control.safety import JointLimits
 from ddpm_controller.control.states import Reason, State, Verdict
@@ -152,6 +154,8 @@ def test_packets_give_every_bit_back():
     assert settings_from(opened(settings_packet(SETTINGS))[1]) == SETTINGS
     limits = limits_from(opened(limits_packet(LIMITS))[1])
     assert limits.jerk.tobytes() == LIMITS.jerk.tobytes()
+    arm = BoxedArm(CartesianBox((-1.0, -np.inf, 0.1), (1.0, np.inf, 0.2)), "<robot/>", JOINTS, "x")
+    assert limits_from(opened(limits_packet(replace(LIMITS, arm=arm)))[1]).arm == arm
 
 
 def test_what_it_sends_is_what_the_motion_loop_says_bit_for_bit(link, listener):

@@ -19,7 +19,7 @@ from pusht_checkpoint import save_pusht_checkpoint
 from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
 from ddpm_controller.policy import PlanSettings
 from ddpm_controller.ros.evaluate import EvaluateOptions, main, policy_view
-from ddpm_controller.ros.robot import joint_limits, load_robot
+from ddpm_controller.ros.robot import load_robot
 from ddpm_controller.ros.simulation_messages import SCORE_NAMES, time_from, vector_message
 from ddpm_controller.ros.trial_graph import connected, trials_over_ros
 from ddpm_controller.ros.world_robots import ROBOTS, robot_path
@@ -42,7 +42,7 @@ def trials_in_process(checkpoint):
     settings = TrialSettings(timeout_s=TIMEOUT_S, batch_size=1)
     robot = load_robot(robot_path("pusht"))
     description = WORLDS["pusht"].robot_description()
-    limits = joint_limits(description, policy.action_spec.joint_names, robot.given_limits)
+    limits = robot.limits(description)
     view = policy_view(robot)
     return list(run_trials(policy, "pusht", limits, SEEDS, settings, view))
 

@@ -13,7 +13,7 @@ from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
 from ddpm_controller.policy import PlanSettings
 from ddpm_controller.ros.evaluate import policy_view
 from ddpm_controller.ros.process_command import python_command
-from ddpm_controller.ros.robot import joint_limits, load_robot
+from ddpm_controller.ros.robot import load_robot
 from ddpm_controller.ros.share import share_path
 from ddpm_controller.ros.trial_graph import trials_over_ros, world_timeout_s
 from ddpm_controller.ros.walk import WalkOptions
@@ -36,7 +36,7 @@ def trials_in_process(checkpoint):
     policy = restore(checkpoint, PlanSettings())
     settings = TrialSettings(timeout_s=TIMEOUT_S, batch_size=1)
     robot = load_robot(share_path("config/robots/sim_arm.yaml"))
-    limits = joint_limits(robot_description(), policy.action_spec.joint_names, robot.given_limits)
+    limits = robot.limits(robot_description())
     view = policy_view(robot)
     return list(run_trials(policy, "reach", limits, SEEDS, settings, view))
 
