@@ -95,15 +95,12 @@ class ControlLoop:
         self.start_check = StartCheck(action_spec, self.schedule)
         self.distribution = DistributionWatch()
         self.chunk_tolerance: ChunkTolerance | None = ChunkTolerance()
-        self._oldest_s = max(max_ages_s.values())
-        self._filters_s = max((each.history_s for each in (filters or {}).values()), default=0.0)
-        self._period_s = period_s
-        self._fade_s, self._stop_s = fade_s, stop_s
+        filters_s = max((each.history_s for each in (filters or {}).values()), default=0.0)
+        self._history_s = max(max_ages_s.values()) + filters_s
+        self._period_s, self._fade_s, self._stop_s = period_s, fade_s, stop_s
         self._motion: MotionLoop | None = None
         self._guard: BoxGuard | None = None
-        self._has_begun = False
-        self._keep_position = False
-        self._stopping = False
+        self._has_begun = self._keep_position = self._stopping = False
         self._jump, self._jump_over_s = "", -math.inf
         self._remember(n_obs_steps)
 
@@ -289,7 +286,7 @@ class ControlLoop:
 
     def _remember(self, n_obs_steps: int) -> None:
         window_s = (n_obs_steps + 1) * self.action_spec.period_s
-        self.watch.buffer.history_s = window_s + self._oldest_s + self._filters_s
+        self.watch.buffer.history_s = window_s + self._history_s
 
     def _begin_again(self, keep_position: bool) -> None:
         # Once a position is not to be kept, it is not until the next beginning.

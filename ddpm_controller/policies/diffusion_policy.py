@@ -59,10 +59,8 @@ class DiffusionPolicy:
         self.network = network.to(settings.device).eval()
         self.action_spec = action_spec
         self.streams = network.streams
-        self.hash = checkpoint_hash
-        self.distance = distance
-        self.n_obs_steps = config.n_obs_steps
-        self.horizon = config.horizon
+        self.hash, self.distance = checkpoint_hash, distance
+        self.n_obs_steps, self.horizon = config.n_obs_steps, config.horizon
         self.n_action_steps = _chosen(settings.n_action_steps, config.n_action_steps)
         self.sampler = _chosen(settings.sampler, config.sampler)
         self.num_inference_steps = _chosen(

@@ -22,14 +22,14 @@ class ControlReport:
     Args:
         topics: Where to.
         health: Filled here.
-        show: Called with every chunk that is taken over; must return at once.
+        show: Called with every chunk that is taken over; must return at once; None: nothing.
     """
 
     def __init__(
         self,
         topics: ControllerTopics,
         health: Health,
-        show: Callable[[ActionChunk], None] = lambda chunk: None,
+        show: Callable[[ActionChunk], None] | None = None,
     ) -> None:
         self.health = health
         self._show = show
@@ -63,7 +63,8 @@ class ControlReport:
             command.stamp_s,
             answer.inference_time_s,
         )
-        self._show(command.takeover.plan.chunk)
+        if self._show is not None:
+            self._show(command.takeover.plan.chunk)
         self.health.plan_number = request.plan_number
         self.health.surprise = float(command.takeover.plan.traces.get("surprise", math.nan))
         self.health.observation_to_command_s = command.stamp_s - max(sources_s)
