@@ -1,7 +1,6 @@
 """Listens to a robot, moves it a little, and keeps when everything was sent and came."""
 
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,7 +28,7 @@ from ddpm_controller.ros.robot import JOINT_TRAJECTORY, Robot, RobotStream
 _QUIET_S = 0.5
 """After a motion, for the states that are on their way."""
 _STOP_S = 0.5
-_PATIENCE_S = 5.0
+_PATIENCE_S = 10.0
 _DISCOVERY_S = 0.7
 """Until everybody has found each other messages pile up, and come late once only."""
 
@@ -69,7 +68,9 @@ class LatencyMeasurement:
     """
 
     def __init__(self, node: Node, robot: Robot, should_stop: Callable[[], bool]) -> None:
-        self.arrivals: dict[str, list[tuple[float, float]]] = defaultdict(list)
+        self.arrivals: dict[str, list[tuple[float, float]]] = {
+            stream.spec.name: [] for stream in robot.streams
+        }
         self.limits: JointLimits | None = None
         self._node, self._robot, self._should_stop = node, robot, should_stop
         self._executor = SingleThreadedExecutor()
@@ -104,10 +105,15 @@ class LatencyMeasurement:
             MeasurementError: Somebody else commands the robot.
             KeyboardInterrupt: It was asked to stop.
         """
-        begin_s = time.monotonic() + _DISCOVERY_S
-        while time.monotonic() < begin_s:
+        begin_s = time.monotonic()
+        while (waited_s := time.monotonic() - begin_s) < _DISCOVERY_S or (
+            waited_s < _PATIENCE_S and not all(self.arrivals.values())
+        ):
+            if self._should_stop():
+                raise KeyboardInterrupt
             self._executor.spin_once(timeout_sec=0.1)
-        self.arrivals.clear()
+        for arrivals in self.arrivals.values():
+            arrivals.clear()
         end_s = time.monotonic() + duration_s
         while (left_s := end_s - time.monotonic()) > 0:
             if self._should_stop():

@@ -14,17 +14,18 @@ class StubLoop:
 
     def __init__(self):
         self.told = []
+        self.start_check = SimpleNamespace(gate=None)
 
     def start(self, memory, **settings):
         self.told.append(("start", memory))
 
-    def use_policy(self, n_obs_steps, memory):
+    def use_policy(self, n_obs_steps, memory, num_inference_steps):
         self.told.append(("use_policy", memory))
 
 
 def loaded(checkpoint_hash):
     policy = SimpleNamespace(n_obs_steps=2, initial_memory=lambda seed: {"seed": seed})
-    return SimpleNamespace(policy=policy, hash=checkpoint_hash)
+    return SimpleNamespace(policy=policy, hash=checkpoint_hash, num_inference_steps=4)
 
 
 def session_with(health):
