@@ -22,12 +22,13 @@ CONFIG = DiffusionPolicyConfig(
 
 
 def save_random_checkpoint(folder: Path, seed: int = 0, share: float = 0.1) -> str:
-    """Write it and return its hash; its plans stay inside this share of the joints' ranges."""
+    """Write it and return its hash; its plans stay in this middle share of the ranges."""
     robot = load_robot(SIM_ARM)
     spec, streams = robot.action_spec, robot.stream_specs
     limits = joint_limits(robot_description(), spec.joint_names)
     whole = {"min": limits.lower.tolist(), "max": limits.upper.tolist()}
-    inner = {name: [share * value for value in bound] for name, bound in whole.items()}
+    middle, half = (limits.lower + limits.upper) / 2, share * (limits.upper - limits.lower) / 2
+    inner = {"min": (middle - half).tolist(), "max": (middle + half).tolist()}
     image = {"min": [0.0], "max": [255.0]}
     statistics = {stream.name: whole if stream.names else image for stream in streams}
     statistics["action"] = inner
