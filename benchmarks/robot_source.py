@@ -19,6 +19,7 @@ from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory
 
+from ddpm_controller.ros.robot import COMPRESSED_IMAGE
 from ddpm_controller.ros.share import share_path
 from ddpm_controller.simulation.arm import JOINT_NAMES
 from ddpm_controller.simulation.robot_description import robot_description
@@ -28,13 +29,16 @@ HEIGHT, WIDTH = 480, 640
 CAMERAS = ("camera_fixed", "camera_wrist")
 
 
-def write_robot(folder: Path) -> Path:
+def write_robot(folder: Path, *, compressed: bool = False) -> Path:
     """Write the robot file of the simulated arm with these rates and sizes; return its path."""
     robot = Path(share_path("config/robots/sim_arm.yaml"))
     content = yaml.safe_load(robot.read_text())
     content["streams"]["joint_state"]["rate_hz"] = 500.0
     for camera in CAMERAS:
         content["streams"][camera].update(height=HEIGHT, width=WIDTH, rate_hz=30.0)
+        if compressed:
+            topic = f"{camera}/image_raw/compressed"
+            content["streams"][camera].update(topic=topic, type=COMPRESSED_IMAGE)
     content["joint_limits"] = str(robot.parent / content["joint_limits"])
     path = folder / "robot.yaml"
     path.write_text(yaml.safe_dump(content, sort_keys=False))

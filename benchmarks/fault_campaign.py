@@ -1,0 +1,295 @@
+"""Faults injected into a robot that moves: how it stops, whether it goes on, what it says.
+
+Every part is a process of its own: joint states (500 Hz), two 640x480 cameras (30 Hz), the
+controller that plans and the process that commands at 100 Hz. Each fault is injected many times
+at random moments while the robot moves. Results are kept one by one, so that a run that was
+interrupted goes on where it was; delete the folder to begin again.
+
+    python benchmarks/fault_campaign.py --repeats 20
+"""
+
+import json
+import sys
+import time
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import rclpy
+import tyro
+from ddpm_msgs.msg import ControllerStatus
+from fault_graph import FaultGraph, FaultGraphError, fault_graph
+from fault_kinds import FAULTS, Fault
+from rich.console import Console
+from rich.table import Table
+
+from ddpm_controller.ros.conversions import seconds
+from ddpm_controller.ros.trial_graph import use_own_domain
+
+REASONS = {
+    getattr(ControllerStatus, name): name.removeprefix("REASON_")
+    for name in dir(type(ControllerStatus))
+    if name.startswith("REASON_")
+}
+RUNNING = ControllerStatus.STATE_RUNNING
+STEADY_S = 1.0
+"""So long it must have run before it counts as recovered."""
+AT_REST = 1e-6
+
+
+@dataclass(frozen=True)
+class Options:
+    """Inject faults.
+
+    Attributes:
+        repeats: Of each fault.
+        faults: Names; all when left out.
+        checkpoint: What runs.
+        output: Folder of the results.
+        seed: Of the moments.
+        speed: The robot moves when a joint is faster than this share of its velocity limit.
+        patience_s: Longest wait for the recovery.
+    """
+
+    repeats: int = 20
+    faults: tuple[str, ...] = ()
+    checkpoint: Path = Path("models/pick_place")
+    output: Path = Path("runs/benchmarks/faults")
+    seed: int = 0
+    speed: float = 0.02
+    patience_s: float = 40.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one injection; times in s, NaN for what did not happen.
+
+    Attributes:
+        stop_s: Injection to the first command of the stop.
+        rest_s: Injection to the first command at rest.
+        velocity: Largest step of a joint over its velocity limit.
+        acceleration: Largest change of a joint's velocity over its acceleration limit.
+        gap_s: Longest time between two commands.
+        recovered_s: End of the fault until it ran again; 0 when it never ceased.
+        reasons: Why it did not run, in the order in which they were told.
+        note: What else was seen.
+    """
+
+    stop_s: float
+    rest_s: float
+    velocity: float
+    acceleration: float
+    gap_s: float
+    recovered_s: float
+    reasons: tuple[str, ...]
+    note: str = ""
+
+
+def inject(graph: FaultGraph, fault: Fault, options: Options, repeat: int) -> Outcome:
+    """Inject a fault once, at a random moment while the robot moves."""
+    random = np.random.default_rng([options.seed, FAULTS.index(fault), repeat])
+    graph.wait_until_moving(options.speed)
+    graph.listen(random.uniform(0.2, 1.5))
+    graph.wait_until_moving(options.speed)
+    graph.forget()
+    begin_s = fault.begin(graph)
+    graph.listen(fault.lasts_s)
+    note = fault.end(graph)
+    end_s = time.time() if fault.lasts_s else begin_s
+    while not _is_steady(graph, begin_s, end_s) and time.time() < end_s + options.patience_s:
+        graph.listen(0.1)
+    return _outcome(graph, begin_s, end_s, note)
+
+
+def _halts(graph: FaultGraph, begin_s: float) -> list[tuple[float, ControllerStatus]]:
+    return [each for each in graph.statuses if each[0] >= begin_s and each[1].state != RUNNING]
+
+
+def _running_since_s(graph: FaultGraph, begin_s: float) -> float:
+    """Return since when it has run, NaN while it does not."""
+    halts = _halts(graph, begin_s)
+    if not halts:
+        return begin_s
+    since_s = halts[-1][0]
+    if graph.statuses[-1][1].state != RUNNING:
+        return float("nan")
+    return next(
+        (s for s, told in graph.statuses if s >= since_s and told.state == RUNNING), np.nan
+    )
+
+
+def _is_steady(graph: FaultGraph, begin_s: float, end_s: float) -> bool:
+    since_s = _running_since_s(graph, begin_s)
+    return graph.statuses[-1][0] >= max(since_s, end_s) + STEADY_S
+
+
+def _outcome(graph: FaultGraph, begin_s: float, end_s: float, note: str) -> Outcome:
+    halts = _halts(graph, begin_s)
+    stop_s = halts[0][0] if halts else np.nan
+    rest_s = next(
+        (
+            moment_s
+            for moment_s, command in graph.commands
+            if moment_s >= stop_s and np.abs(command.points[0].velocities).max() < AT_REST
+        ),
+        np.nan,
+    )
+    since_s = _running_since_s(graph, begin_s)
+    recovered_s = max(since_s - end_s, 0.0) if _is_steady(graph, begin_s, end_s) else np.nan
+    velocity, acceleration, gap_s = _steps(graph)
+    reasons = dict.fromkeys(_reason(status) for _, status in halts)
+    return Outcome(
+        stop_s - begin_s,
+        rest_s - begin_s,
+        velocity,
+        acceleration,
+        gap_s,
+        recovered_s,
+        tuple(reasons),
+        note,
+    )
+
+
+def _reason(status: ControllerStatus) -> str:
+    return REASONS.get(status.reason, str(status.reason))
+
+
+def _steps(graph: FaultGraph) -> tuple[float, float, float]:
+    """Return the largest step and change of velocity as shares of the limits, and the gap, s.
+
+    A change of velocity is that of the velocities in the messages: those from differences of
+    positions tell of a late tick that the motion was halted for a moment.
+    """
+    moments_s = np.array([moment_s for moment_s, _ in graph.commands])
+    stamps_s = np.array([seconds(command.header.stamp) for _, command in graph.commands])
+    points = [command.points[0] for _, command in graph.commands]
+    gaps_s, spans_s = np.diff(moments_s), np.diff(stamps_s)
+    # A simulated time that leaps has no spans.
+    leaps = (spans_s <= 0) | (spans_s > gaps_s + 0.5)
+    spans_s = np.where(leaps, gaps_s, spans_s)[:, None]
+    speeds = np.abs(np.diff([point.positions for point in points], axis=0)) / spans_s
+    changes = np.abs(np.diff([point.velocities for point in points], axis=0)) / spans_s
+    velocity, acceleration = graph.limits.velocity, graph.limits.acceleration
+    return (
+        float((speeds / velocity).max()),
+        float((changes / acceleration).max()),
+        float(gaps_s.max()),
+    )
+
+
+# Results
+
+
+def kept(options: Options, fault: Fault) -> list[Outcome]:
+    """Return what has been measured so far."""
+    path = _path(options, fault)
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [Outcome(**json.loads(line)) for line in lines]
+
+
+def _keep(options: Options, fault: Fault, outcome: Outcome) -> None:
+    path = _path(options, fault)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        file.write(json.dumps(asdict(outcome)) + "\n")
+
+
+def _path(options: Options, fault: Fault) -> Path:
+    return options.output / f"{fault.name.replace(' ', '_')}.jsonl"
+
+
+def _spread(values: list[float]) -> str:
+    numbers = np.array([value for value in values if np.isfinite(value)])
+    return f"{np.median(numbers):.2f} / {numbers.max():.2f}" if len(numbers) else "-"
+
+
+def row(fault: Fault, outcomes: list[Outcome]) -> list[str]:
+    """Return a row of the table."""
+    recovered = [each.recovered_s for each in outcomes]
+    first = Counter(each.reasons[0] if each.reasons else "none" for each in outcomes)
+    notes = Counter(each.note for each in outcomes if each.note)
+    said = [f"{name} {count}" for name, count in (first + notes).most_common()]
+    return [
+        fault.name,
+        str(len(outcomes)),
+        _spread([each.stop_s for each in outcomes]),
+        _spread([each.rest_s for each in outcomes]),
+        f"{max(each.velocity for each in outcomes):.3f}",
+        f"{max(each.acceleration for each in outcomes):.3f}",
+        _spread([each.gap_s for each in outcomes]),
+        str(np.isfinite(recovered).sum()),
+        _spread(recovered),
+        ", ".join(said),
+    ]
+
+
+def table(options: Options) -> Table:
+    """Return everything that has been measured."""
+    result = Table(title="faults during motion; times in s, median / largest")
+    for column in (
+        "fault",
+        "n",
+        "to the stop",
+        "to rest",
+        "step / velocity",
+        "/ acceleration",
+        "gap",
+        "recovered",
+        "after",
+        "first reason",
+    ):
+        result.add_column(column)
+    for fault in FAULTS:
+        outcomes = kept(options, fault)
+        if outcomes:
+            result.add_row(*row(fault, outcomes))
+    return result
+
+
+def main() -> int:
+    """Run what is missing and print the table."""
+    options = tyro.cli(Options)
+    console = Console(width=150)
+    unknown = set(options.faults) - {fault.name for fault in FAULTS}
+    if unknown:
+        raise SystemExit(f"no such fault: {sorted(unknown)}: {[fault.name for fault in FAULTS]}")
+    use_own_domain()
+    rclpy.init()
+    for variant in ("plain", "compressed", "simulated"):
+        wanted = [
+            fault
+            for fault in FAULTS
+            if fault.variant == variant and (not options.faults or fault.name in options.faults)
+        ]
+        run_variant(options, variant, wanted, console)
+    rclpy.shutdown()
+    console.print(table(options))
+    return 0
+
+
+def run_variant(options: Options, variant: str, faults: list[Fault], console: Console) -> None:
+    """Inject what is missing; one graph as long as it recovers, then another."""
+    graph: FaultGraph | None = None
+    with ExitStack() as stack:
+        for fault in faults:
+            for repeat in range(len(kept(options, fault)), options.repeats):
+                if graph is None:
+                    graph = stack.enter_context(fault_graph(variant, options.checkpoint))
+                try:
+                    outcome = inject(graph, fault, options, repeat)
+                except FaultGraphError as error:  # of an earlier fault, or of the machine
+                    console.print(f"[red]{fault.name} {repeat}: {error}[/red]")
+                    stack.close()
+                    graph = None
+                    continue
+                _keep(options, fault, outcome)
+                console.print(f"{fault.name} {repeat}: {outcome}", highlight=False)
+                if np.isnan(outcome.recovered_s):
+                    stack.close()
+                    graph = None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

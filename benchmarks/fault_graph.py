@@ -1,0 +1,213 @@
+"""The processes of a fault campaign: a robot in parts, a controller, and a listener to both."""
+
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ddpm_msgs.msg import ControllerStatus
+from ddpm_msgs.srv import LoadCheckpoint
+from faulty_robot import Part
+from rcl_interfaces.srv import SetParameters
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from robot_source import write_robot
+from trajectory_msgs.msg import JointTrajectory
+
+from ddpm_controller.ros.conversions import seconds
+from ddpm_controller.ros.robot import joint_limits, load_robot
+from ddpm_controller.ros.supervisor import started
+from ddpm_controller.ros.trial_graph import parameter_file
+from ddpm_controller.simulation.robot_description import robot_description
+
+RATE_HZ = 100.0
+START_PATIENCE_S = 90.0
+
+
+class FaultGraphError(RuntimeError):
+    """The graph does not do what it must before a fault can be injected."""
+
+
+class FaultGraph(Node):
+    """A robot and its controller that run, and everything that they say.
+
+    Attributes:
+        parts: Process of each part of the robot.
+        robot: Path of the robot file.
+        folder: For files of the faults; goes with the graph.
+        limits: Of the joints.
+        commands: (time in s, message) of each command in the order in which they came. The time
+            is that of the stamp; under a simulated time, which leaps, that of the publication.
+        statuses: Likewise.
+        recorder: A process that records, where a fault has begun one.
+    """
+
+    def __init__(self, variant: str, folder: Path, stack: ExitStack, checkpoint: Path) -> None:
+        super().__init__("fault_campaign")
+        self.folder, self.checkpoint = folder, checkpoint.resolve()
+        self.robot = write_robot(folder, compressed=variant == "compressed")
+        self._simulated = variant == "simulated"
+        names = load_robot(self.robot).action_spec.joint_names
+        given = load_robot(self.robot).given_limits
+        self.limits = joint_limits(robot_description(), names, given)
+        self.commands: list[tuple[float, JointTrajectory]] = []
+        self.statuses: list[tuple[float, ControllerStatus]] = []
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self)
+        latched = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        deep = QoSProfile(depth=2000)
+        self.create_subscription(JointTrajectory, "joint_trajectory", self._on_command, deep)
+        self.create_subscription(ControllerStatus, "controller/status", self._on_status, latched)
+        self._loading = self.create_client(LoadCheckpoint, "controller/load_checkpoint")
+        self._setting = self.create_client(SetParameters, "controller/set_parameters")
+        self.recorder: subprocess.Popen[bytes] | None = None
+        self.parts: dict[str, Part] = {}
+        for kind in ("clock", "joints", "cameras") if self._simulated else ("joints", "cameras"):
+            simulated = self._simulated and kind != "clock"
+            self.parts[kind] = Part(kind, self.robot, use_sim_time=simulated)
+            stack.callback(self.parts[kind].kill)
+        parameters = {"control_rate_hz": RATE_HZ, "run_on_activate": True}
+        arguments = {
+            "checkpoint": str(self.checkpoint),
+            "params_file": stack.enter_context(parameter_file(parameters)),
+            "robot": str(self.robot),
+            "use_respawn": "true",
+            "use_sim_time": str(self._simulated).lower(),
+            "log_level": "error",
+        }
+        self._child = stack.enter_context(started("controller", arguments))
+
+    # What is heard
+
+    def _on_command(self, message: JointTrajectory, info: dict[str, Any]) -> None:
+        self.commands.append((self._moment(message, info), message))
+
+    def _on_status(self, message: ControllerStatus, info: dict[str, Any]) -> None:
+        self.statuses.append((self._moment(message, info), message))
+
+    def _moment(self, message: Any, info: dict[str, Any]) -> float:
+        published_s: float = info["source_timestamp"] * 1e-9
+        return published_s if self._simulated else seconds(message.header.stamp)
+
+    def listen(self, duration_s: float) -> None:
+        """Take what comes for ``duration_s``."""
+        end_s = time.monotonic() + duration_s
+        while (left_s := end_s - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=min(left_s, 0.05))
+
+    def forget(self) -> None:
+        """Keep only the newest of what was heard."""
+        del self.commands[:-1], self.statuses[:-1]
+
+    def wait_until_moving(self, share: float, patience_s: float = START_PATIENCE_S) -> None:
+        """Return while it runs and a joint is faster than this share of its limit.
+
+        Raises:
+            FaultGraphError: Not within the patience.
+        """
+        end_s = time.monotonic() + patience_s
+        while not self._moves(share):
+            if time.monotonic() > end_s:
+                said = self.statuses[-1][1] if self.statuses else None
+                raise FaultGraphError(f"the robot does not move: {said}")
+            self.listen(0.02)
+
+    def _moves(self, share: float) -> bool:
+        if not self.statuses or not self.commands:
+            return False
+        told_s, status = self.statuses[-1]
+        sent_s, command = self.commands[-1]
+        is_new = time.time() - told_s < 0.5 and time.time() - sent_s < 0.1
+        is_running = status.state == ControllerStatus.STATE_RUNNING
+        speed = np.abs(command.points[0].velocities) / self.limits.velocity
+        return is_new and is_running and bool(speed.max() > share)
+
+    # What is asked for
+
+    def load(self, folder: Path) -> float:
+        """Swap to a checkpoint; return when it was in use."""
+        self._answer(self._loading.call_async(LoadCheckpoint.Request(path=str(folder))))
+        return time.time()
+
+    def ask_for(self, folder: Path) -> None:
+        """Set the parameter `checkpoint` without waiting for what comes of it."""
+        parameters = [Parameter("checkpoint", value=str(folder)).to_parameter_msg()]
+        self._setting.call_async(SetParameters.Request(parameters=parameters))
+
+    def _answer(self, future: Any) -> Any:
+        end_s = time.monotonic() + START_PATIENCE_S
+        while not future.done():
+            if time.monotonic() > end_s:
+                raise FaultGraphError("a service of the controller did not answer")
+            self.listen(0.02)
+        return future.result()
+
+    # Processes
+
+    @property
+    def controller_pid(self) -> int:
+        """Of the process that plans."""
+        return self._pid(b"__node:=controller")
+
+    @property
+    def command_pid(self) -> int:
+        """Of the process that commands."""
+        return self._pid(b"ddpm_controller.ros.command_process")
+
+    def wait_for_part(self, kind: str) -> None:
+        """Listen until a part that was begun again sends."""
+        while not self.parts[kind].is_ready:
+            self.listen(0.02)
+
+    def _pid(self, word: bytes) -> int:
+        """Return the newest process below ours whose command line has ``word``."""
+        for pid in sorted(_descendants(self._child.pid), reverse=True):
+            try:
+                if word in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    return pid
+            except OSError:
+                continue
+        raise FaultGraphError(f"there is no process {word.decode()}")
+
+    def close(self) -> None:
+        """Leave the graph."""
+        self._executor.shutdown()
+        self.destroy_node()
+
+
+def _descendants(pid: int) -> list[int]:
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            words = path.read_text().rpartition(")")[2].split()
+            parents[int(path.parent.name)] = int(words[1])
+        except OSError:
+            continue
+    found = [pid]
+    for each in found:
+        found += [child for child, parent in parents.items() if parent == each]
+    return found[1:]
+
+
+@contextmanager
+def fault_graph(variant: str, checkpoint: Path) -> Iterator[FaultGraph]:
+    """Have the graph; variant is plain, compressed or simulated; ROS must be initialized."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="faults_")))
+        graph = FaultGraph(variant, folder, stack, checkpoint)
+        stack.callback(graph.close)
+        yield graph
+
+
+def send_signal(pid: int, number: int) -> float:
+    """Signal a process; return when."""
+    moment_s = time.time()
+    os.kill(pid, number)
+    return moment_s
