@@ -51,6 +51,7 @@ class Options:
         seed: Of the moments.
         speed: The robot moves when a joint is faster than this share of its velocity limit.
         patience_s: Longest wait for the recovery.
+        light: Joint states at 100 Hz and images of 96x96 at 25 Hz, where the machine is busy.
     """
 
     repeats: int = 20
@@ -60,6 +61,7 @@ class Options:
     seed: int = 0
     speed: float = 0.02
     patience_s: float = 40.0
+    light: bool = False
 
 
 @dataclass(frozen=True)
@@ -276,7 +278,9 @@ def run_variant(options: Options, variant: str, faults: list[Fault], console: Co
         for fault in faults:
             for repeat in range(len(kept(options, fault)), options.repeats):
                 if graph is None:
-                    graph = stack.enter_context(fault_graph(variant, options.checkpoint))
+                    graph = stack.enter_context(
+                        fault_graph(variant, options.checkpoint, options.light)
+                    )
                 try:
                     outcome = inject(graph, fault, options, repeat)
                 except FaultGraphError as error:  # of an earlier fault, or of the machine

@@ -49,10 +49,12 @@ class FaultGraph(Node):
         recorder: A process that records, where a fault has begun one.
     """
 
-    def __init__(self, variant: str, folder: Path, stack: ExitStack, checkpoint: Path) -> None:
+    def __init__(
+        self, variant: str, folder: Path, stack: ExitStack, checkpoint: Path, light: bool
+    ) -> None:
         super().__init__("fault_campaign")
         self.folder, self.checkpoint = folder, checkpoint.resolve()
-        self.robot = write_robot(folder, compressed=variant == "compressed")
+        self.robot = write_robot(folder, compressed=variant == "compressed", light=light)
         self._simulated = variant == "simulated"
         names = load_robot(self.robot).action_spec.joint_names
         given = load_robot(self.robot).given_limits
@@ -197,11 +199,11 @@ def _descendants(pid: int) -> list[int]:
 
 
 @contextmanager
-def fault_graph(variant: str, checkpoint: Path) -> Iterator[FaultGraph]:
+def fault_graph(variant: str, checkpoint: Path, light: bool) -> Iterator[FaultGraph]:
     """Have the graph; variant is plain, compressed or simulated; ROS must be initialized."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="faults_")))
-        graph = FaultGraph(variant, folder, stack, checkpoint)
+        graph = FaultGraph(variant, folder, stack, checkpoint, light)
         stack.callback(graph.close)
         yield graph
 

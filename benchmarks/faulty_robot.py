@@ -24,6 +24,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
+from robot_source import BEGIN
 from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import String
@@ -33,9 +34,9 @@ from ddpm_controller.ros.conversions import byte_array
 from ddpm_controller.ros.robot import COMPRESSED_IMAGE, Robot, RobotStream, load_robot
 from ddpm_controller.ros.stamps import time_from
 from ddpm_controller.simulation.robot_description import robot_description
+from ddpm_controller.simulation.worlds import WORLDS
 
 FAULTY_ROBOT = Path(__file__).resolve()
-BEGIN = (0.0, -0.5, 1.0, 0.5, 0.0, 0.0, 0.03)
 BURST = 10_000
 NUM_PICTURES = 4
 _STEADY = Clock(clock_type=ClockType.STEADY_TIME)
@@ -99,8 +100,9 @@ def missing_joint(message: JointState) -> None:
 
 def other_size(message: Image) -> None:
     """A quarter of the pixels."""
-    message.height, message.width, message.step = 240, 320, 960
-    message.data = message.data[: 240 * 960]
+    message.height, message.width = message.height // 2, message.width // 2
+    message.step = 3 * message.width
+    message.data = message.data[: message.height * message.step]
 
 
 def other_encoding(message: Image) -> None:
@@ -159,18 +161,17 @@ class Joints(Node):
 
 
 class Cameras(Node):
-    """All image streams of the robot file, with pictures of noise; the last one can go wrong."""
+    """All image streams, with pictures of the simulation; the last one can go wrong."""
 
     def __init__(self, robot: Robot) -> None:
         super().__init__("cameras")
         self.word = "ok"
         streams = [stream for stream in robot.streams if stream.spec.kind == "image"]
-        random = np.random.default_rng(0)
         self._shown = 0
         self._cameras = [
             (
                 self.create_publisher(_kind(stream), stream.topic, qos_profile_sensor_data),
-                [_picture(stream, random) for _ in range(NUM_PICTURES)],
+                _pictures(stream),
             )
             for stream in streams
         ]
@@ -213,7 +214,8 @@ class SimulatedTime(Node):
             self.word = "ok"
         if self.word == "pause":
             self._ahead_s = self._now_s - time.time()
-        self._now_s = time.time() + self._ahead_s
+        else:
+            self._now_s = time.time() + self._ahead_s
         self._clock.publish(ClockMessage(clock=time_from(self._now_s)))
 
 
@@ -221,15 +223,22 @@ def _kind(stream: RobotStream) -> type:
     return CompressedImage if stream.type == COMPRESSED_IMAGE else Image
 
 
-def _picture(stream: RobotStream, random: np.random.Generator) -> tuple[Any, int, int]:
+def _pictures(stream: RobotStream) -> list[tuple[Any, int, int]]:
+    """Return what the camera of the simulated arm sees of some beginnings, with sizes."""
+    world = WORLDS["pick_place"]()
     height, width = stream.message_size
-    # A few large areas: noise of single pixels would not be compressed.
-    areas = random.integers(0, 255, (height // 16, width // 16, 3), np.uint8)
-    pixels = np.ascontiguousarray(areas.repeat(16, axis=0).repeat(16, axis=1))
-    if stream.type == COMPRESSED_IMAGE:
-        jpeg = simplejpeg.encode_jpeg(pixels, colorspace="RGB")
-        return byte_array(np.frombuffer(jpeg, np.uint8)), height, width
-    return byte_array(pixels), height, width
+    pictures = []
+    for seed in range(NUM_PICTURES):
+        world.reset(seed)
+        pixels = world.render(stream.spec.name)
+        rows = np.arange(height) * pixels.shape[0] // height
+        columns = np.arange(width) * pixels.shape[1] // width
+        pixels = np.ascontiguousarray(pixels[rows][:, columns])
+        if stream.type == COMPRESSED_IMAGE:
+            pixels = np.frombuffer(simplejpeg.encode_jpeg(pixels, colorspace="RGB"), np.uint8)
+        pictures.append((byte_array(pixels), height, width))
+    world.close()
+    return pictures
 
 
 def main() -> None:

@@ -27,15 +27,21 @@ from ddpm_controller.simulation.robot_description import robot_description
 ROBOT_SOURCE = Path(__file__).resolve()
 HEIGHT, WIDTH = 480, 640
 CAMERAS = ("camera_fixed", "camera_wrist")
+BEGIN = (0.0, 0.4, -0.15, -0.45, 0.0, 0.0, 0.03)
+"""Inside the training range of the shipped policies: elsewhere a controller does not start."""
 
 
-def write_robot(folder: Path, *, compressed: bool = False) -> Path:
-    """Write the robot file of the simulated arm with these rates and sizes; return its path."""
+def write_robot(folder: Path, *, compressed: bool = False, light: bool = False) -> Path:
+    """Write the robot file of the simulated arm with these rates and sizes; return its path.
+
+    Light keeps the small images, for a machine that has other work to do.
+    """
     robot = Path(share_path("config/robots/sim_arm.yaml"))
     content = yaml.safe_load(robot.read_text())
-    content["streams"]["joint_state"]["rate_hz"] = 500.0
+    content["streams"]["joint_state"]["rate_hz"] = 100.0 if light else 500.0
     for camera in CAMERAS:
-        content["streams"][camera].update(height=HEIGHT, width=WIDTH, rate_hz=30.0)
+        if not light:
+            content["streams"][camera].update(height=HEIGHT, width=WIDTH, rate_hz=30.0)
         if compressed:
             topic = f"{camera}/image_raw/compressed"
             content["streams"][camera].update(topic=topic, type=COMPRESSED_IMAGE)
@@ -58,7 +64,7 @@ class RobotSource(Node):
             self.create_publisher(Image, f"{name}/image_raw", qos_profile_sensor_data)
             for name in CAMERAS
         ]
-        self._position = [0.0, -0.5, 1.0, 0.5, 0.0, 0.0, 0.03]
+        self._position = list(BEGIN)
         self._picture = 0
         random = np.random.default_rng(0)
         # Filling a message from bytes is fast only by way of an array.
