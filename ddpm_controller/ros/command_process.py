@@ -19,8 +19,10 @@ import time
 from collections import deque
 from dataclasses import replace
 
+import numpy as np
 import rclpy
 from ddpm_msgs.msg import ControllerStatus
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.signals import SignalHandlerOptions
@@ -44,6 +46,7 @@ from ddpm_controller.ros.stamps import time_from
 _QUIET = Order(Verdict(State.WAITING))
 _SILENCE = Command(0.0, None, State.WAITING, Reason.NONE, "")
 _PATIENCE_S = 2.0
+_GOODBYE_S = 0.2
 _MOST_UNTOLD = 100_000
 """Ticks that are kept for a controller that does not read, before the oldest are dropped."""
 
@@ -170,7 +173,8 @@ class CommandLoop:
         self._order = replace(self._order, chunk=None, begin_at=None)
         if self._lost:
             self._say(command)
-            if time.monotonic() > self._rest_s:
+            # Late ticks make a stop last longer than it was to.
+            if time.monotonic() > self._rest_s and not np.any(command.velocity):
                 self._order = _QUIET
 
     def _verdict(self, motion: MotionLoop) -> Verdict:
@@ -221,6 +225,11 @@ class CommandLoop:
         message.header.stamp = time_from(command.stamp_s)
         self._last_words.publish(message)
 
+    def wait_until_heard(self, patience_s: float) -> None:
+        """Return when every listener has the last command and word, or the patience is over."""
+        for publisher in (self._commands.publisher, self._last_words):
+            publisher.wait_for_all_acked(Duration(seconds=patience_s))
+
 
 def _hurry(priority: int, node: Node) -> None:
     """Ask for a real-time priority and memory that stays; go on without where that is refused."""
@@ -261,6 +270,7 @@ def main() -> int:
         gc.collect()
         gc.freeze()
         loop.run()
+        loop.wait_until_heard(_GOODBYE_S)
     finally:
         node.destroy_node()
         with contextlib.suppress(Exception):

@@ -225,6 +225,26 @@ def test_when_the_controller_dies_the_arm_comes_to_rest_and_the_reason_is_told(l
     assert (steps <= LIMITS.velocity * 1.25 + 1e-9).all()
 
 
+def test_a_last_stop_that_was_interrupted_still_ends_at_rest(listener):
+    """Its time is over then, but the robot is not at rest."""
+    link = CommandLink(SETTINGS)
+    listener.until(lambda: link.is_ready, link)
+    move(link, listener, speed=2.0)
+    link._socket.close()
+    listener.until(lambda: listener.words)
+    os.kill(link.pid, signal.SIGSTOP)
+    time.sleep(0.5)
+    os.kill(link.pid, signal.SIGCONT)
+    listener.until(lambda: link._process.poll() is not None)
+    count = -1
+    while count < len(listener.commands):  # what has been sent but not been taken yet
+        count = len(listener.commands)
+        for _ in range(10):
+            listener.spinner.spin_once(timeout_sec=0.02)
+    assert (speeds(listener.commands[-1:]) == 0).all()
+    assert listener.words[-1].reason == Reason.CONTROLLER_LOST
+
+
 def test_it_has_neither_torch_nor_a_callback(link):
     maps = Path(f"/proc/{link.pid}/maps").read_text()
     assert "libpython" in maps or "python" in maps
