@@ -109,7 +109,7 @@ class CommandByOrder:
     ) -> None:
         self._loop, self._link, self._log_error = loop, link, log_error
         self._takeovers: dict[int, Takeover] = {}
-        self._was_lost = False
+        self._was_lost = self._is_deaf = False
         link.heard()  # what a run before this one has left
 
     @property
@@ -130,7 +130,10 @@ class CommandByOrder:
         verdict = self._loop.decide(now_s)
         order, takeover = self._loop.order(now_s, verdict)
         number = self._send(order)
-        if takeover is not None:
+        if number == 0:
+            # A chunk and a beginning are handed out once: both are lost with the order.
+            self._loop.lose_motion()
+        elif takeover is not None:
             self._takeovers[number] = takeover
         if verdict.state == State.WAITING and self._link.is_quiet:
             done.append(Done(Command(now_s, None, verdict.state, verdict.reason, verdict.text)))
@@ -149,11 +152,16 @@ class CommandByOrder:
         """Only in lockstep, which is not for another process."""
 
     def _send(self, order: Order) -> int:
+        """Return the number of the order, 0 where it was not taken."""
         try:
-            return self._link.send(order, self._loop.limits)
+            number = self._link.send(order, self._loop.limits)
         except OSError as error:
-            self._log_error(f"the command process takes no orders: {error}")
+            if not self._is_deaf:
+                self._log_error(f"the command process takes no orders: {error}")
+            self._is_deaf = True
             return 0
+        self._is_deaf = False
+        return number
 
     def _hear(self) -> list[Done]:
         return [self._done(told) for told in self._link.heard() if told.state != State.WAITING]

@@ -1,0 +1,68 @@
+"""Orders to a command process that does not take them, without ROS processes."""
+
+import numpy as np
+
+from ddpm_controller.control.loop import ControlLoop
+from ddpm_controller.control.motion_loop import Order
+from ddpm_controller.control.safety import JointLimits
+from ddpm_controller.control.states import State
+from ddpm_controller.ros.commanding import CommandByOrder
+from ddpm_controller.types import ActionChunk, ActionSpec, Plan, StreamSpec
+
+JOINTS = ("shoulder", "elbow")
+SPEC = ActionSpec(JOINTS, ("rad", "rad"), 0.1)
+STREAM = StreamSpec("joint_state", "vector", (2,), 50.0, JOINTS, ("rad", "rad"))
+LIMITS = JointLimits(np.array([-1.0, -1.0]), np.array([1.0, 1.0]), np.array([1.0, 1.0]))
+
+
+class StoppedLink:
+    """A link whose process is stopped: its orders are kept once it goes on."""
+
+    def __init__(self) -> None:
+        self.is_quiet = self.is_ready = self.is_stopped = True
+        self.orders: list[Order] = []
+
+    def send(self, order, limits):
+        if self.is_stopped:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        self.orders.append(order)
+        return len(self.orders)
+
+    def heard(self):
+        return []
+
+    def revive(self):
+        return False
+
+
+def loop_with_a_plan() -> ControlLoop:
+    loop = ControlLoop([STREAM], {"joint_state": 1.0}, SPEC, 1, LIMITS, 0.01, 0.5)
+    loop.start({})
+    plan_for(loop, 0.0)
+    return loop
+
+
+def plan_for(loop: ControlLoop, now_s: float) -> None:
+    loop.advance(now_s)
+    loop.observe("joint_state", now_s, np.zeros(2))
+    request = loop.plan_request(now_s)
+    assert request is not None
+    loop.accept(Plan(ActionChunk(now_s, 0.1, JOINTS, np.zeros((8, 2))), {}), request)
+
+
+def test_a_beginning_and_a_chunk_that_were_not_taken_are_ordered_again():
+    loop, link, told = loop_with_a_plan(), StoppedLink(), []
+    commanding = CommandByOrder(loop, link, told.append)
+    for tick in range(1, 5):
+        commanding.step(tick * 0.01)
+    assert told == [
+        "the command process takes no orders: "
+        + str(BlockingIOError(11, "Resource temporarily unavailable"))
+    ]
+    link.is_stopped = False
+    plan_for(loop, 0.05)
+    commanding.step(0.06)
+    (order,) = link.orders
+    assert order.verdict.state == State.RUNNING
+    assert order.chunk is not None
+    np.testing.assert_array_equal(order.begin_at, np.zeros(2))
