@@ -140,6 +140,8 @@ def _outcome(graph: FaultGraph, begin_s: float, end_s: float, note: str) -> Outc
     )
     since_s = _running_since_s(graph, begin_s)
     recovered_s = max(since_s - end_s, 0.0) if _is_steady(graph, begin_s, end_s) else np.nan
+    if np.isnan(recovered_s):
+        note = f"{note}{'; ' if note else ''}not recovered: {graph.statuses[-1][1].text}"
     velocity, acceleration, gap_s = _steps(graph)
     reasons = dict.fromkeys(_reason(status) for _, status in halts)
     return Outcome(

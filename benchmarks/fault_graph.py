@@ -75,7 +75,12 @@ class FaultGraph(Node):
             simulated = self._simulated and kind != "clock"
             self.parts[kind] = Part(kind, self.robot, use_sim_time=simulated)
             stack.callback(self.parts[kind].kill)
-        parameters = {"control_rate_hz": RATE_HZ, "run_on_activate": True}
+        parameters = {
+            "control_rate_hz": RATE_HZ,
+            "run_on_activate": True,
+            # The pictures do not show the arm where it is: plans may begin far from there.
+            "start_distance": -1.0,
+        }
         arguments = {
             "checkpoint": str(self.checkpoint),
             "params_file": stack.enter_context(parameter_file(parameters)),
