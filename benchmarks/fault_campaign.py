@@ -124,7 +124,8 @@ def _running_since_s(graph: FaultGraph, begin_s: float) -> float:
 
 def _is_steady(graph: FaultGraph, begin_s: float, end_s: float) -> bool:
     since_s = _running_since_s(graph, begin_s)
-    return graph.statuses[-1][0] >= max(since_s, end_s) + STEADY_S
+    heard_s = min(graph.statuses[-1][0], graph.commands[-1][0])
+    return heard_s >= max(since_s, end_s) + STEADY_S
 
 
 def _outcome(graph: FaultGraph, begin_s: float, end_s: float, note: str) -> Outcome:
