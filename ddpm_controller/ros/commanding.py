@@ -15,6 +15,9 @@ from ddpm_controller.ros.command_link import CommandLink
 from ddpm_controller.ros.command_messages import Told
 from ddpm_controller.ros.command_publisher import CommandPublisher
 
+_SILENCE_S = 0.5
+"""A command process that has said nothing for so long does not command either."""
+
 
 @dataclass(frozen=True)
 class Done:
@@ -110,6 +113,8 @@ class CommandByOrder:
         self._loop, self._link, self._log_error = loop, link, log_error
         self._takeovers: dict[int, Takeover] = {}
         self._was_lost = self._is_deaf = False
+        self._why_starting = Reason.NONE, "the command process is starting"
+        self._heard_s = time.monotonic()
         link.heard()  # what a run before this one has left
 
     @property
@@ -122,11 +127,13 @@ class CommandByOrder:
         done = self._hear()
         self._loop.advance(now_s)
         if self._link.revive():
-            self._log_error("the command process has died and begins again")
+            text = "the command process has died and begins again"
+            self._log_error(text)
             self._loop.lose_motion()
+            self._why_starting = Reason.CONTROLLER_LOST, text
         if not self._link.is_ready:
-            text = "the command process is starting"
-            return [*done, Done(Command(now_s, None, State.WAITING, Reason.NONE, text))]
+            self._heard_s = time.monotonic()
+            return [*done, Done(Command(now_s, None, State.WAITING, *self._why_starting))]
         verdict = self._loop.decide(now_s)
         order, takeover = self._loop.order(now_s, verdict)
         number = self._send(order)
@@ -137,6 +144,11 @@ class CommandByOrder:
             self._takeovers[number] = takeover
         if verdict.state == State.WAITING and self._link.is_quiet:
             done.append(Done(Command(now_s, None, verdict.state, verdict.reason, verdict.text)))
+        silent_s = time.monotonic() - self._heard_s
+        if not self._link.is_quiet and silent_s > _SILENCE_S:
+            text = f"the command process has said nothing for {silent_s:.1f} s"
+            lost = Command(now_s, None, State.HOLDING, Reason.CONTROLLER_LOST, text)
+            done.append(Done(lost))
         return done
 
     def rest(self) -> list[Done]:
@@ -164,7 +176,10 @@ class CommandByOrder:
         return number
 
     def _hear(self) -> list[Done]:
-        return [self._done(told) for told in self._link.heard() if told.state != State.WAITING]
+        heard = self._link.heard()
+        if heard or self._link.is_quiet:
+            self._heard_s = time.monotonic()
+        return [self._done(told) for told in heard if told.state != State.WAITING]
 
     def _done(self, told: Told) -> Done:
         is_lost = told.reason == Reason.CONTROLLER_LOST

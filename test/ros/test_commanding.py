@@ -5,7 +5,7 @@ import numpy as np
 from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.motion_loop import Order
 from ddpm_controller.control.safety import JointLimits
-from ddpm_controller.control.states import State
+from ddpm_controller.control.states import Reason, State
 from ddpm_controller.ros.commanding import CommandByOrder
 from ddpm_controller.types import ActionChunk, ActionSpec, Plan, StreamSpec
 
@@ -66,3 +66,16 @@ def test_a_beginning_and_a_chunk_that_were_not_taken_are_ordered_again():
     assert order.verdict.state == State.RUNNING
     assert order.chunk is not None
     np.testing.assert_array_equal(order.begin_at, np.zeros(2))
+
+
+def test_a_process_that_says_nothing_is_told_to_be_lost(monkeypatch):
+    loop, link = loop_with_a_plan(), StoppedLink()
+    link.is_stopped = link.is_quiet = False
+    commanding = CommandByOrder(loop, link, lambda text: None)
+    assert commanding.step(0.01) == []
+    monkeypatch.setattr(commanding, "_heard_s", commanding._heard_s - 2.0)
+    (done,) = commanding.step(0.02)
+    assert (done.command.state, done.command.reason) == (State.HOLDING, Reason.CONTROLLER_LOST)
+    assert "said nothing for 2." in done.command.text
+    link.is_quiet = True  # it has nothing to say
+    assert commanding.step(0.03) == []
