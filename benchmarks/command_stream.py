@@ -91,7 +91,12 @@ def running_beside(
 ) -> Iterator[CommandStream]:
     """Have the stand-in robot of ``robot_source`` with a controller that runs, and a listener."""
     use_own_domain()
-    parameters = {"control_rate_hz": control_rate_hz, "command_process": own_process}
+    # The pictures do not show the arm where it is: the first action may be anywhere.
+    parameters = {
+        "control_rate_hz": control_rate_hz,
+        "command_process": own_process,
+        "start_distance": -1.0,
+    }
     with tempfile.TemporaryDirectory() as folder:
         robot = write_robot(Path(folder))
         source = subprocess.Popen([sys.executable, str(ROBOT_SOURCE)])
