@@ -1,4 +1,4 @@
-"""What a chunk would demand of the joints if it were followed to the letter."""
+"""Whether a chunk can be followed at all, and what it would demand of the joints."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,8 +12,10 @@ from ddpm_controller.control.interpolation import (
     monotone_slopes,
 )
 from ddpm_controller.control.safety import JointLimits
-from ddpm_controller.types import ActionChunk
+from ddpm_controller.types import ActionChunk, ActionSpec
 
+_LARGEST = 1e6
+"""rad or m; beyond, a curve through the rows would overflow."""
 _NUM_MOMENTS = 9
 """Moments per segment between two rows, its ends included."""
 _ROUNDING = 1e-6
@@ -80,6 +82,23 @@ class ChunkDemand:
         if name == "position":
             return f"position {worst:.3g} of the range beyond its limit ({place})"
         return f"{name} {worst:.3g} times the limit ({place})"
+
+
+def chunk_problem(chunk: ActionChunk, action_spec: ActionSpec) -> str:
+    """Return why a chunk cannot be followed, or an empty text."""
+    if chunk.joint_names != action_spec.joint_names:
+        return f"the plan is for {chunk.joint_names}, the robot has {action_spec.joint_names}"
+    if len(chunk.actions) == 0 or not chunk.period_s > 0:
+        return f"the plan has {len(chunk.actions)} rows, {chunk.period_s} s apart"
+    if not np.isfinite(chunk.actions).all():
+        wrong = np.argwhere(~np.isfinite(chunk.actions))
+        row, column = wrong[0]
+        joint = chunk.joint_names[column]
+        return f"the plan is not finite in {len(wrong)} places, first in row {row}, joint {joint}"
+    largest = float(np.abs(chunk.actions).max())
+    if largest > _LARGEST:
+        return f"the plan goes to {largest:.3g}: no position is beyond {_LARGEST:.0e}"
+    return ""
 
 
 def chunk_demand(chunk: ActionChunk, limits: JointLimits) -> ChunkDemand:

@@ -160,13 +160,9 @@ class ControlLoop:
 
     def accept(self, plan: Plan, request: PlanRequest) -> str:
         """Take a plan for the next tick; return why it was refused, or an empty text."""
-        guard = self._box_guard()
-        if guard is not None and np.isfinite(plan.chunk.actions).all():
-            problem = guard.chunk_problem(plan.chunk, request.requested_s)
-            if problem:
-                self.schedule.fail(request, problem, Reason.LIMIT_BOX)
-                return problem
-        problem = self.schedule.accept(plan, request, self.limits, self.chunk_tolerance)
+        problem = self.schedule.accept(
+            plan, request, self.limits, self.chunk_tolerance, self._box_guard()
+        )
         if not problem:
             self.distribution.note(plan)
         return problem

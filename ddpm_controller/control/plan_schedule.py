@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ddpm_controller.control.chunk_check import ChunkTolerance, chunk_demand
+from ddpm_controller.control.cartesian_box import BoxGuard
+from ddpm_controller.control.chunk_check import ChunkTolerance, chunk_demand, chunk_problem
 from ddpm_controller.control.deadline import Deadline, StepChoice
 from ddpm_controller.control.observation_buffer import ObservationBuffer
 from ddpm_controller.control.safety import JointLimits
@@ -16,8 +17,6 @@ _SAME_MOMENT_S = 1e-6
 """Sums of periods are off by rounding; what is so near is the same moment."""
 _STEPS = "num_inference_steps"
 """In a policy's memory: denoising steps of the next plan; 0: as it was restored."""
-_LARGEST = 1e6
-"""rad or m; beyond, a curve through the rows would overflow."""
 
 
 LATEST_REPLAN = 0.65
@@ -202,20 +201,25 @@ class PlanSchedule:
         request: PlanRequest,
         limits: JointLimits | None = None,
         tolerance: ChunkTolerance | None = None,
+        guard: BoxGuard | None = None,
     ) -> str:
         """Keep a plan for the next tick; return why it was refused, or an empty text.
 
         With limits and a tolerance a chunk that is far beyond the limits is refused; one that is
-        a little beyond is followed as far as they allow, and said to be so.
+        a little beyond is followed as far as they allow, and said to be so. With a guard one that
+        leads out of the box is refused.
         """
         if request.epoch != self.epoch:
             return "the plan belongs to an older run"
-        problem, note = _chunk_problem(plan, self._action_spec), ""
+        problem, note = chunk_problem(plan.chunk, self._action_spec), ""
         if not problem and limits is not None and tolerance is not None:
             demand = chunk_demand(plan.chunk, limits)
             problem, note = demand.refusal(tolerance), demand.text
         if problem:
             self.fail(request, problem)
+            return problem
+        if guard is not None and (problem := guard.chunk_problem(plan.chunk, request.requested_s)):
+            self.fail(request, problem, Reason.LIMIT_BOX)
             return problem
         self._awaited = None
         self._failure = ""
@@ -335,21 +339,3 @@ def _with(memory: Memory, name: str, value: int) -> Memory:
     from which the noise is drawn, must go on all the same.
     """
     return {**memory, name: np.full_like(memory[name], value)} if name in memory else memory
-
-
-def _chunk_problem(plan: Plan, action_spec: ActionSpec) -> str:
-    """Return why a chunk cannot be followed, or an empty text."""
-    chunk = plan.chunk
-    if chunk.joint_names != action_spec.joint_names:
-        return f"the plan is for {chunk.joint_names}, the robot has {action_spec.joint_names}"
-    if len(chunk.actions) == 0 or not chunk.period_s > 0:
-        return f"the plan has {len(chunk.actions)} rows, {chunk.period_s} s apart"
-    if not np.isfinite(chunk.actions).all():
-        wrong = np.argwhere(~np.isfinite(chunk.actions))
-        row, column = wrong[0]
-        joint = chunk.joint_names[column]
-        return f"the plan is not finite in {len(wrong)} places, first in row {row}, joint {joint}"
-    largest = float(np.abs(chunk.actions).max())
-    if largest > _LARGEST:
-        return f"the plan goes to {largest:.3g}: no position is beyond {_LARGEST:.0e}"
-    return ""

@@ -63,6 +63,15 @@ def test_a_motion_that_cannot_stop_before_the_wall_is_stopped_and_says_so():
     assert Reason.LIMIT_BOX in {c.reason for c in commands if c.state == RUNNING}
 
 
+def test_a_chunk_of_no_rows_or_of_an_older_run_is_refused_before_the_box_looks_at_it():
+    loop = new_loop(limits=BOXED)
+    see(loop, 1.0)
+    request = loop.plan_request(1.0)
+    assert "0 rows" in loop.accept(plan_of(np.zeros((0, 2)), request), request)
+    loop.start({})
+    assert "older run" in loop.accept(plan_of(np.full((3, 2), 9.0), request), request)
+
+
 def test_without_a_box_the_same_chunk_is_followed():
     commands = run(new_loop(), np.linspace([0.0, 0.0], [0.0, 0.45], 8))
     assert commands[-1].position[1] > 0.44
