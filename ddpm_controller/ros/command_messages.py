@@ -33,6 +33,8 @@ class CommandSettings:
         fade_s: As ``MotionLoop``.
         stop_s: As ``MotionLoop``.
         silence_s: When nothing was heard from the controller for so long, the robot is stopped.
+        listeners: Of the commands, known to the controller; it waits a while for all of them.
+        status_listeners: Of its last words, likewise.
         priority: Of SCHED_FIFO, 1 to 99, where that is permitted; 0 asks for none.
     """
 
@@ -47,6 +49,8 @@ class CommandSettings:
     stop_s: float
     silence_s: float
     priority: int
+    listeners: int = 1
+    status_listeners: int = 0
 
 
 @dataclass(frozen=True)

@@ -102,10 +102,14 @@ class CommandLoop:
             self._tell()
 
     def _wait_for_listener(self) -> None:
-        """Give the robot time to be found: the first commands must not be lost."""
+        """Give everybody time to be found: neither first commands nor last words must be lost."""
         patience_s = time.monotonic() + _PATIENCE_S
+        wanted = (
+            (self._commands.publisher, max(self._settings.listeners, 1)),
+            (self._last_words, self._settings.status_listeners),
+        )
         while time.monotonic() < patience_s:
-            if self._commands.publisher.get_subscription_count() > 0:
+            if all(publisher.get_subscription_count() >= count for publisher, count in wanted):
                 return
             time.sleep(0.02)
 

@@ -160,12 +160,14 @@ class ControllerParts:
             depth = 10 if deployed.lockstep else 1
             events = self._events.of_publisher(deployed.output)
             return CommandPublisher(node, deployed.output, joints, period_s, depth, events=events)
+        topic = node.resolve_topic_name(deployed.output)
+        status_topic = node.resolve_topic_name("~/status")
         return CommandLink(
             CommandSettings(
                 node_name=f"{node.get_name()}_commands",
                 namespace=node.get_namespace(),
-                topic=node.resolve_topic_name(deployed.output),
-                status_topic=node.resolve_topic_name("~/status"),
+                topic=topic,
+                status_topic=status_topic,
                 output=deployed.output,
                 joint_names=joints,
                 period_s=period_s,
@@ -173,6 +175,8 @@ class ControllerParts:
                 stop_s=deployed.stop_s,
                 silence_s=deployed.silence_s,
                 priority=deployed.command_priority,
+                listeners=node.count_subscribers(topic),
+                status_listeners=node.count_subscribers(status_topic),
             )
         )
 
