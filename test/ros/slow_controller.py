@@ -5,7 +5,7 @@ import sys
 from dataclasses import replace
 from functools import partial
 
-from ddpm_controller.ros import controller_node, planner
+from ddpm_controller.ros import controller_parts, planner
 from ddpm_controller.ros.controller import main
 
 measured = planner._answer
@@ -21,6 +21,6 @@ def invented(loaded, request):
 if __name__ == "__main__":
     planner._answer = invented
     ticks = itertools.count(0.0, tick_s).__next__
-    controller_node.check_rate = partial(controller_node.check_rate, timer=ticks)
+    controller_parts.check_rate = partial(controller_parts.check_rate, timer=ticks)
     del sys.argv[1:4]
     sys.exit(main())
