@@ -46,6 +46,8 @@ from ddpm_controller.ros.stamps import time_from
 _QUIET = Order(Verdict(State.WAITING))
 _SILENCE = Command(0.0, None, State.WAITING, Reason.NONE, "")
 _PATIENCE_S = 2.0
+_OTHER_SIDE_S = 0.5
+"""Until a listener that was found has found this process too, which cannot be seen from here."""
 _GOODBYE_S = 0.2
 _MOST_UNTOLD = 100_000
 """Ticks that are kept for a controller that does not read, before the oldest are dropped."""
@@ -110,6 +112,7 @@ class CommandLoop:
         )
         while time.monotonic() < patience_s:
             if all(publisher.get_subscription_count() >= count for publisher, count in wanted):
+                time.sleep(_OTHER_SIDE_S)
                 return
             time.sleep(0.02)
 
