@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from builtin_interfaces.msg import Duration, Time
 from geometry_msgs.msg import Point
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -15,8 +14,8 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from visualization_msgs.msg import Marker, MarkerArray
 
 from ddpm_controller.control.forward_kinematics import LinkChain
-from ddpm_controller.ros.conversions import stamp_from
 from ddpm_controller.ros.latest_worker import LatestWorker
+from ddpm_controller.ros.stamps import duration_from, time_from
 from ddpm_controller.types import ActionChunk
 
 FAN_SIZE = 6
@@ -110,10 +109,10 @@ class ChunkPictures:
 def trajectory_message(chunk: ActionChunk) -> JointTrajectory:
     """Return a chunk as a trajectory whose stamp is the moment of its first row."""
     message = JointTrajectory(joint_names=list(chunk.joint_names))
-    message.header.stamp = Time(**_parts(chunk.start_s))
+    message.header.stamp = time_from(chunk.start_s)
     message.points = [
         JointTrajectoryPoint(
-            positions=row.tolist(), time_from_start=Duration(**_parts(number * chunk.period_s))
+            positions=row.tolist(), time_from_start=duration_from(number * chunk.period_s)
         )
         for number, row in enumerate(chunk.actions.astype(np.float64))
     ]
@@ -151,8 +150,3 @@ def fan_message(fan: Sequence[ChunkPath], frame: str, begin: bool) -> MarkerArra
 def _strip(points: np.ndarray) -> np.ndarray:
     """A line needs two points, also where a chunk has one row."""
     return points if len(points) > 1 else np.repeat(points, 2, axis=0)
-
-
-def _parts(stamp_s: float) -> dict[str, int]:
-    sec, nanosec = stamp_from(stamp_s)
-    return {"sec": sec, "nanosec": nanosec}

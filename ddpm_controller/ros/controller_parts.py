@@ -100,9 +100,7 @@ class ControllerParts:
         return ControlSession(
             loop,
             self._planner,
-            ControlReport(topics, self._health, show)
-            if show
-            else ControlReport(topics, self._health),
+            ControlReport(topics, self._health, show),
             self._commanding(loop),
             run_on_activate=deployed.run_on_activate,
             lockstep=deployed.lockstep,

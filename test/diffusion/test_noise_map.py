@@ -175,3 +175,13 @@ def test_maps_that_break_a_rule_are_refused():
         ScaleMixture(torch.ones(2, 1), torch.tensor([[1.0], [0.0]]))
     with pytest.raises(ValueError, match=r"noise must be \(B, Tp, 2\)"):
         small_map().forward(torch.zeros(3, 4, 5))
+
+
+@pytest.mark.parametrize("kind", ELEMENTS)
+def test_the_noise_of_a_number_far_out_is_finite_and_comes_back(kind):
+    shaped = torch.tensor([1.0, 20.0, 90.0, 1e3, 1e6]).double().reshape(1, -1, 1).expand(1, -1, 2)
+    shaped = torch.cat([shaped, -shaped]).requires_grad_()
+    noise = ELEMENTS[kind].inverse(shaped)
+    (slope,) = torch.autograd.grad(noise.sum(), shaped)
+    assert torch.isfinite(noise).all() and torch.isfinite(slope).all() and (slope > 0).all()
+    torch.testing.assert_close(ELEMENTS[kind].forward(noise), shaped, rtol=1e-7, atol=0)

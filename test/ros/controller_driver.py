@@ -129,10 +129,16 @@ class Client(Node):
         return self.until(found, f"{state!r} {reason!r}; last: {self.status}")
 
     def until_running(self, num_chunks: int = 2) -> None:
-        """Wait until it follows chunks that were taken over from now on."""
+        """Wait until it follows chunks that were taken over from now on, and commands are heard."""
         chunks = self.heard["controller/action_chunk"]
         begin = len(chunks)
         self.until(lambda: len(chunks) >= begin + num_chunks, f"a chunk; {self.status}")
+        self.until_commanded()
+
+    def until_commanded(self) -> None:
+        """Wait for a first command: other topics of the controller may be found earlier."""
+        topics = ("joint_trajectory", "commands")
+        self.until(lambda: any(self.heard[topic] for topic in topics), "a command")
 
     def commands(self) -> tuple[np.ndarray, np.ndarray]:
         """Stamps (N,) in s and positions (N, 7) of all that was sent."""

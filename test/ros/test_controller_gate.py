@@ -25,9 +25,9 @@ def test_a_far_first_action_is_refused_and_the_robot_stays(checkpoint):
         assert "the first action is far" in status.text
         assert "approach_slowly" in status.text
         assert not node.heard["controller/action_chunk"]
-        np.testing.assert_allclose(
-            node.commands()[1], np.tile(BEGIN, (len(node.commands()[1]), 1))
-        )
+        node.until_commanded()
+        _, positions = node.commands()
+        np.testing.assert_allclose(positions, np.tile(BEGIN, (len(positions), 1)))
 
 
 def test_a_slow_approach_is_published_as_a_chunk_of_no_checkpoint_and_limits_are_counted(
