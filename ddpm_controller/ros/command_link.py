@@ -31,6 +31,7 @@ class CommandLink:
 
     Attributes:
         is_quiet: Whether it has nothing to send, by its own word.
+        is_at_rest: Whether what it sent last had no velocity, by its own word.
         is_ready: Whether it has said a word at all.
     """
 
@@ -40,7 +41,7 @@ class CommandLink:
         self._begin()
 
     def _begin(self) -> None:
-        self.is_quiet, self.is_ready = True, False
+        self.is_quiet, self.is_at_rest, self.is_ready = True, True, False
         self._limits: JointLimits | None = None
         # A packet arrives whole, and its reader is told when the other end has died.
         self._socket, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -95,6 +96,7 @@ class CommandLink:
             _, content = opened(data)
             told.append(told_from(content))
             self.is_quiet, self.is_ready = told[-1].state == State.WAITING, True
+            self.is_at_rest = not told[-1].moves
         return told
 
     def close(self) -> None:

@@ -66,6 +66,7 @@ class Told:
         limited: Names of the limits that changed the command.
         took_over: Number of the order whose chunk is followed from this tick on; 0: none.
         missed: Ticks left out just before this one.
+        moves: Whether what was sent had a velocity.
     """
 
     stamp_s: float
@@ -76,6 +77,7 @@ class Told:
     limited: tuple[str, ...] = ()
     took_over: int = 0
     missed: int = 0
+    moves: bool = False
 
 
 def packet(kind: str, content: Any) -> bytes:
@@ -157,7 +159,5 @@ def told_packet(told: Told) -> bytes:
 
 def told_from(content: list[Any]) -> Told:
     """Return what ``told_packet`` was made of."""
-    stamp_s, sent_s, state, reason, text, limited, took_over, missed = content
-    return Told(
-        stamp_s, sent_s, State(state), Reason(reason), text, tuple(limited), took_over, missed
-    )
+    stamp_s, sent_s, state, reason, text, limited, *others = content
+    return Told(stamp_s, sent_s, State(state), Reason(reason), text, tuple(limited), *others)

@@ -48,7 +48,8 @@ _SILENCE = Command(0.0, None, State.WAITING, Reason.NONE, "")
 _PATIENCE_S = 2.0
 _OTHER_SIDE_S = 0.5
 """Until a listener that was found has found this process too, which cannot be seen from here."""
-_GOODBYE_S = 0.2
+_GOODBYE_S = 1.0
+"""At most so long it waits until every listener has the last command."""
 _MOST_UNTOLD = 100_000
 """Ticks that are kept for a controller that does not read, before the oldest are dropped."""
 
@@ -211,6 +212,7 @@ class CommandLoop:
             command.limited,
             took_over,
             missed,
+            command.velocity is not None and bool(command.velocity.any()),
         )
         self._untold.append(told_packet(told))
 

@@ -42,6 +42,11 @@ class Commanding(Protocol):
         """Whether nothing is being sent."""
         ...
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether what was sent last had no velocity."""
+        ...
+
     def step(self, now_s: float) -> list[Done]:
         """Let the loop decide at ``now_s``; return what has been carried out since."""
         ...
@@ -70,6 +75,7 @@ class CommandHere:
     def __init__(self, loop: ControlLoop, publisher: CommandPublisher) -> None:
         self._loop, self._publisher = loop, publisher
         self._missed = 0
+        self.is_at_rest = True
 
     @property
     def is_quiet(self) -> bool:
@@ -80,6 +86,7 @@ class CommandHere:
         """Tick and send."""
         missed, self._missed = self._missed, 0
         command = self._loop.tick(now_s)
+        self.is_at_rest = command.velocity is None or not command.velocity.any()
         if command.position is None:
             return [Done(command, missed=missed)]
         self._publisher.send(command)
@@ -121,6 +128,11 @@ class CommandByOrder:
     def is_quiet(self) -> bool:
         """Whether the process has nothing to send, by its own word."""
         return self._link.is_quiet
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether what the process sent last had no velocity, by its own word."""
+        return self._link.is_at_rest
 
     def step(self, now_s: float) -> list[Done]:
         """Decide and order; return what the process has done since the last step."""

@@ -172,7 +172,7 @@ class ControlSession:
             return
         self._command(now_s)
         self._submit(now_s)
-        self._stop.tick(now_s)
+        self._stop.tick(now_s, self._commanding_by.is_at_rest)
 
     def step_in_lockstep(self, now_s: float) -> bool:
         """One tick for which everything due is awaited; return whether a command was sent."""

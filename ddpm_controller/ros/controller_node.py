@@ -29,8 +29,9 @@ from ddpm_controller.ros.policy_loader import LoadedPolicy
 from ddpm_controller.ros.qos_events import QosEvents
 from ddpm_controller.ros.robot import RobotError, load_robot
 from ddpm_controller.ros.run_policy import RunPolicyServer
+from ddpm_controller.ros.smooth_stop import LONGER_S
 
-_PATIENCE_S = 1.0
+_PATIENCE_S = 1.0 + LONGER_S
 _GOODBYE_S = 0.2
 
 

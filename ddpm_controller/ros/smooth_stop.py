@@ -3,9 +3,14 @@
 import math
 from collections.abc import Callable
 
+LONGER_S = 2.0
+"""So much longer than its time a stop may take before it counts as over."""
+
 
 class SmoothStop:
-    """Calls back once the time of a stop has passed.
+    """Calls back once the time of a stop has passed and the robot is at rest.
+
+    Ticks that come late make a stop last longer, by ``LONGER_S`` at most.
 
     Args:
         stop_s: How long the control loop takes to stop.
@@ -27,8 +32,8 @@ class SmoothStop:
         if then is not None:
             then()
 
-    def tick(self, now_s: float) -> None:
-        """Note the time of a tick."""
+    def tick(self, now_s: float, is_at_rest: bool) -> None:
+        """Note the time of a tick, and whether its command had no velocity."""
         self._rest_s = min(self._rest_s, now_s + self._lasts_s)
-        if now_s >= self._rest_s:
+        if now_s >= self._rest_s + (0.0 if is_at_rest else LONGER_S):
             self.finish()

@@ -183,5 +183,7 @@ def test_the_noise_of_a_number_far_out_is_finite_and_comes_back(kind):
     shaped = torch.cat([shaped, -shaped]).requires_grad_()
     noise = ELEMENTS[kind].inverse(shaped)
     (slope,) = torch.autograd.grad(noise.sum(), shaped)
-    assert torch.isfinite(noise).all() and torch.isfinite(slope).all() and (slope > 0).all()
+    assert torch.isfinite(noise).all()
+    assert torch.isfinite(slope).all()
+    assert (slope > 0).all()
     torch.testing.assert_close(ELEMENTS[kind].forward(noise), shaped, rtol=1e-7, atol=0)

@@ -129,7 +129,7 @@ class Client(Node):
         return self.until(found, f"{state!r} {reason!r}; last: {self.status}")
 
     def until_running(self, num_chunks: int = 2) -> None:
-        """Wait until it follows chunks that were taken over from now on, and commands are heard."""
+        """Wait until it follows chunks taken over from now on, and commands are heard."""
         chunks = self.heard["controller/action_chunk"]
         begin = len(chunks)
         self.until(lambda: len(chunks) >= begin + num_chunks, f"a chunk; {self.status}")

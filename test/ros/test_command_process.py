@@ -148,7 +148,7 @@ def test_packets_give_every_bit_back():
     assert back.begin_at.tobytes() == order.begin_at.tobytes()
     assert back.measured.tobytes() == order.measured.tobytes()
     assert order_from(opened(order_packet(1, Order(RUNNING)))[1]) == (1, Order(RUNNING))
-    told = Told(1.5, float("inf"), State.HOLDING, Reason.PLAN_LATE, "x", ("jerk",), 3, 2)
+    told = Told(1.5, float("inf"), State.HOLDING, Reason.PLAN_LATE, "x", ("jerk",), 3, 2, True)
     assert told_from(opened(told_packet(told))[1]) == told
     assert settings_from(opened(settings_packet(SETTINGS))[1]) == SETTINGS
     limits = limits_from(opened(limits_packet(LIMITS))[1])

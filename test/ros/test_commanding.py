@@ -19,7 +19,7 @@ class StoppedLink:
     """A link whose process is stopped: its orders are kept once it goes on."""
 
     def __init__(self) -> None:
-        self.is_quiet = self.is_ready = self.is_stopped = True
+        self.is_quiet = self.is_at_rest = self.is_ready = self.is_stopped = True
         self.orders: list[Order] = []
 
     def send(self, order, limits):
