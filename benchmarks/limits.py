@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import tyro
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from ddpm_controller.control.command import Command
@@ -197,16 +198,19 @@ def main() -> int:
     found = Violations()
     given = ticks = 0
     began_s = time.process_time()
-    while given < options.chunks:
-        episode = Episode(random, options.ticks_per_chunk)
-        num_chunks = min(CHUNKS_PER_EPISODE, options.chunks - given)
-        commands = [*episode.run(num_chunks), *episode.stop()]
-        found.check(commands, episode.limits)
-        last = commands[-1]
-        assert last.velocity is not None
-        speed = np.abs(last.velocity / episode.limits.velocity).max()
-        found.note("not at rest after the stop", float(speed), speed > 0)
-        given, ticks = given + num_chunks, ticks + len(commands)
+    with Progress() as progress:
+        bar = progress.add_task("chunks", total=options.chunks)
+        while given < options.chunks:
+            episode = Episode(random, options.ticks_per_chunk)
+            num_chunks = min(CHUNKS_PER_EPISODE, options.chunks - given)
+            commands = [*episode.run(num_chunks), *episode.stop()]
+            found.check(commands, episode.limits)
+            last = commands[-1]
+            assert last.velocity is not None
+            speed = np.abs(last.velocity / episode.limits.velocity).max()
+            found.note("not at rest after the stop", float(speed), speed > 0)
+            given, ticks = given + num_chunks, ticks + len(commands)
+            progress.advance(bar, num_chunks)
     passed_s = time.process_time() - began_s
     table = Table("kind", "episodes that exceed", "largest, of the limit")
     for kind, count in found.counts.items():

@@ -8,6 +8,7 @@ import sys
 from ddpm_controller.control.motion_loop import Order
 from ddpm_controller.control.safety import JointLimits
 from ddpm_controller.control.states import State
+from ddpm_controller.ros.command_environment import command_environment
 from ddpm_controller.ros.command_messages import (
     LARGEST_PACKET,
     CommandSettings,
@@ -18,7 +19,6 @@ from ddpm_controller.ros.command_messages import (
     settings_packet,
     told_from,
 )
-from ddpm_controller.ros.process_command import child_environment
 
 _PATIENCE_S = 5.0
 
@@ -49,7 +49,7 @@ class CommandLink:
         self._process = subprocess.Popen(
             [*command, str(other.fileno())],
             pass_fds=[other.fileno()],
-            env=child_environment({}, os.environ),
+            env=command_environment(os.environ),
         )
         other.close()
         self._socket.setblocking(False)

@@ -48,6 +48,9 @@ _SILENCE = Command(0.0, None, State.WAITING, Reason.NONE, "")
 _PATIENCE_S = 2.0
 _OTHER_SIDE_S = 0.5
 """Until a listener that was found has found this process too, which cannot be seen from here."""
+_AHEAD_S, _AHEAD_SHARE = 1.5e-3, 0.4
+"""A command is made so long before its moment, so that it leaves on time whatever it takes; at
+high rates this share of a period."""
 _GOODBYE_S = 1.0
 """At most so long it waits until every listener has the last command."""
 _MOST_UNTOLD = 100_000
@@ -79,6 +82,7 @@ class CommandLoop:
         self._order, self._number = _QUIET, 0
         self._heard_s = time.monotonic()
         self._lost = False
+        self._ahead_s = min(_AHEAD_S, _AHEAD_SHARE * settings.period_s)
         self._rest_s = math.inf
         self._untold: deque[bytes] = deque(maxlen=_MOST_UNTOLD)
 
@@ -96,12 +100,12 @@ class CommandLoop:
             else:
                 deadline_s += self._settings.period_s
                 # Linux sleeps to an absolute time of the monotonic clock, without drift.
-                time.sleep(max(deadline_s - time.monotonic(), 0.0))
+                time.sleep(max(deadline_s - self._ahead_s - time.monotonic(), 0.0))
                 missed = int((time.monotonic() - deadline_s) / self._settings.period_s)
                 deadline_s += max(missed, 0) * self._settings.period_s
             self._read()
             if self._order is not _QUIET:
-                self._tick(missed)
+                self._tick(deadline_s, missed)
             self._tell()
 
     def _wait_for_listener(self) -> None:
@@ -169,13 +173,16 @@ class CommandLoop:
 
     # Ticks
 
-    def _tick(self, missed: int) -> None:
+    def _tick(self, deadline_s: float, missed: int) -> None:
+        """Make the command of the moment ``deadline_s`` and send it then."""
         if self._motion is None:
             return
         order = replace(self._order, verdict=self._verdict(self._motion))
         is_new = order.chunk is not None and order.verdict.state == State.RUNNING
-        command = self._motion.follow(time.time(), order)
+        left_s = max(deadline_s - time.monotonic(), 0.0)
+        command = self._motion.follow(time.time() + left_s, order)
         if command.position is not None:
+            time.sleep(max(deadline_s - time.monotonic(), 0.0))
             self._commands.send(command)
         self._note(command, self._number if is_new else 0, missed)
         self._order = replace(self._order, chunk=None, begin_at=None)
@@ -240,18 +247,20 @@ class CommandLoop:
             publisher.wait_for_all_acked(Duration(seconds=patience_s))
 
 
-def _hurry(priority: int, node: Node) -> None:
-    """Ask for a real-time priority and memory that stays; go on without where that is refused."""
-    if priority == 0:
-        return
+def _hurry(priority: int) -> bool:
+    """Ask for a real-time priority, also for threads that begin later; return whether it is there.
+
+    The threads of DDS need it too: while one that was put off holds a lock, nothing is published.
+    """
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
     except PermissionError:
-        node.get_logger().warning(
-            f"no real-time priority {priority} for the commands: ticks may come late. Allow it "
-            "with 'rtprio 99' and 'memlock unlimited' for this user in /etc/security/limits.conf"
-        )
-        return
+        return False
+    return True
+
+
+def _keep_memory() -> None:
+    """Ask for memory that is never taken away."""
     everything = 3  # MCL_CURRENT | MCL_FUTURE
     ctypes.CDLL(None).mlockall(everything)
 
@@ -266,6 +275,7 @@ def main() -> int:
     assert kind == "settings"
     settings = settings_from(content)
     link.setblocking(False)
+    hurries = settings.priority > 0 and _hurry(settings.priority)
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     node = Node(
         settings.node_name,
@@ -275,7 +285,14 @@ def main() -> int:
     )
     try:
         loop = CommandLoop(link, settings, node)
-        _hurry(settings.priority, node)
+        if hurries:
+            _keep_memory()
+        elif settings.priority > 0:
+            node.get_logger().warning(
+                f"no real-time priority {settings.priority} for the commands: ticks may come late."
+                " Allow it with 'rtprio 99' and 'memlock unlimited' for this user in "
+                "/etc/security/limits.conf"
+            )
         gc.collect()
         gc.freeze()
         loop.run()

@@ -1,0 +1,24 @@
+"""The environment of the command process: small messages that nobody can hold up."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ddpm_controller.ros.process_command import child_environment
+from ddpm_controller.ros.share import share_path
+
+_PROFILES = "FASTRTPS_DEFAULT_PROFILES_FILE"
+
+
+def command_environment(surroundings: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment in which commands are published, by UDP where Fast DDS sends them.
+
+    Through shared memory a publisher waits up to 333 ms, a third of the transport's
+    ``healthy_check_timeout_ms``, for a listener whose process was put off. Profiles other than
+    this package's own, which are for images, are the user's and stay.
+    """
+    environment = child_environment({}, surroundings)
+    profiles = environment.get(_PROFILES)
+    if profiles and Path(profiles) != Path(share_path("config/fastdds.xml")):
+        return environment
+    environment.pop(_PROFILES, None)
+    return {"FASTDDS_BUILTIN_TRANSPORTS": "UDPv4", **environment}
