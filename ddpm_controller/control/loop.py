@@ -19,17 +19,16 @@ from ddpm_controller.control.deadline import Deadline
 from ddpm_controller.control.distribution_watch import DistributionWatch
 from ddpm_controller.control.motion_loop import MotionLoop, Order
 from ddpm_controller.control.observation_watch import ObservationWatch
-from ddpm_controller.control.plan_schedule import PlanRequest, PlanSchedule, Takeover
+from ddpm_controller.control.plan_request import PlanRequest, Takeover
+from ddpm_controller.control.plan_schedule import PlanSchedule
 from ddpm_controller.control.safety import JointLimits
 from ddpm_controller.control.start_check import StartCheck
+from ddpm_controller.control.start_place import place_problem
 from ddpm_controller.control.states import OBSERVATION_REASONS, Reason, State, Verdict
 from ddpm_controller.control.stopping import longest_stop_s
 from ddpm_controller.control.stream_filter import StreamFilter
 from ddpm_controller.control.stream_rules import StreamRule
 from ddpm_controller.types import ActionSpec, Memory, Plan, StreamSpec
-
-_MARGIN_S = 0.05
-"""A robot may be measured this far outside its limits, as time at the velocity limit, s."""
 
 
 class ControlLoop:
@@ -62,6 +61,9 @@ class ControlLoop:
     Raises:
         ValueError: No stream measures the commanded joints, or a time is not above 0.
     """
+
+    _motion: MotionLoop | None
+    _guard: BoxGuard | None
 
     def __init__(
         self,
@@ -98,8 +100,7 @@ class ControlLoop:
         filters_s = max((each.history_s for each in (filters or {}).values()), default=0.0)
         self._history_s = max(max_ages_s.values()) + filters_s
         self._period_s, self._fade_s, self._stop_s = period_s, fade_s, stop_s
-        self._motion: MotionLoop | None = None
-        self._guard: BoxGuard | None = None
+        self._motion, self._guard = None, None
         self._has_begun = self._keep_position = self._stopping = False
         self._jump, self._jump_over_s = "", -math.inf
         self._remember(n_obs_steps)
@@ -295,21 +296,9 @@ class ControlLoop:
         """Return why the first command of a run cannot be sent yet, or None."""
         if self.limits is None:
             return Verdict(State.WAITING, Reason.NO_OBSERVATION, self.no_limits_text)
-        problem = self.watch.problem(now_s, only=self.watch.measured_stream)
-        if problem is not None:
-            return replace(problem, state=State.WAITING)
+        names = self.action_spec.joint_names
+        problem = place_problem(self.watch, self.limits, names, self._box_guard(), now_s)
         measured = self.watch.measured(now_s)
-        if measured is None:
-            text = f"{self.watch.measured_stream} is ahead of the clock"
-            return Verdict(State.WAITING, Reason.NO_OBSERVATION, text)
-        margin = self.limits.velocity * _MARGIN_S
-        inside = np.clip(measured, self.limits.lower, self.limits.upper)
-        if (np.abs(inside - measured) > margin).any():
-            text = self.limits.violations(measured, self.action_spec.joint_names)
-            text = f"measured {text}: move the robot inside its limits first"
-            return Verdict(State.WAITING, Reason.LIMIT_POSITION, text)
-        guard = self._box_guard()
-        outside = guard.start_problem(measured) if guard else ""
-        if outside:
-            return Verdict(State.WAITING, Reason.LIMIT_BOX, outside)
+        if problem is not None or measured is None:
+            return problem
         return self.start_check.state(measured, self.limits)

@@ -1,66 +1,24 @@
-"""When a plan is due, which one is awaited, and which one is in force."""
+"""Which plan is awaited, which one waits to be followed, and which one is in force."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from ddpm_controller.control.cartesian_box import BoxGuard
 from ddpm_controller.control.chunk_check import ChunkTolerance, chunk_demand, chunk_problem
-from ddpm_controller.control.deadline import Deadline, StepChoice
+from ddpm_controller.control.deadline import Deadline
 from ddpm_controller.control.observation_buffer import ObservationBuffer
+from ddpm_controller.control.plan_pace import PlanPace
+from ddpm_controller.control.plan_request import PlanRequest, Takeover
 from ddpm_controller.control.safety import JointLimits
 from ddpm_controller.control.states import Reason, State, Verdict
-from ddpm_controller.types import ActionChunk, ActionSpec, Memory, Observation, Plan
+from ddpm_controller.types import ActionChunk, ActionSpec, Memory, Plan
 
 _SAME_MOMENT_S = 1e-6
 """Sums of periods are off by rounding; what is so near is the same moment."""
 _STEPS = "num_inference_steps"
 """In a policy's memory: denoising steps of the next plan; 0: as it was restored."""
-
-
-LATEST_REPLAN = 0.65
-"""Fraction of a chunk's length after which the next plan is asked for at the latest; the rest of
-the rows bridges the time that the plan takes."""
-_RETRY_S = 1.0
-"""A machine that was too slow is tried again after this time, s."""
-
-
-@dataclass(frozen=True)
-class PlanRequest:
-    """What a plan is to be made from.
-
-    Attributes:
-        window: Observations, oldest first; the last one is of the tick of the request.
-        memory: What the policy remembers.
-        plan_number: Counts from 0 since the run began, failed plans included.
-        epoch: An answer to a request of an older epoch is dropped.
-        requested_s: The tick.
-        num_inference_steps: Denoising steps that were chosen for it, also in ``memory``; None: as
-            the policy does.
-    """
-
-    window: tuple[Observation, ...]
-    memory: Memory
-    plan_number: int
-    epoch: int
-    requested_s: float
-    num_inference_steps: int | None = None
-
-
-@dataclass(frozen=True)
-class Takeover:
-    """A plan that is followed from now on, and what it was made from.
-
-    Attributes:
-        plan: Its chunk is followed.
-        request: What it was made from.
-        is_approach: The chunk is not the policy's but leads slowly to its first action.
-    """
-
-    plan: Plan
-    request: PlanRequest
-    is_approach: bool = False
 
 
 class PlanSchedule:
@@ -96,13 +54,8 @@ class PlanSchedule:
             raise ValueError(f"lead_s must be finite and not below 0, got {lead_s}")
         self._action_spec = action_spec
         self._lead_s = lead_s
-        self._deadline = deadline
-        self._too_slow = ""
-        self._rows_last_s: float | None = None
+        self._pace = PlanPace(replan_period_s, period_s, deadline)
         self._n_obs_steps = n_obs_steps
-        self.replan_period_s = replan_period_s
-        # A plan is due at the tick nearest to its time.
-        self._tolerance_s = period_s / 2
         self.epoch = 0
         self._initial: Memory | None = None
         self._memory: Memory | None = None
@@ -110,7 +63,6 @@ class PlanSchedule:
         self._awaited: PlanRequest | None = None
         self._pending: Takeover | None = None
         self._current: Takeover | None = None
-        self._due_s = -math.inf
         self._failure, self._failure_reason = "", Reason.PLAN_FAILED
         self._late = ""
         self._note = ""
@@ -147,12 +99,11 @@ class PlanSchedule:
         """
         self._n_obs_steps = n_obs_steps
         self._initial = self._memory = memory
-        if self._deadline is not None and num_inference_steps is not None:
-            self._deadline.use(num_inference_steps)
-        self._too_slow = ""
+        if num_inference_steps is not None:
+            self._pace.use(num_inference_steps)
+        self._pace.begin()
         self.epoch += 1
         self._awaited = None
-        self._due_s = -math.inf
         self._failure = ""
 
     def abandon(self) -> None:
@@ -166,33 +117,30 @@ class PlanSchedule:
         self._awaited = None
         self._pending = None
         self._current = None
-        self._due_s = -math.inf
         self._failure = ""
         self._late = ""
-        self._too_slow = ""
+        self._pace.begin()
 
     def request(self, buffer: ObservationBuffer, now_s: float) -> PlanRequest | None:
         """Return what to plan for when a plan is due at ``now_s`` and none is awaited."""
-        if self._memory is None or self._awaited is not None:
-            return None
-        if now_s < self._due_s - self._tolerance_s:
+        if self._memory is None or self._awaited is not None or not self._pace.is_due(now_s):
             return None
         window = buffer.window(now_s, self._n_obs_steps, self._action_spec.period_s)
         if window is None:
             return None
         num_steps = None
-        if self._deadline is not None and _STEPS in self._memory:
-            choice = self._chosen(self._deadline, now_s)
-            if choice.num_steps is None:
+        if self._pace.chooses_steps and _STEPS in self._memory:
+            ends_s = self._end_s(self._current) if self._current is not None else None
+            num_steps = self._pace.chosen_steps(now_s, ends_s)
+            if num_steps is None:
                 return None
-            num_steps = choice.num_steps
         memory = _with(self._memory, "plan_number", self._plan_number)
         memory = memory if num_steps is None else _with(memory, _STEPS, num_steps)
         self._awaited = PlanRequest(
             window, memory, self._plan_number, self.epoch, now_s, num_steps
         )
         self._plan_number += 1
-        self._due_s = now_s + self.replan_period_s
+        self._pace.asked(now_s)
         return self._awaited
 
     def accept(
@@ -224,21 +172,15 @@ class PlanSchedule:
         self._awaited = None
         self._failure = ""
         rows_last_s = max(plan.chunk.end_s - plan.chunk.start_s - self._lead_s, 0.0)
-        self._rows_last_s = rows_last_s
-        if self._too_slow and self._deadline is not None:
-            self._too_slow = self._deadline.trial_problem(self._usual_s(rows_last_s))
-            if self._too_slow:
-                self._deadline.try_again()
-                self._due_s = request.requested_s + _RETRY_S
-                return self._too_slow
+        if problem := self._pace.came(request.requested_s, rows_last_s):
+            return problem
         self._pending, self._note = Takeover(plan, request), note
-        self._due_s = min(self._due_s, request.requested_s + LATEST_REPLAN * rows_last_s)
         return ""
 
     def note_time(self, request: PlanRequest, inference_time_s: float) -> None:
         """Note what a plan has cost, before it is accepted."""
-        if self._deadline is not None and request.num_inference_steps is not None:
-            self._deadline.note(request.num_inference_steps, inference_time_s)
+        if request.num_inference_steps is not None:
+            self._pace.note(request.num_inference_steps, inference_time_s)
 
     def fail(self, request: PlanRequest, error: str, reason: Reason = Reason.PLAN_FAILED) -> None:
         """Note that no plan came of ``request``; the chunk in force goes on to its end."""
@@ -285,8 +227,8 @@ class PlanSchedule:
         current = self._current
         if current is not None and now_s <= self._end_s(current) + _SAME_MOMENT_S:
             return running
-        if self._too_slow:
-            return Verdict(State.HOLDING, Reason.TOO_SLOW, self._too_slow)
+        if self._pace.too_slow:
+            return Verdict(State.HOLDING, Reason.TOO_SLOW, self._pace.too_slow)
         if self._failure:
             return Verdict(State.HOLDING, self._failure_reason, self._failure)
         if self._current is None and not self._late:
@@ -307,25 +249,6 @@ class PlanSchedule:
             f"for {now_s - self._pending.request.requested_s:.2f} s ago"
         )
         return None
-
-    def _chosen(self, deadline: Deadline, now_s: float) -> StepChoice:
-        """Return how many steps the next plan takes; where none is in time, try again later."""
-        current, available_s = self._current, None
-        if current is not None and now_s < self._end_s(current):
-            available_s = self._end_s(current) - now_s
-        elif self._rows_last_s is not None:
-            available_s = self._usual_s(self._rows_last_s)
-        choice = deadline.choose(available_s)
-        if choice.num_steps is None:
-            self._too_slow = choice.text
-            deadline.try_again()
-            ends_s = now_s if current is None else max(self._end_s(current), now_s)
-            self._due_s = ends_s + _RETRY_S
-        return choice
-
-    def _usual_s(self, rows_last_s: float) -> float:
-        """Return what is left of a chunk when the next plan is asked for."""
-        return rows_last_s - min(self.replan_period_s, LATEST_REPLAN * rows_last_s)
 
     def _end_s(self, takeover: Takeover) -> float:
         """Return when the last row is sent."""

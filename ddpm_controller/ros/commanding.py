@@ -9,7 +9,7 @@ from typing import Protocol
 from ddpm_controller.control.command import Command
 from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.motion_loop import Order
-from ddpm_controller.control.plan_schedule import Takeover
+from ddpm_controller.control.plan_request import Takeover
 from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.ros.command_link import CommandLink
 from ddpm_controller.ros.command_messages import Told

@@ -11,7 +11,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from ddpm_controller.control.limit_counts import LimitCounts
-from ddpm_controller.control.plan_schedule import Takeover
+from ddpm_controller.control.plan_request import Takeover
 from ddpm_controller.control.states import Reason, State
 from ddpm_controller.control.stream_rules import StreamHealth
 from ddpm_controller.ros.policy_loader import LoadedPolicy

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ddpm_controller.control.loop import ControlLoop
-from ddpm_controller.control.plan_schedule import PlanRequest
+from ddpm_controller.control.plan_request import PlanRequest
 from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.ros.bag_files import BagError
 from ddpm_controller.ros.lead import lead_from
