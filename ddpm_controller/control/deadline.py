@@ -121,6 +121,11 @@ class Deadline:
         self._is_trial = False
         self._estimate.restart(warm_up=True)
 
+    @property
+    def cost(self) -> PlanCost | None:
+        """What plans take, as far as is known."""
+        return self._estimate.cost
+
     def note(self, num_steps: int, time_s: float) -> None:
         """Take what a plan with so many steps has cost, s."""
         self._estimate.add(num_steps, time_s)

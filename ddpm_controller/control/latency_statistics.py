@@ -7,26 +7,31 @@ import numpy as np
 
 
 class LatencyStatistics:
-    """Median and percentile of the last latencies; times come in, no clock is read.
+    """Percentiles of the last latencies, and the largest; times come in, no clock is read.
+
+    One thread may add while another one asks.
 
     Args:
         num_kept: Latencies that count.
 
     Attributes:
         count: Latencies since the beginning; what is not finite does not count.
+        max_s: The largest since the beginning, s; NaN before the first.
     """
 
-    def __init__(self, num_kept: int = 100) -> None:
+    def __init__(self, num_kept: int = 1000) -> None:
         if num_kept < 1:
             raise ValueError(f"num_kept must be at least 1, got {num_kept}")
         self._kept: deque[float] = deque(maxlen=num_kept)
         self.count = 0
+        self.max_s = math.nan
 
     def add(self, latency_s: float) -> None:
         """Take one latency, s."""
         if math.isfinite(latency_s):
             self._kept.append(latency_s)
             self.count += 1
+            self.max_s = max(latency_s, self.max_s) if self.count > 1 else latency_s
 
     @property
     def median_s(self) -> float:
@@ -40,7 +45,8 @@ class LatencyStatistics:
 
     def quantile_s(self, share: float) -> float:
         """Return a quantile of those kept, s, interpolated; NaN before the first."""
-        return float(np.quantile(self._kept, share)) if self._kept else math.nan
+        kept = list(self._kept)  # in one go: another may come meanwhile
+        return float(np.quantile(kept, share)) if kept else math.nan
 
     def __str__(self) -> str:
         """In words, ms."""

@@ -2,7 +2,7 @@
 
 import math
 
-from ddpm_controller.control.deadline import Deadline
+from ddpm_controller.control.deadline import Deadline, PlanCost
 
 LATEST_REPLAN = 0.65
 """Fraction of a chunk's length after which the next plan is asked for at the latest; the rest of
@@ -99,6 +99,11 @@ class PlanPace:
         """Note what a plan with so many steps has cost, before it comes."""
         if self._deadline is not None:
             self._deadline.note(num_steps, inference_time_s)
+
+    @property
+    def cost(self) -> PlanCost | None:
+        """What plans take, where their steps are chosen and as far as is known."""
+        return self._deadline.cost if self._deadline is not None else None
 
     def _usual_s(self, rows_last_s: float) -> float:
         """Return what is left of a chunk when the next plan is asked for."""

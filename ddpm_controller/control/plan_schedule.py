@@ -7,7 +7,7 @@ import numpy as np
 
 from ddpm_controller.control.cartesian_box import BoxGuard
 from ddpm_controller.control.chunk_check import ChunkTolerance, chunk_demand, chunk_problem
-from ddpm_controller.control.deadline import Deadline
+from ddpm_controller.control.deadline import Deadline, PlanCost
 from ddpm_controller.control.observation_buffer import ObservationBuffer
 from ddpm_controller.control.plan_pace import PlanPace
 from ddpm_controller.control.plan_request import PlanRequest, Takeover
@@ -181,6 +181,11 @@ class PlanSchedule:
         """Note what a plan has cost, before it is accepted."""
         if request.num_inference_steps is not None:
             self._pace.note(request.num_inference_steps, inference_time_s)
+
+    @property
+    def plan_cost(self) -> PlanCost | None:
+        """What plans take, where their steps are chosen and as far as is known."""
+        return self._pace.cost
 
     def fail(self, request: PlanRequest, error: str, reason: Reason = Reason.PLAN_FAILED) -> None:
         """Note that no plan came of ``request``; the chunk in force goes on to its end."""

@@ -68,6 +68,10 @@ class ControlReport:
         self.health.plan_number = request.plan_number
         self.health.surprise = float(command.takeover.plan.traces.get("surprise", math.nan))
         self.health.observation_to_command_s = command.stamp_s - max(sources_s)
+        self.health.latencies.add(self.health.observation_to_command_s)
+        self.health.num_inference_steps = (
+            request.num_inference_steps or answer.used.num_inference_steps
+        )
 
     def tick(self, command: Command, streams: Mapping[str, StreamHealth]) -> None:
         """Count a tick, and tell when something has changed or the last status is old."""

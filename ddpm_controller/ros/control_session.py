@@ -264,6 +264,7 @@ class ControlSession:
 
     def _take(self, answer: PlanAnswer) -> None:
         self.loop.schedule.note_time(answer.request, answer.inference_time_s)
+        self.health.plan_cost = self.loop.schedule.plan_cost
         if answer.plan is None:
             self.loop.fail(answer.request, answer.error)
         elif not self.loop.accept(answer.plan, answer.request):

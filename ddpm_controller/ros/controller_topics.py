@@ -10,6 +10,8 @@ from rclpy.duration import Duration as RosDuration
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
+from ddpm_controller.control.deadline import PlanCost
+from ddpm_controller.control.latency_statistics import LatencyStatistics
 from ddpm_controller.control.limit_counts import LimitCounts
 from ddpm_controller.control.plan_request import Takeover
 from ddpm_controller.control.states import Reason, State
@@ -45,6 +47,9 @@ class Health:
     surprise: float = math.nan
     out_of_distribution: float = math.nan
     out_of_distribution_limit: float = math.nan
+    latencies: LatencyStatistics = field(default_factory=LatencyStatistics)
+    num_inference_steps: int = 0
+    plan_cost: PlanCost | None = None
     limits: LimitCounts = field(default_factory=LimitCounts)
     streams: Mapping[str, StreamHealth] = field(default_factory=dict)
     ticked_s: float = math.nan

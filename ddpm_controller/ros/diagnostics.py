@@ -70,6 +70,7 @@ class Diagnostics:
                 control_status(health, time.monotonic()),
                 checkpoint_status(health),
                 inference_status(health, self._deadline_s),
+                latency_status(health),
                 qos_status(self._events.take()),
                 *(self._stream(name, each) for name, each in health.streams.items()),
             ]
@@ -104,6 +105,10 @@ def control_status(health: Health, wall_s: float) -> DiagnosticStatus:
             "control_rate_hz": health.control_rate_hz,
             "ticks": health.ticks,
             "missed_ticks": health.missed_ticks,
+            **{
+                f"limited_by_{name}": count
+                for name, count in zip(health.limits.names, health.limits.counts, strict=True)
+            },
         },
     )
 
@@ -126,7 +131,9 @@ def checkpoint_status(health: Health) -> DiagnosticStatus:
 
 
 def inference_status(health: Health, deadline_s: float) -> DiagnosticStatus:
-    """Return how long a plan takes, and may take."""
+    """Return how long a plan takes, and may take; what its steps cost where they are chosen."""
+    cost = health.plan_cost
+    costs = {"plan_fixed_s": cost.fixed_s, "plan_per_step_s": cost.per_step_s} if cost else {}
     inference_s = health.inference_time_s
     is_late = inference_s > deadline_s
     text = f"a plan took {inference_s:.3f} s"
@@ -138,8 +145,26 @@ def inference_status(health: Health, deadline_s: float) -> DiagnosticStatus:
         {
             "inference_time_s": inference_s,
             "deadline_s": deadline_s,
+            "num_inference_steps": health.num_inference_steps,
+            **costs,
             "observation_to_command_s": health.observation_to_command_s,
             "plan_number": health.plan_number,
+        },
+    )
+
+
+def latency_status(health: Health) -> DiagnosticStatus:
+    """Return how long it took from the newest observation to the first command of its chunk."""
+    latencies = health.latencies
+    return _status(
+        "latency",
+        OK,
+        str(latencies),
+        {
+            "p50_s": latencies.median_s,
+            "p95_s": latencies.p95_s,
+            "max_s": latencies.max_s,
+            "plans": latencies.count,
         },
     )
 

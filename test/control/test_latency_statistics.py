@@ -12,6 +12,7 @@ def test_percentiles_are_those_of_the_last_latencies():
     assert statistics.median_s == pytest.approx(0.050)
     assert statistics.p95_s == pytest.approx(0.095)
     assert statistics.count == 500
+    assert statistics.max_s == 9.0  # since the beginning
     assert str(statistics) == "50 ms in the median, 95 % within 95 ms (101 plans)"
 
 
@@ -20,6 +21,7 @@ def test_before_the_first_plan_nothing_is_known_and_nan_does_not_count():
     statistics.add(math.nan)
     assert math.isnan(statistics.median_s)
     assert math.isnan(statistics.p95_s)
+    assert math.isnan(statistics.max_s)
     assert (statistics.count, str(statistics)) == (0, "no plan yet")
 
 

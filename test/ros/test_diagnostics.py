@@ -11,6 +11,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
+from ddpm_controller.control.deadline import PlanCost
 from ddpm_controller.control.states import Reason, State
 from ddpm_controller.control.stream_rules import StreamHealth
 from ddpm_controller.ros.controller_topics import Health, time_from
@@ -22,6 +23,7 @@ from ddpm_controller.ros.diagnostics import (
     checkpoint_status,
     control_status,
     inference_status,
+    latency_status,
     qos_status,
     stream_status,
 )
@@ -97,6 +99,43 @@ def test_a_plan_that_takes_longer_than_it_may_is_worth_a_warning(inference_s, le
     assert text in status.message
 
 
+def values_of(status):
+    return {each.key: each.value for each in status.values}
+
+
+def test_the_steps_of_a_plan_and_their_cost_are_told_where_they_are_chosen():
+    values = values_of(inference_status(Health(num_inference_steps=7), 0.8))
+    assert values["num_inference_steps"] == "7"
+    assert "plan_fixed_s" not in values
+    values = values_of(inference_status(Health(plan_cost=PlanCost(0.02, 0.03)), 0.8))
+    assert (values["plan_fixed_s"], values["plan_per_step_s"]) == ("0.02", "0.03")
+
+
+def test_latencies_since_the_activation_are_told():
+    health = Health()
+    assert latency_status(health).message == "no plan yet"
+    for k in range(101):
+        health.latencies.add(0.1 + 0.001 * k)
+    status = latency_status(health)
+    assert (status.level, status.name) == (OK, "latency")
+    assert status.message == "150 ms in the median, 95 % within 195 ms (101 plans)"
+    expected = {"p50_s": "0.15", "p95_s": "0.195", "max_s": "0.2", "plans": "101"}
+    assert values_of(status) == expected
+    health.begin(0, 50.0)
+    assert latency_status(health).message == "no plan yet"
+
+
+def test_the_ticks_that_each_limit_changed_are_told():
+    health = Health()
+    health.limits.add(("jerk", "step"))
+    health.limits.add(("jerk",))
+    values = values_of(control_status(health, 0.0))
+    told = {name: value for name, value in values.items() if name.startswith("limited_by_")}
+    assert len(told) == len(health.limits.names)
+    assert (told["limited_by_jerk"], told["limited_by_step"]) == ("2", "1")
+    assert told["limited_by_position"] == "0"
+
+
 @pytest.mark.parametrize(
     ("loaded", "error", "state", "level"),
     [
@@ -149,8 +188,11 @@ def test_every_entry_comes_with_the_name_of_the_robot(checkpoint):
         node.until_running()
         node.until(lambda: (e := entry("control")) and e.level in (OK, WARN) and "RUN" in str(e))
         assert entry("control").hardware_id == "sim_arm"
-        for name in ("checkpoint", "inference", "qos", "stream camera_fixed"):
+        for name in ("checkpoint", "inference", "latency", "qos", "stream camera_fixed"):
             node.until(lambda n=name: entry(n).level == OK, entry(name))
+        node.until(lambda: "no plan" not in entry("latency").message)
+        assert float(values_of(entry("latency"))["max_s"]) > 0
+        assert int(values_of(entry("inference"))["num_inference_steps"]) > 0
         node.until(lambda: node.status.stream_rates_hz[0] > 25)
         assert max(node.status.stream_arrival_ages_s) < 0.3
         robot.messages["camera_fixed"] = lambda _: None
