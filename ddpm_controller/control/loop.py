@@ -17,7 +17,7 @@ from ddpm_controller.control.chunk_check import ChunkTolerance
 from ddpm_controller.control.command import Command
 from ddpm_controller.control.deadline import Deadline
 from ddpm_controller.control.distribution_watch import DistributionWatch
-from ddpm_controller.control.motion_loop import MotionLoop, Order
+from ddpm_controller.control.motion_loop import MotionLoop, Order, Sent, is_near
 from ddpm_controller.control.observation_watch import ObservationWatch
 from ddpm_controller.control.plan_request import PlanRequest, Takeover
 from ddpm_controller.control.plan_schedule import PlanSchedule
@@ -64,6 +64,7 @@ class ControlLoop:
 
     _motion: MotionLoop | None
     _guard: BoxGuard | None
+    _sent: Sent | None
 
     def __init__(
         self,
@@ -102,6 +103,7 @@ class ControlLoop:
         self._period_s, self._fade_s, self._stop_s = period_s, fade_s, stop_s
         self._motion, self._guard = None, None
         self._has_begun = self._keep_position = self._stopping = False
+        self._sent = None
         self._jump, self._jump_over_s = "", -math.inf
         self._remember(n_obs_steps)
 
@@ -206,6 +208,14 @@ class ControlLoop:
         self.schedule.abandon()
         self._begin_again(keep_position=False)
 
+    def take_up(self, sent: Sent, now_s: float) -> None:
+        """Go on from what was sent before the motion was lost, if the robot is still near it."""
+        measured = self.watch.measured(now_s)
+        if self.limits is None or measured is None:
+            return
+        if is_near(measured, sent.motion.position, self.limits):
+            self._sent, self._has_begun = sent, True
+
     def decide(self, now_s: float) -> Verdict:
         """Return what may be done at ``now_s``, with the reason."""
         if not self._has_begun:
@@ -234,6 +244,7 @@ class ControlLoop:
             return Order(verdict), None
         begin_at = None if self._has_begun else self.watch.measured(now_s)
         keep_position, self._has_begun = self._keep_position, True
+        sent, self._sent = self._sent, None
         takeover = None
         if verdict.state == State.RUNNING:
             takeover = self.schedule.take(now_s)
@@ -242,7 +253,7 @@ class ControlLoop:
         chunk = self.schedule.sent_ahead(takeover.plan.chunk) if takeover else None
         has_step = self.limits is not None and np.isfinite(self.limits.step).any()
         measured = self.watch.measured(now_s) if has_step else None
-        return Order(verdict, chunk, begin_at, keep_position, measured), takeover
+        return Order(verdict, chunk, begin_at, keep_position, measured, sent), takeover
 
     def follow(self, now_s: float, verdict: Verdict) -> Command:
         """Return the command that carries out ``verdict`` at ``now_s``."""
@@ -288,7 +299,7 @@ class ControlLoop:
     def _begin_again(self, keep_position: bool) -> None:
         # Once a position is not to be kept, it is not until the next beginning.
         self._keep_position = keep_position and (self._keep_position or self._has_begun)
-        self._has_begun = False
+        self._has_begun, self._sent = False, None
         self.start_check.begin()
         self.distribution.begin()
 

@@ -25,6 +25,19 @@ _NEAR_S = 0.2
 
 
 @dataclass(frozen=True)
+class Sent:
+    """What was sent last, by whichever process.
+
+    Attributes:
+        stamp_s: The tick.
+        motion: Of the joints then.
+    """
+
+    stamp_s: float
+    motion: Motion
+
+
+@dataclass(frozen=True)
 class Order:
     """What to do from the next tick on, until another order comes.
 
@@ -34,6 +47,7 @@ class Order:
         begin_at: (Da,) measured position; a run begins there.
         keep_position: It goes on from the last command where that is near ``begin_at``.
         measured: (Da,) newest measured position, for a limit on the step from there.
+        sent: What another process has sent last; the motion goes on from there.
     """
 
     verdict: Verdict
@@ -41,6 +55,7 @@ class Order:
     begin_at: np.ndarray | None = None
     keep_position: bool = False
     measured: np.ndarray | None = None
+    sent: Sent | None = None
 
 
 class MotionLoop:
@@ -83,6 +98,13 @@ class MotionLoop:
         self._sent, self._last_s = Motion.rest(position), now_s
         self._was_limited = False
 
+    def take_up(self, sent: Sent, now_s: float) -> None:
+        """Go on from what another one has sent: stop smoothly, until there is a chunk."""
+        self.hold_at(sent.motion.position, sent.stamp_s)
+        assert self._follower is not None
+        self._sent, self._rest_s = sent.motion, now_s + self._stop_s
+        self._stop_from_sent(self._follower, now_s)
+
     def follow(self, now_s: float, order: Order) -> Command:
         """Return the command that carries out ``order`` at ``now_s``."""
         verdict = order.verdict
@@ -93,6 +115,8 @@ class MotionLoop:
                 verdict = Verdict(State.HOLDING, Reason.CLOCK_JUMP, "the time went back")
         if order.begin_at is not None:
             self._begin(order.begin_at, order.keep_position, now_s)
+        if order.sent is not None:
+            self.take_up(order.sent, now_s)
         if verdict.state in (State.WAITING, State.INACTIVE) or self._follower is None:
             return Command(now_s, None, verdict.state, verdict.reason, verdict.text)
         if verdict.state == State.RUNNING:
@@ -112,10 +136,9 @@ class MotionLoop:
 
     def _begin(self, measured: np.ndarray, keep_position: bool, now_s: float) -> None:
         start = np.clip(measured, self._limits.lower, self._limits.upper)
-        if keep_position and self._sent is not None:
-            near = self._limits.velocity * _NEAR_S
-            is_near = (np.abs(measured - self._sent.position) <= near).all()
-            start = self._sent.position if is_near else start
+        sent = self._sent if keep_position else None
+        if sent is not None and is_near(measured, sent.position, self._limits):
+            start = sent.position
         self.hold_at(start, now_s)
 
     def _limited(
@@ -167,3 +190,8 @@ class MotionLoop:
         if self._is_late(now_s):
             return now_s - self._period_s
         return min(self._last_s, now_s)
+
+
+def is_near(measured: np.ndarray, position: np.ndarray, limits: JointLimits) -> bool:
+    """Return whether a robot at ``measured`` (Da,) may be led on from ``position`` (Da,)."""
+    return bool((np.abs(measured - position) <= limits.velocity * _NEAR_S).all())

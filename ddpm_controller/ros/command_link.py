@@ -1,9 +1,12 @@
 """The controller's end of the command process: begins it, sends orders, hears what was done."""
 
+import math
 import os
 import socket
 import subprocess
 import sys
+import time
+from dataclasses import dataclass, replace
 
 from ddpm_controller.control.motion_loop import Order
 from ddpm_controller.control.safety import JointLimits
@@ -21,13 +24,27 @@ from ddpm_controller.ros.command_messages import (
 )
 
 _PATIENCE_S = 5.0
+_STANDBY_PAUSE_S = 5.0
+"""After a death the machine has other work than to begin a process that is not needed yet."""
+
+
+@dataclass(frozen=True)
+class _Child:
+    """A process and the socket to it."""
+
+    process: subprocess.Popen[bytes]
+    socket: socket.socket
 
 
 class CommandLink:
-    """One command process, begun again when it has died.
+    """One command process, and another one that goes on when it dies.
+
+    The one that stands by has begun, so that it can go on at once, but has no topics: there is
+    one publisher of commands at any time.
 
     Args:
         settings: What it is begun with.
+        standby: Whether another one stands by; else it is begun when it is needed.
 
     Attributes:
         is_quiet: Whether it has nothing to send, by its own word.
@@ -35,36 +52,69 @@ class CommandLink:
         is_ready: Whether it has said a word at all.
     """
 
-    def __init__(self, settings: CommandSettings) -> None:
+    def __init__(self, settings: CommandSettings, *, standby: bool = False) -> None:
         self._settings = settings
-        self._number = 0
+        self._number = self._num_begun = 0
+        self._wants_standby, self._standby_from_s = standby, -math.inf
+        self._standby: _Child | None = None
         self._begin()
+        self._stand_by()
 
     def _begin(self) -> None:
+        """Let the one that stands by command, or a new one."""
         self.is_quiet, self.is_at_rest, self.is_ready = True, True, False
         self._limits: JointLimits | None = None
+        child, self._standby = self._standby, None
+        if child is not None and child.process.poll() is not None:
+            child.socket.close()
+            child = None
+        if child is None:
+            child = self._child(stands_by=False)
+        else:
+            child.socket.send(settings_packet(self._settings))
+        self._process, self._socket = child.process, child.socket
+
+    def _stand_by(self) -> None:
+        """Have another process that stands by, unless one has only just been begun."""
+        if not self._wants_standby or time.monotonic() < self._standby_from_s:
+            return
+        if self._standby is not None:
+            if self._standby.process.poll() is None:
+                return
+            self._standby.socket.close()
+        self._standby_from_s = time.monotonic() + _STANDBY_PAUSE_S
+        self._standby = self._child(stands_by=True)
+
+    def _child(self, stands_by: bool) -> _Child:
+        self._num_begun += 1
+        name = self._settings.node_name
+        # One that was killed is remembered by others for a while.
+        name = name if self._num_begun == 1 else f"{name}_{self._num_begun}"
         # A packet arrives whole, and its reader is told when the other end has died.
-        self._socket, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        own, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         command = [sys.executable, "-P", "-m", "ddpm_controller.ros.command_process"]
-        self._process = subprocess.Popen(
+        process = subprocess.Popen(
             [*command, str(other.fileno())],
             pass_fds=[other.fileno()],
             env=command_environment(os.environ),
         )
         other.close()
-        self._socket.setblocking(False)
-        self._socket.send(settings_packet(self._settings))
+        own.setblocking(False)
+        own.send(settings_packet(replace(self._settings, node_name=name, stands_by=stands_by)))
+        return _Child(process, own)
 
     @property
     def pid(self) -> int:
-        """Of the process."""
+        """Of the process that commands."""
         return self._process.pid
 
     def revive(self) -> bool:
-        """Begin the process again if it has died; return whether that was so."""
+        """Let another process go on if this one has died; return whether that was so."""
         if self._process.poll() is None:
+            self._stand_by()
             return False
         self._socket.close()
+        self._standby_from_s = time.monotonic() + _STANDBY_PAUSE_S
         self._begin()
         return True
 
@@ -89,7 +139,9 @@ class CommandLink:
         while True:
             try:
                 data = self._socket.recv(LARGEST_PACKET)
-            except OSError:  # nothing more, or the process has died
+            except ConnectionResetError:  # told once; what was sent before the death comes then
+                continue
+            except OSError:  # nothing more
                 break
             if not data:
                 break
@@ -100,10 +152,14 @@ class CommandLink:
         return told
 
     def close(self) -> None:
-        """Let the process end: it brings the robot to rest, if it is not."""
-        self._socket.close()
-        try:
-            self._process.wait(_PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        """Let the processes end: the one that commands brings the robot to rest, if it is not."""
+        children = [_Child(self._process, self._socket)]
+        children += [self._standby] if self._standby else []
+        for child in children:
+            child.socket.close()
+        for child in children:
+            try:
+                child.process.wait(_PATIENCE_S)
+            except subprocess.TimeoutExpired:
+                child.process.kill()
+                child.process.wait()

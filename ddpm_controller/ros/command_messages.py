@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from ddpm_controller.control.cartesian_box import BoxedArm, CartesianBox
-from ddpm_controller.control.motion_loop import Order
+from ddpm_controller.control.interpolation import Motion
+from ddpm_controller.control.motion_loop import Order, Sent
 from ddpm_controller.control.safety import JointLimits
 from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.types import ActionChunk
@@ -36,6 +37,7 @@ class CommandSettings:
         listeners: Of the commands, known to the controller; it waits a while for all of them.
         status_listeners: Of its last words, likewise.
         priority: Of SCHED_FIFO, 1 to 99, where that is permitted; 0 asks for none.
+        stands_by: Publish nothing, not even that there are topics, until settings come again.
     """
 
     node_name: str
@@ -51,6 +53,7 @@ class CommandSettings:
     priority: int
     listeners: int = 1
     status_listeners: int = 0
+    stands_by: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ class Told:
         took_over: Number of the order whose chunk is followed from this tick on; 0: none.
         missed: Ticks left out just before this one.
         moves: Whether what was sent had a velocity.
+        motion: Position, velocity and acceleration that were sent, if something was.
     """
 
     stamp_s: float
@@ -78,6 +82,14 @@ class Told:
     took_over: int = 0
     missed: int = 0
     moves: bool = False
+    motion: tuple[tuple[float, ...], ...] = ()
+
+    @property
+    def sent(self) -> Sent | None:
+        """What was sent, for another process to go on from."""
+        if not self.motion:
+            return None
+        return Sent(self.stamp_s, Motion(*(np.array(each) for each in self.motion)))
 
 
 def packet(kind: str, content: Any) -> bytes:
@@ -134,6 +146,8 @@ def order_packet(number: int, order: Order) -> bytes:
         content["keep_position"] = order.keep_position
     if order.measured is not None:
         content["measured"] = order.measured.tolist()
+    if order.sent is not None:
+        content["sent"] = [order.sent.stamp_s, *_rows(order.sent.motion)]
     return packet("order", content)
 
 
@@ -149,7 +163,15 @@ def order_from(content: dict[str, Any]) -> tuple[int, Order]:
     )
     verdict = Verdict(State(state), Reason(reason), text)
     keep_position = content.get("keep_position", False)
-    return content["number"], Order(verdict, chunk, begin_at, keep_position, measured)
+    sent = None
+    if "sent" in content:
+        stamp_s, *motion = content["sent"]
+        sent = Sent(stamp_s, Motion(*(np.array(each) for each in motion)))
+    return content["number"], Order(verdict, chunk, begin_at, keep_position, measured, sent)
+
+
+def _rows(motion: Motion) -> list[list[float]]:
+    return [each.tolist() for each in (motion.position, motion.velocity, motion.acceleration)]
 
 
 def told_packet(told: Told) -> bytes:
@@ -159,5 +181,6 @@ def told_packet(told: Told) -> bytes:
 
 def told_from(content: list[Any]) -> Told:
     """Return what ``told_packet`` was made of."""
-    stamp_s, sent_s, state, reason, text, limited, *others = content
-    return Told(stamp_s, sent_s, State(state), Reason(reason), text, tuple(limited), *others)
+    stamp_s, sent_s, state, reason, text, limited, *others, motion = content
+    rows = tuple(tuple(row) for row in motion)
+    return Told(stamp_s, sent_s, State(state), Reason(reason), text, tuple(limited), *others, rows)

@@ -51,6 +51,8 @@ _OTHER_SIDE_S = 0.5
 _AHEAD_S, _AHEAD_SHARE = 1.5e-3, 0.4
 """A command is made so long before its moment, so that it leaves on time whatever it takes; at
 high rates this share of a period."""
+_NEW_TOPIC_S = 0.03
+"""Until those who have long found this process have found its new topics too."""
 _GOODBYE_S = 1.0
 """At most so long it waits until every listener has the last command."""
 _MOST_UNTOLD = 100_000
@@ -64,9 +66,12 @@ class CommandLoop:
         link: Socket to the controller; packets of ``command_messages``.
         settings: Rate, topics and times.
         node: Owner of the publishers.
+        known_s: Since when others can find it, monotonic time.
     """
 
-    def __init__(self, link: socket.socket, settings: CommandSettings, node: Node) -> None:
+    def __init__(
+        self, link: socket.socket, settings: CommandSettings, node: Node, known_s: float
+    ) -> None:
         self._link, self._settings, self._node = link, settings, node
         self._commands = CommandPublisher(
             node,
@@ -80,6 +85,7 @@ class CommandLoop:
         self._last_words = node.create_publisher(ControllerStatus, settings.status_topic, latched)
         self._motion: MotionLoop | None = None
         self._order, self._number = _QUIET, 0
+        self._known_s = known_s
         self._heard_s = time.monotonic()
         self._lost = False
         self._ahead_s = min(_AHEAD_S, _AHEAD_SHARE * settings.period_s)
@@ -110,7 +116,7 @@ class CommandLoop:
 
     def _wait_for_listener(self) -> None:
         """Give everybody time to be found: neither first commands nor last words must be lost."""
-        patience_s = time.monotonic() + _PATIENCE_S
+        patience_s = self._known_s + _PATIENCE_S
         wanted = (
             (self._commands.publisher, max(self._settings.listeners, 1)),
             (self._last_words, self._settings.status_listeners),
@@ -120,6 +126,7 @@ class CommandLoop:
                 time.sleep(_OTHER_SIDE_S)
                 return
             time.sleep(0.02)
+        time.sleep(_NEW_TOPIC_S)
 
     # Orders
 
@@ -154,6 +161,8 @@ class CommandLoop:
         waiting = self._order
         if order.begin_at is None and waiting.begin_at is not None:
             order = replace(order, begin_at=waiting.begin_at, keep_position=waiting.keep_position)
+        if order.sent is None and waiting.sent is not None:
+            order = replace(order, sent=waiting.sent)
         if order.chunk is not None:
             self._number = number
         elif order.verdict.state == State.RUNNING and waiting.chunk is not None:
@@ -185,7 +194,7 @@ class CommandLoop:
             time.sleep(max(deadline_s - time.monotonic(), 0.0))
             self._commands.send(command)
         self._note(command, self._number if is_new else 0, missed)
-        self._order = replace(self._order, chunk=None, begin_at=None)
+        self._order = replace(self._order, chunk=None, begin_at=None, sent=None)
         if self._lost:
             self._say(command)
             # Late ticks make a stop last longer than it was to.
@@ -220,6 +229,7 @@ class CommandLoop:
             took_over,
             missed,
             command.velocity is not None and bool(command.velocity.any()),
+            _motion(command),
         )
         self._untold.append(told_packet(told))
 
@@ -247,6 +257,24 @@ class CommandLoop:
             publisher.wait_for_all_acked(Duration(seconds=patience_s))
 
 
+def _motion(command: Command) -> tuple[tuple[float, ...], ...]:
+    rows = (command.position, command.velocity, command.acceleration)
+    return tuple(tuple(row.tolist()) for row in rows if row is not None)
+
+
+def _settings(link: socket.socket) -> CommandSettings | None:
+    """Wait for settings; return None when the controller has ended instead."""
+    try:
+        data = link.recv(LARGEST_PACKET)
+    except ConnectionError:
+        return None
+    if not data:
+        return None
+    kind, content = opened(data)
+    assert kind == "settings"
+    return settings_from(content)
+
+
 def _hurry(priority: int) -> bool:
     """Ask for a real-time priority, also for threads that begin later; return whether it is there.
 
@@ -260,7 +288,9 @@ def _hurry(priority: int) -> bool:
 
 
 def _keep_memory() -> None:
-    """Ask for memory that is never taken away."""
+    """Ask for memory that is never taken away, and leave what is there to no collection."""
+    gc.collect()
+    gc.freeze()
     everything = 3  # MCL_CURRENT | MCL_FUTURE
     ctypes.CDLL(None).mlockall(everything)
 
@@ -271,10 +301,9 @@ def main() -> int:
         # Both mean the controller, which stops the robot and then lets go of this process.
         signal.signal(number, signal.SIG_IGN)
     link = socket.socket(fileno=int(sys.argv[1]))
-    kind, content = opened(link.recv(LARGEST_PACKET))
-    assert kind == "settings"
-    settings = settings_from(content)
-    link.setblocking(False)
+    settings = _settings(link)
+    if settings is None:
+        return 0
     hurries = settings.priority > 0 and _hurry(settings.priority)
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     node = Node(
@@ -284,24 +313,35 @@ def main() -> int:
         start_parameter_services=False,
     )
     try:
-        loop = CommandLoop(link, settings, node)
-        if hurries:
-            _keep_memory()
-        elif settings.priority > 0:
+        if settings.priority > 0 and not hurries:
             node.get_logger().warning(
                 f"no real-time priority {settings.priority} for the commands: ticks may come late."
                 " Allow it with 'rtprio 99' and 'memlock unlimited' for this user in "
                 "/etc/security/limits.conf"
             )
-        gc.collect()
-        gc.freeze()
-        loop.run()
-        loop.wait_until_heard(_GOODBYE_S)
+        _work(link, settings, node)
     finally:
         node.destroy_node()
         with contextlib.suppress(Exception):
             rclpy.shutdown()
     return 0
+
+
+def _work(link: socket.socket, settings: CommandSettings, node: Node) -> None:
+    """Stand by where that was asked for, then command until the controller has ended."""
+    known_s = time.monotonic()
+    called: CommandSettings | None = settings
+    if settings.stands_by:
+        _keep_memory()
+        called = _settings(link)
+    if called is None:
+        return
+    link.setblocking(False)
+    loop = CommandLoop(link, called, node, known_s)
+    if not settings.stands_by:
+        _keep_memory()
+    loop.run()
+    loop.wait_until_heard(_GOODBYE_S)
 
 
 if __name__ == "__main__":

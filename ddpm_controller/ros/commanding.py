@@ -8,7 +8,7 @@ from typing import Protocol
 
 from ddpm_controller.control.command import Command
 from ddpm_controller.control.loop import ControlLoop
-from ddpm_controller.control.motion_loop import Order
+from ddpm_controller.control.motion_loop import Order, Sent
 from ddpm_controller.control.plan_request import Takeover
 from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.ros.command_link import CommandLink
@@ -17,6 +17,8 @@ from ddpm_controller.ros.command_publisher import CommandPublisher
 
 _SILENCE_S = 0.5
 """A command process that has said nothing for so long does not command either."""
+_GONE_S = 0.5
+"""So long after the last command of a process that has died its motion is over: begin at rest."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,8 @@ class CommandByOrder:
     ) -> None:
         self._loop, self._link, self._log_error = loop, link, log_error
         self._takeovers: dict[int, Takeover] = {}
-        self._was_lost = self._is_deaf = False
+        self._was_lost = self._is_deaf = self._has_died = False
+        self._sent: Sent | None = None
         self._why_starting = Reason.NONE, "the command process is starting"
         self._heard_s = time.monotonic()
         link.heard()  # what a run before this one has left
@@ -139,13 +142,17 @@ class CommandByOrder:
         done = self._hear()
         self._loop.advance(now_s)
         if self._link.revive():
-            text = "the command process has died and begins again"
+            text = "the command process has died and another one goes on"
             self._log_error(text)
             self._loop.lose_motion()
-            self._why_starting = Reason.CONTROLLER_LOST, text
+            self._why_starting, self._has_died = (Reason.CONTROLLER_LOST, text), True
         if not self._link.is_ready:
             self._heard_s = time.monotonic()
             return [*done, Done(Command(now_s, None, State.WAITING, *self._why_starting))]
+        if self._has_died:
+            self._has_died = False
+            if self._sent is not None and now_s - self._sent.stamp_s < _GONE_S:
+                self._loop.take_up(self._sent, now_s)
         verdict = self._loop.decide(now_s)
         order, takeover = self._loop.order(now_s, verdict)
         number = self._send(order)
@@ -199,6 +206,7 @@ class CommandByOrder:
             # It has come to rest meanwhile: what was planned for the motion is out of date.
             self._loop.schedule.abandon()
         self._was_lost = is_lost
+        self._sent = told.sent
         command = Command(
             told.stamp_s, None, told.state, told.reason, told.text, limited=told.limited
         )

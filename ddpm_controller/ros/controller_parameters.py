@@ -134,6 +134,11 @@ class ControllerParameters:
         "Command from a process of its own, which nothing that is computed here can delay and "
         "which stops the robot when this node dies; not with simulated time.",
     )
+    command_standby: bool = parameter(
+        True,
+        "Have a second process ready that goes on at once when the one that commands dies; "
+        "it takes memory, but no time.",
+    )
     command_priority: int = parameter(
         50, "SCHED_FIFO priority of that process where permitted; 0: none.", low=0, high=99
     )

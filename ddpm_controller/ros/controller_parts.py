@@ -175,7 +175,8 @@ class ControllerParts:
                 priority=deployed.command_priority,
                 listeners=node.count_subscribers(topic),
                 status_listeners=node.count_subscribers(status_topic),
-            )
+            ),
+            standby=deployed.command_standby,
         )
 
     def _commanding(self, loop: ControlLoop) -> Commanding:

@@ -215,7 +215,12 @@ class FakeRobot:
 
 @contextmanager
 def process_of(executable: str, **parameters: Any) -> Iterator[subprocess.Popen]:
-    """A node of this package as a process; it must end by SIGTERM with exit code 0."""
+    """A node of this package as a process; it must end by SIGTERM with exit code 0.
+
+    A controller has no second command process, which takes time to begin, unless it is asked for.
+    """
+    if executable == "controller":
+        parameters = {"command_standby": False, **parameters}
     words = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
     process = subprocess.Popen([*python_command(executable), "--ros-args", *words])
     try:

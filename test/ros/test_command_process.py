@@ -17,7 +17,8 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from trajectory_msgs.msg import JointTrajectory
 
 from ddpm_controller.control.cartesian_box import BoxedArm, CartesianBox
-from ddpm_controller.control.motion_loop import MotionLoop, Order
+from ddpm_controller.control.interpolation import Motion
+from ddpm_controller.control.motion_loop import MotionLoop, Order, Sent
 from ddpm_controller.control.safety import JointLimits
 from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.ros.command_link import CommandLink
@@ -140,6 +141,7 @@ def test_packets_give_every_bit_back():
         np.array([0.1 + 0.2, -0.0]),
         keep_position=True,
         measured=np.array([0.3, 1e-17]),
+        sent=Sent(1795431886.25, Motion(BEGIN, np.array([1e-17, 3.0]), np.array([0.1, 0.2]))),
     )
     number, back = order_from(opened(order_packet(7, order))[1])
     assert (number, back.verdict, back.keep_position) == (7, order.verdict, True)
@@ -147,8 +149,13 @@ def test_packets_give_every_bit_back():
     assert back.chunk.actions.tobytes() == rows.tobytes()
     assert back.begin_at.tobytes() == order.begin_at.tobytes()
     assert back.measured.tobytes() == order.measured.tobytes()
+    assert back.sent.stamp_s == order.sent.stamp_s
+    for name in ("position", "velocity", "acceleration"):
+        given, found = (getattr(each.sent.motion, name) for each in (order, back))
+        assert found.tobytes() == given.tobytes()
     assert order_from(opened(order_packet(1, Order(RUNNING)))[1]) == (1, Order(RUNNING))
-    told = Told(1.5, float("inf"), State.HOLDING, Reason.PLAN_LATE, "x", ("jerk",), 3, 2, True)
+    rows = ((0.1 + 0.2, 1e-17), (0.0, 1.0), (3.0, 4.0))
+    told = Told(1.5, 9.5, State.HOLDING, Reason.PLAN_LATE, "x", ("jerk",), 3, 2, True, rows)
     assert told_from(opened(told_packet(told))[1]) == told
     assert settings_from(opened(settings_packet(SETTINGS))[1]) == SETTINGS
     limits = limits_from(opened(limits_packet(LIMITS))[1])
@@ -262,6 +269,53 @@ def test_a_process_that_was_killed_is_begun_again(link, listener):
     listener.until(lambda: link.is_ready, link)
     move(link, listener)
     assert listener.told[-1].state == State.RUNNING
+
+
+def test_one_that_stands_by_goes_on_with_the_motion_of_one_that_was_killed(listener):
+    link = CommandLink(SETTINGS, standby=True)
+    waiting = link._standby.process
+    listener.until(lambda: link.is_ready, link)
+    listener.until(lambda: "arm_commands_2" in listener.node.get_node_names(), link)
+    assert listener.node.count_publishers("/joint_trajectory") == 1
+    move(link, listener, speed=2.0)
+    os.kill(link.pid, signal.SIGKILL)
+    link._process.wait(10)
+    listener.told += link.heard()
+    sent = listener.told[-1].sent
+    assert np.abs(sent.motion.velocity).max() > 0.5
+    assert link.revive()
+    assert link.pid == waiting.pid
+    listener.until(lambda: link.is_ready, link)
+    rest = Order(Verdict(State.HOLDING, Reason.CONTROLLER_LOST, "rest"))
+    link.send(replace(rest, sent=sent), LIMITS)
+    listener.until(
+        lambda: listener.told[-1].motion and not listener.told[-1].moves,
+        link,
+        lambda: link.send(rest, LIMITS),
+    )
+    first = next(each.sent for each in listener.told if each.stamp_s > sent.stamp_s and each.sent)
+    reach = 1.25 * PERIOD_S  # a tick that is late goes on by no more
+    step = np.abs(first.motion.position - sent.motion.position)
+    assert (step > 0).any()
+    assert (step <= LIMITS.velocity * reach).all()
+    change = np.abs(first.motion.velocity - sent.motion.velocity)
+    assert (change <= LIMITS.acceleration * reach).all()
+    link.close()
+    assert waiting.poll() == 0
+
+
+def test_a_process_that_stands_by_ends_with_the_controller_and_is_begun_again(monkeypatch):
+    monkeypatch.setattr("ddpm_controller.ros.command_link._STANDBY_PAUSE_S", 0.0)
+    link = CommandLink(SETTINGS, standby=True)
+    first, commanding = link._standby.process, link.pid
+    first.kill()
+    first.wait(10)
+    assert not link.revive()
+    second = link._standby.process
+    assert link.pid == commanding
+    assert second.poll() is None
+    link.close()
+    assert second.poll() == 0
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,14 @@
 """Orders to a command process that does not take them, without ROS processes."""
 
 import numpy as np
+import pytest
 
+from ddpm_controller.control.interpolation import Motion
 from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.motion_loop import Order
 from ddpm_controller.control.safety import JointLimits
 from ddpm_controller.control.states import Reason, State
+from ddpm_controller.ros.command_messages import Told
 from ddpm_controller.ros.commanding import CommandByOrder
 from ddpm_controller.types import ActionChunk, ActionSpec, Plan, StreamSpec
 
@@ -79,3 +82,61 @@ def test_a_process_that_says_nothing_is_told_to_be_lost(monkeypatch):
     assert "said nothing for 2." in done.command.text
     link.is_quiet = True  # it has nothing to say
     assert commanding.step(0.03) == []
+
+
+class DyingLink(StoppedLink):
+    """A link whose process tells one command and dies; the next one is ready when it is let."""
+
+    def __init__(self, told: Told) -> None:
+        super().__init__()
+        self.is_stopped = False
+        self.told, self.dies = [told], True
+
+    def heard(self):
+        told, self.told = self.told, []
+        return told
+
+    def revive(self):
+        died, self.dies = self.dies, False
+        self.is_ready = self.is_ready and not died
+        return died
+
+
+@pytest.mark.parametrize(
+    ("position", "stamp_s", "ready_s", "goes_on"),
+    [
+        ((0.1, 0.0), 0.02, 0.1, True),
+        ((0.1, 0.0), 0.02, 0.9, False),  # it has long stopped where it was
+        ((0.5, 0.0), 0.02, 0.1, False),  # somebody has moved it
+    ],
+)
+def test_the_motion_goes_on_after_a_death_while_it_is_one(position, stamp_s, ready_s, goes_on):
+    loop = loop_with_a_plan()
+    motion = (position, (0.3, 0.0), (0.0, 0.1))
+    told = Told(stamp_s, 1.0, State.RUNNING, Reason.NONE, moves=True, motion=motion)
+    link, errors = DyingLink(told), []
+    commanding = CommandByOrder(loop, link, errors.append)
+    link.told = [told]
+    (ran, died) = commanding.step(0.03)
+    assert (ran.command.state, died.command.state) == (State.RUNNING, State.WAITING)
+    assert died.command.reason == Reason.CONTROLLER_LOST
+    assert errors == [died.command.text]
+    assert link.orders == []
+    link.is_ready = True
+    loop.advance(ready_s)
+    loop.observe("joint_state", ready_s, np.zeros(2))
+    commanding.step(ready_s)
+    commanding.step(ready_s + 0.01)
+    first, second = link.orders
+    assert first.verdict.state == State.HOLDING
+    assert second.sent is None
+    assert second.begin_at is None
+    if not goes_on:
+        assert first.sent is None
+        np.testing.assert_array_equal(first.begin_at, np.zeros(2))
+        return
+    assert first.begin_at is None
+    assert first.sent.stamp_s == stamp_s
+    expected = Motion(*map(np.array, motion))
+    for name in vars(expected):
+        np.testing.assert_array_equal(getattr(first.sent.motion, name), getattr(expected, name))
