@@ -2,8 +2,9 @@
 
 Every part is a process of its own: joint states (500 Hz), two 640x480 cameras (30 Hz), the
 controller that plans and the process that commands at 100 Hz. Each fault is injected many times
-at random moments while the robot moves. Results are kept one by one, so that a run that was
-interrupted goes on where it was; delete the folder to begin again.
+at random moments while the robot moves, and so is nothing at all, for comparison. Results are
+kept one by one, so that a run that was interrupted goes on where it was; delete the folder to
+begin again.
 
     python benchmarks/fault_campaign.py --repeats 20
 """
@@ -20,12 +21,13 @@ import numpy as np
 import rclpy
 import tyro
 from ddpm_msgs.msg import ControllerStatus
+from fault_commands import departure, steps, unexplained
+from fault_control_arm import HARMLESS, NOTHING, compared, comparison_table
 from fault_graph import FaultGraph, FaultGraphError, fault_graph
 from fault_kinds import FAULTS, Fault
 from rich.console import Console
 from rich.table import Table
 
-from ddpm_controller.ros.conversions import seconds
 from ddpm_controller.ros.trial_graph import use_own_domain
 
 REASONS = {
@@ -77,6 +79,8 @@ class Outcome:
         recovered_s: End of the fault until it ran again; 0 when it never ceased.
         reasons: Why it did not run, in the order in which they were told.
         note: What else was seen.
+        unexplained: Largest departure of a command from its chunks, rad or m, until a stop.
+        departure: Largest departure of a new chunk from the robot, s at the velocity limit.
     """
 
     stop_s: float
@@ -87,6 +91,8 @@ class Outcome:
     recovered_s: float
     reasons: tuple[str, ...]
     note: str = ""
+    unexplained: float = np.nan
+    departure: float = np.nan
 
 
 def inject(graph: FaultGraph, fault: Fault, options: Options, repeat: int) -> Outcome:
@@ -143,7 +149,8 @@ def _outcome(graph: FaultGraph, begin_s: float, end_s: float, note: str) -> Outc
     recovered_s = max(since_s - end_s, 0.0) if _is_steady(graph, begin_s, end_s) else np.nan
     if np.isnan(recovered_s):
         note = f"{note}{'; ' if note else ''}not recovered: {graph.statuses[-1][1].text}"
-    velocity, acceleration, gap_s = _steps(graph)
+    velocity, acceleration, gap_s = steps(graph)
+    until_s = halts[0][0] if halts else np.inf
     reasons = dict.fromkeys(_reason(status) for _, status in halts)
     return Outcome(
         stop_s - begin_s,
@@ -154,34 +161,13 @@ def _outcome(graph: FaultGraph, begin_s: float, end_s: float, note: str) -> Outc
         recovered_s,
         tuple(reasons),
         note,
+        unexplained(graph, until_s),
+        departure(graph, until_s),
     )
 
 
 def _reason(status: ControllerStatus) -> str:
     return REASONS.get(status.reason, str(status.reason))
-
-
-def _steps(graph: FaultGraph) -> tuple[float, float, float]:
-    """Return the largest step and change of velocity as shares of the limits, and the gap, s.
-
-    A change of velocity is that of the velocities in the messages: those from differences of
-    positions tell of a late tick that the motion was halted for a moment.
-    """
-    moments_s = np.array([moment_s for moment_s, _ in graph.commands])
-    stamps_s = np.array([seconds(command.header.stamp) for _, command in graph.commands])
-    points = [command.points[0] for _, command in graph.commands]
-    gaps_s, spans_s = np.diff(moments_s), np.diff(stamps_s)
-    # A simulated time that leaps has no spans.
-    leaps = (spans_s <= 0) | (spans_s > gaps_s + 0.5)
-    spans_s = np.where(leaps, gaps_s, spans_s)[:, None]
-    speeds = np.abs(np.diff([point.positions for point in points], axis=0)) / spans_s
-    changes = np.abs(np.diff([point.velocities for point in points], axis=0)) / spans_s
-    velocity, acceleration = graph.limits.velocity, graph.limits.acceleration
-    return (
-        float((speeds / velocity).max()),
-        float((changes / acceleration).max()),
-        float(gaps_s.max()),
-    )
 
 
 # Results
@@ -271,6 +257,13 @@ def main() -> int:
         run_variant(options, variant, wanted, console)
     rclpy.shutdown()
     console.print(table(options))
+    by_name = {fault.name: kept(options, fault) for fault in FAULTS}
+    harmless = [
+        compared(name, by_name[name], by_name[NOTHING])
+        for name in HARMLESS
+        if by_name[name] and by_name[NOTHING]
+    ]
+    console.print(comparison_table(harmless))
     return 0
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ddpm_msgs.msg import ControllerStatus
+from ddpm_msgs.msg import ActionChunk, ControllerStatus
 from ddpm_msgs.srv import LoadCheckpoint
 from faulty_robot import Part
 from rcl_interfaces.srv import SetParameters
@@ -19,6 +19,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from robot_source import write_robot
+from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from ddpm_controller.ros.conversions import seconds
@@ -46,6 +47,7 @@ class FaultGraph(Node):
         commands: (time in s, message) of each command in the order in which they came. The time
             is that of the stamp; under a simulated time, which leaps, that of the publication.
         statuses: Likewise.
+        chunks: What was taken over, since the last ``forget``.
         recorder: A process that records, where a fault has begun one.
     """
 
@@ -61,13 +63,18 @@ class FaultGraph(Node):
         self.limits = joint_limits(robot_description(), names, given)
         self.commands: list[tuple[float, JointTrajectory]] = []
         self.statuses: list[tuple[float, ControllerStatus]] = []
+        self.chunks: list[ActionChunk] = []
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self)
         latched = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         deep = QoSProfile(depth=2000)
         self.create_subscription(JointTrajectory, "joint_trajectory", self._on_command, deep)
         self.create_subscription(ControllerStatus, "controller/status", self._on_status, latched)
+        self.create_subscription(
+            ActionChunk, "controller/action_chunk", self.chunks.append, QoSProfile(depth=100)
+        )
         self._loading = self.create_client(LoadCheckpoint, "controller/load_checkpoint")
+        self._resetting = self.create_client(Trigger, "controller/reset")
         self._setting = self.create_client(SetParameters, "controller/set_parameters")
         self.recorder: subprocess.Popen[bytes] | None = None
         self.parts: dict[str, Part] = {}
@@ -111,7 +118,7 @@ class FaultGraph(Node):
 
     def forget(self) -> None:
         """Keep only the newest of what was heard."""
-        del self.commands[:-1], self.statuses[:-1]
+        del self.commands[:-1], self.statuses[:-1], self.chunks[:]
 
     def wait_until_moving(self, share: float, patience_s: float = START_PATIENCE_S) -> None:
         """Return while it runs and a joint is faster than this share of its limit.
@@ -143,6 +150,10 @@ class FaultGraph(Node):
         self._answer(self._loading.call_async(LoadCheckpoint.Request(path=str(folder))))
         return time.time()
 
+    def reset(self) -> None:
+        """Let the run begin again."""
+        self._answer(self._resetting.call_async(Trigger.Request()))
+
     def ask_for(self, folder: Path) -> None:
         """Set the parameter `checkpoint` without waiting for what comes of it."""
         parameters = [Parameter("checkpoint", value=str(folder)).to_parameter_msg()]
@@ -161,32 +172,48 @@ class FaultGraph(Node):
     @property
     def controller_pid(self) -> int:
         """Of the process that plans."""
-        return self._pid(b"__node:=controller")
+        return self._pids(b"__node:=controller")[-1]
 
     @property
     def command_pid(self) -> int:
-        """Of the process that commands."""
-        return self._pid(b"ddpm_controller.ros.command_process")
+        """Of the process that commands; one that stands by was begun after it."""
+        return self._pids(b"ddpm_controller.ros.command_process")[0]
+
+    @property
+    def processes(self) -> dict[str, int]:
+        """Name -> number of each process that belongs to the controller."""
+        commanding = self._pids(b"ddpm_controller.ros.command_process")
+        names = ("command process", "standby")
+        return {"controller": self.controller_pid, **dict(zip(names, commanding, strict=False))}
 
     def wait_for_part(self, kind: str) -> None:
         """Listen until a part that was begun again sends."""
         while not self.parts[kind].is_ready:
             self.listen(0.02)
 
-    def _pid(self, word: bytes) -> int:
-        """Return the newest process below ours whose command line has ``word``."""
-        for pid in sorted(_descendants(self._child.pid), reverse=True):
+    def _pids(self, word: bytes) -> list[int]:
+        """Return the processes below ours whose command line has ``word``, oldest first."""
+        found = []
+        for pid in _descendants(self._child.pid):
             try:
                 if word in Path(f"/proc/{pid}/cmdline").read_bytes():
-                    return pid
+                    found.append((_begun(pid), pid))
             except OSError:
                 continue
-        raise FaultGraphError(f"there is no process {word.decode()}")
+        if not found:
+            raise FaultGraphError(f"there is no process {word.decode()}")
+        return [pid for _, pid in sorted(found)]
 
     def close(self) -> None:
         """Leave the graph."""
         self._executor.shutdown()
         self.destroy_node()
+
+
+def _begun(pid: int) -> int:
+    """Return when a process was begun, in ticks of the kernel."""
+    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(words[19])
 
 
 def _descendants(pid: int) -> list[int]:

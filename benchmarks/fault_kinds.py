@@ -18,6 +18,11 @@ from ddpm_controller.ros.process_command import python_command
 from ddpm_controller.systems import restore
 from ddpm_controller.types import Observation
 
+_WARM_S = 3.0
+"""Time in which a process that stands by has begun."""
+_MOVES = 0.02
+"""The robot moves when a joint is faster than this share of its velocity limit."""
+
 
 def _say(part: str, word: str) -> Callable[[FaultGraph], float]:
     def say(graph: FaultGraph) -> float:
@@ -34,6 +39,15 @@ def _signal(process: str, number: int) -> Callable[[FaultGraph], float]:
     return send
 
 
+def _kill_commanding(graph: FaultGraph) -> float:
+    """Kill the process that commands, once another one stands by again."""
+    while "standby" not in graph.processes:
+        graph.listen(0.5)
+    graph.listen(_WARM_S)
+    graph.wait_until_moving(_MOVES)
+    return send_signal(graph.command_pid, signal.SIGKILL)
+
+
 def _kill(part: str) -> Callable[[FaultGraph], float]:
     def kill(graph: FaultGraph) -> float:
         graph.parts[part].kill()
@@ -44,6 +58,10 @@ def _kill(part: str) -> Callable[[FaultGraph], float]:
 
 def _nothing(graph: FaultGraph) -> str:
     return ""
+
+
+def _inject_nothing(graph: FaultGraph) -> float:
+    return time.time()
 
 
 def _well(part: str) -> Callable[[FaultGraph], str]:
@@ -167,7 +185,7 @@ class Fault:
 
 FAULTS = (
     Fault("controller killed", _signal("controller", signal.SIGKILL), lasts_s=0.0),
-    Fault("command process killed", _signal("command", signal.SIGKILL), lasts_s=0.0),
+    Fault("command process killed", _kill_commanding, lasts_s=0.0),
     Fault("cameras killed", _kill("cameras"), _restart_cameras),
     Fault("joint states killed", _kill("joints"), _restart_joints),
     Fault("frozen camera", _say("cameras", "frozen"), _well("cameras"), 3.0),
@@ -177,7 +195,7 @@ FAULTS = (
     Fault("missing joint", _say("joints", "missing_joint"), _well("joints"), 1.0),
     Fault("image size", _say("cameras", "other_size"), _well("cameras"), 1.0),
     Fault("image encoding", _say("cameras", "other_encoding"), _well("cameras"), 1.0),
-    Fault("burst of 10 000 messages", _say("joints", "burst"), lasts_s=0.0),
+    Fault("burst of 10 000 messages", _say("joints", "burst"), lasts_s=1.0),
     Fault("controller SIGSTOP 2 s", _signal("controller", signal.SIGSTOP), _go_on("controller")),
     Fault("command SIGSTOP 2 s", _signal("command", signal.SIGSTOP), _go_on("command")),
     Fault("checkpoint deleted", _delete_while_loading, lasts_s=3.0),
@@ -187,4 +205,6 @@ FAULTS = (
     Fault("clock 5 s back", _say("clock", "back"), lasts_s=0.0, variant="simulated"),
     Fault("clock 5 s forth", _say("clock", "forth"), lasts_s=0.0, variant="simulated"),
     Fault("clock pauses 2 s", _say("clock", "pause"), _well("clock"), variant="simulated"),
+    # The control arm; last, for the moments of the others come from their place in this list.
+    Fault("nothing", _inject_nothing, lasts_s=1.0),
 )
