@@ -69,7 +69,6 @@ class Told:
         limited: Names of the limits that changed the command.
         took_over: Number of the order whose chunk is followed from this tick on; 0: none.
         missed: Ticks left out just before this one.
-        moves: Whether what was sent had a velocity.
         motion: Position, velocity and acceleration that were sent, if something was.
     """
 
@@ -81,8 +80,12 @@ class Told:
     limited: tuple[str, ...] = ()
     took_over: int = 0
     missed: int = 0
-    moves: bool = False
     motion: tuple[tuple[float, ...], ...] = ()
+
+    @property
+    def moves(self) -> bool:
+        """Whether what was sent had a velocity."""
+        return bool(self.motion) and any(self.motion[1])
 
     @property
     def sent(self) -> Sent | None:
@@ -181,6 +184,15 @@ def told_packet(told: Told) -> bytes:
 
 def told_from(content: list[Any]) -> Told:
     """Return what ``told_packet`` was made of."""
-    stamp_s, sent_s, state, reason, text, limited, *others, motion = content
-    rows = tuple(tuple(row) for row in motion)
-    return Told(stamp_s, sent_s, State(state), Reason(reason), text, tuple(limited), *others, rows)
+    stamp_s, sent_s, state, reason, text, limited, took_over, missed, motion = content
+    return Told(
+        stamp_s,
+        sent_s,
+        State(state),
+        Reason(reason),
+        text,
+        tuple(limited),
+        took_over,
+        missed,
+        tuple(tuple(row) for row in motion),
+    )

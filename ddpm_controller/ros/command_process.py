@@ -228,7 +228,6 @@ class CommandLoop:
             command.limited,
             took_over,
             missed,
-            command.velocity is not None and bool(command.velocity.any()),
             _motion(command),
         )
         self._untold.append(told_packet(told))

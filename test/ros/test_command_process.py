@@ -155,7 +155,7 @@ def test_packets_give_every_bit_back():
         assert found.tobytes() == given.tobytes()
     assert order_from(opened(order_packet(1, Order(RUNNING)))[1]) == (1, Order(RUNNING))
     rows = ((0.1 + 0.2, 1e-17), (0.0, 1.0), (3.0, 4.0))
-    told = Told(1.5, 9.5, State.HOLDING, Reason.PLAN_LATE, "x", ("jerk",), 3, 2, True, rows)
+    told = Told(1.5, 9.5, State.HOLDING, Reason.PLAN_LATE, "x", ("jerk",), 3, 2, rows)
     assert told_from(opened(told_packet(told))[1]) == told
     assert settings_from(opened(settings_packet(SETTINGS))[1]) == SETTINGS
     limits = limits_from(opened(limits_packet(LIMITS))[1])

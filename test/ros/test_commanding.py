@@ -113,7 +113,7 @@ class DyingLink(StoppedLink):
 def test_the_motion_goes_on_after_a_death_while_it_is_one(position, stamp_s, ready_s, goes_on):
     loop = loop_with_a_plan()
     motion = (position, (0.3, 0.0), (0.0, 0.1))
-    told = Told(stamp_s, 1.0, State.RUNNING, Reason.NONE, moves=True, motion=motion)
+    told = Told(stamp_s, 1.0, State.RUNNING, Reason.NONE, motion=motion)
     link, errors = DyingLink(told), []
     commanding = CommandByOrder(loop, link, errors.append)
     link.told = [told]
