@@ -12,8 +12,8 @@ from ddpm_controller.ros.conversions import seconds
 from ddpm_controller.types import ActionChunk
 
 _RUNNING = Verdict(State.RUNNING)
-_HEARD_S = 0.3
-"""A chunk may be heard so much later than the commands that follow it."""
+_HEARD_S = 0.1
+"""A chunk is told before the status of its tick; it may be heard so much later than that."""
 _LEAP_S = 0.5
 """A stamp that is so much further on than the time has no span."""
 
@@ -48,8 +48,8 @@ def unexplained(graph: FaultGraph, until_s: float) -> float:
     computed again, from the one before that chunk on. NaN where there was none.
     """
     chunks = {seconds(each.header.stamp): each for each in graph.chunks}
-    newest_s = seconds(graph.commands[-1][1].header.stamp)
-    until_s = min(until_s, newest_s - _HEARD_S)
+    told_s = seconds(graph.statuses[-1][1].header.stamp)
+    until_s = min(until_s, told_s - _HEARD_S)
     loop: MotionLoop | None = None
     largest = np.nan
     before: Sent | None = None

@@ -29,6 +29,9 @@ from ddpm_controller.control.states import State
 from ddpm_controller.ros.conversions import seconds
 from ddpm_controller.ros.trial_graph import use_own_domain
 
+_RESET_S = 3.0
+"""Until a reset is over, the stop before it included."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -92,6 +95,7 @@ class Soak:
             if self._is_due("reset", passed_s):
                 self._graph.reset()
                 self._resets += 1
+                self._graph.listen(_RESET_S)
             number += 1
             self._graph.listen(number * self._sample_s - (time.monotonic() - self._begin_s))
             self._keep(self._sampled())

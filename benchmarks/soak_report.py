@@ -123,7 +123,7 @@ def drift_s(samples: list[SoakSample], limits: Limits) -> float:
     """
     counted = _counted(samples, limits)
     times_s, residuals_s = [np.zeros(0)], [np.zeros(0)]
-    for _, group in groupby(counted, key=lambda each: each.waits):
+    for _, group in groupby(counted, key=_stretch):
         stretch = list(group)
         at_s = np.array([each.tick_s for each in stretch])
         grid_s = limits.period_s * np.array([each.ticks + each.missed for each in stretch])
@@ -197,7 +197,7 @@ def draw(samples: list[SoakSample], limits: Limits, path: Path) -> None:
         axis.axvspan(0, limits.warm_up_s / 60, color="0.92")
         axis.set_ylim(bottom=0)
     axes[0].legend(loc="center right")
-    for _, group in groupby(samples, key=lambda each: each.waits):
+    for _, group in groupby(samples, key=_stretch):
         stretch = list(group)
         tick_s = np.array([each.tick_s for each in stretch])
         grid_s = limits.period_s * np.array([each.ticks + each.missed for each in stretch])
@@ -207,6 +207,11 @@ def draw(samples: list[SoakSample], limits: Limits, path: Path) -> None:
     axes[3].set_xlabel("min")
     figure.savefig(path, dpi=120)
     plt.close(figure)
+
+
+def _stretch(sample: SoakSample) -> tuple[int, int]:
+    """Return what is the same as long as commands never cease."""
+    return sample.waits, sample.resets
 
 
 def _counted(samples: list[SoakSample], limits: Limits) -> list[SoakSample]:

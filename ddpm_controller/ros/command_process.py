@@ -286,12 +286,16 @@ def _hurry(priority: int) -> bool:
     return True
 
 
-def _keep_memory() -> None:
-    """Ask for memory that is never taken away, and leave what is there to no collection."""
+def _keep_memory(*, spare: bool) -> None:
+    """Ask for memory that is never taken away, and leave what is there to no collection.
+
+    Args:
+        spare: Only memory that is used: a third of all that is reserved.
+    """
     gc.collect()
     gc.freeze()
-    everything = 3  # MCL_CURRENT | MCL_FUTURE
-    ctypes.CDLL(None).mlockall(everything)
+    everything, once_used = 3, 4  # MCL_CURRENT | MCL_FUTURE, MCL_ONFAULT
+    ctypes.CDLL(None).mlockall(everything | once_used if spare else everything)
 
 
 def main() -> int:
@@ -331,14 +335,14 @@ def _work(link: socket.socket, settings: CommandSettings, node: Node) -> None:
     known_s = time.monotonic()
     called: CommandSettings | None = settings
     if settings.stands_by:
-        _keep_memory()
+        _keep_memory(spare=True)
         called = _settings(link)
     if called is None:
         return
     link.setblocking(False)
     loop = CommandLoop(link, called, node, known_s)
     if not settings.stands_by:
-        _keep_memory()
+        _keep_memory(spare=False)
     loop.run()
     loop.wait_until_heard(_GOODBYE_S)
 
