@@ -24,6 +24,7 @@ class PlanSettings:
         seam: How a plan is joined to the one before, for example ``warm_replace``.
         expected_delay_s: Time that a plan takes: what the robot does meanwhile is settled.
         surprise: Departure from what was expected beyond which a plan begins anew; 0: never.
+        transition_scale: Weight of what a policy remembers of the chunk before, in [0, 1.5].
     """
 
     sampler: str | None = None
@@ -33,6 +34,7 @@ class PlanSettings:
     seam: str | None = None
     expected_delay_s: float | None = None
     surprise: float | None = None
+    transition_scale: float | None = None
 
 
 class Policy(Protocol):
@@ -153,6 +155,23 @@ def maskable(policy: Policy) -> tuple[str, ...]:
     Such a policy has an attribute ``maskable`` and looks at ``Observation.masked``.
     """
     return tuple(getattr(policy, "maskable", ()))
+
+
+def goal_ranges(policy: Policy) -> Mapping[str, tuple[np.ndarray, np.ndarray]]:
+    """Return the smallest and largest value in training of every goal that a policy takes.
+
+    Such a policy has an attribute ``goal_ranges`` and refuses goals outside.
+    """
+    ranges: Mapping[str, tuple[np.ndarray, np.ndarray]] = getattr(policy, "goal_ranges", {})
+    return ranges
+
+
+def memory_kind(policy: Policy) -> str:
+    """Return what a policy calls its memory; with equal words one can go on with another's.
+
+    Empty when nothing but a seed and the plan before survives.
+    """
+    return str(getattr(policy, "memory_kind", ""))
 
 
 def policy_facts(policy: Policy) -> str:

@@ -6,6 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from ddpm_controller.checkpoint import Checkpoint, CheckpointError, load_checkpoint
+from ddpm_controller.policies.diff_control import (
+    DiffControl,
+    DiffControlConfig,
+    DiffControlNetwork,
+)
 from ddpm_controller.policies.diffusion_policy import (
     DiffusionPolicy,
     DiffusionPolicyConfig,
@@ -22,16 +27,25 @@ class System:
         config: Frozen dataclass: what the policy is.
         network: What is trained: ``network(config, action_spec, streams, statistics)``.
         restore: A policy from a checkpoint, ready to plan.
+        based_on: (config, initial checkpoint or None) -> the config of a training that begins
+            with it; refuses one that cannot be its base.
     """
 
     config: type[Any]
     network: Callable[..., Any]
     restore: Callable[[Checkpoint, PlanSettings], Policy]
+    based_on: Callable[[Any, Checkpoint | None], Any] = lambda config, initial: config
 
 
 SYSTEMS: dict[str, System] = {
     "diffusion_policy": System(
         DiffusionPolicyConfig, DiffusionPolicyNetwork, DiffusionPolicy.restore
+    ),
+    "diff_control": System(
+        DiffControlConfig,
+        DiffControlNetwork,
+        DiffControl.restore,
+        based_on=DiffControlConfig.based_on,
     ),
 }
 

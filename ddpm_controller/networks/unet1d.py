@@ -1,6 +1,7 @@
 """Conditional 1-D U-Net over time, Janner et al. 2022 and Chi et al. 2023 (Diffusion Policy)."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -114,11 +115,24 @@ class ResidualPair1d(nn.Module):
         self.second = ResidualBlock1d(outputs, outputs, kernel_size, groups)
         self.modulation_size = self.first.modulation_size + self.second.modulation_size
 
-    def forward(self, features: Tensor, modulation: Tensor) -> Tensor:
-        """(B, L, inputs) and (B, 4 * outputs) -> (B, L, outputs)."""
+    def forward(self, features: Tensor, modulation: Tensor, hint: Tensor | None = None) -> Tensor:
+        """(B, L, inputs), (B, 4 * outputs) and a (B, L, outputs) to add between -> as the hint."""
         of_first, of_second = modulation.chunk(2, dim=1)
-        out: Tensor = self.second(self.first(features, of_first), of_second)
+        between = self.first(features, of_first)
+        out: Tensor = self.second(between if hint is None else between + hint, of_second)
         return out
+
+
+class Encoding(NamedTuple):
+    """What goes down a U-Net and comes up again.
+
+    Attributes:
+        middle: (B, L / 2 ** (levels - 1), C) of the last level.
+        skips: (B, L / 2 ** level, C) of each level but the last.
+    """
+
+    middle: Tensor
+    skips: tuple[Tensor, ...]
 
 
 class ConditionalUnet1d(nn.Module):
@@ -130,7 +144,12 @@ class ConditionalUnet1d(nn.Module):
 
     ``cond_hidden`` puts two layers of this width before that linear layer: where the condition is
     a state and not the output of an encoder, a linear layer alone sees too little in it.
-    ``answers`` is the number of values that are predicted for each number of the chunk.
+    ``answers`` is the number of values that are predicted for each number of the chunk, and
+    ``input_dim`` the columns that go in; 0: those of the chunk.
+
+    Attributes:
+        action_dim: Da.
+        cond_dim: Dc.
     """
 
     def __init__(
@@ -144,13 +163,15 @@ class ConditionalUnet1d(nn.Module):
         timestep_dim: int,
         cond_hidden: int = 0,
         answers: int = 1,
+        input_dim: int = 0,
     ) -> None:
         super().__init__()
 
         def pair(inputs: int, outputs: int) -> ResidualPair1d:
             return ResidualPair1d(inputs, outputs, kernel_size, num_groups)
 
-        widths = list(zip((action_dim, *channels[:-1]), channels, strict=True))
+        self.action_dim, self.cond_dim = action_dim, cond_dim
+        widths = list(zip((input_dim or action_dim, *channels[:-1]), channels, strict=True))
         down = [pair(before, width) for before, width in widths]
         middle = pair(channels[-1], channels[-1])
         up = [pair(width + before, before) for before, width in reversed(widths[1:])]
@@ -184,19 +205,53 @@ class ConditionalUnet1d(nn.Module):
 
     def denoise_modulated(self, xt: Tensor, modulation: Tensor) -> Tensor:
         """Noisy chunk (B, Tp, Da), both parts added (B, M) -> (B, Tp, answers * Da)."""
+        of_encoder, of_decoder = self.split_modulation(modulation)
+        return self.decoded(self.encoded(xt, of_encoder), of_decoder)
+
+    def split_modulation(self, modulation: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """(B, M) -> the parts of the way down with the middle, and of the way up."""
         parts = list(torch.split(modulation, self.modulation_sizes, dim=1))
-        features, skips = xt, []
-        for level, pair in enumerate(self.down):
-            features = pair(features, parts.pop(0))
-            if level < len(self.shorten):
-                skips.append(features)
-                features = self.shorten[level](features)
-        features = self.middle(features, parts.pop(0))
-        for lengthen, pair in zip(self.lengthen, self.up, strict=True):
+        return parts[: len(self.down) + 1], parts[len(self.down) + 1 :]
+
+    def encoded(self, xt: Tensor, parts: Sequence[Tensor]) -> Encoding:
+        """Noisy chunk (B, Tp, Da) and the first parts of the modulation -> the way down."""
+        return encoding_of(self.down, self.shorten, self.middle, xt, parts)
+
+    def decoded(self, encoding: Encoding, parts: Sequence[Tensor]) -> Tensor:
+        """The way down and the last parts of the modulation -> (B, Tp, answers * Da)."""
+        features, skips = encoding.middle, list(encoding.skips)
+        for lengthen, pair, part in zip(self.lengthen, self.up, parts, strict=True):
             features = torch.cat([lengthen(features), skips.pop()], dim=2)
-            features = pair(features, parts.pop(0))
+            features = pair(features, part)
         prediction: Tensor = self.out(self.last(features))
         return prediction
+
+
+def encoding_of(
+    down: nn.ModuleList,
+    shorten: nn.ModuleList,
+    middle: nn.Module,
+    features: Tensor,
+    parts: Sequence[Tensor],
+    hint: Tensor | None = None,
+) -> Encoding:
+    """Return the way down through these layers.
+
+    Args:
+        down: A pair per level.
+        shorten: Between them.
+        middle: The last pair.
+        features: (B, Tp, inputs).
+        parts: Of the modulation, one per pair.
+        hint: (B, Tp, C), added behind the first block of the first pair.
+    """
+    skips = []
+    for level, (pair, part) in enumerate(zip(down, parts[:-1], strict=True)):
+        features = pair(features, part, hint if level == 0 else None)
+        if level < len(shorten):
+            skips.append(features)
+            features = shorten[level](features)
+    return Encoding(middle(features, parts[-1]), tuple(skips))
 
 
 def _cond_encoder(cond_dim: int, hidden: int) -> nn.Module:

@@ -21,12 +21,14 @@ from ddpm_controller.policies.diffusion_policy_config import (
 )
 from ddpm_controller.policies.diffusion_policy_denoiser import Denoiser
 from ddpm_controller.policies.diffusion_policy_network import DiffusionPolicyNetwork
+from ddpm_controller.policies.goals import goal_ranges_of
 from ddpm_controller.policies.out_of_distribution import FeatureDistance, load_feature_distance
 from ddpm_controller.policies.plan_joiner import Before, PlanJoiner
 from ddpm_controller.policies.seams import Sampling, SeamSettings
 from ddpm_controller.policies.training_range import training_range_of
+from ddpm_controller.policies.window_values import window_values
 from ddpm_controller.policy import BoundSettings, Likelihood, PlanSettings, Window
-from ddpm_controller.types import ActionChunk, ActionSpec, Memory, Plan, StreamSpec
+from ddpm_controller.types import ActionChunk, ActionSpec, Memory, Plan
 
 _Value = TypeVar("_Value")
 
@@ -45,6 +47,7 @@ class DiffusionPolicy:
         seam: How a plan is joined to the one before.
         terminal: What the forward process leaves at its end, and whether that is too much.
         training_range: Where the commanded joints were in training; None when it does not say.
+        goal_ranges: Where the goals were in training, (low, high) of each.
     """
 
     def __init__(
@@ -67,8 +70,7 @@ class DiffusionPolicy:
             settings.num_inference_steps, config.num_inference_steps
         )
         refuse_rows(config, self.n_action_steps)
-        if self.sampler not in SAMPLERS:
-            raise ValueError(f"sampler {self.sampler!r}: use one of {sorted(SAMPLERS)}")
+        _refuse(settings, self.sampler)
         self._timesteps = timesteps_for(
             network.forward_process.fixed, self.num_inference_steps, config.spacing
         )
@@ -87,6 +89,7 @@ class DiffusionPolicy:
             self._time_modulation = network.unet.time_modulation(every)  # (T, M)
             self.terminal = network.terminal_facts()
         self.training_range = training_range_of(network, action_spec)
+        self.goal_ranges = goal_ranges_of(network)
 
     @classmethod
     def restore(cls, checkpoint: Checkpoint, settings: PlanSettings) -> "DiffusionPolicy":
@@ -119,15 +122,32 @@ class DiffusionPolicy:
         """Return one plan per run, equal to ``plan`` up to rounding.
 
         Raises:
-            ValueError: If a window has another length, stream or shape, or is not finite.
+            ValueError: As ``values_of``.
         """
-        values = self._values(windows)
+        values = self.values_of(windows)
+        with torch.no_grad():
+            cond = self.network.encode(values)
+        return self.plans_given(windows, memories, cond)
+
+    def values_of(self, windows: Sequence[Window]) -> dict[str, Tensor]:
+        """Return what the network takes of windows, {stream: (B, To, ...)}.
+
+        Raises:
+            ValueError: If a window has another length, stream or shape, is not finite, or has a
+                goal outside the range of the training.
+        """
+        values = window_values(windows, self.streams, self.n_obs_steps, self.goal_ranges)
+        return {name: value.to(self._device) for name, value in values.items()}
+
+    def plans_given(
+        self, windows: Sequence[Window], memories: Sequence[Memory], cond: Tensor
+    ) -> list[Plan]:
+        """Return one plan per run, denoised under ``cond`` (B, Dc)."""
         befores = [
             self._joiner.before(window, memory)
             for window, memory in zip(windows, memories, strict=True)
         ]
         with torch.no_grad():  # a seam may need a gradient, which inference mode forbids for good
-            cond = self.network.encode(values)
             x0 = self._joiner.drawn(befores, lambda rows: self._sampling(cond, memories, rows))
             rows = self.network.action_normalizer.unnormalize(x0).cpu().numpy()
             facts = self._facts(cond)
@@ -190,7 +210,7 @@ class DiffusionPolicy:
     def _sampling(self, cond: Tensor, memories: Sequence[Memory], rows: list[int]) -> Sampling:
         """Return what is needed to sample some rows of a batch."""
         of_rows = cond[rows]
-        process = self.network.forward_process(of_rows)
+        process = self.network.process(of_rows)
         denoiser = Denoiser(self.network, process, of_rows, self._time_modulation)
         return Sampling(
             sampler=self._sampler(denoiser),
@@ -221,28 +241,6 @@ class DiffusionPolicy:
             return self._timesteps
         spacing = self.network.config.spacing
         return timesteps_for(self.network.forward_process.fixed, asked.pop(), spacing)
-
-    def _values(self, windows: Sequence[Window]) -> dict[str, Tensor]:
-        for window in windows:
-            if len(window) != self.n_obs_steps:
-                raise ValueError(
-                    f"a window has {self.n_obs_steps} observations, got {len(window)}"
-                )
-        return {stream.name: self._stacked(stream, windows) for stream in self.streams}
-
-    def _stacked(self, stream: StreamSpec, windows: Sequence[Window]) -> Tensor:
-        name = stream.name
-        if any(name not in each.values for window in windows for each in window):
-            raise ValueError(f"stream {name!r} is missing in the window")
-        arrays = [each.values[name] for window in windows for each in window]
-        for array in arrays:
-            if array.shape != stream.shape:
-                raise ValueError(f"stream {name!r} must be {stream.shape}, got {array.shape}")
-        stacked = np.stack(arrays)
-        if not np.isfinite(stacked).all():
-            raise ValueError(f"stream {stream.name!r} is not finite in the window")
-        shape = (len(windows), self.n_obs_steps, *stream.shape)
-        return torch.from_numpy(stacked.reshape(shape)).to(self._device)
 
     def _facts(self, cond: Tensor) -> list[dict[str, float]]:
         """Return what else each plan tells of its condition (B, Dc)."""
@@ -300,6 +298,16 @@ def network_of(checkpoint: Checkpoint) -> DiffusionPolicyNetwork:
             f"release: {error}"
         ) from error
     return network
+
+
+def _refuse(settings: PlanSettings, sampler: str) -> None:
+    if sampler not in SAMPLERS:
+        raise ValueError(f"sampler {sampler!r}: use one of {sorted(SAMPLERS)}")
+    if settings.transition_scale is not None:
+        raise ValueError(
+            f"transition_scale {settings.transition_scale:g}: this policy remembers no chunk "
+            "whose weight it could be; leave it out"
+        )
 
 
 def _chosen(setting: _Value | None, by_checkpoint: _Value) -> _Value:

@@ -31,6 +31,7 @@ def policy_bound(
     variance: Variance | None = None,
     ticks: Tensor | None = None,
     draws: int = 1,
+    recalled: Tensor | None = None,
 ) -> Bound:
     """Return the bound on -log p(actions | observations), nats in physical units.
 
@@ -46,10 +47,11 @@ def policy_bound(
         ticks: (Da,), widths of encoder counts in SI units: bounds the probability of the counts
             and not the density.
         draws: Noises per chunk and timestep.
+        recalled: (B, Dr), the last columns of the condition.
     """
     config = network.config
-    cond = network.encode(batch["values"])
-    process = network.forward_process(cond)
+    cond = network.condition(batch["values"], recalled)
+    process = network.process(cond)
     denoiser = Denoiser(network, process, cond)
     steps = num_steps or config.num_train_timesteps
     timesteps = timesteps_for(network.forward_process.fixed, steps, config.spacing)

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 
 from ddpm_controller.diffusion.samplers import SAMPLERS
 from ddpm_controller.diffusion.schedules import SCHEDULES
@@ -55,7 +55,11 @@ class DiffusionPolicyConfig:
         image_channels: Widths of the image encoder's layers; the first two halve the image.
         num_keypoints: Image points per camera and frame that the policy sees.
         image_shift_pixels: Largest random shift of training images; costs precision of place.
+        goal_streams: Vector streams that say what is wanted: at a plan they are refused outside
+            the range of the training.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     n_obs_steps: int = 2
     horizon: int = 16
@@ -84,6 +88,7 @@ class DiffusionPolicyConfig:
     image_channels: tuple[int, ...] = (16, 32, 32)
     num_keypoints: int = 32
     image_shift_pixels: int = 4
+    goal_streams: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, known in (
@@ -119,6 +124,11 @@ class DiffusionPolicyConfig:
         )
         refuse_rows(self, self.n_action_steps)
         check_unet_sizes(self.horizon, self.channels, self.kernel_size, self.num_groups)
+
+    @property
+    def training_window(self) -> tuple[int, int]:
+        """Observations and rows of a training window."""
+        return self.n_obs_steps, self.horizon
 
 
 def _require(config: "DiffusionPolicyConfig", name: str, fulfilled: bool, rule: str) -> None:

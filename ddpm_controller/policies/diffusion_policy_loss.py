@@ -102,7 +102,7 @@ def schedule_loss(
     x0, cond, mask = (each[::SCHEDULE_SHARE].detach() for each in (x0, cond, mask))
     fixed = network.forward_process.fixed
     timesteps = timesteps_for(fixed, config.bound_steps, config.spacing)
-    chain = Chain.of(network.forward_process(cond), tuple(x0.shape), timesteps)
+    chain = Chain.of(network.process(cond), tuple(x0.shape), timesteps)
     index = torch.randint(len(chain), (len(x0),), generator=generator).to(x0.device)
     noise = standard_normal(tuple(x0.shape), generator).to(x0.device)
     xt = chain.process.sample(x0, index, noise)

@@ -1,6 +1,7 @@
 """What is trained of a Diffusion Policy (Chi et al. 2023, RSS); it plans elsewhere."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 
 from ddpm_controller.checkpoint import ACTION_STATISTICS
 from ddpm_controller.diffusion.bound import Bound
+from ddpm_controller.diffusion.forward_process import ForwardProcess
 from ddpm_controller.diffusion.timestep_sampling import LossAwareTimesteps
 from ddpm_controller.networks.image_encoder import ImageEncoder, random_shift
 from ddpm_controller.networks.normalizer import MinMaxNormalizer, normalize_images
@@ -21,13 +23,15 @@ from ddpm_controller.policies.diffusion_policy_loss import (
     spread_timesteps,
 )
 from ddpm_controller.policies.diffusion_policy_process import PolicyProcess
+from ddpm_controller.policies.goals import refuse_goals
 from ddpm_controller.types import ActionSpec, StreamSpec
 
 Batch = Mapping[str, Any]
 """``values`` {stream: (B, To, D) float32 or (B, To, H, W, 3) uint8}, ``actions`` (B, Tp, Da)
 float32 in SI units whose row ``To - 1`` is for the newest observation, ``mask`` (B, Tp) bool."""
 
-
+UnetOf = Callable[[Callable[..., ConditionalUnet1d], int], Any]
+"""(what makes a U-Net for ``cond_dim`` and ``input_dim``, Dc) -> a module with its methods."""
 ADDED = ("forward_process.", "timesteps.")
 """Weights that a checkpoint of a plainer policy may lack; at birth they change nothing."""
 
@@ -35,7 +39,14 @@ ADDED = ("forward_process.", "timesteps.")
 class DiffusionPolicyNetwork(nn.Module):
     """What is trained: image encoders and the U-Net, between normalizers.
 
-    ``statistics`` are {stream or "action": {"min": [...], "max": [...]}} in SI units.
+    ``statistics`` are {stream or "action": {"min": [...], "max": [...]}} in SI units. What another
+    policy remembers comes as the last ``recalled_dim`` columns of the condition, and ``unet_of``
+    makes a U-Net that has the methods of ``ConditionalUnet1d`` and may treat them apart: it gets
+    what makes one for a ``cond_dim`` (and an ``input_dim``), and Dc.
+
+    Attributes:
+        seen_dim: Columns of what is observed.
+        cond_dim: Dc, with what is recalled.
     """
 
     def __init__(
@@ -44,8 +55,12 @@ class DiffusionPolicyNetwork(nn.Module):
         action_spec: ActionSpec,
         streams: Sequence[StreamSpec],
         statistics: Mapping[str, Mapping[str, Sequence[float]]],
+        *,
+        recalled_dim: int = 0,
+        unet_of: UnetOf | None = None,
     ) -> None:
         super().__init__()
+        refuse_goals(config, streams)
         self.config = config
         self.streams = tuple(streams)
         action_dim = len(action_spec.joint_names)
@@ -56,32 +71,34 @@ class DiffusionPolicyNetwork(nn.Module):
                 self.normalizers[each.name] = _normalizer(statistics, each.name, each.shape[0])
             else:
                 self.encoders[each.name] = _encoder(each, config)
-        self.action_dim, self.cond_dim = action_dim, _cond_dim(config, self.streams)
+        self.action_dim, self.seen_dim = action_dim, _cond_dim(config, self.streams)
+        self.cond_dim = self.seen_dim + recalled_dim
         self.forward_process = PolicyProcess(
-            config, action_spec, self.cond_dim, self.action_normalizer.half_range
+            config, action_spec, self.seen_dim, self.action_normalizer.half_range
         )
         self.timesteps: LossAwareTimesteps | None = None
         if config.timestep_sampling == "loss_second_moment":
             self.timesteps = LossAwareTimesteps(config.num_train_timesteps)
-        self.unet = ConditionalUnet1d(
-            action_dim=action_dim,
-            cond_dim=self.cond_dim,
-            channels=config.channels,
-            kernel_size=config.kernel_size,
-            num_groups=config.num_groups,
-            timestep_dim=config.timestep_embedding_dim,
-            cond_hidden=config.cond_hidden,
-            answers=2 if config.variance == "learned_range" else 1,
-        )
+        make = _unet_maker(config, action_dim)
+        self.unet: Any = unet_of(make, self.cond_dim) if unet_of else make(cond_dim=self.cond_dim)
 
     def terminal_facts(self) -> TerminalFacts:
         """Return what the forward process leaves at its end; where it is learned, for cond 0."""
-        device = self.unet.out.weight.device
-        process = self.forward_process(torch.zeros(1, self.cond_dim, device=device))
+        device = self.action_normalizer.centre.device
+        process = self.process(torch.zeros(1, self.cond_dim, device=device))
         return terminal_facts(process, (self.config.horizon, self.action_dim))
 
-    def begin_with(self, weights: Mapping[str, Tensor]) -> None:
+    def process(self, cond: Tensor) -> ForwardProcess:
+        """Return what adds the noise to rows of ``cond`` (B, Dc), whatever they recall."""
+        process: ForwardProcess = self.forward_process(cond[:, : self.seen_dim])
+        return process
+
+    def begin_with(self, weights: Mapping[str, Tensor], added: tuple[str, ...] = ADDED) -> None:
         """Take the weights of a plainer policy; what it lacks stays as it is, the identity.
+
+        Args:
+            weights: As its checkpoint has them.
+            added: What their names may begin with that are lacking.
 
         Raises:
             ValueError: If a weight has no place here, or one that is needed is missing.
@@ -93,7 +110,7 @@ class DiffusionPolicyNetwork(nn.Module):
             for name, weight in weights.items()
             if name not in own or own[name].shape != weight.shape
         ]
-        lacking = [name for name in own if name not in weights and not name.startswith(ADDED)]
+        lacking = [name for name in own if name not in weights and not name.startswith(added)]
         if misfits or lacking:
             raise ValueError(
                 f"the initial checkpoint is not of this network: it has {misfits[:3]} too many "
@@ -106,14 +123,15 @@ class DiffusionPolicyNetwork(nn.Module):
         widened = dict(weights)
         if self.config.variance != "learned_range":
             return widened
-        for name, own in self.unet.out.named_parameters():
-            given = widened.get(f"unet.out.{name}", own)
-            if 2 * len(given) == len(own):
-                widened[f"unet.out.{name}"] = torch.cat([given, torch.zeros_like(given)])
+        own = self.state_dict()
+        for name in ("unet.out.weight", "unet.out.bias"):
+            given = widened.get(name)
+            if given is not None and name in own and 2 * len(given) == len(own[name]):
+                widened[name] = torch.cat([given, torch.zeros_like(given)])
         return widened
 
     def encode(self, values: Mapping[str, Tensor]) -> Tensor:
-        """{stream: (B, To, ...)} in SI units or uint8 -> cond (B, Dc)."""
+        """{stream: (B, To, ...)} in SI units or uint8 -> what is seen of cond (B, Dc)."""
         features = []
         for stream in self.streams:
             value = values[stream.name]
@@ -123,6 +141,11 @@ class DiffusionPolicyNetwork(nn.Module):
             else:
                 features.append(self.normalizers[stream.name](value).flatten(1))
         return torch.cat(features, dim=1)
+
+    def condition(self, values: Mapping[str, Tensor], recalled: Tensor | None = None) -> Tensor:
+        """Return ``encode`` of the values with the recalled columns (B, Dr) behind, (B, Dc)."""
+        seen = self.encode(values)
+        return seen if recalled is None else torch.cat([seen, recalled.to(seen)], dim=1)
 
     def denoise(self, xt: Tensor, t: Tensor, cond: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return prediction and fraction of the variance at ``t`` (B,), each (B, Tp, Da).
@@ -148,7 +171,13 @@ class DiffusionPolicyNetwork(nn.Module):
         """Return ``loss``; so that a wrapper for many processes sees the call."""
         return self.loss(batch, generator, noise_draws)
 
-    def loss(self, batch: Batch, generator: torch.Generator, noise_draws: int = 1) -> Tensor:
+    def loss(
+        self,
+        batch: Batch,
+        generator: torch.Generator,
+        noise_draws: int = 1,
+        recalled: Tensor | None = None,
+    ) -> Tensor:
         """Return the loss of a batch, a scalar. Images are shifted in training mode only.
 
         Args:
@@ -157,16 +186,18 @@ class DiffusionPolicyNetwork(nn.Module):
             noise_draws: Timesteps and noises per example. The observations are encoded once for
                 all of them; the timesteps of one example are spread evenly over the chain, which
                 leaves each uniform.
+            recalled: (B, Dr), the last columns of the condition.
         """
         values = batch["values"]
         if self.training:
             values = self._shifted(values, generator)
-        cond = self.encode(values).repeat_interleave(noise_draws, dim=0)  # (B * K, Dc)
+        seen = self.condition(values, recalled)
+        cond = seen.repeat_interleave(noise_draws, dim=0)  # (B * K, Dc)
         x0 = self.action_normalizer(batch["actions"]).repeat_interleave(noise_draws, dim=0)
         mask = batch["mask"].repeat_interleave(noise_draws, dim=0)
         t, weights = self._timesteps(len(batch["actions"]), noise_draws, generator)
         t = t.to(x0.device)
-        process = self.forward_process(cond)
+        process = self.process(cond)
         loss, rows = denoising_loss(self, process, x0, t, cond, mask, generator, weights)
         if self.timesteps is not None and self.training:
             self.timesteps.record(t, rows)
@@ -174,9 +205,11 @@ class DiffusionPolicyNetwork(nn.Module):
             loss = loss + schedule_loss(self, x0, cond, mask, generator)
         return loss
 
-    def bound(self, batch: Batch, generator: torch.Generator) -> Bound:
+    def bound(
+        self, batch: Batch, generator: torch.Generator, recalled: Tensor | None = None
+    ) -> Bound:
         """Return the bound on -log p(actions | observations), see ``policy_bound``."""
-        return policy_bound(self, batch, generator)
+        return policy_bound(self, batch, generator, recalled=recalled)
 
     def _timesteps(
         self, rows: int, draws: int, generator: torch.Generator
@@ -194,6 +227,22 @@ class DiffusionPolicyNetwork(nn.Module):
             name: random_shift(value, pixels, generator) if name in self.encoders else value
             for name, value in values.items()
         }
+
+
+def _unet_maker(
+    config: DiffusionPolicyConfig, action_dim: int
+) -> Callable[..., ConditionalUnet1d]:
+    """Return what lacks only ``cond_dim`` to make a U-Net."""
+    return partial(
+        ConditionalUnet1d,
+        action_dim=action_dim,
+        channels=config.channels,
+        kernel_size=config.kernel_size,
+        num_groups=config.num_groups,
+        timestep_dim=config.timestep_embedding_dim,
+        cond_hidden=config.cond_hidden,
+        answers=2 if config.variance == "learned_range" else 1,
+    )
 
 
 def _encoder(stream: StreamSpec, config: DiffusionPolicyConfig) -> ImageEncoder:

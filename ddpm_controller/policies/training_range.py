@@ -20,13 +20,14 @@ def training_range_of(
     for stream in network.streams:
         if stream.kind == "vector" and set(names) <= set(stream.names):
             columns = [stream.names.index(name) for name in names]
-            low, high = _ends(network.normalizers[stream.name])
-            action_low, action_high = _ends(network.action_normalizer)
+            low, high = ends_of(network.normalizers[stream.name])
+            action_low, action_high = ends_of(network.action_normalizer)
             return TrainingRange(low[columns], high[columns], action_low, action_high)
     return None
 
 
-def _ends(normalizer: object) -> tuple[np.ndarray, np.ndarray]:
+def ends_of(normalizer: object) -> tuple[np.ndarray, np.ndarray]:
+    """Return the smallest and largest values that a normalizer was made for, (D,) each."""
     assert isinstance(normalizer, MinMaxNormalizer)
     half = normalizer.half_range * normalizer.moved
     return (normalizer.centre - half).cpu().numpy(), (normalizer.centre + half).cpu().numpy()

@@ -69,6 +69,13 @@ class ControllerParameters:
         "below 0: as the checkpoint says.",
         low=-1.0,
     )
+    transition_scale: float = parameter(
+        -1.0,
+        "Weight of what a policy remembers of the chunk before; 0: none, 1: as it was trained; "
+        "below 0: as the checkpoint says.",
+        low=-1.0,
+        high=1.5,
+    )
     seed: int = parameter(0, "Seed of the denoising noise of a run.", low=0)
     max_age_s: float = parameter(
         0.0,
@@ -182,6 +189,7 @@ class ControllerParameters:
             seam=self.seam or None,
             expected_delay_s=self.expected_delay_s if self.expected_delay_s >= 0 else None,
             surprise=self.surprise if self.surprise >= 0 else None,
+            transition_scale=self.transition_scale if self.transition_scale >= 0 else None,
         )
 
     def start_gate(self, policy: Policy | None) -> StartGate:

@@ -60,6 +60,7 @@ class EvaluateOptions:
         seam: How a plan is joined to the one before, instead of the checkpoint's way.
         expected_delay_s: Time that a plan takes, in which what the robot does is settled.
         surprise: Departure from what was expected beyond which a plan begins anew; 0: never.
+        transition_scale: Weight of what the policy remembers of the chunk before, 0 to 1.5.
         timeout_s: Longest trial; 0: as the world, or the published protocol, says.
         torch_num_threads: Of the denoiser, in process.
         output: Folder of the results; runs/evaluate/<world> when left out.
@@ -81,6 +82,7 @@ class EvaluateOptions:
     seam: str | None = None
     expected_delay_s: Annotated[float | None, tyro.conf.arg(aliases=["--delay-s"])] = None
     surprise: float | None = None
+    transition_scale: float | None = None
     timeout_s: float = 0.0
     torch_num_threads: int = 1
     output: Path | None = None
@@ -114,6 +116,7 @@ class EvaluateOptions:
             seam=self.seam,
             expected_delay_s=self.expected_delay_s,
             surprise=self.surprise,
+            transition_scale=self.transition_scale,
         )
 
     @property

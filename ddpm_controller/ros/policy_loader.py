@@ -11,6 +11,7 @@ from ddpm_controller.policies.seams import SeamSettings
 from ddpm_controller.policy import (
     PlanSettings,
     Policy,
+    goal_ranges,
     maskable,
     policy_facts,
     policy_warning,
@@ -20,7 +21,7 @@ from ddpm_controller.ros.latest_worker import LatestWorker
 from ddpm_controller.ros.lead import delay_problem
 from ddpm_controller.ros.robot import Robot
 from ddpm_controller.systems import restore
-from ddpm_controller.types import ActionChunk, Observation, StreamSpec
+from ddpm_controller.types import ActionChunk, Observation
 
 _WARM_UP_PLANS = 2
 _LEAD_REMEDY = (
@@ -120,7 +121,7 @@ def _refuse_unmaskable(policy: Policy, robot: Robot, folder: str) -> None:
 
 def _warm_up(policy: Policy, folder: str) -> ActionChunk:
     """Plan on nothing: the first plans are 10 to 100 times slower, and must be finite."""
-    blank = Observation(0.0, {stream.name: _blank(stream) for stream in policy.streams})
+    blank = Observation(0.0, _blank_values(policy))
     memory = policy.initial_memory(0)
     for _ in range(_WARM_UP_PLANS):
         plan = policy.plan((blank,) * policy.n_obs_steps, memory)
@@ -130,8 +131,12 @@ def _warm_up(policy: Policy, folder: str) -> ActionChunk:
     return plan.chunk
 
 
-def _blank(stream: StreamSpec) -> np.ndarray:
-    return np.zeros(stream.shape, np.uint8 if stream.kind == "image" else np.float64)
+def _blank_values(policy: Policy) -> dict[str, np.ndarray]:
+    blank = {
+        stream.name: np.zeros(stream.shape, np.uint8 if stream.kind == "image" else np.float64)
+        for stream in policy.streams
+    }
+    return {**blank, **{name: low for name, (low, _) in goal_ranges(policy).items()}}
 
 
 class PolicyLoader:

@@ -147,13 +147,16 @@ def read_training_config(path: Path) -> TrainingConfig:
 
 
 def _with_noise(given: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
-    """Return the recipe with the noise that it names, read beside it."""
+    """Return the recipe with the noise that a policy in it names, read beside it."""
     policy = given.get("policy")
-    if not isinstance(policy, Mapping) or not isinstance(policy.get("noise"), str):
+    if not isinstance(policy, Mapping):
         return given
-    fields = json.loads((folder / policy["noise"]).read_text(encoding="utf-8"))
-    fields.pop("provenance", None)  # of the file; what it is worth is not what it is
-    return {**given, "policy": {**policy, "noise": fields}}
+    policy = _with_noise(policy, folder)  # of a policy around another one
+    if isinstance(policy.get("noise"), str):
+        fields = json.loads((folder / policy["noise"]).read_text(encoding="utf-8"))
+        fields.pop("provenance", None)  # of the file; what it is worth is not what it is
+        policy = {**policy, "noise": fields}
+    return {**given, "policy": policy}
 
 
 def training_config_from(given: Mapping[str, Any]) -> TrainingConfig:

@@ -68,7 +68,7 @@ def material_from(
     training = [episodes[index] for index in chosen]
     validation = [episodes[index] for index in held_out]
     initial = _initial(config, action_spec, streams)
-    sizes = (config.policy.n_obs_steps, config.policy.horizon)
+    sizes = config.policy.training_window
     windows = WindowDataset(training, *sizes)
     return Material(
         windows=windows,

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,8 @@ def train(
     with torch_threads(config.torch_num_threads):
         try:
             material = material_from(episodes, action_spec, streams, config, provenance or {})
+            policy = SYSTEMS[config.kind].based_on(config.policy, material.initial)
+            config = replace(config, policy=policy)
             run = _Run(material, config, output, processes)
             try:
                 return run.until_the_end(on_progress, should_stop)

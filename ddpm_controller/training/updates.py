@@ -83,6 +83,7 @@ def _gradients(
     total = 0.0
     for shard in own:
         batch = tensors_from(dataset, parts[shard], processes.device)
+        batch["progress"] = state.step / config.num_steps
         generator = generator_for(config.seed, TRAINING, state.step, shard)
         if shard != own[-1]:
             with processes.without_averaging(module):

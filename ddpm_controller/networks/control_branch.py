@@ -1,0 +1,187 @@
+"""A frozen U-Net and a trained copy of its way down, Zhang et al. 2023 (ControlNet).
+
+As in Diff-Control (Liu et al. 2024), where the branch is told of the chunk before, but with every
+way from the branch to the base closed by zeros at birth.
+"""
+
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+
+from ddpm_controller.networks.recalled_chunk import RecalledChunk, recalled_chunk, recalled_dim
+from ddpm_controller.networks.unet1d import ConditionalUnet1d, Encoding, encoding_of
+
+
+class ControlBranch(nn.Module):
+    """The copy: the base's way down and middle, with what modulates them.
+
+    Args:
+        base: What is copied.
+        prior_dim: Columns of a row of the chunk before, with validity and age; 0: its rows are
+            added to the noisy chunk as they are, and nothing else is told.
+        closed_skips: Whether each skip goes through a layer of zeros, as the middle always does.
+    """
+
+    def __init__(self, base: ConditionalUnet1d, prior_dim: int, closed_skips: bool) -> None:
+        super().__init__()
+        self.down, self.shorten = deepcopy(base.down), deepcopy(base.shorten)
+        self.middle, self.embedding = deepcopy(base.middle), deepcopy(base.embedding)
+        self.cond_encoder = deepcopy(base.cond_encoder)
+        self.modulation_sizes = base.modulation_sizes[: len(base.down) + 1]
+        size = sum(self.modulation_sizes)
+        self.from_time = nn.Linear(base.from_time.in_features, size)
+        self.from_cond = nn.Linear(base.from_cond.in_features, size, bias=False)
+        *widths, _, bottom = (size // 4 for size in self.modulation_sizes)
+        self.hint = _closed(prior_dim, widths[0]) if prior_dim else None
+        closed = [_closed(width, width) for width in widths] if closed_skips else []
+        self.of_skips, self.of_middle = nn.ModuleList(closed), _closed(bottom, bottom)
+        self.activation = nn.Mish()
+        self.copy(base)
+
+    @torch.no_grad()
+    def copy(self, base: ConditionalUnet1d) -> None:
+        """Take over the base's weights as they are now."""
+        for name in ("down", "shorten", "middle", "embedding", "cond_encoder"):
+            getattr(self, name).load_state_dict(getattr(base, name).state_dict())
+        size = sum(self.modulation_sizes)
+        for mine, theirs in ((self.from_time, base.from_time), (self.from_cond, base.from_cond)):
+            mine.weight.copy_(theirs.weight[:size])
+        self.from_time.bias.copy_(base.from_time.bias[:size])
+
+    def time_modulation(self, t: Tensor) -> Tensor:
+        """(B,) timesteps -> (B, Mb)."""
+        part: Tensor = self.from_time(self.activation(self.embedding(t)))
+        return part
+
+    def cond_modulation(self, cond: Tensor) -> Tensor:
+        """(B, Dc) -> (B, Mb)."""
+        part: Tensor = self.from_cond(self.activation(self.cond_encoder(cond)))
+        return part
+
+    def forward(self, xt: Tensor, modulation: Tensor, recalled: RecalledChunk) -> Encoding:
+        """Return what is added to the base's way down: (B, Tp, Da), (B, Mb) and the prior."""
+        hint, features = None, xt
+        if self.hint is None:
+            features = xt + recalled.rows
+        else:
+            # Behind the first block: added to the noisy chunk itself it would drown in the noise.
+            age = recalled.age[:, None].expand_as(recalled.valid)
+            hint = self.hint(torch.cat([recalled.rows, recalled.valid, age], dim=2))
+        parts = torch.split(modulation, self.modulation_sizes, dim=1)
+        found = encoding_of(self.down, self.shorten, self.middle, features, parts, hint)
+        skips = found.skips
+        if self.of_skips:
+            skips = tuple(each(s) for each, s in zip(self.of_skips, skips, strict=True))
+        return Encoding(self.of_middle(found.middle), skips)
+
+
+class ControlledUnet1d(nn.Module):
+    """A base that is not trained and what a branch adds to it, given the chunk before.
+
+    The condition is the base's and behind it the columns of ``recalled_chunk``. What comes from
+    the branch is added to the base's skips and middle, each through a layer of its own that is 0
+    at birth; the answer is base + w (controlled - base).
+
+    Planning (``denoise_modulated``) takes the base's answer, bit for bit, where there is no chunk
+    before; training (``forward``) lets the branch learn from such rows as from any other.
+
+    Args:
+        base: The U-Net; its weights are held from here on.
+        horizon: Tp of the chunk before.
+        told: Whether the branch is told where that chunk says something, and its age.
+        as_released: The released code of the paper: the prior is added to the noisy chunk and the
+            skips are open, so that the base is another one from the first update on. There they
+            are added to the way up; here, where widths differ, to the base's skips.
+
+    Attributes:
+        branch: What is trained.
+        transition_scale: w; 1 costs one controlled pass, 0 the base alone.
+    """
+
+    def __init__(
+        self,
+        base: ConditionalUnet1d,
+        *,
+        horizon: int,
+        told: bool = True,
+        as_released: bool = False,
+    ) -> None:
+        super().__init__()
+        action_dim = base.action_dim
+        self.horizon, self.action_dim, self.told = horizon, action_dim, told
+        self.seen_dim = base.cond_dim
+        self.branch = ControlBranch(
+            base, 0 if as_released else action_dim + 2, closed_skips=not as_released
+        )
+        self.base = base.requires_grad_(False)
+        self.sizes = [
+            sum(base.modulation_sizes),
+            sum(self.branch.modulation_sizes),
+            recalled_dim(horizon, action_dim),
+        ]
+        self.transition_scale = 1.0
+
+    def copy_base(self) -> None:
+        """Begin the branch with the base's weights as they are now."""
+        self.branch.copy(self.base)
+
+    def time_modulation(self, t: Tensor) -> Tensor:
+        """(B,) timesteps -> (B, M), the timestep's part of both modulations."""
+        parts = [self.base.time_modulation(t), self.branch.time_modulation(t)]
+        parts.append(parts[0].new_zeros(len(t), self.sizes[2]))
+        return torch.cat(parts, dim=1)
+
+    def cond_modulation(self, cond: Tensor) -> Tensor:
+        """(B, Dc) -> (B, M), the condition's part of both, and the chunk before as it is."""
+        seen, columns = cond[:, : self.seen_dim], cond[:, self.seen_dim :]
+        parts = [self.base.cond_modulation(seen), self.branch.cond_modulation(seen), columns]
+        return torch.cat(parts, dim=1)
+
+    def forward(self, xt: Tensor, t: Tensor, cond: Tensor) -> Tensor:
+        """Return what training sees: the controlled answer, (B, Tp, answers * Da)."""
+        modulation = self.time_modulation(t) + self.cond_modulation(cond)
+        of_base, of_branch, recalled = self._parts(modulation)
+        return self._controlled(xt, of_base, self.branch(xt, of_branch, self._told(recalled)))
+
+    def denoise_modulated(self, xt: Tensor, modulation: Tensor) -> Tensor:
+        """Noisy chunk (B, Tp, Da), both parts added (B, M) -> (B, Tp, answers * Da)."""
+        of_base, of_branch, recalled = self._parts(modulation)
+        scale, exists = self.transition_scale, recalled.exists
+        if scale == 0.0 or not bool(exists.any()):
+            return self.base.denoise_modulated(xt, of_base)
+        added = self.branch(xt, of_branch, self._told(recalled))
+        kept = exists[:, None, None].to(xt)
+        added = Encoding(added.middle * kept, tuple(each * kept for each in added.skips))
+        return self._controlled(xt, of_base, added, scale)
+
+    def _parts(self, modulation: Tensor) -> tuple[Tensor, Tensor, RecalledChunk]:
+        of_base, of_branch, columns = modulation.split(self.sizes, dim=1)
+        return of_base, of_branch, recalled_chunk(columns, self.horizon, self.action_dim)
+
+    def _told(self, recalled: RecalledChunk) -> RecalledChunk:
+        if self.told:
+            return recalled
+        valid, age = torch.zeros_like(recalled.valid), torch.zeros_like(recalled.age)
+        return RecalledChunk(recalled.rows, valid, age)
+
+    def _controlled(
+        self, xt: Tensor, modulation: Tensor, added: Encoding, scale: float = 1.0
+    ) -> Tensor:
+        of_encoder, of_decoder = self.base.split_modulation(modulation)
+        own = self.base.encoded(xt, of_encoder)
+        skips = zip(own.skips, added.skips, strict=True)
+        both = Encoding(own.middle + added.middle, tuple(a + b for a, b in skips))
+        controlled = self.base.decoded(both, of_decoder)
+        if scale == 1.0:
+            return controlled
+        plain = self.base.decoded(own, of_decoder)
+        return plain + scale * (controlled - plain)
+
+
+def _closed(inputs: int, outputs: int) -> nn.Linear:
+    """Return a layer that is 0 at birth and learns all the same, for its inputs are not."""
+    layer = nn.Linear(inputs, outputs)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer

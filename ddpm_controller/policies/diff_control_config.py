@@ -1,0 +1,178 @@
+"""What a Diff-Control policy (Liu et al. 2024, IROS) is: a denoiser and what it remembers."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Literal, get_args
+
+from pydantic import TypeAdapter
+
+from ddpm_controller.checkpoint import Checkpoint, CheckpointError
+from ddpm_controller.policies.diffusion_policy_config import DiffusionPolicyConfig, config_from
+
+StateName = Literal["controlnet", "as_released", "chunk_prior"]
+"""controlnet: a control branch on a frozen base, told of the chunk before; as_released: the same
+as the published code has it, for comparison only; chunk_prior: the chunk before beside the noisy
+one, trained from scratch."""
+CONTROLLED = ("controlnet", "as_released")
+"""States that need a base."""
+LARGEST_SCALE = 1.5
+"""Of the transition."""
+
+AS_RELEASED: Mapping[str, Any] = {
+    "shift": False,
+    "mask": False,
+    "null_prior_share": 0.0,
+    "prior_noise": 0.0,
+    "own_chunks_share": 0.0,
+}
+"""What the published code leaves out."""
+_FREE = {
+    *("n_action_steps", "bound_steps", "bound_weight", "timestep_sampling", "clip_x0"),
+    *("threshold_quantile", "sampler", "num_inference_steps", "spacing", "seam"),
+    *("image_shift_pixels", "goal_streams"),
+}
+"""Fields in which a policy may differ from its base."""
+
+
+@dataclass(frozen=True)
+class DiffControlConfig:
+    """What the policy is; saved in its checkpoints.
+
+    Attributes:
+        policy: The denoiser, and what it observes now.
+        state: What it remembers.
+        base_hash: Of the diffusion_policy checkpoint that a control branch was trained on; in a
+            recipe empty, or the one that it must be.
+        transition_scale: w: the answer is base + w (controlled - base), in [0, 1.5].
+        null_prior_share: Of the training examples, without the chunk before.
+        prior_noise: Largest deviation of the noise on the chunk before in training, normalized
+            units; drawn evenly for each example.
+        own_chunks_from: Share of the training behind which some examples have a chunk of the
+            network's own before them, instead of the demonstrated one.
+        own_chunks_share: How many of them.
+        own_chunk_steps: Denoising steps of such a chunk.
+        shift: Whether the chunk before is moved to the moments of the new one.
+        mask: Whether the network is told where that chunk says something, and its age.
+    """
+
+    policy: DiffusionPolicyConfig = field(default_factory=DiffusionPolicyConfig)
+    state: StateName = "controlnet"
+    base_hash: str = ""
+    transition_scale: float = 1.0
+    null_prior_share: float = 0.1
+    prior_noise: float = 0.2
+    own_chunks_from: float = 0.75
+    own_chunks_share: float = 0.4
+    own_chunk_steps: int = 4
+    shift: bool = True
+    mask: bool = True
+
+    def __post_init__(self) -> None:
+        known = get_args(StateName)
+        self._require("state", self.state in known, f"must be one of {sorted(known)}")
+        if self.state == "as_released":
+            for name, value in AS_RELEASED.items():  # so that its checkpoints say what it is
+                object.__setattr__(self, name, value)
+        refuse_scale(self.transition_scale)
+        for name in ("null_prior_share", "own_chunks_from", "own_chunks_share"):
+            self._require(name, 0 <= getattr(self, name) <= 1, "must be in [0, 1]")
+        self._require("prior_noise", 0 <= self.prior_noise < 10, "must be in [0, 10)")
+        steps = self.policy.num_train_timesteps
+        inside = 1 <= self.own_chunk_steps <= steps
+        self._require("own_chunk_steps", inside, f"must be between 1 and {steps}")
+        needless = self.base_hash and self.state not in CONTROLLED
+        self._require("base_hash", not needless, f"belongs to {CONTROLLED}, not {self.state!r}")
+
+    def _require(self, name: str, fulfilled: bool, rule: str) -> None:
+        if not fulfilled:
+            raise ValueError(f"{name} {rule}, got {getattr(self, name)!r}")
+
+    @property
+    def n_obs_steps(self) -> int:
+        """Observations that the denoiser sees."""
+        return self.policy.n_obs_steps
+
+    @property
+    def horizon(self) -> int:
+        """Rows that are denoised."""
+        return self.policy.horizon
+
+    @property
+    def n_action_steps(self) -> int:
+        """Rows that are sent; also the most rows by which two chunks are apart in training."""
+        return self.policy.n_action_steps
+
+    @property
+    def training_window(self) -> tuple[int, int]:
+        """Observations and rows of a training window: with the two chunks before."""
+        reach = 2 * self.n_action_steps
+        return self.n_obs_steps + reach, self.horizon + reach
+
+    def based_on(self, initial: Checkpoint | None) -> "DiffControlConfig":
+        """Return the config with the hash of the base that it begins with.
+
+        Raises:
+            CheckpointError: If a base is missing, of another hash or kind, or has a config with
+                which it cannot be this policy's; with both sides.
+        """
+        if self.state not in CONTROLLED:
+            return self
+        if initial is None:
+            raise CheckpointError(
+                f"state {self.state!r} is trained on a frozen base: name the folder of its "
+                "diffusion_policy checkpoint as initial_checkpoint"
+            )
+        found = _base_hash(initial)
+        if self.base_hash and self.base_hash != found:
+            raise CheckpointError(
+                f"{initial.folder}: the base is {found}, the recipe's base_hash is "
+                f"{self.base_hash}; name that checkpoint or leave base_hash out"
+            )
+        self._refuse_other(initial)
+        return replace(self, base_hash=found)
+
+    def _refuse_other(self, initial: Checkpoint) -> None:
+        of_base = initial.manifest.config
+        theirs = asdict(config_from(of_base.get("policy", of_base)))
+        mine = asdict(self.policy)
+        differing = [
+            f"{name}: {theirs[name]} there, {mine[name]} here"
+            for name in mine
+            if name not in _FREE and mine[name] != theirs[name]
+        ]
+        if differing:
+            raise CheckpointError(
+                f"{initial.folder} cannot be the base, for these fields must agree: "
+                f"{'; '.join(differing)}"
+            )
+
+
+def _base_hash(initial: Checkpoint) -> str:
+    kind = initial.manifest.kind
+    if kind == "diffusion_policy":
+        return initial.hash
+    if kind == "diff_control" and initial.manifest.config["base_hash"]:
+        return str(initial.manifest.config["base_hash"])
+    raise CheckpointError(
+        f"{initial.folder}: the base must be of kind 'diffusion_policy', or a diff_control that "
+        f"has one, got {kind!r}"
+    )
+
+
+def refuse_scale(scale: float) -> None:
+    """Raise ValueError unless ``scale`` can be that of a transition."""
+    if not 0 <= scale <= LARGEST_SCALE:
+        raise ValueError(f"transition_scale must be in [0, {LARGEST_SCALE}], got {scale}")
+
+
+def diff_control_config_from(values: Mapping[str, Any]) -> DiffControlConfig:
+    """Return the config that ``dataclasses.asdict`` made ``values`` of, also by way of JSON.
+
+    Raises:
+        ValueError: If a field is unknown or breaks a rule.
+    """
+    unknown = sorted(set(values) - {each.name for each in fields(DiffControlConfig)})
+    if unknown:
+        raise ValueError(f"unknown fields {unknown} in the config")
+    rest = {**values, "policy": config_from(values.get("policy", {}))}
+    return TypeAdapter(DiffControlConfig).validate_python(rest)

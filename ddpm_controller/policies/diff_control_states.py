@@ -1,0 +1,92 @@
+"""Every state of a Diff-Control policy by its name: what is trained, and what is recalled."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+from torch import Tensor
+
+from ddpm_controller.networks.control_branch import ControlledUnet1d
+from ddpm_controller.networks.prior_unet1d import PriorUnet1d
+from ddpm_controller.networks.recalled_chunk import recalled_dim
+from ddpm_controller.policies.diff_control_chunk import ChunkMemory
+from ddpm_controller.policies.diff_control_config import DiffControlConfig, StateName
+from ddpm_controller.policies.diff_control_examples import chunk_examples
+from ddpm_controller.policies.diff_control_recalled import Recalled
+from ddpm_controller.policies.diffusion_policy_network import UnetOf
+from ddpm_controller.policy import Window
+from ddpm_controller.types import ActionSpec, Memory
+
+if TYPE_CHECKING:
+    from ddpm_controller.policies.diff_control_network import DiffControlNetwork
+
+Batch = Mapping[str, Any]
+
+
+class StateMemory(Protocol):
+    """What a state knows of a run; holds nothing of one itself.
+
+    Attributes:
+        n_obs_steps: Observations that it wants of a window, at least those of the denoiser.
+        kind: Policies with equal words can go on with each other's memory.
+    """
+
+    n_obs_steps: int
+    kind: str
+
+    def initial(self) -> Memory:
+        """Return what a run begins with; its keys and shapes are those of every memory."""
+        ...
+
+    def recall(self, windows: Sequence[Window], memories: Sequence[Memory]) -> list[Recalled]:
+        """Return what each run remembers at its window, with no gradient wanted."""
+        ...
+
+
+@dataclass(frozen=True)
+class State:
+    """One way to remember.
+
+    Attributes:
+        unet: (config, Da) -> what makes the U-Net, as ``DiffusionPolicyNetwork`` takes it.
+        recalled_dim: (config, Da) -> columns that it adds to the condition, Dr.
+        examples: (network, batch of ``training_window``, generator) -> the denoiser's batch of
+            (B', ...) and the recalled columns (B', Dr).
+        memory: (network, action_spec) -> what it does at a plan.
+    """
+
+    unet: Callable[[DiffControlConfig, int], UnetOf]
+    recalled_dim: Callable[[DiffControlConfig, int], int]
+    examples: Callable[["DiffControlNetwork", Batch, torch.Generator], tuple[Batch, Tensor]]
+    memory: Callable[["DiffControlNetwork", ActionSpec], StateMemory]
+
+
+def _controlled(config: DiffControlConfig, action_dim: int) -> UnetOf:
+    recalled, released = _of_chunk(config, action_dim), config.state == "as_released"
+    return lambda make, cond_dim: ControlledUnet1d(
+        make(cond_dim=cond_dim - recalled),
+        horizon=config.horizon,
+        told=config.mask,
+        as_released=released,
+    )
+
+
+def _with_prior(config: DiffControlConfig, action_dim: int) -> UnetOf:
+    recalled, inputs = _of_chunk(config, action_dim), 2 * action_dim + 1
+    return lambda make, cond_dim: PriorUnet1d(
+        make(cond_dim=cond_dim - recalled + 1, input_dim=inputs),
+        horizon=config.horizon,
+        told=config.mask,
+    )
+
+
+def _of_chunk(config: DiffControlConfig, action_dim: int) -> int:
+    return recalled_dim(config.horizon, action_dim)
+
+
+STATES: dict[StateName, State] = {
+    "controlnet": State(_controlled, _of_chunk, chunk_examples, ChunkMemory),
+    "as_released": State(_controlled, _of_chunk, chunk_examples, ChunkMemory),
+    "chunk_prior": State(_with_prior, _of_chunk, chunk_examples, ChunkMemory),
+}
