@@ -20,7 +20,7 @@ from ddpm_controller.evaluation.seams import SeamRecorder
 from ddpm_controller.evaluation.stream_values import vector_value
 from ddpm_controller.policy import Policy, plan_batch, training_range
 from ddpm_controller.simulation.session import Session, Tick
-from ddpm_controller.simulation.world import World
+from ddpm_controller.simulation.world import CountingWorld, World
 from ddpm_controller.simulation.worlds import WORLDS
 from ddpm_controller.types import Plan
 
@@ -215,6 +215,7 @@ class _Run:
             frame_stamps_s=tuple(stamp_s for stamp_s, _ in picked),
             score=self.tick.score,
             seams=self.seams.result(),
+            tally=self.world.tally if isinstance(self.world, CountingWorld) else {},
         )
 
     def _step(self, command: Command) -> None:

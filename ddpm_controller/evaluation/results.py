@@ -1,6 +1,6 @@
 """What one closed-loop trial showed, and what many of them say together."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -30,6 +30,7 @@ class Trial:
         frame_stamps_s: Times of the frames from the start of the trial.
         score: The world's, at its best: the largest coverage in PushT; None where unmeasured.
         seams: What happened where one chunk took over from another; None where unmeasured.
+        tally: What the world has counted until the end; empty where it does not.
     """
 
     seed: int
@@ -44,6 +45,7 @@ class Trial:
     frame_stamps_s: tuple[float, ...] = ()
     score: float | None = None
     seams: Seams | None = None
+    tally: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

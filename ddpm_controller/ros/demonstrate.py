@@ -31,21 +31,25 @@ class DemonstrateOptions:
         storage: Format of the bags.
         in_process: Write the same bags without a ROS graph, many times faster.
         keep_failures: Keep episodes without success too.
+        pictures: Record the cameras too; without them, in process only, it is much faster.
     """
 
     output: Path
-    world: Literal["reach", "pick_place", "pusht"] = "pick_place"
+    world: Literal["reach", "pick_place", "pusht", "drum"] = "pick_place"
     episodes: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 50
     seed: int = 0
     storage: Storage = "mcap"
     in_process: bool = False
     keep_failures: bool = False
+    pictures: bool = True
 
     def __post_init__(self) -> None:
         if self.episodes < 1:
             raise ValueError(f"episodes must be at least 1, got {self.episodes}")
         if self.seed < 0:
             raise ValueError(f"seed must be at least 0, got {self.seed}")
+        if not (self.pictures or self.in_process):
+            raise ValueError("the simulation node always takes pictures; add --in-process")
         if self.world == "pusht":
             raise ValueError(
                 "no expert solves the world pusht; the command pusht_demonstrations makes bags of "
@@ -129,6 +133,7 @@ def _in_process(
             seed,
             folder,
             storage=options.storage,
+            pictures=options.pictures,
             keep_failure=options.keep_failures,
         )
 

@@ -19,6 +19,7 @@ from ddpm_controller.ros.simulation_messages import (
     mark_message,
     time_from,
     trajectory_message,
+    vector_message,
 )
 from ddpm_controller.simulation.session import Session, Tick
 from ddpm_controller.simulation.world import Camera, World
@@ -33,6 +34,7 @@ def record_in_process(
     folder: Path,
     *,
     camera_hz: float = 25.0,
+    pictures: bool = True,
     storage: Storage = "mcap",
     keep_failure: bool = False,
 ) -> bool:
@@ -46,6 +48,7 @@ def record_in_process(
         seed: Of the world and of the expert.
         folder: The bag, must not exist; nor does it after a failure that is not kept.
         camera_hz: Rate of the images; divides the world's rate.
+        pictures: Record the cameras too.
         storage: Of the bag.
         keep_failure: Keep an episode without success too.
 
@@ -53,11 +56,11 @@ def record_in_process(
         BagWriteError: The disk refuses.
         ValueError: There is no expert for this world.
     """
-    session = Session(world, camera_hz, expert=True)
+    session = Session(world, camera_hz, expert=True, pictures=pictures)
     tick = session.reset(seed)
     provenance = demonstration_provenance(world.name, seed, "in process")
     latest_ns = tick.stamp_ns + round(world.timeout_s * 1e9)
-    bag = BagWriter(folder, _topics(session), provenance, storage)
+    bag = BagWriter(folder, _topics(world, pictures), provenance, storage)
     with contextlib.suppress(_FailedError), bag:
         _write(bag, tick, [("/robot_description", String(data=world.robot_description()))])
         _write(bag, tick, _tick_messages(session, tick))
@@ -85,7 +88,7 @@ class _FailedError(Exception):
     """Makes the writer remove the bag of an episode that is not to be kept."""
 
 
-def _topics(session: Session) -> list[BagTopic]:
+def _topics(world: World, pictures: bool) -> list[BagTopic]:
     topics = [
         BagTopic("/clock", "rosgraph_msgs/msg/Clock"),
         BagTopic("/joint_states", "sensor_msgs/msg/JointState"),
@@ -94,7 +97,8 @@ def _topics(session: Session) -> list[BagTopic]:
         BagTopic("/success", "std_msgs/msg/Bool", transient_local=True, depth=1),
         BagTopic("/robot_description", "std_msgs/msg/String", transient_local=True, depth=1),
     ]
-    for camera in session.world.cameras:
+    topics += [BagTopic(f"/{name}", "sensor_msgs/msg/JointState") for name in world.vectors]
+    for camera in world.cameras if pictures else ():
         topics.append(BagTopic(_image_topic(camera), "sensor_msgs/msg/Image"))
         topics.append(BagTopic(_info_topic(camera), "sensor_msgs/msg/CameraInfo"))
     return topics
@@ -107,6 +111,8 @@ def _tick_messages(session: Session, tick: Tick) -> Iterator[Message]:
         yield "/success", Bool(data=tick.success)
         yield "/episode", mark_message(tick, mark, session.world.name)
     yield "/joint_states", joint_state_message(tick, type(session.world))
+    for name, vector in tick.vectors.items():
+        yield f"/{name}", vector_message(vector.names, vector.values, tick.stamp_ns)
     for camera in session.world.cameras:
         if camera.name in tick.images:
             yield _image_topic(camera), image_message(tick, camera)

@@ -71,6 +71,9 @@ class GraphDemonstrations:
         self._node.create_subscription(Clock, "/clock", self._on_clock, deep)
         self._node.create_subscription(EpisodeMark, "episode", self._on_mark, deep)
         topics = dict(_TOPICS)
+        told = world()  # an object: which vectors there are, the class does not say
+        topics.update(dict.fromkeys(told.vectors, "sensor_msgs/msg/JointState"))
+        told.close()
         for camera in world.cameras:
             topics[f"{camera.name}/image_raw"] = "sensor_msgs/msg/Image"
             topics[f"{camera.name}/camera_info"] = "sensor_msgs/msg/CameraInfo"

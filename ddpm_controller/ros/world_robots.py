@@ -6,6 +6,7 @@ ROBOTS = {
     "reach": "config/robots/sim_arm.yaml",
     "pick_place": "config/robots/sim_arm.yaml",
     "pusht": "config/robots/pusht.yaml",
+    "drum": "config/robots/drum.yaml",
 }
 """World -> path inside the share directory."""
 

@@ -4,6 +4,7 @@ At zero the upper arm points up, the forearm forward (x) and the hand down, and 
 frame is parallel to the base frame, so that a joint is an offset and an axis and nothing else.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,17 +74,17 @@ SERVO_LAG_S = 0.03
 
 @dataclass(frozen=True)
 class JointRange:
-    """Limits of all joints as arrays, each (7,), rad and m, rad/s and m/s."""
+    """Limits of all joints as arrays, each (D,), rad and m, rad/s and m/s."""
 
     lower: np.ndarray
     upper: np.ndarray
     velocity: np.ndarray
 
 
-def joint_range() -> JointRange:
-    """Return the limits in the order of ``JOINT_NAMES``."""
+def joint_range(joints: Sequence[JointSpec] = JOINTS) -> JointRange:
+    """Return the limits of ``joints`` in their order."""
     return JointRange(
-        lower=np.array([joint.lower for joint in JOINTS]),
-        upper=np.array([joint.upper for joint in JOINTS]),
-        velocity=np.array([joint.velocity for joint in JOINTS]),
+        lower=np.array([joint.lower for joint in joints]),
+        upper=np.array([joint.upper for joint in joints]),
+        velocity=np.array([joint.velocity for joint in joints]),
     )

@@ -10,6 +10,7 @@ import numpy as np
 from ddpm_controller.simulation.arm import JOINT_NAMES, PUBLISHED_JOINT_NAMES, joint_range
 from ddpm_controller.simulation.cameras import CAMERAS
 from ddpm_controller.simulation.kinematics import Kinematics
+from ddpm_controller.simulation.mjcf import scene_mjcf
 from ddpm_controller.simulation.robot_description import robot_description
 from ddpm_controller.simulation.scene import Scene
 from ddpm_controller.simulation.world import Camera, NamedVector
@@ -41,7 +42,7 @@ class ArmWorld(ABC):
     cameras: ClassVar[tuple[Camera, ...]] = CAMERAS
 
     def __init__(self, tick_hz: float = 50.0, scene: Scene | None = None) -> None:
-        self.scene = Scene(self.objects_mjcf) if scene is None else scene
+        self.scene = Scene(scene_mjcf(self.objects_mjcf)) if scene is None else scene
         self._owns_scene = scene is None
         model = self.scene.model
         self._num_substeps = round(1.0 / (tick_hz * model.opt.timestep))

@@ -25,49 +25,57 @@ def robot_description() -> str:
     """Return the URDF text, with limits of position, velocity and effort for every joint."""
     robot = ElementTree.Element("robot", name="sim_arm")
     for link in _SHAPES:
-        _add_link(robot, link)
+        add_link(robot, link, *_SHAPES[link])
     ElementTree.SubElement(robot, "link", name="tip")
     parent = "base_link"
     for joint in JOINTS:
-        _add_joint(robot, joint, parent)
+        add_joint(robot, joint, parent)
         if joint.unit == "rad":  # both fingers hang on the last link of the arm
             parent = f"{joint.name}_link"
     _add_mirror(robot, JOINTS[-1], parent)
-    _connect(robot, "tip_joint", "fixed", parent, "tip", TIP_OFFSET)
+    connect(robot, "tip_joint", "fixed", parent, "tip", TIP_OFFSET)
     for camera in CAMERAS:
-        _add_camera(robot, camera)
+        add_camera(robot, camera)
+    return urdf_text(robot)
+
+
+def urdf_text(robot: ElementTree.Element) -> str:
+    """Return a description as the text of a file."""
     ElementTree.indent(robot)
     return '<?xml version="1.0"?>\n' + ElementTree.tostring(robot, encoding="unicode") + "\n"
 
 
-def _add_link(robot: ElementTree.Element, name: str) -> None:
-    shape, attributes, place = _SHAPES[name]
+def add_link(
+    robot: ElementTree.Element, name: str, shape: str, attributes: dict[str, str], place: str
+) -> None:
+    """Add a link that looks like ``shape`` at ``place``, in its own frame."""
     visual = ElementTree.SubElement(ElementTree.SubElement(robot, "link", name=name), "visual")
     ElementTree.SubElement(visual, "origin", xyz=place, rpy="0 0 0")
     ElementTree.SubElement(ElementTree.SubElement(visual, "geometry"), shape, attributes)
 
 
-def _add_joint(robot: ElementTree.Element, joint: JointSpec, parent: str) -> None:
+def add_joint(robot: ElementTree.Element, joint: JointSpec, parent: str) -> None:
+    """Add a joint with its limits, and say that its child is ``<name>_link``."""
     kind = "revolute" if joint.unit == "rad" else "prismatic"
-    element = _connect(robot, joint.name, kind, parent, f"{joint.name}_link", joint.offset)
+    element = connect(robot, joint.name, kind, parent, f"{joint.name}_link", joint.offset)
     ElementTree.SubElement(element, "axis", xyz=_text(joint.axis))
     _limit(element, joint)
 
 
 def _add_mirror(robot: ElementTree.Element, joint: JointSpec, parent: str) -> None:
     name = f"{joint.name}_mirror"
-    element = _connect(robot, name, "prismatic", parent, f"{name}_link", joint.offset)
+    element = connect(robot, name, "prismatic", parent, f"{name}_link", joint.offset)
     ElementTree.SubElement(element, "axis", xyz=_text(tuple(-part for part in joint.axis)))
     _limit(element, joint)
     ElementTree.SubElement(element, "mimic", joint=joint.name, multiplier="1", offset="0")
 
 
-def _add_camera(robot: ElementTree.Element, camera: CameraSpec) -> None:
-    """Add the frame that its messages name: x right, y down, z forward."""
+def add_camera(robot: ElementTree.Element, camera: CameraSpec) -> None:
+    """Add the frame that the messages of a camera name: x right, y down, z forward."""
     link = f"{camera.name}_optical_frame"
     ElementTree.SubElement(robot, "link", name=link)
     parent = "base_link" if camera.body == "world" else camera.body
-    joint = _connect(robot, f"{camera.name}_joint", "fixed", parent, link, camera.position)
+    joint = connect(robot, f"{camera.name}_joint", "fixed", parent, link, camera.position)
     forward = np.subtract(camera.target, camera.position)
     right = np.cross(forward, camera.up)
     axes = [each / np.linalg.norm(each) for each in (right, np.cross(forward, right), forward)]
@@ -78,7 +86,7 @@ def _add_camera(robot: ElementTree.Element, camera: CameraSpec) -> None:
     origin.set("rpy", _text(tuple(float(angle) for angle in rpy)))
 
 
-def _connect(
+def connect(
     robot: ElementTree.Element,
     name: str,
     kind: str,
@@ -86,6 +94,7 @@ def _connect(
     child: str,
     offset: tuple[float, float, float],
 ) -> ElementTree.Element:
+    """Add a joint without axis and limits and return it."""
     element = ElementTree.SubElement(robot, "joint", name=name, type=kind)
     ElementTree.SubElement(element, "origin", xyz=_text(offset), rpy="0 0 0")
     ElementTree.SubElement(element, "parent", link=parent)

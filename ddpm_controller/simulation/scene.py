@@ -6,18 +6,19 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from ddpm_controller.simulation.cameras import CAMERAS
-from ddpm_controller.simulation.mjcf import scene_mjcf
-
 
 class Scene:
     """A compiled model and the renderer for it.
 
-    The renderer is made at the first picture and belongs to the thread that took it.
+    The renderer is made at the first picture and belongs to the thread that took it. Pictures
+    have the size of the model's off-screen buffer.
+
+    Args:
+        mjcf: A complete MJCF document.
     """
 
-    def __init__(self, objects_mjcf: str) -> None:
-        self.model = mujoco.MjModel.from_xml_string(scene_mjcf(objects_mjcf))
+    def __init__(self, mjcf: str) -> None:
+        self.model = mujoco.MjModel.from_xml_string(mjcf)
         self._renderer: mujoco.Renderer | None = None
         self._closing: weakref.finalize[..., Any] | None = None
 
@@ -41,8 +42,9 @@ class Scene:
         self._renderer, self._closing = None, None
 
     def _open_renderer(self) -> mujoco.Renderer:
+        size = self.model.vis.global_
         try:
-            renderer = mujoco.Renderer(self.model, CAMERAS[0].height, CAMERAS[0].width)
+            renderer = mujoco.Renderer(self.model, size.offheight, size.offwidth)
         except Exception as error:  # each OpenGL backend fails with a type of its own
             raise RuntimeError(
                 f"off-screen rendering failed ({error}); install EGL (libegl1 libegl-mesa0) and "

@@ -153,3 +153,13 @@ class ForkedWorld(Protocol):
     def mode_of(self, actions: np.ndarray) -> int:
         """Return which way a chunk (Ta, D) goes, -1 or 1; 0 where it does not say."""
         ...
+
+
+@runtime_checkable
+class CountingWorld(Protocol):
+    """A world that counts what no policy sees."""
+
+    @property
+    def tally(self) -> Mapping[str, float]:
+        """What has been counted in this episode, by name; NaN where there is nothing yet."""
+        ...

@@ -4,6 +4,8 @@ from typing import Protocol
 
 import numpy as np
 
+from ddpm_controller.simulation.drum_expert import DrumExpert
+from ddpm_controller.simulation.drum_world import DrumWorld
 from ddpm_controller.simulation.pick_place_expert import PickPlaceExpert
 from ddpm_controller.simulation.pick_place_world import PickPlaceWorld
 from ddpm_controller.simulation.pusht_world import PushTWorld
@@ -15,8 +17,9 @@ WORLDS: dict[str, type[World]] = {
     ReachWorld.name: ReachWorld,
     PickPlaceWorld.name: PickPlaceWorld,
     PushTWorld.name: PushTWorld,
+    DrumWorld.name: DrumWorld,
 }
-WORLDS_WITH_EXPERT = (ReachWorld.name, PickPlaceWorld.name)
+WORLDS_WITH_EXPERT = (ReachWorld.name, PickPlaceWorld.name, DrumWorld.name)
 
 
 class Expert(Protocol):
@@ -44,6 +47,8 @@ def make_expert(world: World, seed: int) -> Expert:
         return ReachExpert(world, seed)
     if isinstance(world, PickPlaceWorld):
         return PickPlaceExpert(world, seed)
+    if isinstance(world, DrumWorld):
+        return DrumExpert(world, seed)
     raise ValueError(
         f"no expert for world {world.name!r}; there are experts for {list(WORLDS_WITH_EXPERT)}, "
         "and people's demonstrations of pusht: see the command pusht_demonstrations"

@@ -1,12 +1,17 @@
 """Trials in one process, with a policy that repeats a demonstration by time."""
 
+import functools
+
 import numpy as np
 import pytest
 
 from ddpm_controller.control.safety import JointLimits
 from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
 from ddpm_controller.simulation.arm import joint_range
+from ddpm_controller.simulation.disturbances import PERTURBATIONS
+from ddpm_controller.simulation.drum_world import DrumWorld
 from ddpm_controller.simulation.session import START_NS
+from ddpm_controller.simulation.stick_arm import STICK_JOINTS
 from ddpm_controller.simulation.worlds import WORLDS, make_expert
 from ddpm_controller.types import ActionChunk, ActionSpec, Plan, StreamSpec
 
@@ -122,3 +127,42 @@ def test_the_time_out_ends_a_trial():
     (trial,) = trials_of(policy, "reach", seeds, timeout_s=0.2)
     assert not trial.success
     assert trial.duration_s == pytest.approx(0.2)
+
+
+class StillPolicy:
+    """Commands the position that it has measured first."""
+
+    n_obs_steps = 1
+
+    def __init__(self, world):
+        self.action_spec = ActionSpec(world.joint_names, ("rad",) * 3, PERIOD_S)
+        names, units = ("strikes_wanted",), ("1",)
+        self.streams = (
+            StreamSpec("joint_state", "vector", (3,), 50.0, world.joint_names, ("rad",) * 3),
+            StreamSpec("goal", "vector", (1,), 50.0, names, units),
+        )
+        self.goals = []
+
+    def initial_memory(self, seed):
+        return {}
+
+    def plan(self, window, memory):
+        self.goals.append(float(window[-1].values["goal"][0]))
+        actions = np.tile(window[-1].values["joint_state"], (10, 1))
+        return Plan(ActionChunk(window[-1].stamp_s, PERIOD_S, DrumWorld.joint_names, actions), {})
+
+
+def test_a_trial_brings_what_a_perturbed_world_has_counted():
+    make = functools.partial(DrumWorld, perturbation=PERTURBATIONS["pushed"])
+    policy = StillPolicy(DrumWorld)
+    reach = joint_range(STICK_JOINTS)
+    of_the_stick = JointLimits(reach.lower, reach.upper, reach.velocity)
+    settings = TrialSettings(timeout_s=3.0, keep_frames=0)
+    trials = list(run_trials(policy, make, of_the_stick, [3, 4], settings, no_view))
+    world = make()
+    for trial in trials:
+        world.reset(trial.seed)
+        assert trial.tally["wanted"] == world.wanted
+        assert trial.tally["strikes"] == 0.0
+        assert trial.duration_s == pytest.approx(3.0)
+    assert set(policy.goals) == {trial.tally["wanted"] for trial in trials}

@@ -10,6 +10,7 @@ from ddpm_controller.ros.bag_files import BagError, OpenBag, digest
 from ddpm_controller.ros.bags import read_episodes
 from ddpm_controller.ros.demonstrate import DemonstrateOptions, demonstrate, main
 from ddpm_controller.ros.robot import load_robot
+from ddpm_controller.ros.world_robots import robot_path
 
 
 def run_command(monkeypatch, *words):
@@ -120,3 +121,18 @@ def test_a_write_error_ends_the_command_with_its_text(tmp_path, monkeypatch, cap
     assert run_command(monkeypatch, *words, 2) == 1
     assert "No space left on device" in capsys.readouterr().out
     assert [path.name for path in tmp_path.iterdir()] == ["reach_00000"]
+
+
+def test_vectors_are_recorded_and_cameras_only_where_wanted(tmp_path, monkeypatch):
+    words = ("--world", "drum", "-n", 1, "--in-process", "--no-pictures", "--output", tmp_path)
+    assert run_command(monkeypatch, *words) == 0
+    (episode,) = read_episodes([tmp_path], load_robot(robot_path("drum")))
+    assert set(episode.values) == {"joint_state", "joint_velocity", "goal"}
+    assert 2 <= episode.values["goal"][0, 0] <= 5
+    speed = np.diff(episode.values["joint_state"], axis=0) / 0.1
+    told = episode.values["joint_velocity"]
+    assert np.corrcoef(speed.ravel(), (told[1:] + told[:-1]).ravel())[0, 1] > 0.7
+    with OpenBag(tmp_path / "drum_00000") as bag:
+        assert not [topic for topic in bag.topics if "camera" in topic]
+    with pytest.raises(ValueError, match="add --in-process"):
+        DemonstrateOptions(tmp_path, "drum", pictures=False)

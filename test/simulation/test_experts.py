@@ -3,7 +3,7 @@ import pytest
 
 from ddpm_controller.simulation import pick_place_expert, reach_expert
 from ddpm_controller.simulation.arm import joint_range
-from ddpm_controller.simulation.worlds import WORLDS, WORLDS_WITH_EXPERT, make_expert
+from ddpm_controller.simulation.worlds import WORLDS, make_expert
 
 OCCASIONS = {"reach": reach_expert.OCCASIONS, "pick_place": pick_place_expert.OCCASIONS}
 
@@ -19,7 +19,7 @@ def run(world, seed: int) -> tuple[str, bool, np.ndarray]:
     return expert.occasion, world.success, np.array(commands)
 
 
-@pytest.fixture(scope="module", params=WORLDS_WITH_EXPERT)
+@pytest.fixture(scope="module", params=OCCASIONS)
 def runs(request):
     """Two dozen episodes per world, chosen so that every occasion comes up."""
     world = WORLDS[request.param]()

@@ -1,0 +1,79 @@
+"""What disturbs an episode: pushes, sensors that stand still, and longer waits; from its seed."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+_PUSH_S = (0.15, 0.30)
+_PUSH_N = (10.0, 25.0)
+_LIFT_N = (0.0, 8.0)
+"""Never downwards: a push is to disturb, not to do the work."""
+_PUSHED_BETWEEN_S = (0.4, 5.0)
+_OCCLUDED_BETWEEN_S = (1.0, 5.0)
+"""Begin of a push and of an occlusion, s since reset."""
+
+
+@dataclass(frozen=True, eq=False)
+class Push:
+    """A force on the tip.
+
+    Attributes:
+        start_s: Since reset.
+        duration_s: How long it lasts.
+        force: (3,), N, in the frame of the base.
+    """
+
+    start_s: float
+    duration_s: float
+    force: np.ndarray
+
+
+@dataclass(frozen=True)
+class Perturbation:
+    """How every episode of a world is disturbed.
+
+    Attributes:
+        pushes: Their number, at random times.
+        occlusions: Times that everything measured stands still: joints and vectors keep their
+            last values and pictures are black.
+        occlusion_s: How long each lasts.
+        stretch: How many times as long an episode lasts, by the waits that it contains.
+    """
+
+    pushes: int = 0
+    occlusions: int = 0
+    occlusion_s: float = 1.0
+    stretch: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("pushes", "occlusions", "occlusion_s"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must not be below 0, got {getattr(self, name)}")
+        if not self.stretch >= 1:
+            raise ValueError(f"stretch must be at least 1, got {self.stretch}")
+
+
+PERTURBATIONS = {
+    "nominal": Perturbation(),
+    "pushed": Perturbation(pushes=2),
+    "occluded": Perturbation(occlusions=2),
+    "longer": Perturbation(stretch=2.0),
+}
+"""Those that evaluations compare, by name."""
+
+
+def random_push(random: np.random.Generator) -> Push:
+    """Return a push sideways or upwards at a random time, as in the demonstrations."""
+    angle = random.uniform(0.0, 2 * np.pi)
+    sideways = random.uniform(*_PUSH_N) * np.array([np.cos(angle), np.sin(angle)])
+    return Push(
+        random.uniform(*_PUSHED_BETWEEN_S),
+        random.uniform(*_PUSH_S),
+        np.append(sideways, random.uniform(*_LIFT_N)),
+    )
+
+
+def random_occlusion(random: np.random.Generator, duration_s: float) -> tuple[float, float]:
+    """Return begin and end of an occlusion, s since reset."""
+    begin_s = random.uniform(*_OCCLUDED_BETWEEN_S)
+    return begin_s, begin_s + duration_s
