@@ -39,7 +39,9 @@ class DemoOptions:
         output: Folder of the picture and the results.
     """
 
-    world: Literal["reach", "pick_place", "pusht", "drum"] = "pick_place"
+    world: Literal["reach", "pick_place", "pusht", "drum", "sticky_lid", "cue_reach"] = (
+        "pick_place"
+    )
     episodes: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 5
     seed: int = 20_000_000
     mode: Literal["real_time", "lockstep"] = "real_time"

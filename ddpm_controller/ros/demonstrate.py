@@ -35,7 +35,9 @@ class DemonstrateOptions:
     """
 
     output: Path
-    world: Literal["reach", "pick_place", "pusht", "drum"] = "pick_place"
+    world: Literal["reach", "pick_place", "pusht", "drum", "sticky_lid", "cue_reach"] = (
+        "pick_place"
+    )
     episodes: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 50
     seed: int = 0
     storage: Storage = "mcap"

@@ -67,7 +67,9 @@ class EvaluateOptions:
     """
 
     checkpoint: Path | None = None
-    world: Literal["reach", "pick_place", "pusht", "drum"] = "pick_place"
+    world: Literal["reach", "pick_place", "pusht", "drum", "sticky_lid", "cue_reach"] = (
+        "pick_place"
+    )
     protocol: Literal["controller", "published"] = "controller"
     trials: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 100
     seed: int = 10_000_000

@@ -73,7 +73,7 @@ _WORLD_ARGUMENTS = (
         "world",
         "pick_place",
         "World that is simulated; pusht wants its own robot file and the extra pusht.",
-        choices=("reach", "pick_place", "pusht", "drum"),
+        choices=("reach", "pick_place", "pusht", "drum", "sticky_lid", "cue_reach"),
     ),
     Argument(
         "mode",

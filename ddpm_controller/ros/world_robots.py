@@ -7,6 +7,8 @@ ROBOTS = {
     "pick_place": "config/robots/sim_arm.yaml",
     "pusht": "config/robots/pusht.yaml",
     "drum": "config/robots/drum.yaml",
+    "sticky_lid": "config/robots/sticky_lid.yaml",
+    "cue_reach": "config/robots/cue_reach.yaml",
 }
 """World -> path inside the share directory."""
 

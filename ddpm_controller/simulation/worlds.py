@@ -4,6 +4,8 @@ from typing import Protocol
 
 import numpy as np
 
+from ddpm_controller.simulation.cue_reach_expert import CueReachExpert
+from ddpm_controller.simulation.cue_reach_world import CueReachWorld
 from ddpm_controller.simulation.drum_expert import DrumExpert
 from ddpm_controller.simulation.drum_world import DrumWorld
 from ddpm_controller.simulation.pick_place_expert import PickPlaceExpert
@@ -11,6 +13,8 @@ from ddpm_controller.simulation.pick_place_world import PickPlaceWorld
 from ddpm_controller.simulation.pusht_world import PushTWorld
 from ddpm_controller.simulation.reach_expert import ReachExpert
 from ddpm_controller.simulation.reach_world import ReachWorld
+from ddpm_controller.simulation.sticky_lid_expert import StickyLidExpert
+from ddpm_controller.simulation.sticky_lid_world import StickyLidWorld
 from ddpm_controller.simulation.world import World
 
 WORLDS: dict[str, type[World]] = {
@@ -18,8 +22,10 @@ WORLDS: dict[str, type[World]] = {
     PickPlaceWorld.name: PickPlaceWorld,
     PushTWorld.name: PushTWorld,
     DrumWorld.name: DrumWorld,
+    StickyLidWorld.name: StickyLidWorld,
+    CueReachWorld.name: CueReachWorld,
 }
-WORLDS_WITH_EXPERT = (ReachWorld.name, PickPlaceWorld.name, DrumWorld.name)
+WORLDS_WITH_EXPERT = tuple(name for name in WORLDS if name != PushTWorld.name)
 
 
 class Expert(Protocol):
@@ -49,6 +55,10 @@ def make_expert(world: World, seed: int) -> Expert:
         return PickPlaceExpert(world, seed)
     if isinstance(world, DrumWorld):
         return DrumExpert(world, seed)
+    if isinstance(world, StickyLidWorld):
+        return StickyLidExpert(world, seed)
+    if isinstance(world, CueReachWorld):
+        return CueReachExpert(world, seed)
     raise ValueError(
         f"no expert for world {world.name!r}; there are experts for {list(WORLDS_WITH_EXPERT)}, "
         "and people's demonstrations of pusht: see the command pusht_demonstrations"

@@ -11,7 +11,7 @@ from ddpm_controller.simulation.stick_arm import STICK_JOINTS, place_of
 from ddpm_controller.simulation.stick_hand import OCCASIONS
 from ddpm_controller.simulation.worlds import WORLDS, make_expert
 
-NAMES = ["drum"]
+NAMES = ["drum", "sticky_lid", "cue_reach"]
 
 
 def run(world, seed: int) -> dict:

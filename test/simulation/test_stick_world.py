@@ -10,7 +10,7 @@ from ddpm_controller.simulation.drum_world import DrumWorld
 from ddpm_controller.simulation.stick_world import POSITION_NOISE, VELOCITY_NOISE
 from ddpm_controller.simulation.worlds import WORLDS, make_expert
 
-NAMES = ["drum"]
+NAMES = ["drum", "sticky_lid", "cue_reach"]
 STICK_WORLDS = pytest.mark.parametrize("name", NAMES)
 
 
