@@ -72,7 +72,7 @@ _WORLD_ARGUMENTS = (
     Argument(
         "world",
         "pick_place",
-        "World that is simulated; pusht wants its own robot file and the extra pusht.",
+        "World that is simulated; all but reach and pick_place want their own robot file.",
         choices=("reach", "pick_place", "pusht", "drum", "sticky_lid", "cue_reach"),
     ),
     Argument(

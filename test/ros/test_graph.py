@@ -151,7 +151,10 @@ def test_variables_that_the_user_has_set_hold():
     ("given", "text"),
     [
         ({"wrold": "reach"}, r"no argument \['wrold'\]; it has \['namespace'"),
-        ({"world": "moon"}, r"world:='moon' is not one of \['reach', 'pick_place', 'pusht'\]"),
+        (
+            {"world": "moon"},
+            r"world:='moon' is not one of \['reach', 'pick_place', 'pusht', 'drum'",
+        ),
         ({"seed": "one"}, "seed:='one' is not a int"),
         ({"autostart": "perhaps"}, "autostart:='perhaps' is not a bool"),
     ],
