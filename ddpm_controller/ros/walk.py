@@ -31,7 +31,7 @@ class WalkOptions:
         over_ros: Try the policy over ROS instead of in one process.
     """
 
-    world: Literal["reach", "pick_place", "drum", "sticky_lid", "cue_reach"] = "reach"
+    world: Literal["reach", "pick_place"] = "reach"
     episodes: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 50
     trials: int = 50
     output: Path | None = None
