@@ -28,6 +28,7 @@ from ddpm_controller.policies.diff_control_recalled import (
 )
 from ddpm_controller.policies.diff_control_states import STATES
 from ddpm_controller.policies.diffusion_policy import DiffusionPolicy
+from ddpm_controller.policies.since_last_plan import Execution
 from ddpm_controller.policy import PlanSettings, Window
 from ddpm_controller.types import ActionSpec, Memory, Plan
 
@@ -57,10 +58,17 @@ class DiffControl:
         self.transition_scale = _scaled(network, settings)
         plain = replace(settings, transition_scale=None)
         self._denoising = DiffusionPolicy(network.denoiser, action_spec, plain, checkpoint_hash)
-        self._state = STATES[config.state].memory(network, action_spec)
+        own, first = self._denoising, config.n_obs_steps - 1
+        execution = Execution(
+            first=first,
+            sent=first + own.n_action_steps,
+            period_s=action_spec.period_s,
+            delay_s=own.seam.expected_delay_s,
+            fade_s=own.seam.fade_s,
+        )
+        self._state = STATES[config.state].memory(network, action_spec, execution)
         self._half_range = network.denoiser.action_normalizer.half_range.cpu().numpy()
         self.n_obs_steps, self.memory_kind = self._state.n_obs_steps, self._state.kind
-        own = self._denoising
         self.action_spec, self.streams, self.hash = action_spec, own.streams, own.hash
         self.horizon, self.n_action_steps = own.horizon, own.n_action_steps
         self.sampler, self.num_inference_steps = own.sampler, own.num_inference_steps

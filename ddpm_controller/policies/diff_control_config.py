@@ -9,10 +9,10 @@ from pydantic import TypeAdapter
 from ddpm_controller.checkpoint import Checkpoint, CheckpointError
 from ddpm_controller.policies.diffusion_policy_config import DiffusionPolicyConfig, config_from
 
-StateName = Literal["controlnet", "as_released", "chunk_prior"]
+StateName = Literal["controlnet", "as_released", "chunk_prior", "belief"]
 """controlnet: a control branch on a frozen base, told of the chunk before; as_released: the same
 as the published code has it, for comparison only; chunk_prior: the chunk before beside the noisy
-one, trained from scratch."""
+one, trained from scratch; belief: a recurrent state over all that was seen and executed."""
 CONTROLLED = ("controlnet", "as_released")
 """States that need a base."""
 LARGEST_SCALE = 1.5
@@ -53,6 +53,13 @@ class DiffControlConfig:
         own_chunk_steps: Denoising steps of such a chunk.
         shift: Whether the chunk before is moved to the moments of the new one.
         mask: Whether the network is told where that chunk says something, and its age.
+        belief_size: Numbers of a belief, H.
+        history_steps: Observations per window of a belief: those that may be new at a plan.
+        episode_steps: Longest history in training, in rows; longer episodes lose their beginning.
+        targets_per_episode: Moments of a history that one update teaches.
+        action_noise: Deviation of the noise on the executed actions that a belief is told of in
+            training, in half ranges.
+        image_rows: Images of each history whose features have a gradient, for a belief.
     """
 
     policy: DiffusionPolicyConfig = field(default_factory=DiffusionPolicyConfig)
@@ -66,6 +73,12 @@ class DiffControlConfig:
     own_chunk_steps: int = 4
     shift: bool = True
     mask: bool = True
+    belief_size: int = 96
+    history_steps: int = 16
+    episode_steps: int = 256
+    targets_per_episode: int = 8
+    action_noise: float = 0.05
+    image_rows: int = 16
 
     def __post_init__(self) -> None:
         known = get_args(StateName)
@@ -82,6 +95,14 @@ class DiffControlConfig:
         self._require("own_chunk_steps", inside, f"must be between 1 and {steps}")
         needless = self.base_hash and self.state not in CONTROLLED
         self._require("base_hash", not needless, f"belongs to {CONTROLLED}, not {self.state!r}")
+        for name in ("belief_size", "episode_steps", "targets_per_episode"):
+            self._require(name, getattr(self, name) >= 1, "must be at least 1")
+        for name in ("action_noise", "image_rows"):
+            self._require(name, getattr(self, name) >= 0, "must not be below 0")
+        fewest = max(self.policy.n_obs_steps, self.policy.n_action_steps)
+        reaches = self.state != "belief" or self.history_steps >= fewest
+        rule = f"must be at least {fewest}, the observations and the rows between two plans"
+        self._require("history_steps", reaches, rule)
 
     def _require(self, name: str, fulfilled: bool, rule: str) -> None:
         if not fulfilled:
@@ -104,7 +125,12 @@ class DiffControlConfig:
 
     @property
     def training_window(self) -> tuple[int, int]:
-        """Observations and rows of a training window: with the two chunks before."""
+        """Observations and rows of a training window.
+
+        With the two chunks before, or for a belief with the whole history before the chunk.
+        """
+        if self.state == "belief":
+            return self.episode_steps, self.episode_steps + self.horizon - 1
         reach = 2 * self.n_action_steps
         return self.n_obs_steps + reach, self.horizon + reach
 

@@ -6,7 +6,7 @@ training, rows that the network itself has sampled there, as it will be run.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -23,9 +23,23 @@ if TYPE_CHECKING:
 Batch = Mapping[str, Any]
 
 
+class Examples(NamedTuple):
+    """What a denoiser learns from, and what it remembers there.
+
+    Attributes:
+        batch: The denoiser's, (B', ...).
+        recalled: (B', Dr).
+        aside: What a view of the state costs beside, a scalar; in training mode only.
+    """
+
+    batch: Batch
+    recalled: Tensor
+    aside: Tensor | None = None
+
+
 def chunk_examples(
     network: "DiffControlNetwork", batch: Batch, generator: torch.Generator
-) -> tuple[Batch, Tensor]:
+) -> Examples:
     """Return the denoiser's batch and the columns of the chunk before it, (B, Dr).
 
     In training mode that chunk is left out of some examples, noisy in all, and the network's own
@@ -63,7 +77,7 @@ def chunk_examples(
         "actions": batch["actions"][:, reach:],
         "mask": batch["mask"][:, reach:],
     }
-    return now, columns
+    return Examples(now, columns)
 
 
 def _gaps(network: "DiffControlNetwork", elapsed: Tensor, generator: torch.Generator) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ddpm_controller.diffusion.bound import Bound
+from ddpm_controller.policies.diff_control_belief import belief_encoder
 from ddpm_controller.policies.diff_control_config import CONTROLLED, DiffControlConfig
 from ddpm_controller.policies.diff_control_states import STATES
 from ddpm_controller.policies.diffusion_policy_network import (
@@ -22,6 +23,7 @@ class DiffControlNetwork(nn.Module):
     Attributes:
         denoiser: Its weights have names that begin with ``denoiser.``; on a control branch's base
             only the branch learns.
+        belief: Of the state "belief" only.
     """
 
     def __init__(
@@ -42,6 +44,8 @@ class DiffControlNetwork(nn.Module):
             recalled_dim=self._state.recalled_dim(config, action_dim),
             unet_of=self._state.unet(config, action_dim),
         )
+        if config.state == "belief":
+            self.belief = belief_encoder(self)
         if config.state in CONTROLLED:
             self.denoiser.requires_grad_(False)
             self.denoiser.unet.branch.requires_grad_(True)
@@ -84,13 +88,14 @@ class DiffControlNetwork(nn.Module):
             generator: Source of everything random.
             noise_draws: As ``DiffusionPolicyNetwork.loss``.
         """
-        now, recalled = self._state.examples(self, batch, generator)
-        return self.denoiser.loss(now, generator, noise_draws, recalled)
+        found = self._state.examples(self, batch, generator)
+        loss = self.denoiser.loss(found.batch, generator, noise_draws, found.recalled)
+        return loss if found.aside is None else loss + found.aside
 
     def bound(self, batch: Batch, generator: torch.Generator) -> Bound:
         """Return the bound on -log p(actions | observations, what is remembered)."""
-        now, recalled = self._state.examples(self, batch, generator)
-        return self.denoiser.bound(now, generator, recalled)
+        found = self._state.examples(self, batch, generator)
+        return self.denoiser.bound(found.batch, generator, found.recalled)
 
 
 def _in_base(name: str) -> str:

@@ -5,16 +5,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
-from torch import Tensor
 
 from ddpm_controller.networks.control_branch import ControlledUnet1d
 from ddpm_controller.networks.prior_unet1d import PriorUnet1d
 from ddpm_controller.networks.recalled_chunk import recalled_dim
+from ddpm_controller.policies.diff_control_belief import BeliefMemory, belief_examples
 from ddpm_controller.policies.diff_control_chunk import ChunkMemory
 from ddpm_controller.policies.diff_control_config import DiffControlConfig, StateName
-from ddpm_controller.policies.diff_control_examples import chunk_examples
+from ddpm_controller.policies.diff_control_examples import Examples, chunk_examples
 from ddpm_controller.policies.diff_control_recalled import Recalled
 from ddpm_controller.policies.diffusion_policy_network import UnetOf
+from ddpm_controller.policies.since_last_plan import Execution
 from ddpm_controller.policy import Window
 from ddpm_controller.types import ActionSpec, Memory
 
@@ -51,15 +52,15 @@ class State:
     Attributes:
         unet: (config, Da) -> what makes the U-Net, as ``DiffusionPolicyNetwork`` takes it.
         recalled_dim: (config, Da) -> columns that it adds to the condition, Dr.
-        examples: (network, batch of ``training_window``, generator) -> the denoiser's batch of
-            (B', ...) and the recalled columns (B', Dr).
-        memory: (network, action_spec) -> what it does at a plan.
+        examples: (network, batch of ``training_window``, generator) -> what the denoiser learns
+            from.
+        memory: (network, action_spec, how chunks are carried out) -> what it does at a plan.
     """
 
     unet: Callable[[DiffControlConfig, int], UnetOf]
     recalled_dim: Callable[[DiffControlConfig, int], int]
-    examples: Callable[["DiffControlNetwork", Batch, torch.Generator], tuple[Batch, Tensor]]
-    memory: Callable[["DiffControlNetwork", ActionSpec], StateMemory]
+    examples: Callable[["DiffControlNetwork", Batch, torch.Generator], Examples]
+    memory: Callable[["DiffControlNetwork", ActionSpec, Execution], StateMemory]
 
 
 def _controlled(config: DiffControlConfig, action_dim: int) -> UnetOf:
@@ -85,8 +86,29 @@ def _of_chunk(config: DiffControlConfig, action_dim: int) -> int:
     return recalled_dim(config.horizon, action_dim)
 
 
+def _plain(config: DiffControlConfig, action_dim: int) -> UnetOf:
+    return lambda make, cond_dim: make(cond_dim=cond_dim)
+
+
+def _of_belief(config: DiffControlConfig, action_dim: int) -> int:
+    return config.belief_size
+
+
+def _chunk_memory(
+    network: "DiffControlNetwork", action_spec: ActionSpec, execution: Execution
+) -> StateMemory:
+    return ChunkMemory(network, action_spec)
+
+
+def _belief_memory(
+    network: "DiffControlNetwork", action_spec: ActionSpec, execution: Execution
+) -> StateMemory:
+    return BeliefMemory(network, execution)
+
+
 STATES: dict[StateName, State] = {
-    "controlnet": State(_controlled, _of_chunk, chunk_examples, ChunkMemory),
-    "as_released": State(_controlled, _of_chunk, chunk_examples, ChunkMemory),
-    "chunk_prior": State(_with_prior, _of_chunk, chunk_examples, ChunkMemory),
+    "controlnet": State(_controlled, _of_chunk, chunk_examples, _chunk_memory),
+    "as_released": State(_controlled, _of_chunk, chunk_examples, _chunk_memory),
+    "chunk_prior": State(_with_prior, _of_chunk, chunk_examples, _chunk_memory),
+    "belief": State(_plain, _of_belief, belief_examples, _belief_memory),
 }
