@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ddpm_controller.checkpoint import Checkpoint, CheckpointError, load_checkpoint
+from ddpm_controller.policies.bc_lstm import BcLstm, BcLstmConfig, BcLstmNetwork
 from ddpm_controller.policies.diff_control import (
     DiffControl,
     DiffControlConfig,
@@ -47,6 +48,7 @@ SYSTEMS: dict[str, System] = {
         DiffControl.restore,
         based_on=DiffControlConfig.based_on,
     ),
+    "bc_lstm": System(BcLstmConfig, BcLstmNetwork, BcLstm.restore),
 }
 
 
