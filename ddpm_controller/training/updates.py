@@ -123,9 +123,10 @@ def validation_nll(
 ) -> float:
     """Return the bound on -log p of held-out chunks, nats per number in physical units.
 
-    Of few windows but with every timestep; the same noise each time. NaN without windows.
+    Of few windows but with every timestep; the same noise each time. NaN without windows, and
+    for a network that has no such bound.
     """
-    if not config.nll_windows:
+    if not config.nll_windows or not hasattr(network, "bound"):
         return math.nan
     indices = validation_indices(len(dataset), config.nll_windows)
     batch = tensors_from(dataset, indices, device)

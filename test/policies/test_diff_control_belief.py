@@ -91,6 +91,13 @@ def test_the_belief_of_a_run_is_the_one_it_was_trained_with():
     np.testing.assert_allclose(plans[-1].memory["belief"], found.recalled[0], atol=1e-5)
 
 
+def test_what_is_followed_while_a_plan_is_made_is_remembered():
+    first, second = lived(belief(), [0, 4])
+    assert np.isnan(first.memory["recalled_followed"]).all()
+    last_sent = first.traces["horizon"][4]  # the robot is there from now on, and stays
+    np.testing.assert_allclose(second.memory["recalled_followed"], [last_sent] * 8)
+
+
 def test_plans_in_a_batch_are_the_plans_alone():
     mine = belief()
     memories = [lived(mine, ticks)[-1].memory for ticks in ([0], [0, 3], [0, 3, 6])]
