@@ -31,6 +31,8 @@ FORMAT_VERSION = 1
 MANIFEST_NAME = "manifest.json"
 OUT_OF_DISTRIBUTION_NAME = "out_of_distribution.safetensors"
 """May lie beside the manifest: what was measured with a finished checkpoint, and names it."""
+DEPARTURE_LIMIT_NAME = "departure_limit.json"
+"""Likewise."""
 ACTION_STATISTICS = "action"
 """Key of the action in ``Manifest.statistics``, beside the names of the streams."""
 
@@ -129,7 +131,8 @@ def save_checkpoint(
 def _write_both(folder: Path, weights_file: str, weights: bytes, manifest: bytes) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / OUT_OF_DISTRIBUTION_NAME).unlink(missing_ok=True)  # of the one before
+        for name in (OUT_OF_DISTRIBUTION_NAME, DEPARTURE_LIMIT_NAME):
+            (folder / name).unlink(missing_ok=True)  # of the one before
         write_atomically(folder / weights_file, weights)
         write_atomically(folder / MANIFEST_NAME, manifest)
     except OSError as error:

@@ -11,6 +11,9 @@ from ddpm_controller.types import ActionSpec, Memory, Observation, Plan, StreamS
 Window = Sequence[Observation]
 """The last ``n_obs_steps`` observations, oldest first, ``action_spec.period_s`` apart."""
 
+SET_FOR_EACH_PLAN = ("plan_number", "num_inference_steps")
+"""Keys of a memory whose numbers are set when a plan is asked for, where a policy has them."""
+
 
 @dataclass(frozen=True)
 class PlanSettings:
@@ -143,6 +146,26 @@ class TrainingRange:
     action_high: np.ndarray
 
 
+@dataclass(frozen=True)
+class DepartureLimit:
+    """How far joints may be from what the plan in force said before a state begins anew.
+
+    Attributes:
+        scale: (Da,) how far they usually are, rad or m.
+        limit: In these units.
+    """
+
+    scale: np.ndarray
+    limit: float
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.scale).all() and (self.scale > 0).all() and self.limit > 0):
+            raise ValueError(
+                f"a limit of departure and its units must be above 0, got {self.limit} and "
+                f"{self.scale.tolist()}"
+            )
+
+
 def training_range(policy: Policy) -> TrainingRange | None:
     """Return where the joints were in training; None when the policy does not tell."""
     found = getattr(policy, "training_range", None)
@@ -172,6 +195,33 @@ def memory_kind(policy: Policy) -> str:
     Empty when nothing but a seed and the plan before survives.
     """
     return str(getattr(policy, "memory_kind", ""))
+
+
+def memory_difference(first: Memory, second: Memory) -> str:
+    """Return the name of an array that two memories do not share bit for bit, or an empty text.
+
+    The numbers that are set for each plan, ``SET_FOR_EACH_PLAN``, do not count.
+    """
+    for name in sorted({*first, *second} - set(SET_FOR_EACH_PLAN)):
+        if name not in first or name not in second:
+            return name
+        one, other = np.asarray(first[name]), np.asarray(second[name])
+        if (one.dtype, one.shape) != (other.dtype, other.shape):
+            return name
+        if one.tobytes() != other.tobytes():  # not by value: NaN is a value too
+            return name
+    return ""
+
+
+def deviation(
+    measured: np.ndarray, one: np.ndarray, other: np.ndarray, scale: np.ndarray
+) -> float:
+    """Return how far a joint is outside what lies between two expectations, at the most.
+
+    All (Da,), SI units; the answer is in units of ``scale``.
+    """
+    outside = np.maximum(np.minimum(one, other) - measured, measured - np.maximum(one, other))
+    return float(np.max(np.maximum(outside, 0.0) / scale))
 
 
 def policy_facts(policy: Policy) -> str:

@@ -38,7 +38,7 @@ ROS_ROOM_WITHOUT_RCLPY = (
     *("bag_files", "bag_writer", "bags", "conversions", "robot", "share", "train"),
     *("graph", "graph_description", "graph_resolution", "process_command"),
     *("fit_noise", "noise_report", "noise_recordings", "noise_denoiser", "evaluate_nll"),
-    "fit_out_of_distribution",
+    *("fit_out_of_distribution", "fit_state_reset"),
 )
 FORBIDDEN_NAMES = {"utils", "util", "common", "helpers", "helper", "base", "misc", "manager"}
 LONGEST_FILE = 400  # design: ask at 250, split at 400

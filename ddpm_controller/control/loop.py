@@ -16,7 +16,9 @@ from ddpm_controller.control.cartesian_box import BoxGuard
 from ddpm_controller.control.chunk_check import ChunkTolerance
 from ddpm_controller.control.command import Command
 from ddpm_controller.control.deadline import Deadline
+from ddpm_controller.control.departure_watch import DepartureWatch
 from ddpm_controller.control.distribution_watch import DistributionWatch
+from ddpm_controller.control.interpolation import Motion
 from ddpm_controller.control.motion_loop import MotionLoop, Order, Sent, is_near
 from ddpm_controller.control.observation_watch import ObservationWatch
 from ddpm_controller.control.plan_request import PlanRequest, Takeover
@@ -54,6 +56,7 @@ class ControlLoop:
     Attributes:
         limits: May be given later.
         no_limits_text: What to say while there are none.
+        departure: May let what the policy remembers begin anew where the robot was pushed.
         distribution: May stop the robot where the policy is asked of what it does not know.
         start_check: Its gate may be given later; without one every start is allowed.
         chunk_tolerance: Beyond it a chunk is refused as a whole; None: never.
@@ -96,7 +99,10 @@ class ControlLoop:
             action_spec, n_obs_steps, replan_period_s, period_s, lead_s, deadline
         )
         self.start_check = StartCheck(action_spec, self.schedule)
-        self.distribution = DistributionWatch()
+        self.distribution, self.departure = (
+            DistributionWatch(),
+            DepartureWatch(action_spec, fade_s),
+        )
         self.chunk_tolerance: ChunkTolerance | None = ChunkTolerance()
         filters_s = max((each.history_s for each in (filters or {}).values()), default=0.0)
         self._history_s = max(max_ages_s.values()) + filters_s
@@ -132,11 +138,18 @@ class ControlLoop:
         self._jump = ""
 
     def use_policy(
-        self, n_obs_steps: int, memory: Memory, num_inference_steps: int | None = None
+        self,
+        n_obs_steps: int,
+        memory: Memory,
+        num_inference_steps: int | None = None,
+        *,
+        keeps_memory: bool = False,
     ) -> None:
         """Plan with another policy from the next plan on; the chunk in force goes on."""
         self._remember(n_obs_steps)
-        self.schedule.use_policy(n_obs_steps, memory, num_inference_steps)
+        self.schedule.use_policy(
+            n_obs_steps, memory, num_inference_steps, keeps_memory=keeps_memory
+        )
         self.distribution.begin()
 
     def observe(
@@ -185,6 +198,10 @@ class ControlLoop:
         request = self.schedule.request(self.watch.buffer, now_s)
         if request is None:
             return None
+        measured, stamp_s = self.watch.measured_in(request.window[-1])
+        departed = self.departure.problem(self.schedule.in_force, measured, stamp_s)
+        if departed:
+            request = self.schedule.ask_anew(request, departed)
         return replace(request, window=self.watch.masked_window(request.window, now_s))
 
     def tick(self, now_s: float) -> Command:
@@ -196,7 +213,7 @@ class ControlLoop:
         """Note the time; when it has jumped, stop, then begin again with what is seen since."""
         jump = self.watch.advance(now_s)
         if jump:
-            self.schedule.abandon()
+            self.schedule.abandon(jump)
             stop_s = self.longest_stop_s + self._period_s if self._has_begun else 0.0
             self._jump, self._jump_over_s = jump, now_s + stop_s
         if self._jump and now_s >= self._jump_over_s:
@@ -205,7 +222,7 @@ class ControlLoop:
 
     def lose_motion(self) -> None:
         """Begin again where the robot is measured: what carried out the orders is gone."""
-        self.schedule.abandon()
+        self.schedule.abandon("what carried out the orders is gone")
         self._begin_again(keep_position=False)
 
     def take_up(self, sent: Sent, now_s: float) -> None:
@@ -249,7 +266,7 @@ class ControlLoop:
         if verdict.state == State.RUNNING:
             takeover = self.schedule.take(now_s)
         elif verdict.reason in OBSERVATION_REASONS:
-            self.schedule.abandon()
+            self.schedule.abandon(verdict.text)
         chunk = self.schedule.sent_ahead(takeover.plan.chunk) if takeover else None
         has_step = self.limits is not None and np.isfinite(self.limits.step).any()
         measured = self.watch.measured(now_s) if has_step else None
@@ -269,8 +286,12 @@ class ControlLoop:
 
     def hold_at(self, position: np.ndarray, now_s: float) -> None:
         """Begin at ``position`` (Da,), at rest, whatever has been measured."""
+        self.go_on(Motion.rest(position), now_s)
+
+    def go_on(self, motion: Motion, now_s: float) -> None:
+        """Begin with a motion that was sent for ``now_s``, whatever has been measured."""
         assert self.limits is not None
-        self._motion_within(self.limits).hold_at(position, now_s)
+        self._motion_within(self.limits).go_on(motion, now_s)
         self._has_begun = self._keep_position = True
 
     @property
@@ -302,6 +323,7 @@ class ControlLoop:
         self._has_begun, self._sent = False, None
         self.start_check.begin()
         self.distribution.begin()
+        self.departure.begin()
 
     def _start_problem(self, now_s: float) -> Verdict | None:
         """Return why the first command of a run cannot be sent yet, or None."""

@@ -92,10 +92,14 @@ class MotionLoop:
 
     def hold_at(self, position: np.ndarray, now_s: float) -> None:
         """Begin at ``position`` (Da,), at rest, whatever has been sent."""
+        self.go_on(Motion.rest(position), now_s)
+
+    def go_on(self, motion: Motion, now_s: float) -> None:
+        """Begin with a motion that was sent for ``now_s``; a chunk to follow must come next."""
         self._follower = ChunkFollower(
-            position, now_s, self._limits, fade_s=self._fade_s, stop_s=self._stop_s
+            motion.position, now_s, self._limits, fade_s=self._fade_s, stop_s=self._stop_s
         )
-        self._sent, self._last_s = Motion.rest(position), now_s
+        self._sent, self._last_s = motion, now_s
         self._was_limited = False
 
     def take_up(self, sent: Sent, now_s: float) -> None:

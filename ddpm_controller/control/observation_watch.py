@@ -194,6 +194,11 @@ class ObservationWatch:
         value = self.buffer.newest(self.measured_stream, now_s)
         return None if value is None else value[self._columns]
 
+    def measured_in(self, observation: Observation) -> tuple[np.ndarray, float]:
+        """Return the position of the commanded joints in an observation, (Da,), and its stamp."""
+        name = self.measured_stream
+        return observation.values[name][self._columns], observation.source_stamps_s[name]
+
     def _note(self, name: str, stamp_s: float, value: np.ndarray, arrived_s: float) -> None:
         self._statistics[name].take(stamp_s, arrived_s)
         if name in self._frozen:

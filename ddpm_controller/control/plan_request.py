@@ -1,8 +1,9 @@
 """What a plan is made from, and a plan that is followed."""
 
+import math
 from dataclasses import dataclass
 
-from ddpm_controller.types import Memory, Observation, Plan
+from ddpm_controller.types import ActionChunk, Memory, Observation, Plan
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,12 @@ class Takeover:
         plan: Its chunk is followed.
         request: What it was made from.
         is_approach: The chunk is not the policy's but leads slowly to its first action.
+        taken_s: The tick.
+        before: What was followed until then; None where nothing was.
     """
 
     plan: Plan
     request: PlanRequest
     is_approach: bool = False
+    taken_s: float = math.nan
+    before: ActionChunk | None = None

@@ -3,12 +3,11 @@
 import math
 from dataclasses import replace
 
-import numpy as np
-
 from ddpm_controller.control.cartesian_box import BoxGuard
 from ddpm_controller.control.chunk_check import ChunkTolerance, chunk_demand, chunk_problem
 from ddpm_controller.control.deadline import Deadline, PlanCost
 from ddpm_controller.control.observation_buffer import ObservationBuffer
+from ddpm_controller.control.plan_memory import STEPS, PlanMemory
 from ddpm_controller.control.plan_pace import PlanPace
 from ddpm_controller.control.plan_request import PlanRequest, Takeover
 from ddpm_controller.control.safety import JointLimits
@@ -17,8 +16,6 @@ from ddpm_controller.types import ActionChunk, ActionSpec, Memory, Plan
 
 _SAME_MOMENT_S = 1e-6
 """Sums of periods are off by rounding; what is so near is the same moment."""
-_STEPS = "num_inference_steps"
-"""In a policy's memory: denoising steps of the next plan; 0: as it was restored."""
 
 
 class PlanSchedule:
@@ -31,6 +28,9 @@ class PlanSchedule:
         period_s: Time between ticks.
         lead_s: A row is sent so much before its moment.
         deadline: Chooses the denoising steps of plans; None: as the policy does.
+
+    Attributes:
+        memory: What the policy remembers.
 
     Raises:
         ValueError: A time or a number is out of range.
@@ -57,8 +57,7 @@ class PlanSchedule:
         self._pace = PlanPace(replan_period_s, period_s, deadline)
         self._n_obs_steps = n_obs_steps
         self.epoch = 0
-        self._initial: Memory | None = None
-        self._memory: Memory | None = None
+        self.memory = PlanMemory()
         self._plan_number = 0
         self._awaited: PlanRequest | None = None
         self._pending: Takeover | None = None
@@ -70,7 +69,7 @@ class PlanSchedule:
     @property
     def has_policy(self) -> bool:
         """Whether plans can be asked for."""
-        return self._memory is not None
+        return self.memory.now is not None
 
     @property
     def awaits_plan(self) -> bool:
@@ -83,12 +82,17 @@ class PlanSchedule:
 
     def start(self, memory: Memory | None) -> None:
         """Begin a run with the policy's initial memory."""
-        self._initial = memory
+        self.memory.begin(memory)
         self._plan_number = 0
         self.abandon()
 
     def use_policy(
-        self, n_obs_steps: int, memory: Memory, num_inference_steps: int | None = None
+        self,
+        n_obs_steps: int,
+        memory: Memory,
+        num_inference_steps: int | None = None,
+        *,
+        keeps_memory: bool = False,
     ) -> None:
         """Ask another policy from the next request on; drop a plan that is being made.
 
@@ -96,24 +100,25 @@ class PlanSchedule:
             n_obs_steps: Observations in a window.
             memory: Its initial memory.
             num_inference_steps: That it takes when there is time; None: as the one before.
+            keeps_memory: It goes on from what the one before remembered.
         """
         self._n_obs_steps = n_obs_steps
-        self._initial = self._memory = memory
         if num_inference_steps is not None:
             self._pace.use(num_inference_steps)
         self._pace.begin()
         self.epoch += 1
+        self.memory.hand_over(memory, self.epoch, keeps=keeps_memory)
         self._awaited = None
         self._failure = ""
 
-    def abandon(self) -> None:
+    def abandon(self, why: str = "") -> None:
         """Drop the chunk in force, the one that waits and the plan that is being made.
 
         What the policy remembers of them goes too: the next plan must not go on from a chunk that
-        the robot has left.
+        the robot has left. Within a run it is told ``why``.
         """
         self.epoch += 1
-        self._memory = self._initial
+        self.memory.forget(self.epoch, why)
         self._awaited = None
         self._pending = None
         self._current = None
@@ -123,24 +128,38 @@ class PlanSchedule:
 
     def request(self, buffer: ObservationBuffer, now_s: float) -> PlanRequest | None:
         """Return what to plan for when a plan is due at ``now_s`` and none is awaited."""
-        if self._memory is None or self._awaited is not None or not self._pace.is_due(now_s):
+        remembered = self.memory.now
+        if remembered is None or self._awaited is not None or not self._pace.is_due(now_s):
             return None
         window = buffer.window(now_s, self._n_obs_steps, self._action_spec.period_s)
         if window is None:
             return None
         num_steps = None
-        if self._pace.chooses_steps and _STEPS in self._memory:
+        if self._pace.chooses_steps and STEPS in remembered:
             ends_s = self._end_s(self._current) if self._current is not None else None
             num_steps = self._pace.chosen_steps(now_s, ends_s)
             if num_steps is None:
                 return None
-        memory = _with(self._memory, "plan_number", self._plan_number)
-        memory = memory if num_steps is None else _with(memory, _STEPS, num_steps)
+        memory = self.memory.asked(remembered, self._plan_number, num_steps)
         self._awaited = PlanRequest(
             window, memory, self._plan_number, self.epoch, now_s, num_steps
         )
         self._plan_number += 1
         self._pace.asked(now_s)
+        return self._awaited
+
+    def ask_anew(self, request: PlanRequest, why: str) -> PlanRequest:
+        """Return a request that was just made as one for a plan that remembers nothing.
+
+        The chunk in force goes on; it and a plan that waits leave nothing behind.
+        """
+        self.epoch += 1
+        self.memory.forget(self.epoch, why)
+        assert self.memory.now is not None
+        memory = self.memory.asked(
+            self.memory.now, request.plan_number, request.num_inference_steps
+        )
+        self._awaited = replace(request, memory=memory, epoch=self.epoch)
         return self._awaited
 
     def accept(
@@ -207,9 +226,9 @@ class PlanSchedule:
         waits, self._pending = self._pending, None
         if waits is None:
             return
-        self._memory = waits.request.memory
         if chunk is not None:
-            self._pending = Takeover(Plan(chunk, self._memory), waits.request, is_approach=True)
+            plan = Plan(chunk, waits.request.memory)
+            self._pending = Takeover(plan, waits.request, is_approach=True)
 
     def take(self, now_s: float) -> Takeover | None:
         """Return the plan that waits, once; from now on it is the one in force.
@@ -219,9 +238,10 @@ class PlanSchedule:
         takeover = self._usable(now_s)
         self._pending = None
         if takeover is not None:
+            before = None if self._current is None else self._current.plan.chunk
+            takeover = replace(takeover, taken_s=now_s, before=before)
             self._current = takeover
-            if takeover.request.epoch == self.epoch:  # else another policy plans by now
-                self._memory = takeover.plan.memory
+            self.memory.take(takeover.plan.memory, takeover.request.epoch)
         return takeover
 
     def verdict(self, now_s: float) -> Verdict:
@@ -258,12 +278,3 @@ class PlanSchedule:
     def _end_s(self, takeover: Takeover) -> float:
         """Return when the last row is sent."""
         return takeover.plan.chunk.end_s - self._lead_s
-
-
-def _with(memory: Memory, name: str, value: int) -> Memory:
-    """Return ``memory`` with a number for the plan to make, where the policy keeps one.
-
-    A failed plan returns no memory, and another policy begins with its own: the plan's number,
-    from which the noise is drawn, must go on all the same.
-    """
-    return {**memory, name: np.full_like(memory[name], value)} if name in memory else memory

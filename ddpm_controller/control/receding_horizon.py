@@ -16,7 +16,7 @@ from ddpm_controller.types import ActionChunk
 
 _FADE_SHARE = 0.5
 """Of each limit that a fade may use; the rest is for the chunk itself."""
-_LONGEST_FADE = 2.0
+LONGEST_FADE = 2.0
 """Times ``fade_s``: a chunk must be joined before the next comes; the governor does the rest."""
 
 
@@ -92,7 +92,7 @@ class ChunkFollower:
 
     def _fading_s(self, difference: Motion) -> float:
         """Return how long ``difference`` fades, within half of the limits where that can be."""
-        duration_s, longest_s = self._fade_s, _LONGEST_FADE * self._fade_s
+        duration_s, longest_s = self._fade_s, LONGEST_FADE * self._fade_s
         while self._limits is not None and duration_s < longest_s:
             velocity, acceleration, jerk = fade_peaks(difference, duration_s)
             if (

@@ -8,14 +8,9 @@ import torch
 from torch import Tensor
 
 from ddpm_controller.networks.normalizer import MinMaxNormalizer
-from ddpm_controller.policies.previous_chunk import (
-    PreviousChunk,
-    deviation,
-    previous_chunk,
-    remembered,
-)
+from ddpm_controller.policies.previous_chunk import PreviousChunk, previous_chunk, remembered
 from ddpm_controller.policies.seams import STRATEGIES, Sampling, SeamSettings, Target
-from ddpm_controller.policy import Window
+from ddpm_controller.policy import Window, deviation
 from ddpm_controller.types import ActionSpec, Memory, StreamSpec
 
 DEFAULT_SCALE = 0.02

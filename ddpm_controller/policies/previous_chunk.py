@@ -71,17 +71,6 @@ def previous_chunk(memory: Memory, start_s: float, period_s: float) -> PreviousC
     return PreviousChunk(moved, covered, sent, counts, followed, age_s)
 
 
-def deviation(
-    measured: np.ndarray, one: np.ndarray, other: np.ndarray, scale: np.ndarray
-) -> float:
-    """Return how far a joint is outside what lies between two expectations, at the most.
-
-    All (Da,), SI units; the answer is in units of ``scale``.
-    """
-    outside = np.maximum(np.minimum(one, other) - measured, measured - np.maximum(one, other))
-    return float(np.max(np.maximum(outside, 0.0) / scale))
-
-
 def expected_scale(measured: np.ndarray, commanded: np.ndarray) -> np.ndarray:
     """Return how far joints usually are from their command, root mean square, (Da,).
 

@@ -204,7 +204,7 @@ class CommandByOrder:
         is_lost = told.reason == Reason.CONTROLLER_LOST
         if is_lost and not self._was_lost:
             # It has come to rest meanwhile: what was planned for the motion is out of date.
-            self._loop.schedule.abandon()
+            self._loop.schedule.abandon(told.text)
         self._was_lost = is_lost
         self._sent = told.sent
         command = Command(

@@ -5,10 +5,11 @@ import time
 from collections.abc import Callable, Mapping
 
 from ddpm_controller.control.command import Command
+from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.states import Reason, State
 from ddpm_controller.control.stream_rules import StreamHealth
 from ddpm_controller.ros.commanding import Done
-from ddpm_controller.ros.controller_topics import ControllerTopics, Health
+from ddpm_controller.ros.controller_topics import OF_PLANS, ControllerTopics, Health
 from ddpm_controller.ros.planner import PlanAnswer
 from ddpm_controller.types import ActionChunk
 
@@ -54,7 +55,7 @@ class ControlReport:
     def took_over(self, command: Command, answer: PlanAnswer) -> None:
         """Publish the chunk that ``command`` is the first of."""
         assert command.takeover is not None
-        request = command.takeover.request
+        request, traces = command.takeover.request, command.takeover.plan.traces
         sources_s = [s for o in request.window for s in o.source_stamps_s.values()]
         self._topics.tell_chunk(
             command.takeover,
@@ -63,15 +64,25 @@ class ControlReport:
             command.stamp_s,
             answer.inference_time_s,
         )
+        self._topics.tell_memory(command.takeover, answer.used, command.stamp_s)
         if self._show is not None:
             self._show(command.takeover.plan.chunk)
         self.health.plan_number = request.plan_number
-        self.health.surprise = float(command.takeover.plan.traces.get("surprise", math.nan))
+        for name in OF_PLANS:
+            setattr(self.health, name, float(traces.get(name, math.nan)))
         self.health.observation_to_command_s = command.stamp_s - max(sources_s)
         self.health.latencies.add(self.health.observation_to_command_s)
         self.health.num_inference_steps = (
             request.num_inference_steps or answer.used.num_inference_steps
         )
+
+    def note_state(self, loop: ControlLoop) -> None:
+        """Note what has become of the state that the policy carries from plan to plan."""
+        memory, departure = loop.schedule.memory, loop.departure
+        self.health.state_resets, self.health.state_reset_text = memory.resets, memory.reset_text
+        self.health.departure = departure.departure
+        limit = departure.limit
+        self.health.departure_limit = limit.limit if limit else math.nan
 
     def tick(self, command: Command, streams: Mapping[str, StreamHealth]) -> None:
         """Count a tick, and tell when something has changed or the last status is old."""

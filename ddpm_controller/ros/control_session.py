@@ -11,7 +11,7 @@ from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.start_gate import StartGate
 from ddpm_controller.control.states import Reason, State
 from ddpm_controller.control.stream_rules import StreamHealth
-from ddpm_controller.policy import Policy
+from ddpm_controller.policy import Policy, memory_kind
 from ddpm_controller.ros.commanding import Commanding, Done
 from ddpm_controller.ros.control_report import ControlReport
 from ddpm_controller.ros.planner import PlanAnswer, Planner
@@ -37,6 +37,7 @@ class ControlSession:
         lockstep: A tick waits for what is due.
         stop_s: How long the loop takes to stop.
         gate_of: Policy -> what a start with it is held to.
+        log: Told what becomes of a state when another policy comes.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class ControlSession:
         lockstep: bool,
         stop_s: float,
         gate_of: Callable[[Policy], StartGate] = lambda policy: StartGate(),
+        log: Callable[[str], object] = lambda text: None,
     ) -> None:
         self.loop = loop
         self.health = report.health
@@ -62,7 +64,7 @@ class ControlSession:
         self._answers: dict[int, PlanAnswer] = {}
         self._commanding = run_on_activate
         self._stop = SmoothStop(stop_s)
-        self._gate_of = gate_of
+        self._gate_of, self._log = gate_of, log
         self._default_seed = self.health.seed
         self._start_loop(self._default_seed)
 
@@ -92,10 +94,16 @@ class ControlSession:
         """Plan with ``loaded`` from the next plan on; then call ``done``."""
         before, self.health.loaded = self.health.loaded, loaded
         if before is None or before.hash != loaded.hash:  # else its plans go on, for replay too
+            kinds = memory_kind(before.policy) if before else "", memory_kind(loaded.policy)
+            keeps = kinds[0] == kinds[1] != ""
             memory = loaded.policy.initial_memory(self.health.seed)
             steps = loaded.num_inference_steps
-            self.loop.use_policy(loaded.policy.n_obs_steps, memory, steps)
+            self.loop.use_policy(loaded.policy.n_obs_steps, memory, steps, keeps_memory=keeps)
+            if any(kinds):
+                what = "is kept" if keeps else "begins anew"
+                self._log(f"the state {what}: memory {kinds[0]!r} before, {kinds[1]!r} now")
         self.loop.start_check.gate = self._gate_of(loaded.policy)
+        self.loop.departure.limit = loaded.departure
         done()
 
     def begin_run(self, run: PolicyRun) -> None:
@@ -220,7 +228,7 @@ class ControlSession:
     ) -> None:
         self.health.seed = seed
         self.health.plan_number = 0
-        self.health.surprise = math.nan
+        self.health.forget_plan()
         loaded = self.health.loaded
         memory = loaded.policy.initial_memory(seed) if loaded else None
         self.loop.start(memory, not_before_s=not_before_s, keep_position=keep_position)
@@ -229,6 +237,7 @@ class ControlSession:
         # In lockstep the streams that are not due at this tick do not deliver again.
         not_before_s = -math.inf if self._lockstep else None
         self._start_loop(self._default_seed, not_before_s, keep_position=True)
+        self.loop.schedule.memory.note_reset("asked for by the service reset")
         done()
 
     def _be_quiet(self, end: Callable[[], None]) -> None:
@@ -245,6 +254,7 @@ class ControlSession:
         return any(each.command.position is not None for each in done)
 
     def _tell(self, done: list[Done], now_s: float) -> None:
+        self._report.note_state(self.loop)
         for each in done:
             takeover = each.command.takeover
             self._report.sent(each)

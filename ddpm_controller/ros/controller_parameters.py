@@ -76,6 +76,14 @@ class ControllerParameters:
         low=-1.0,
         high=1.5,
     )
+    reset_state_above: float = parameter(
+        -1.0,
+        "Departure of a joint from what the plan in force said above which what the policy "
+        "remembers begins anew, in usual departures; 0: never; below 0: as fit_state_reset has "
+        "learned for the checkpoint.",
+        low=-1.0,
+        high=1e6,
+    )
     seed: int = parameter(0, "Seed of the denoising noise of a run.", low=0)
     max_age_s: float = parameter(
         0.0,

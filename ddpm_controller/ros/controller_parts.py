@@ -71,6 +71,7 @@ class ControllerParts:
             settings=deployed.plan_settings,
             lead_s=lead_from(vars(deployed), robot),
             lowest_steps=deployed.min_inference_steps if deployed.deadline_aware else 0,
+            reset_state_above=deployed.reset_state_above,
         )
         self._filters = self._state_filters()
         self._planner = Planner(wake)
@@ -106,6 +107,7 @@ class ControllerParts:
             lockstep=deployed.lockstep,
             stop_s=deployed.stop_s,
             gate_of=deployed.start_gate,
+            log=self._node.get_logger().info,
         )
 
     def rate_problem(self) -> str:
@@ -206,6 +208,7 @@ class ControllerParts:
         loop.start_check.gate = deployed.start_gate(loaded.policy if loaded else None)
         if deployed.stop_out_of_distribution:
             loop.distribution.num_plans = deployed.out_of_distribution_plans
+        loop.departure.limit = loaded.departure if loaded else None
         loop.chunk_tolerance = deployed.chunk_tolerance
         return loop
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from ddpm_msgs.msg import ActionChunk, ControllerStatus
+from ddpm_msgs.msg import Memory as MemoryMessage
 from rclpy.duration import Duration as RosDuration
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -16,6 +17,8 @@ from ddpm_controller.control.limit_counts import LimitCounts
 from ddpm_controller.control.plan_request import Takeover
 from ddpm_controller.control.states import Reason, State
 from ddpm_controller.control.stream_rules import StreamHealth
+from ddpm_controller.policy import memory_kind
+from ddpm_controller.ros.memory_messages import packed
 from ddpm_controller.ros.policy_loader import LoadedPolicy
 from ddpm_controller.ros.stamps import duration_from, time_from
 
@@ -24,6 +27,9 @@ _FACT_QOS = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
+
+OF_PLANS = ("surprise", "state_age_s", "prior_disagreement", "state_spread")
+"""Of ``Plan.traces``, told in the status of the same name; NaN where a policy has none."""
 
 
 @dataclass
@@ -45,6 +51,13 @@ class Health:
     inference_time_s: float = math.nan
     observation_to_command_s: float = math.nan
     surprise: float = math.nan
+    state_age_s: float = math.nan
+    prior_disagreement: float = math.nan
+    state_spread: float = math.nan
+    state_resets: int = 0
+    state_reset_text: str = ""
+    departure: float = math.nan
+    departure_limit: float = math.nan
     out_of_distribution: float = math.nan
     out_of_distribution_limit: float = math.nan
     latencies: LatencyStatistics = field(default_factory=LatencyStatistics)
@@ -65,6 +78,11 @@ class Health:
         )
         vars(self).update(vars(fresh))
 
+    def forget_plan(self) -> None:
+        """Tell nothing of the last plan any more."""
+        for name in OF_PLANS:
+            setattr(self, name, math.nan)
+
 
 class ControllerTopics:
     """Status and chunks; commands are published by ``CommandPublisher``.
@@ -76,6 +94,7 @@ class ControllerTopics:
     def __init__(self, node: Node) -> None:
         self._status = node.create_publisher(ControllerStatus, "~/status", _FACT_QOS)
         self._chunks = node.create_publisher(ActionChunk, "~/action_chunk", QoSProfile(depth=10))
+        self._memories = node.create_publisher(MemoryMessage, "~/memory", QoSProfile(depth=10))
 
     def tell(self, health: Health) -> None:
         """Publish a status."""
@@ -100,6 +119,13 @@ class ControllerTopics:
             surprise=health.surprise,
             out_of_distribution=health.out_of_distribution,
             out_of_distribution_limit=health.out_of_distribution_limit,
+            state_age_s=health.state_age_s,
+            prior_disagreement=health.prior_disagreement,
+            state_spread=health.state_spread,
+            state_resets=health.state_resets,
+            state_reset_text=health.state_reset_text,
+            departure=health.departure,
+            departure_limit=health.departure_limit,
             stream_names=list(health.streams),
             stream_ages_s=[each.age_s for each in health.streams.values()],
             stream_arrival_ages_s=[each.arrival_age_s for each in health.streams.values()],
@@ -141,6 +167,7 @@ class ControllerTopics:
             seam=used.seam.strategy,
             expected_delay_s=used.seam.expected_delay_s,
             surprise_limit=used.seam.surprise,
+            transition_scale=used.transition_scale,
             requested=time_from(request.requested_s),
             observation_stamp=time_from(max(sources_s)),
             stream_names=names,
@@ -150,3 +177,18 @@ class ControllerTopics:
         )
         message.header.stamp = time_from(stamp_s)
         self._chunks.publish(message)
+
+    def tell_memory(self, takeover: Takeover, used: LoadedPolicy, stamp_s: float) -> None:
+        """Publish what the chunk that is followed from ``stamp_s`` on was made from."""
+        arrays = packed(takeover.request.memory)
+        message = MemoryMessage(
+            plan_number=takeover.request.plan_number,
+            memory_kind=memory_kind(used.policy),
+            names=arrays.names,
+            dtypes=arrays.dtypes,
+            num_dimensions=arrays.num_dimensions,
+            shapes=arrays.shapes,
+            data=arrays.data,
+        )
+        message.header.stamp = time_from(stamp_s)
+        self._memories.publish(message)

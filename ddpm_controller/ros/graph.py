@@ -29,6 +29,7 @@ EXECUTABLES = {
     "fit_noise": "ddpm_controller.ros.fit_noise:main",
     "calibrate_latency": "ddpm_controller.ros.calibrate_latency:main",
     "fit_out_of_distribution": "ddpm_controller.ros.fit_out_of_distribution:main",
+    "fit_state_reset": "ddpm_controller.ros.fit_state_reset:main",
     "pusht_demonstrations": "ddpm_controller.ros.pusht_demonstrations:main",
     "demo": "ddpm_controller.ros.demo:main",
     "walk": "ddpm_controller.ros.walk:main",

@@ -1,5 +1,6 @@
 """Checkpoints become policies here, away from everything that moves."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ddpm_controller.checkpoint import CheckpointError, load_checkpoint, refuse_mismatch
+from ddpm_controller.policies.departure_limit import asked_departure_limit, load_departure_limit
 from ddpm_controller.policies.seams import SeamSettings
 from ddpm_controller.policy import (
+    DepartureLimit,
     PlanSettings,
     Policy,
     goal_ranges,
@@ -45,6 +48,8 @@ class LoadedPolicy:
         rows_last_s: From the first row of its chunks to the last.
         facts: What else people should know of it, for the log.
         warning: What may be wrong with it; empty when nothing is.
+        departure: Where its state begins anew; None: for no departure.
+        transition_scale: Weight of what it remembers in its plans; NaN: it has none.
     """
 
     policy: Policy
@@ -57,6 +62,8 @@ class LoadedPolicy:
     rows_last_s: float = 0.0
     facts: str = ""
     warning: str = ""
+    departure: DepartureLimit | None = None
+    transition_scale: float = math.nan
 
 
 def load_policy(
@@ -65,6 +72,7 @@ def load_policy(
     settings: PlanSettings,
     lead_s: float = 0.0,
     lowest_steps: int = 0,
+    reset_state_above: float = -1.0,
 ) -> LoadedPolicy:
     """Read, verify and warm up a checkpoint.
 
@@ -74,6 +82,8 @@ def load_policy(
         settings: How it is run.
         lead_s: Time by which its rows will be sent ahead of their moments.
         lowest_steps: Denoising steps that a plan may have at the least; 0: nobody asks.
+        reset_state_above: Departure above which its state begins anew; 0: none, below 0: as
+            learned for this checkpoint.
 
     Raises:
         CheckpointError: It is missing, damaged, or does not fit the robot.
@@ -84,6 +94,7 @@ def load_policy(
     refuse_mismatch(checkpoint.manifest, robot.stream_specs, robot.action_spec)
     policy = restore(checkpoint, settings)
     _refuse_unmaskable(policy, robot, folder)
+    learned = load_departure_limit(checkpoint.folder, checkpoint.hash, robot.action_spec)
     steps = int(getattr(policy, "num_inference_steps", 0))
     if lowest_steps > steps > 0:
         raise ValueError(
@@ -105,7 +116,14 @@ def load_policy(
         rows_last_s=rows_last_s,
         facts=policy_facts(policy),
         warning=policy_warning(policy),
+        departure=asked_departure_limit(policy, learned, reset_state_above),
+        transition_scale=_transition_scale(policy),
     )
+
+
+def _transition_scale(policy: Policy) -> float:
+    scale = getattr(policy, "transition_scale", None)
+    return math.nan if scale is None else float(scale)
 
 
 def _refuse_unmaskable(policy: Policy, robot: Robot, folder: str) -> None:

@@ -61,6 +61,7 @@ def run_topics(robot: Robot) -> dict[str, str]:
         "/parameter_events": "rcl_interfaces/msg/ParameterEvent",
         "/diagnostics": "diagnostic_msgs/msg/DiagnosticArray",
         "controller/action_chunk": "ddpm_msgs/msg/ActionChunk",
+        "controller/memory": "ddpm_msgs/msg/Memory",
         "controller/status": "ddpm_msgs/msg/ControllerStatus",
         "episode": "ddpm_msgs/msg/EpisodeMark",
         "success": "std_msgs/msg/Bool",

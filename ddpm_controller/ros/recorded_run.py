@@ -1,6 +1,7 @@
 """What a bag tells of a controller: what it saw, planned, decided and commanded. No rclpy."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ddpm_controller.control.interpolation import Motion
 from ddpm_controller.control.safety import JointLimits
 from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.ros.bag_files import BagError, OpenBag, RecordedMessage, resolve_topic
@@ -17,10 +19,12 @@ from ddpm_controller.ros.conversions import (
     observation_from,
     seconds,
 )
+from ddpm_controller.ros.memory_messages import memory_from
 from ddpm_controller.ros.robot import JOINT_TRAJECTORY, Robot
-from ddpm_controller.types import Observation
+from ddpm_controller.types import Memory, Observation
 
 CHUNK_TOPIC = "controller/action_chunk"
+MEMORY_TOPIC = "controller/memory"
 STATUS_TOPIC = "controller/status"
 DESCRIPTION_TOPIC = "robot_description"
 PARAMETERS_KEY = "controller_parameters"
@@ -45,6 +49,7 @@ class RecordedChunk:
         seam: How it was joined to the chunk before.
         expected_delay_s: Time that the plan was expected to take.
         surprise: Above this the plan began anew; 0: never.
+        transition_scale: Weight of what the policy remembered; None: it has none.
         window: Moments, oldest first, each with the acquisition time per stream.
     """
 
@@ -62,14 +67,22 @@ class RecordedChunk:
     expected_delay_s: float
     surprise: float
     window: tuple[tuple[float, Mapping[str, float]], ...]
+    transition_scale: float | None = None
 
 
 @dataclass(frozen=True)
 class RecordedCommand:
-    """One command: its tick, and positions (Da,) in the order of the robot file."""
+    """One command: its tick, and positions (Da,) in the order of the robot file.
+
+    Attributes:
+        stamp_s: The tick.
+        position: (Da,).
+        motion: The same with velocity and acceleration; None where the bag has none.
+    """
 
     stamp_s: float
     position: np.ndarray
+    motion: Motion | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +108,8 @@ class RecordedRun:
         statuses: In the order of recording.
         limits: From robot_description; None when it was not recorded.
         parameters: Of the controller; empty when they were not recorded.
+        memories: Tick of take-over and plan number -> what the policy remembered when it was
+            asked; bags from before have none.
     """
 
     bag: Path
@@ -105,6 +120,11 @@ class RecordedRun:
     statuses: list[RecordedStatus] = field(default_factory=list)
     limits: JointLimits | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    memories: dict[tuple[float, int], Memory] = field(default_factory=dict)
+
+    def memory(self, chunk: RecordedChunk) -> Memory | None:
+        """Return what a chunk was planned from beside its window; None where it is not there."""
+        return self.memories.get((chunk.takeover_s, chunk.plan_number))
 
     def window(self, chunk: RecordedChunk) -> tuple[Observation, ...]:
         """Return the observations that a chunk was planned from.
@@ -157,7 +177,7 @@ def read_run(bag: Path, robot: Robot) -> RecordedRun:
 def _roles(source: OpenBag, robot: Robot) -> dict[str, str]:
     """Return recorded topic -> what it is to a run."""
     names = {stream.topic: stream.spec.name for stream in robot.streams}
-    names |= {name: name for name in (CHUNK_TOPIC, STATUS_TOPIC, DESCRIPTION_TOPIC)}
+    names |= {name: name for name in (CHUNK_TOPIC, MEMORY_TOPIC, STATUS_TOPIC, DESCRIPTION_TOPIC)}
     if robot.action.type == JOINT_TRAJECTORY:  # an array carries no stamp, so no tick
         names[robot.action.topic] = "command"
     found = {resolve_topic(topic, source.topics): role for topic, role in names.items()}
@@ -168,6 +188,9 @@ def _keep(run: RecordedRun, role: str, recorded: RecordedMessage) -> None:
     message = recorded.message
     if role == CHUNK_TOPIC:
         run.chunks.append(_chunk(message))
+    elif role == MEMORY_TOPIC:
+        key = seconds(message.header.stamp), int(message.plan_number)
+        run.memories[key] = memory_from(message)
     elif role == STATUS_TOPIC:
         verdict = Verdict(State(message.state), Reason(message.reason), message.text)
         stamp_s = seconds(message.header.stamp)
@@ -177,17 +200,31 @@ def _keep(run: RecordedRun, role: str, recorded: RecordedMessage) -> None:
         robot = run.robot
         run.limits = robot.limits(message.data)
     elif role == "command":
-        position = command_from(message, run.robot.action)
-        run.commands.append(RecordedCommand(seconds(message.header.stamp), position))
+        run.commands.append(_command(message, run.robot))
     else:
         stream = next(s for s in run.robot.streams if s.spec.name == role)
         stamp_s, value = observation_from(message, stream)
         run.values[role][stamp_s] = value
 
 
+def _command(message: Any, robot: Robot) -> RecordedCommand:
+    position, point = command_from(message, robot.action), message.points[0]
+    motion = None
+    if len(point.velocities) == len(point.accelerations) == len(position):
+        names = list(message.joint_names)
+        columns = [names.index(name) for name in robot.action.spec.joint_names]
+        velocity, acceleration = (
+            np.asarray(each, dtype=np.float64)[columns]
+            for each in (point.velocities, point.accelerations)
+        )
+        motion = Motion(position, velocity, acceleration)
+    return RecordedCommand(seconds(message.header.stamp), position, motion)
+
+
 def _chunk(message: Any) -> RecordedChunk:
     names = list(message.stream_names)
     sources_s = [seconds(stamp) for stamp in message.source_stamps]
+    scale = float(getattr(message, "transition_scale", math.nan))
     rows = np.asarray(message.rows, dtype=np.float64)
     window = tuple(
         (seconds(stamp), dict(zip(names, sources_s[i * len(names) :], strict=False)))
@@ -209,4 +246,5 @@ def _chunk(message: Any) -> RecordedChunk:
         expected_delay_s=float(getattr(message, "expected_delay_s", 0.0)),
         surprise=float(getattr(message, "surprise_limit", 0.0)),
         window=window,
+        transition_scale=None if math.isnan(scale) else scale,
     )

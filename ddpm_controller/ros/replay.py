@@ -114,6 +114,11 @@ def _tell_plans(console: Console, plans: PlanComparison) -> None:
     console.print(f"plans: {plans.num_equal} of {plans.count} are the same, bit for bit")
     if plans.first is not None:
         console.print(f"  first difference: {plans.first}")
+    if plans.num_resumed:
+        console.print(
+            f"  {plans.num_resumed} of them go on from a plan that is not in the bag, by their "
+            "recorded memory"
+        )
     for reason in plans.skipped[:3]:
         console.print(f"  not compared: {reason}")
     if len(plans.skipped) > 3:
@@ -127,6 +132,10 @@ def _tell_commands(console: Console, commands: CommandComparison) -> None:
     )
     if commands.first is not None:
         console.print(f"  first difference: {commands.first}")
+    if commands.num_before:
+        console.print(
+            f"  not compared: {commands.num_before} along a chunk from before the recording"
+        )
 
 
 if __name__ == "__main__":

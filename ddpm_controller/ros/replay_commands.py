@@ -1,7 +1,7 @@
 """Every recorded command computed again from the recorded chunks, ticks and decisions."""
 
 import bisect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,18 +29,21 @@ class CommandComparison:
         num_equal: Of these, equal bit for bit.
         num_runs: Times that the controller began anew.
         first: The first difference, if any.
+        num_before: Commands along a chunk from before the recording began, which are given.
     """
 
     count: int
     num_equal: int
     num_runs: int
     first: Difference | None
+    num_before: int = 0
 
 
 def compare_commands(run: RecordedRun) -> CommandComparison:
     """Drive the control loop through the recorded ticks.
 
-    A run begins where the robot is measured; that first command is taken from the bag.
+    A run begins where the robot is measured; that first command is taken from the bag. Where the
+    bag begins within a run, so are those up to the first chunk that is in it.
 
     Raises:
         BagError: The bag lacks the status, the commands or robot_description.
@@ -54,12 +57,15 @@ def compare_commands(run: RecordedRun) -> CommandComparison:
     player = _Player(
         run, DEFAULTS_S | {k: run.parameters[k] for k in DEFAULTS_S if k in run.parameters}
     )
-    count = num_equal = num_runs = 0
+    ticks = list(run_ticks(run))
+    num_before = _num_before(run, ticks)
+    if num_before:
+        player.go_on(ticks[num_before - 1][0])
+    count = num_equal = 0
     first: Difference | None = None
-    for command, begins in run_ticks(run):
+    for command, begins in ticks[num_before:]:
         if begins:
             player.begin(command)
-            num_runs += 1
         position = player.tick(command.stamp_s)
         difference = command_difference(run, command, position)
         if begins:
@@ -67,7 +73,8 @@ def compare_commands(run: RecordedRun) -> CommandComparison:
         count += 1
         num_equal += difference is None
         first = first or difference
-    return CommandComparison(count, num_equal, num_runs, first)
+    num_runs = sum(begins for _, begins in ticks)
+    return CommandComparison(count, num_equal, num_runs, first, num_before)
 
 
 class _Player:
@@ -96,6 +103,12 @@ class _Player:
         self._loop.start({})
         self._loop.hold_at(command.position, command.stamp_s)
 
+    def go_on(self, command: RecordedCommand) -> None:
+        """Go on from the motion of ``command``, whatever led to it."""
+        assert command.motion is not None
+        self._loop.start({})
+        self._loop.go_on(command.motion, command.stamp_s)
+
     def tick(self, now_s: float) -> np.ndarray | None:
         """Return the command (Da,) of a recorded tick; None when there should be none."""
         chunk = self._takeovers.get(now_s)
@@ -116,6 +129,28 @@ class _Player:
     def _chunk(self, chunk: RecordedChunk) -> ActionChunk:
         period_s = self._run.robot.action_spec.period_s
         return ActionChunk(chunk.start_s, period_s, chunk.joint_names, chunk.rows)
+
+
+def _num_before(run: RecordedRun, ticks: Sequence[tuple[RecordedCommand, bool]]) -> int:
+    """Return how many commands come before what can be computed: 0 unless a run goes on there.
+
+    With the first chunk in the bag the motion is known again, from the command before it.
+    """
+    command = ticks[0][0]
+    if command.motion is None:
+        return 0
+    takeovers_s = {chunk.takeover_s for chunk in run.chunks}
+    state = next(
+        (each.verdict.state for each in reversed(run.statuses) if each.stamp_s <= command.stamp_s),
+        run.statuses[0].verdict.state,
+    )
+    follows = state == State.RUNNING and min(takeovers_s) > command.stamp_s
+    if not follows and not command.motion.velocity.any():  # a run begins at rest
+        return 0
+    for number, (command, begins) in enumerate(ticks):
+        if number > 0 and (begins or command.stamp_s in takeovers_s):
+            return number
+    return len(ticks)
 
 
 def run_ticks(run: RecordedRun) -> Iterator[tuple[RecordedCommand, bool]]:

@@ -10,11 +10,14 @@ import numpy as np
 
 from ddpm_controller.checkpoint import Checkpoint, load_checkpoint, refuse_mismatch
 from ddpm_controller.control.states import OBSERVATION_REASONS, Reason, State
-from ddpm_controller.policy import PlanSettings, Policy
+from ddpm_controller.policy import PlanSettings, Policy, memory_difference
 from ddpm_controller.ros.bag_files import BagError
 from ddpm_controller.ros.recorded_run import RecordedChunk, RecordedRun, RecordedStatus
 from ddpm_controller.systems import restore
 from ddpm_controller.types import ActionChunk, Memory, Plan
+
+_REACH = 4
+"""A plan goes on from one of so many before it."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +53,32 @@ class PlanComparison:
         num_equal: Of these, equal bit for bit.
         first: The first difference, if any.
         skipped: Plans that could not be made again, each with the reason.
+        num_resumed: Plans compared that go on from a recorded memory and from no plan before
+            them: that one is from before the recording, or was lost.
     """
 
     count: int
     num_equal: int
     first: Difference | None
     skipped: tuple[str, ...]
+    num_resumed: int = 0
+
+
+@dataclass(frozen=True)
+class MadeAgain:
+    """One recorded plan, made again.
+
+    Attributes:
+        chunk: As recorded.
+        plan: What came of it, or why nothing could.
+        origin: Difference of its recorded memory from that of the plan before it.
+        is_resumed: What it goes on from is known by its recorded memory alone.
+    """
+
+    chunk: RecordedChunk
+    plan: Plan | str
+    origin: Difference | None = None
+    is_resumed: bool = False
 
 
 class Policies:
@@ -98,6 +121,7 @@ class Policies:
             seam=chunk.seam,
             expected_delay_s=chunk.expected_delay_s,
             surprise=chunk.surprise,
+            transition_scale=chunk.transition_scale,
         )
         key = (chunk.checkpoint_hash, settings)
         if key not in self._policies:
@@ -110,43 +134,81 @@ def compare_plans(
     policies: Policies,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> PlanComparison:
-    """Make every plan again with the recorded seed, number, sampler and observations."""
-    num_equal, first, skipped = 0, None, []
-    for number, (chunk, plan) in enumerate(_plans(run, policies), start=1):
-        if isinstance(plan, str):
-            skipped.append(plan)
-        elif (difference := _difference(chunk, plan.chunk)) is None:
-            num_equal += 1
+    """Make every plan again with the recorded seed, number, sampler, observations and memory."""
+    num_equal, num_resumed, first, skipped = 0, 0, None, []
+    for number, made in enumerate(_plans(run, policies), start=1):
+        if isinstance(made.plan, str):
+            skipped.append(made.plan)
         else:
+            difference = made.origin or _difference(made.chunk, made.plan.chunk)
+            num_equal += difference is None
             first = first or difference
+            num_resumed += made.is_resumed
         on_progress(number, len(run.chunks))
-    return PlanComparison(len(run.chunks) - len(skipped), num_equal, first, tuple(skipped))
+    count = len(run.chunks) - len(skipped)
+    return PlanComparison(count, num_equal, first, tuple(skipped), num_resumed)
 
 
-def _plans(run: RecordedRun, policies: Policies) -> Iterator[tuple[RecordedChunk, Plan | str]]:
+def _plans(run: RecordedRun, policies: Policies) -> Iterator[MadeAgain]:
     """Yield each recorded chunk with the plan made again, or why it could not be."""
     statuses = _Statuses(run)
-    followed: list[tuple[RecordedChunk, Plan | str]] = []  # since something began anew
+    all_made: list[MadeAgain] = []
+    followed: list[MadeAgain] = []  # since something began anew
     for chunk in run.chunks:
         if not chunk.checkpoint_hash:
-            yield chunk, f"plan {chunk.plan_number} is a slow approach, which no policy made"
+            why = f"plan {chunk.plan_number} is a slow approach, which no policy made"
+            yield MadeAgain(chunk, why)
             continue
-        if followed and not _continues(followed[-1][0], chunk, statuses):
-            followed.clear()
         policy = policies.of(chunk)
-        memory = _remembered(policy, chunk, followed)
-        if chunk is run.chunks[0] and chunk.seam != "switch" and statuses.begin_within_run(chunk):
-            memory = None
-        plan = _plan(run, policy, chunk, memory)
-        followed.append((chunk, plan))
-        yield chunk, plan
+        if followed and not _continues(followed[-1].chunk, chunk, statuses):
+            followed.clear()
+        memory = run.memory(chunk)
+        if memory is not None:
+            made = _from_recorded(run, policy, chunk, memory, all_made)
+        else:  # a bag from before memories were recorded, or the recorder lost it
+            memory = _remembered(policy, chunk, followed)
+            within = chunk is run.chunks[0] and statuses.begin_within_run(chunk)
+            memory = None if within and chunk.seam != "switch" else memory
+            made = MadeAgain(chunk, _plan(run, policy, chunk, memory))
+        followed.append(made)
+        all_made.append(made)
+        yield made
+
+
+def _from_recorded(
+    run: RecordedRun,
+    policy: Policy,
+    chunk: RecordedChunk,
+    memory: Memory,
+    made: Sequence[MadeAgain],
+) -> MadeAgain:
+    """Make a plan again from the memory that was recorded with it, and look where that is from.
+
+    It is that of a run that begins, or of a plan before: the last one, or an older one where
+    that was taken over too late. Another policy may have gone on from it.
+    """
+    plan = _plan(run, policy, chunk, memory)
+    initial = policy.initial_memory(chunk.seed)
+    before = [each.plan.memory for each in made[-_REACH:] if isinstance(each.plan, Plan)]
+    known = [initial, *before, *({**initial, **each} for each in before)]
+    if any(not memory_difference(memory, each) for each in known):
+        return MadeAgain(chunk, plan)
+    last = made[-1] if made else None
+    if last is None or isinstance(last.plan, str) or not _is_next(last.chunk, chunk):
+        return MadeAgain(chunk, plan, is_resumed=True)
+    return MadeAgain(chunk, plan, _memory_difference(chunk, memory, last.plan.memory))
+
+
+def _is_next(previous: RecordedChunk, chunk: RecordedChunk) -> bool:
+    """Return whether no plan can have been lost between two recorded ones."""
+    return chunk.seed == previous.seed and chunk.plan_number == previous.plan_number + 1
 
 
 def _remembered(
-    policy: Policy, chunk: RecordedChunk, followed: Sequence[tuple[RecordedChunk, Plan | str]]
+    policy: Policy, chunk: RecordedChunk, followed: Sequence[MadeAgain]
 ) -> Memory | None:
     """Return what the policy remembered when it was asked for a chunk; None: not known."""
-    before = [plan for each, plan in followed if each.takeover_s <= chunk.requested_s]
+    before = [each.plan for each in followed if each.chunk.takeover_s <= chunk.requested_s]
     if before and isinstance(before[-1], Plan):
         return before[-1].memory
     return None if before and chunk.seam != "switch" else policy.initial_memory(chunk.seed)
@@ -223,3 +285,16 @@ def _difference(chunk: RecordedChunk, replayed: ActionChunk) -> Difference | Non
         float(chunk.rows[row, column]),
         float(actions[row, column]),
     )
+
+
+def _memory_difference(chunk: RecordedChunk, recorded: Memory, replayed: Memory) -> Difference:
+    """Return where what a plan was made from leaves what the one before has left behind."""
+    name = memory_difference(recorded, replayed)
+    where = f"plan {chunk.plan_number} (taken over at {chunk.takeover_s:.3f} s): memory"
+    one, other = (np.atleast_1d(each.get(name, ())) for each in (recorded, replayed))
+    if one.shape != other.shape or not one.size:
+        return Difference(f"{where}, size", name, float(one.size), float(other.size))
+    unequal = (one != other) & ~(np.isnan(one) & np.isnan(other))
+    place = tuple(np.argwhere(unequal)[0]) if unequal.any() else (0,) * one.ndim
+    at = [int(index) for index in place]
+    return Difference(f"{where}, {at}", name, float(one[place]), float(other[place]))

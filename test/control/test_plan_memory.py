@@ -126,3 +126,45 @@ def test_a_plan_of_the_policy_before_is_followed_and_not_remembered():
     assert command.takeover.request is old
     request = request_at(loop, now_s)
     assert (followed(request), int(request.memory["seed"])) == (None, 7)
+
+
+def test_a_policy_that_keeps_the_memory_goes_on_from_the_plan_in_force():
+    """With its own numbers where the one before has none; a plan being made is dropped."""
+    loop, now_s = loop_that_follows(num_rows=40)
+    now_s, _ = advance(loop, now_s, 20)
+    old = request_at(loop, now_s)
+    loop.use_policy(2, {**MEMORY, "own": np.array(4)}, keeps_memory=True)
+    assert loop.accept(plan_of_length(old, 40), old) == "the plan belongs to an older run"
+    request = request_at(loop, now_s)
+    assert (followed(request), int(request.memory["own"]), request.plan_number) == (0, 4, 2)
+    assert loop.schedule.memory.resets == 0
+
+
+def test_it_also_goes_on_from_a_plan_of_the_policy_before_that_is_still_to_be_followed():
+    loop, now_s = loop_that_follows()
+    now_s, _ = advance(loop, now_s, 20)
+    old = request_at(loop, now_s)
+    loop.accept(plan_of_length(old, 8), old)
+    loop.use_policy(2, {**MEMORY, "own": np.array(4)}, keeps_memory=True)
+    now_s, command = advance(loop, now_s, 1)
+    assert command.takeover.request is old
+    request = request_at(loop, now_s)
+    assert (followed(request), int(request.memory["own"])) == (1, 4)
+
+
+def test_what_is_forgotten_within_a_run_is_counted_once_with_the_reason():
+    loop, now_s = loop_that_follows(num_rows=60)
+    memory = loop.schedule.memory
+    now_s, _ = advance(loop, now_s, 2)
+    for stamp_s in ticks(now_s, 40):  # nothing is seen for 0.8 s
+        loop.tick(stamp_s)
+    assert memory.resets == 1
+    assert "joint_state is 0." in memory.reset_text
+    loop.use_policy(2, MEMORY)  # nothing is remembered that could be lost
+    assert memory.resets == 1
+    now_s, _ = advance(loop, now_s + 0.8, 1)
+    loop.accept(plan_of_length(request_at(loop, now_s), 60), loop.schedule._awaited)
+    advance(loop, now_s, 1)
+    loop.use_policy(2, MEMORY)
+    assert memory.resets == 2
+    assert "another checkpoint" in memory.reset_text

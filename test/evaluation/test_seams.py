@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ddpm_controller.control.command import Command
-from ddpm_controller.control.plan_schedule import PlanRequest, Takeover
+from ddpm_controller.control.plan_request import PlanRequest, Takeover
 from ddpm_controller.control.safety import JointLimits
 from ddpm_controller.control.states import Reason, State
 from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials

@@ -1,12 +1,8 @@
 import numpy as np
 import pytest
 
-from ddpm_controller.policies.previous_chunk import (
-    deviation,
-    expected_scale,
-    previous_chunk,
-    remembered,
-)
+from ddpm_controller.policies.previous_chunk import expected_scale, previous_chunk, remembered
+from ddpm_controller.policy import deviation
 
 ROWS = np.stack([np.arange(6.0), 10.0 * np.arange(6.0)], axis=1)
 COUNTS = np.array([3, 3, 3, 2, 1, 1])

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import rclpy
 from ddpm_msgs.action import RunPolicy
-from ddpm_msgs.msg import ActionChunk, ControllerStatus
+from ddpm_msgs.msg import ActionChunk, ControllerStatus, Memory
 from ddpm_msgs.srv import LoadCheckpoint, ResetWorld
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
@@ -54,6 +54,7 @@ class Client(Node):
             ("joint_trajectory", JointTrajectory, DEEP),
             ("commands", Float64MultiArray, DEEP),
             ("controller/action_chunk", ActionChunk, DEEP),
+            ("controller/memory", Memory, DEEP),
             ("controller/status", ControllerStatus, LATCHED),
         ):
             self.create_subscription(kind, topic, self.heard[topic].append, qos)

@@ -8,11 +8,12 @@ from random_checkpoint import SIM_ARM
 
 from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.states import State
-from ddpm_controller.policy import PlanSettings
+from ddpm_controller.policy import DepartureLimit, PlanSettings
 from ddpm_controller.ros.bag_types import message_types
 from ddpm_controller.ros.bag_writer import BagTopic, BagWriter
 from ddpm_controller.ros.conversions import observation_from, stamp_from
 from ddpm_controller.ros.lead import ACTION_LATENCY_KEY
+from ddpm_controller.ros.memory_messages import packed
 from ddpm_controller.ros.recorded_run import PARAMETERS_KEY
 from ddpm_controller.ros.robot import joint_limits, load_robot
 from ddpm_controller.simulation.robot_description import robot_description
@@ -25,6 +26,7 @@ TOPICS = {
     "/camera_wrist/image_raw": "sensor_msgs/msg/Image",
     "/joint_trajectory": "trajectory_msgs/msg/JointTrajectory",
     "/controller/action_chunk": "ddpm_msgs/msg/ActionChunk",
+    "/controller/memory": "ddpm_msgs/msg/Memory",
     "/controller/status": "ddpm_msgs/msg/ControllerStatus",
     "/robot_description": "std_msgs/msg/String",
 }
@@ -48,6 +50,9 @@ class Scenario:
         settings: Of the policies.
         pushed: Ticks of a run in which every joint is measured half a radian or metre away.
         failed: Numbers of plans that fail.
+        memories: Whether the memory of each plan is recorded.
+        cut: Ticks of the first run before the recording begins.
+        departure: Of the control loop.
     """
 
     checkpoints: tuple
@@ -61,6 +66,9 @@ class Scenario:
     settings: PlanSettings = field(default_factory=PlanSettings)
     pushed: range = range(0)
     failed: tuple[int, ...] = ()
+    memories: bool = True
+    cut: int = 0
+    departure: DepartureLimit | None = None
 
 
 def record_run(folder, scenario):
@@ -69,6 +77,10 @@ def record_run(folder, scenario):
     for number, checkpoint in enumerate(scenario.checkpoints):
         begin_s = _nanoseconds_exact(START_S + 10.0 * number)
         messages += _Run(scenario, checkpoint, seed=5 + number).messages(begin_s)
+    begin_s = START_S + scenario.cut / RATE_HZ
+    messages = [m for m in messages if m[1] >= begin_s - 1e-6 or m[0] == "/robot_description"]
+    if not scenario.memories:
+        messages = [m for m in messages if m[0] != "/controller/memory"]
     if scenario.lose is not None:
         topic, index = scenario.lose
         messages.remove([m for m in messages if m[0] == topic][index])
@@ -102,6 +114,7 @@ class _Run:
             fade_s=scenario.fade_s,
             lead_s=scenario.lead_s,
         )
+        self._loop.departure.limit = scenario.departure
         self._told = None
 
     def messages(self, begin_s):
@@ -128,9 +141,10 @@ class _Run:
                 coming += self._request(tick, now_s)
             if command.position is not None:
                 position = command.position
-                yield "/joint_trajectory", now_s, self._trajectory(now_s, position)
+                yield "/joint_trajectory", now_s, self._trajectory(now_s, command)
             if command.takeover is not None:
                 yield "/controller/action_chunk", now_s, self._chunk(now_s, command.takeover)
+                yield "/controller/memory", now_s, self._memory(now_s, command.takeover)
             if (command.state, command.reason) != self._told:
                 self._told = (command.state, command.reason)
                 yield "/controller/status", now_s, self._status(now_s, *self._told)
@@ -162,9 +176,10 @@ class _Run:
             self._loop.observe(name, *observation_from(message, stream))
             yield "/" + stream.topic, now_s, message
 
-    def _trajectory(self, now_s, position):
+    def _trajectory(self, now_s, command):
         none, zero = np.zeros(0), T["builtin_interfaces/msg/Duration"](0, 0)
-        point = T["trajectory_msgs/msg/JointTrajectoryPoint"](position, none, none, none, zero)
+        motion = command.position, command.velocity, command.acceleration
+        point = T["trajectory_msgs/msg/JointTrajectoryPoint"](*motion, none, zero)
         names = list(self._robot.action_spec.joint_names)
         return T["trajectory_msgs/msg/JointTrajectory"](_header(now_s), names, [point])
 
@@ -196,6 +211,13 @@ class _Run:
             surprise=np.nan,
             out_of_distribution=np.nan,
             out_of_distribution_limit=np.nan,
+            state_age_s=np.nan,
+            prior_disagreement=np.nan,
+            state_spread=np.nan,
+            state_resets=0,
+            state_reset_text="",
+            departure=np.nan,
+            departure_limit=np.nan,
         )
 
     def _chunk(self, now_s, takeover):
@@ -216,12 +238,26 @@ class _Run:
             seam=self._policy.seam.strategy,
             expected_delay_s=self._policy.seam.expected_delay_s,
             surprise_limit=self._policy.seam.surprise,
+            transition_scale=float(getattr(self._policy, "transition_scale", np.nan)),
             requested=_time(request.requested_s),
             observation_stamp=_time(request.requested_s),
             stream_names=names,
             window_stamps=[_time(o.stamp_s) for o in request.window],
             source_stamps=[_time(o.source_stamps_s[n]) for o in request.window for n in names],
             inference_time_s=0.0,
+        )
+
+    def _memory(self, now_s, takeover):
+        arrays = packed(takeover.request.memory)
+        return T["ddpm_msgs/msg/Memory"](
+            header=_header(now_s),
+            plan_number=takeover.request.plan_number,
+            memory_kind="",
+            names=arrays.names,
+            dtypes=arrays.dtypes,
+            num_dimensions=np.array(arrays.num_dimensions, np.uint32),
+            shapes=np.array(arrays.shapes, np.uint32),
+            data=np.array(arrays.data, np.uint8),
         )
 
 
