@@ -1,11 +1,13 @@
 """A checkpoint for the simulated arm with random weights: it moves, no more is needed."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 
 from ddpm_controller.checkpoint import save_checkpoint
+from ddpm_controller.policies.diff_control_config import DiffControlConfig
+from ddpm_controller.policies.diff_control_network import DiffControlNetwork
 from ddpm_controller.policies.diffusion_policy_config import DiffusionPolicyConfig
 from ddpm_controller.policies.diffusion_policy_network import DiffusionPolicyNetwork
 from ddpm_controller.ros.robot import joint_limits, load_robot
@@ -24,6 +26,20 @@ CONFIG = DiffusionPolicyConfig(
 def save_random_checkpoint(folder: Path, seed: int = 0, share: float = 0.1) -> str:
     """Write it and return its hash; its plans stay in this middle share of the ranges."""
     robot = load_robot(SIM_ARM)
+    return save_random_network(folder, CONFIG, robot, _statistics(robot, share), seed)
+
+
+def save_random_diff_control(folder: Path, seed: int = 0, horizon: int = 16) -> str:
+    """Write a policy that remembers the chunk before and return its hash."""
+    robot = load_robot(SIM_ARM)
+    config = DiffControlConfig(policy=replace(CONFIG, horizon=horizon), state="chunk_prior")
+    statistics = _statistics(robot, 0.1)
+    torch.manual_seed(seed)
+    network = DiffControlNetwork(config, robot.action_spec, robot.stream_specs, statistics)
+    return _saved(folder, "diff_control", config, robot, statistics, network)
+
+
+def _statistics(robot, share: float):
     spec, streams = robot.action_spec, robot.stream_specs
     limits = joint_limits(robot_description(), spec.joint_names)
     whole = {"min": limits.lower.tolist(), "max": limits.upper.tolist()}
@@ -32,20 +48,23 @@ def save_random_checkpoint(folder: Path, seed: int = 0, share: float = 0.1) -> s
     image = {"min": [0.0], "max": [255.0]}
     statistics = {stream.name: whole if stream.names else image for stream in streams}
     statistics["action"] = inner
-    return save_random_network(folder, CONFIG, robot, statistics, seed)
+    return statistics
 
 
 def save_random_network(folder: Path, config, robot, statistics, seed: int = 0) -> str:
     """Write a network of random weights for a robot and return its hash."""
-    spec, streams = robot.action_spec, robot.stream_specs
     torch.manual_seed(seed)
-    network = DiffusionPolicyNetwork(config, spec, streams, statistics)
+    network = DiffusionPolicyNetwork(config, robot.action_spec, robot.stream_specs, statistics)
+    return _saved(folder, "diffusion_policy", config, robot, statistics, network)
+
+
+def _saved(folder: Path, kind: str, config, robot, statistics, network) -> str:
     return save_checkpoint(
         folder,
-        kind="diffusion_policy",
+        kind=kind,
         config=asdict(config),
-        action_spec=spec,
-        streams=streams,
+        action_spec=robot.action_spec,
+        streams=robot.stream_specs,
         statistics=statistics,
         provenance={},
         weights=network.state_dict(),

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from random_checkpoint import SIM_ARM, save_random_checkpoint
+from random_checkpoint import SIM_ARM, save_random_checkpoint, save_random_diff_control
 from recorded_runs import Scenario, record_run
 
 from ddpm_controller.policy import DepartureLimit, PlanSettings
@@ -58,6 +58,19 @@ def test_a_bag_whose_beginning_was_cut_off_is_the_same_from_its_first_plan_on(
     said = capsys.readouterr().out
     assert "1 of them go on from a plan that is not in the bag" in said
     assert f"not compared: {before} along a chunk from before the recording" in said
+
+
+def test_a_policy_with_a_state_of_its_own_is_the_same_from_the_middle_with_its_weight(tmp_path):
+    """Without a seam nothing but the recorded memory tells what a plan goes on from."""
+    save_random_diff_control(tmp_path / "checkpoint")
+    settings = PlanSettings(transition_scale=0.5)
+    scenario = Scenario((tmp_path / "checkpoint",), 60, PLAN_TICKS, settings=settings, cut=24)
+    run, plans = replayed(record_run(tmp_path / "bag", scenario), tmp_path / "checkpoint")
+    assert {chunk.transition_scale for chunk in run.chunks} == {0.5}
+    assert figures(plans) == (2, 2, 1, 0)
+    run.chunks[:] = [replace(chunk, transition_scale=None) for chunk in run.chunks]
+    plans = compare_plans(run, Policies(run, [tmp_path / "checkpoint"], "cpu"))
+    assert plans.num_equal == 0
 
 
 def test_behind_a_lost_chunk_or_observation_plans_are_compared_again(tmp_path, checkpoints):
