@@ -99,17 +99,14 @@ class ControlLoop:
             action_spec, n_obs_steps, replan_period_s, period_s, lead_s, deadline
         )
         self.start_check = StartCheck(action_spec, self.schedule)
-        self.distribution, self.departure = (
-            DistributionWatch(),
-            DepartureWatch(action_spec, fade_s),
-        )
+        self.distribution = DistributionWatch()
+        self.departure = DepartureWatch(action_spec, fade_s)
         self.chunk_tolerance: ChunkTolerance | None = ChunkTolerance()
         filters_s = max((each.history_s for each in (filters or {}).values()), default=0.0)
         self._history_s = max(max_ages_s.values()) + filters_s
         self._period_s, self._fade_s, self._stop_s = period_s, fade_s, stop_s
-        self._motion, self._guard = None, None
+        self._motion = self._guard = self._sent = None
         self._has_begun = self._keep_position = self._stopping = False
-        self._sent = None
         self._jump, self._jump_over_s = "", -math.inf
         self._remember(n_obs_steps)
 
