@@ -223,6 +223,7 @@ def draw(options: Options, results: Sequence[Result], path: Path) -> None:
     above = "coverage above 0.90" if options.task == "pusht" else "success"
     success.set_ylabel(f"{above}, %, 95 % interval")
     bound.set_ylabel("bound on -log p, nats per number")
+    bound.set_yscale("symlog", linthresh=3)  # coloured noise can cost thousands of nats
     bound.legend()
     figure.suptitle(f"{options.task}: forward processes, same demonstrations and updates")
     path.parent.mkdir(parents=True, exist_ok=True)
