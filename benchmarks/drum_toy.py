@@ -1,22 +1,22 @@
 """Strike a drum three times, then rest: the smallest task that needs a memory.
 
 python benchmarks/drum_toy.py
-python benchmarks/drum_toy.py --arms belief --updates 500 --trials 100
+python benchmarks/drum_toy.py --arms stateless controlnet --horizon 40
 
 A stick whose height and speed are all that is seen. Onset and tempo are random, so the start, the
 top between two strikes and the final rest look alike and no clock helps. Every arm is trained
-through the same trainer on the same demonstrations and rolled out on the same seeds: exactly three
-strikes in the time of a demonstration, and still three in twice that time. What has been measured
-is kept below runs/, so an interrupted run goes on.
+through the same trainer on the same demonstrations and rolled out on the same seeds: exactly
+three strikes in the time of a demonstration, and still three in twice that time. A chunk of 40
+rows is as long as the task, the usual 16 are not. What has been measured is kept below runs/, so
+an interrupted run goes on.
 """
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
 import torch
@@ -27,6 +27,11 @@ from rich.table import Table
 
 from ddpm_controller.evaluation.intervals import wilson_interval
 from ddpm_controller.policies.bc_lstm import BcLstmConfig
+from ddpm_controller.policies.diff_control_config import (
+    CONTROLLED,
+    DiffControlConfig,
+    StateName,
+)
 from ddpm_controller.policies.diffusion_policy import DiffusionPolicyConfig
 from ddpm_controller.policies.seams import SeamSettings
 from ddpm_controller.policy import Policy, plan_batch
@@ -145,48 +150,73 @@ def _window(run: list[Observation], n_obs_steps: int) -> list[Observation]:
     return [run[0]] * (n_obs_steps - len(run)) + run[-n_obs_steps:]
 
 
-def _stateful(state: str) -> TrainingConfig:
-    from ddpm_controller.policies.diff_control import DiffControlConfig
-
-    policy = DiffControlConfig(state=state, policy=BASE)
-    return TrainingConfig(policy=policy, kind="diff_control")
-
-
-def _bc_lstm() -> TrainingConfig:
-    policy = BcLstmConfig(n_action_steps=REPLAN_TICKS, episode_steps=TICKS, fade_s=0.0)
-    return TrainingConfig(policy=policy, kind="bc_lstm")
-
-
-ARMS: dict[str, Callable[[], TrainingConfig]] = {
-    "stateless": lambda: TrainingConfig(policy=BASE),
-    "stateless, 8 seen": lambda: TrainingConfig(policy=replace(BASE, n_obs_steps=8, horizon=24)),
-    "chunk_prior": partial(_stateful, "chunk_prior"),
-    "belief": partial(_stateful, "belief"),
-    "bc_lstm": _bc_lstm,
-}
-
-
 @dataclass(frozen=True)
 class Options:
     """Compare memories on the drum.
 
     Attributes:
         arms: Which of them.
-        updates: Of each training.
-        batch_size: Windows, or histories, per update.
+        horizon: Rows of a chunk.
+        updates: Of each training; a control branch has half as many, on the stateless arm.
+        batch_size: Chunks per update.
         demonstrations: To train on.
         trials: Roll-outs of each arm, as many with a push.
         seed: Of the training; roll-outs have the same seeds for every arm and training.
         output: Folder of what has been measured.
     """
 
-    arms: tuple[str, ...] = tuple(ARMS)
+    arms: tuple[str, ...] = (
+        "stateless", "stateless_8", "as_released", "controlnet", "chunk_prior", "belief",
+        "bc_lstm",
+    )  # fmt: skip
+    horizon: int = 16
     updates: int = 2500
     batch_size: int = 128
     demonstrations: int = 200
     trials: int = 200
     seed: int = 0
     output: Path = Path("runs/benchmarks/drum_toy")
+
+    def folder(self, arm: str) -> Path:
+        """Return where the training of an arm is kept."""
+        counts = (self.horizon, self.updates, self.batch_size, self.demonstrations, self.seed)
+        return self.output / "_".join(map(str, (arm, *counts)))
+
+
+def recipe(options: Options, arm: str) -> TrainingConfig:
+    """Return how an arm is trained; the whole episodes of a recurrent one give 8 chunks each."""
+    base = replace(BASE, horizon=options.horizon)
+    config = TrainingConfig(
+        policy=base,
+        num_steps=options.updates,
+        batch_size=options.batch_size,
+        learning_rate=1e-3,
+        warmup_steps=100,
+        validation_fraction=0.05,
+        validation_every=500,
+        checkpoint_every=500,
+        nll_windows=0,
+        seed=options.seed,
+    )
+    if arm == "stateless":
+        return config
+    if arm == "stateless_8":
+        return replace(config, policy=replace(base, n_obs_steps=8, horizon=options.horizon + 8))
+    if arm == "bc_lstm":
+        lstm = BcLstmConfig(
+            horizon=options.horizon, n_action_steps=REPLAN_TICKS, episode_steps=TICKS, fade_s=0.0
+        )
+        return replace(config, kind=arm, policy=lstm, batch_size=options.batch_size // 8)
+    policy = DiffControlConfig(base, cast(StateName, arm), episode_steps=TICKS)
+    stateful = replace(config, kind="diff_control", policy=policy)
+    if arm == "belief":
+        return replace(stateful, batch_size=options.batch_size // 8)
+    if arm in CONTROLLED:
+        _trained(options, "stateless")
+        last = options.folder("stateless") / "checkpoints" / "last"
+        steps = options.updates // 2
+        return replace(stateful, initial_checkpoint=str(last), num_steps=steps)
+    return stateful
 
 
 @dataclass(frozen=True)
@@ -212,38 +242,29 @@ class Result:
 
 def measured(options: Options, arm: str) -> Result:
     """Train and roll out, or read what that gave."""
-    counts = (options.updates, options.batch_size, options.demonstrations, options.trials)
-    name = "_".join(map(str, (arm.replace(", ", "_").replace(" ", "_"), *counts, options.seed)))
-    path = options.output / f"{name}.json"
+    path = options.folder(arm) / f"trials_{options.trials}.json"
     if not path.is_file():
-        result = _result(options, arm, options.output / name)
-        path.write_text(json.dumps(asdict(result)) + "\n")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(asdict(_result(options, arm))) + "\n")
     return Result(**json.loads(path.read_text()))
 
 
-def _result(options: Options, arm: str, folder: Path) -> Result:
-    config = replace(
-        ARMS[arm](),
-        num_steps=options.updates,
-        batch_size=options.batch_size // (8 if arm in ("belief", "bc_lstm") else 1),
-        learning_rate=1e-3,
-        warmup_steps=100,
-        validation_fraction=0.05,
-        validation_every=500,
-        checkpoint_every=500,
-        nll_windows=0,
-        seed=options.seed,
-    )
+def _trained(options: Options, arm: str) -> Path:
+    """Train until the last update, or go on with what the folder has; return the checkpoint."""
     episodes = [demonstration(seed) for seed in range(options.demonstrations)]
+    result = train(episodes, SPEC, STREAMS, recipe(options, arm), options.folder(arm))
+    assert result.last_checkpoint is not None
+    return result.last_checkpoint
+
+
+def _result(options: Options, arm: str) -> Result:
     begun_s = time.perf_counter()
-    trained = train(episodes, SPEC, STREAMS, config, folder)
+    policy = restore(_trained(options, arm))
     train_s = time.perf_counter() - begun_s
-    assert trained.last_checkpoint is not None
-    policy = restore(trained.last_checkpoint)
     seeds = range(10_000, 10_000 + options.trials)
     nominal = roll_out(policy, seeds, 2 * TICKS, pushed=False)
-    pushed = roll_out(policy, seeds, 2 * TICKS, pushed=True)
-    strikes = [each.tolist() for each in (*nominal, pushed[0])]
+    pushed = roll_out(policy, seeds, TICKS, pushed=True)
+    strikes = [each.tolist() for each in (nominal[0], nominal[1], pushed[-1])]
     return Result(arm, *strikes, train_s, _plan_time(policy))
 
 
@@ -267,7 +288,7 @@ def table(results: Sequence[Result]) -> Table:
     for r in results:
         error = np.abs(np.array(r.strikes) - STRIKES).mean()
         shares = [_share(each) for each in (r.strikes, r.strikes_later, r.strikes_pushed)]
-        times: list[Any] = [f"{r.train_s:.0f}", f"{1e3 * r.plan_s:.1f}"]
+        times = [f"{r.train_s:.0f}", f"{1e3 * r.plan_s:.1f}"]
         view.add_row(r.arm, *shares, f"{error:.2f}", *times)
     return view
 
@@ -282,7 +303,6 @@ def main() -> None:
     """Run the command."""
     options = tyro.cli(Options)
     torch.set_num_threads(1)
-    options.output.mkdir(parents=True, exist_ok=True)
     results = [measured(options, arm) for arm in track(options.arms, description="arms")]
     Console(width=110).print(table(results))
 

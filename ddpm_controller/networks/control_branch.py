@@ -97,6 +97,7 @@ class ControlledUnet1d(nn.Module):
     Attributes:
         branch: What is trained.
         transition_scale: w; 1 costs one controlled pass, 0 the base alone.
+        branch_every: Steps of a chain for which the branch is asked once, see ``along_chain``.
     """
 
     def __init__(
@@ -120,7 +121,7 @@ class ControlledUnet1d(nn.Module):
             sum(self.branch.modulation_sizes),
             recalled_dim(horizon, action_dim),
         ]
-        self.transition_scale = 1.0
+        self.transition_scale, self.branch_every = 1.0, 1
 
     def copy_base(self) -> None:
         """Begin the branch with the base's weights as they are now."""
@@ -146,14 +147,28 @@ class ControlledUnet1d(nn.Module):
 
     def denoise_modulated(self, xt: Tensor, modulation: Tensor) -> Tensor:
         """Noisy chunk (B, Tp, Da), both parts added (B, M) -> (B, Tp, answers * Da)."""
-        of_base, of_branch, recalled = self._parts(modulation)
-        scale, exists = self.transition_scale, recalled.exists
-        if scale == 0.0 or not bool(exists.any()):
-            return self.base.denoise_modulated(xt, of_base)
+        return self.answer(xt, modulation, self.added(xt, modulation))
+
+    def along_chain(self) -> "BranchAlongChain":
+        """Return what answers as ``denoise_modulated`` does, for the steps of one chain."""
+        return BranchAlongChain(self)
+
+    def added(self, xt: Tensor, modulation: Tensor) -> Encoding | None:
+        """Return what the branch adds to the base's way down; None where it adds nothing."""
+        _, of_branch, recalled = self._parts(modulation)
+        exists = recalled.exists
+        if self.transition_scale == 0.0 or not bool(exists.any()):
+            return None
         added = self.branch(xt, of_branch, self._told(recalled))
         kept = exists[:, None, None].to(xt)
-        added = Encoding(added.middle * kept, tuple(each * kept for each in added.skips))
-        return self._controlled(xt, of_base, added, scale)
+        return Encoding(added.middle * kept, tuple(each * kept for each in added.skips))
+
+    def answer(self, xt: Tensor, modulation: Tensor, added: Encoding | None) -> Tensor:
+        """Return the base's answer with this added to its way down, (B, Tp, answers * Da)."""
+        of_base = modulation[:, : self.sizes[0]]
+        if added is None:
+            return self.base.denoise_modulated(xt, of_base)
+        return self._controlled(xt, of_base, added, self.transition_scale)
 
     def _parts(self, modulation: Tensor) -> tuple[Tensor, Tensor, RecalledChunk]:
         of_base, of_branch, columns = modulation.split(self.sizes, dim=1)
@@ -177,6 +192,36 @@ class ControlledUnet1d(nn.Module):
             return controlled
         plain = self.base.decoded(own, of_decoder)
         return plain + scale * (controlled - plain)
+
+
+class BranchAlongChain:
+    """A controlled U-Net along one chain of denoising steps, asking the branch at every k-th only.
+
+    From one step to the next a noisy chunk changes little, and what the branch adds to it changes
+    less than what the base says: in between, what it said last is added again.
+    """
+
+    def __init__(self, unet: ControlledUnet1d) -> None:
+        self._unet = unet
+        self._last: int | None = None  # timestep that was asked for last
+        self._steps = 0  # since the branch was asked
+        self._added: Encoding | None = None
+
+    def __call__(self, xt: Tensor, t: int, modulation: Tensor) -> Tensor:
+        """Noisy chunk (B, Tp, Da) at ``t``, modulation (B, M) -> (B, Tp, answers * Da)."""
+        begins = self._last is None or t >= self._last  # another chain of the same plan
+        added = self._added
+        if begins or self._steps >= self._unet.branch_every:
+            added = self._unet.added(xt, modulation)
+            # Without its graph, which a seam that takes gradients frees at each step.
+            self._added = None if added is None else _detached(added)
+            self._steps = 0
+        self._last, self._steps = t, self._steps + 1
+        return self._unet.answer(xt, modulation, added)
+
+
+def _detached(encoding: Encoding) -> Encoding:
+    return Encoding(encoding.middle.detach(), tuple(each.detach() for each in encoding.skips))
 
 
 def _closed(inputs: int, outputs: int) -> nn.Linear:

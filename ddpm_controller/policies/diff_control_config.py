@@ -24,6 +24,7 @@ AS_RELEASED: Mapping[str, Any] = {
     "null_prior_share": 0.0,
     "prior_noise": 0.0,
     "own_chunks_share": 0.0,
+    "branch_every": 1,
 }
 """What the published code leaves out."""
 _FREE = {
@@ -51,6 +52,8 @@ class DiffControlConfig:
             network's own before them, instead of the demonstrated one.
         own_chunks_share: How many of them.
         own_chunk_steps: Denoising steps of such a chunk.
+        branch_every: Denoising steps of a plan for which a control branch is asked once; between
+            two of them it adds what it said last.
         shift: Whether the chunk before is moved to the moments of the new one.
         mask: Whether the network is told where that chunk says something, and its age.
         belief_size: Numbers of a belief, H.
@@ -71,6 +74,7 @@ class DiffControlConfig:
     own_chunks_from: float = 0.75
     own_chunks_share: float = 0.4
     own_chunk_steps: int = 4
+    branch_every: int = 2
     shift: bool = True
     mask: bool = True
     belief_size: int = 96
@@ -93,6 +97,7 @@ class DiffControlConfig:
         steps = self.policy.num_train_timesteps
         inside = 1 <= self.own_chunk_steps <= steps
         self._require("own_chunk_steps", inside, f"must be between 1 and {steps}")
+        self._require("branch_every", self.branch_every >= 1, "must be at least 1")
         needless = self.base_hash and self.state not in CONTROLLED
         self._require("base_hash", not needless, f"belongs to {CONTROLLED}, not {self.state!r}")
         for name in ("belief_size", "episode_steps", "targets_per_episode"):

@@ -29,7 +29,8 @@ class Examples(NamedTuple):
     Attributes:
         batch: The denoiser's, (B', ...).
         recalled: (B', Dr).
-        aside: What a view of the state costs beside, a scalar; in training mode only.
+        aside: What else is minimised and is no part of the loss that is told, a scalar; in
+            training mode only.
     """
 
     batch: Batch
@@ -39,7 +40,7 @@ class Examples(NamedTuple):
 
 def chunk_examples(
     network: "DiffControlNetwork", batch: Batch, generator: torch.Generator
-) -> Examples:
+) -> tuple[Batch, Tensor]:
     """Return the denoiser's batch and the columns of the chunk before it, (B, Dr).
 
     In training mode that chunk is left out of some examples, noisy in all, and the network's own
@@ -77,7 +78,7 @@ def chunk_examples(
         "actions": batch["actions"][:, reach:],
         "mask": batch["mask"][:, reach:],
     }
-    return Examples(now, columns)
+    return now, columns
 
 
 def _gaps(network: "DiffControlNetwork", elapsed: Tensor, generator: torch.Generator) -> Tensor:

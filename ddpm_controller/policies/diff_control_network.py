@@ -90,7 +90,9 @@ class DiffControlNetwork(nn.Module):
         """
         found = self._state.examples(self, batch, generator)
         loss = self.denoiser.loss(found.batch, generator, noise_draws, found.recalled)
-        return loss if found.aside is None else loss + found.aside
+        if found.aside is None:
+            return loss
+        return loss + (found.aside - found.aside.detach())  # its gradient, and 0
 
     def bound(self, batch: Batch, generator: torch.Generator) -> Bound:
         """Return the bound on -log p(actions | observations, what is remembered)."""

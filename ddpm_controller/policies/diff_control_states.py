@@ -9,6 +9,7 @@ import torch
 from ddpm_controller.networks.control_branch import ControlledUnet1d
 from ddpm_controller.networks.prior_unet1d import PriorUnet1d
 from ddpm_controller.networks.recalled_chunk import recalled_dim
+from ddpm_controller.networks.unet1d import ConditionalUnet1d
 from ddpm_controller.policies.diff_control_belief import BeliefMemory, belief_examples
 from ddpm_controller.policies.diff_control_chunk import ChunkMemory
 from ddpm_controller.policies.diff_control_config import DiffControlConfig, StateName
@@ -65,12 +66,16 @@ class State:
 
 def _controlled(config: DiffControlConfig, action_dim: int) -> UnetOf:
     recalled, released = _of_chunk(config, action_dim), config.state == "as_released"
-    return lambda make, cond_dim: ControlledUnet1d(
-        make(cond_dim=cond_dim - recalled),
-        horizon=config.horizon,
-        told=config.mask,
-        as_released=released,
-    )
+
+    def controlled(make: Callable[..., ConditionalUnet1d], cond_dim: int) -> ControlledUnet1d:
+        base = make(cond_dim=cond_dim - recalled)
+        unet = ControlledUnet1d(
+            base, horizon=config.horizon, told=config.mask, as_released=released
+        )
+        unet.branch_every = config.branch_every
+        return unet
+
+    return controlled
 
 
 def _with_prior(config: DiffControlConfig, action_dim: int) -> UnetOf:
@@ -90,6 +95,12 @@ def _plain(config: DiffControlConfig, action_dim: int) -> UnetOf:
     return lambda make, cond_dim: make(cond_dim=cond_dim)
 
 
+def _chunk_examples(
+    network: "DiffControlNetwork", batch: Batch, generator: torch.Generator
+) -> Examples:
+    return Examples(*chunk_examples(network, batch, generator))
+
+
 def _of_belief(config: DiffControlConfig, action_dim: int) -> int:
     return config.belief_size
 
@@ -107,8 +118,8 @@ def _belief_memory(
 
 
 STATES: dict[StateName, State] = {
-    "controlnet": State(_controlled, _of_chunk, chunk_examples, _chunk_memory),
-    "as_released": State(_controlled, _of_chunk, chunk_examples, _chunk_memory),
-    "chunk_prior": State(_with_prior, _of_chunk, chunk_examples, _chunk_memory),
+    "controlnet": State(_controlled, _of_chunk, _chunk_examples, _chunk_memory),
+    "as_released": State(_controlled, _of_chunk, _chunk_examples, _chunk_memory),
+    "chunk_prior": State(_with_prior, _of_chunk, _chunk_examples, _chunk_memory),
     "belief": State(_plain, _of_belief, belief_examples, _belief_memory),
 }

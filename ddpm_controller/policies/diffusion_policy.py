@@ -211,7 +211,9 @@ class DiffusionPolicy:
         """Return what is needed to sample some rows of a batch."""
         of_rows = cond[rows]
         process = self.network.process(of_rows)
-        denoiser = Denoiser(self.network, process, of_rows, self._time_modulation)
+        denoiser = Denoiser(
+            self.network, process, of_rows, self._time_modulation, along_chain=True
+        )
         return Sampling(
             sampler=self._sampler(denoiser),
             process=process,

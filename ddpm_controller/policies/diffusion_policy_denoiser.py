@@ -1,6 +1,6 @@
 """A trained network as the denoiser of one batch of plans; what can be is computed once."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -21,6 +21,8 @@ class Denoiser:
         process: Of ``cond``.
         cond: (B, Dc).
         time_modulation: (T, M), the timesteps' part of the U-Net's modulation; None computes it.
+        along_chain: Whether it is asked along the chains of one sampling only, so that a U-Net
+            may answer from what it found a step before.
 
     Attributes:
         predict_x0: (xt, t) -> x0, clipped or thresholded as the config says.
@@ -32,8 +34,10 @@ class Denoiser:
         process: ForwardProcess,
         cond: Tensor,
         time_modulation: Tensor | None = None,
+        along_chain: bool = False,
     ) -> None:
         self._network, self._process = network, process
+        self._along = network.unet.along_chain() if along_chain and _can(network.unet) else None
         self._of_cond = network.unet.cond_modulation(cond)  # once per plan
         self._of_time = time_modulation
         self._asked: tuple[Tensor, int] | None = None
@@ -64,9 +68,17 @@ class Denoiser:
         if self._answer is None or self._asked is None or not _same(asked, self._asked):
             unet = self._network.unet
             of_time = unet.time_modulation(t) if self._of_time is None else self._of_time[t]
-            raw = unet.denoise_modulated(xt, self._of_cond + of_time)
+            modulation = self._of_cond + of_time
+            if self._along is None:
+                raw = unet.denoise_modulated(xt, modulation)
+            else:
+                raw = self._along(xt, asked[1], modulation)
             self._asked, self._answer = asked, self._network.split(raw)
         return self._answer
+
+
+def _can(unet: Any) -> bool:
+    return getattr(unet, "branch_every", 1) > 1
 
 
 def _same(one: tuple[Tensor, int], other: tuple[Tensor, int]) -> bool:

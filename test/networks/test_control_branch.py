@@ -220,3 +220,44 @@ def test_the_two_halves_of_a_unet_are_the_whole():
     modulation = unet.time_modulation(t) + unet.cond_modulation(cond[:, :SEEN])
     down, up = unet.split_modulation(modulation)
     assert torch.equal(unet.decoded(unet.encoded(xt, down), up), unet(xt, t, cond[:, :SEEN]))
+
+
+def along_chain(unet, every, timesteps, xt, cond):
+    """Return the answers along a chain, and at which steps the branch was asked."""
+    unet.branch_every = every
+    asked, plain = [], unet.added
+    unet.added = lambda *arguments: asked.append(1) or plain(*arguments)
+    along, answers, when = unet.along_chain(), [], []
+    for step, t in enumerate(timesteps):
+        of_time = unet.time_modulation(torch.full((len(xt),), t))
+        with torch.no_grad():
+            answers.append(along(xt + 0.1 * step, t, of_time + unet.cond_modulation(cond)))
+        if asked:
+            when.append(step)
+            asked.clear()
+    del unet.added
+    return answers, when
+
+
+def test_along_a_chain_the_branch_is_asked_at_every_kth_step_and_anew_for_the_next_chain():
+    unet, (xt, _, cond) = controlled(trained=True), question()
+    timesteps = [9, 7, 5, 3, 9, 7, 5]
+    exact, asked = along_chain(unet, 1, timesteps, xt, cond)
+    assert asked == list(range(7))
+    for step, t in enumerate(timesteps):
+        expected = planned(unet, xt + 0.1 * step, torch.full((3,), t), cond)
+        assert torch.equal(exact[step], expected)
+    sparing, asked = along_chain(unet, 2, timesteps, xt, cond)
+    assert asked == [0, 2, 4, 6]
+    for step in range(7):
+        assert torch.equal(sparing[step], exact[step]) == (step in asked)
+    assert along_chain(unet, 3, timesteps, xt, cond)[1] == [0, 3, 4]
+
+
+def test_along_a_chain_without_a_chunk_before_it_is_the_base():
+    unet = controlled(trained=True)
+    xt, _, cond = question(null=(0, 1, 2))
+    answers, _ = along_chain(unet, 2, [9, 7], xt, cond)
+    for step, t in enumerate([9, 7]):
+        expected = unet.base(xt + 0.1 * step, torch.full((3,), t), cond[:, :SEEN])
+        assert torch.equal(answers[step], expected)

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from small_diff_control import CHUNK_STATES, config_of, network, policy, window
+from small_diff_control import CHUNK_STATES, batch, config_of, network, policy, window
 from small_policy import ACTION_SPEC, STATISTICS, STREAMS
 
 from ddpm_controller.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
@@ -257,3 +257,17 @@ def test_only_the_branch_learns_on_a_base():
     assert all(name.startswith("denoiser.unet.branch.") for name in learning)
     assert all(each.requires_grad for each in network("chunk_prior").parameters())
     assert torch.is_grad_enabled()
+
+
+def test_a_branch_that_is_asked_less_often_plans_otherwise_and_a_likelihood_is_exact():
+    every, sparing = policy(branch_every=1), policy(branch_every=2)
+    first, exact = two_plans(every)
+    again, near = two_plans(sparing)
+    assert np.array_equal(first.traces["horizon"], again.traces["horizon"])
+    apart = np.abs(exact.traces["horizon"] - near.traces["horizon"]).max()
+    assert 0 < apart < np.abs(exact.traces["horizon"] - first.traces["horizon"]).max()
+    bounds = [
+        each.network.bound(batch(each.network.config), torch.Generator().manual_seed(0)).steps
+        for each in (every, sparing)
+    ]
+    assert torch.equal(*bounds)

@@ -184,9 +184,10 @@ def test_the_loss_teaches_every_part_and_is_a_function_of_its_generator():
     assert not torch.equal(loss(0), loss(1))
 
 
-def test_the_loss_that_is_compared_is_the_denoisers_alone():
+@pytest.mark.parametrize("training", [True, False])
+def test_the_loss_that_is_told_is_the_denoisers_alone(training):
     mine = belief()
-    network, batch = mine.network.eval(), training_batch(mine)
+    network, batch = mine.network.train(training), training_batch(mine)
     with torch.no_grad():
         before = network.loss(batch, torch.Generator().manual_seed(0))
         network.belief.ahead.bias += 1.0

@@ -10,8 +10,8 @@ from ddpm_controller.policies.diff_control_examples import chunk_examples
 
 
 def examples(net, given, seed=0):
-    shown = chunk_examples(net, given, torch.Generator().manual_seed(seed))
-    return shown.batch, recalled_chunk(shown.recalled, 8, 2)
+    now, columns = chunk_examples(net, given, torch.Generator().manual_seed(seed))
+    return now, recalled_chunk(columns, 8, 2)
 
 
 def training(state="controlnet", **changes):

@@ -40,11 +40,15 @@ def test_settings_left_open_are_the_checkpoints():
     assert (settings.seam, settings.expected_delay_s, settings.surprise) == (None, None, None)
     given = ControllerParameters(seam="warm", expected_delay_s=0.0, surprise=0.0).plan_settings
     assert (given.seam, given.expected_delay_s, given.surprise) == ("warm", 0.0, 0.0)
+    assert settings.transition_scale is None
+    assert ControllerParameters(transition_scale=0.0).plan_settings.transition_scale == 0.0
 
 
 def test_evaluate_takes_the_seams_of_the_controller():
-    words = ["--seam", "rtc", "--delay-s", "0.11", "--surprise", "4"]
-    parameters = ControllerParameters(seam="rtc", expected_delay_s=0.11, surprise=4.0)
+    words = ["--seam", "rtc", "--delay-s", "0.11", "--surprise", "4", "--transition-scale", "0.5"]
+    parameters = ControllerParameters(
+        seam="rtc", expected_delay_s=0.11, surprise=4.0, transition_scale=0.5
+    )
     assert tyro.cli(EvaluateOptions, args=words).plan_settings == parameters.plan_settings
     assert EvaluateOptions().plan_settings == ControllerParameters().plan_settings
     assert EvaluateOptions(surprise=0.0).plan_settings.surprise == 0.0

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import pytest
-from random_checkpoint import SIM_ARM, save_random_checkpoint
+from random_checkpoint import CONFIG, SIM_ARM, save_random_checkpoint, save_random_network
 
 from ddpm_controller.checkpoint import CheckpointError
 from ddpm_controller.control.stream_rules import StreamRule
@@ -34,3 +34,18 @@ def test_a_policy_that_was_trained_with_masks_is_taken(tmp_path, robot, monkeypa
     save_random_checkpoint(tmp_path)
     monkeypatch.setattr(DiffusionPolicy, "maskable", ("camera_wrist",), raising=False)
     assert load_policy(str(tmp_path), robot, PlanSettings()).policy.maskable == ("camera_wrist",)
+
+
+def test_a_policy_with_a_goal_is_warmed_up_with_one_that_was_trained(tmp_path):
+    """A goal of zeros, which it refuses, would otherwise keep it from being loaded."""
+    robot = load_robot(SIM_ARM)
+    goal = next(each for each in robot.stream_specs if each.kind == "vector")
+    limits = {"min": [1.0] * goal.shape[0], "max": [2.0] * goal.shape[0]}
+    image = {"min": [0.0], "max": [255.0]}
+    statistics = {each.name: limits if each.names else image for each in robot.stream_specs}
+    action_dim = len(robot.action_spec.joint_names)
+    statistics["action"] = {"min": [0.0] * action_dim, "max": [1.0] * action_dim}
+    config = replace(CONFIG, goal_streams=(goal.name,))
+    save_random_network(tmp_path, config, robot, statistics)
+    loaded = load_policy(str(tmp_path), robot, PlanSettings())
+    assert list(loaded.policy.goal_ranges) == [goal.name]
