@@ -52,7 +52,7 @@ class Options:
 
     horizons: tuple[int, ...] = (16, 64)
     repeats: int = 60
-    branch_every: tuple[int, ...] = (1, 2, 3, 4, 5)
+    branch_every: tuple[int, ...] = (1, 2, 3, 4)
 
 
 def policies(config: DiffusionPolicyConfig, branch_every: tuple[int, ...]) -> dict[str, Policy]:
