@@ -74,7 +74,7 @@ class DiffControlConfig:
     own_chunks_from: float = 0.75
     own_chunks_share: float = 0.4
     own_chunk_steps: int = 4
-    branch_every: int = 3
+    branch_every: int = 4
     shift: bool = True
     mask: bool = True
     belief_size: int = 96
