@@ -79,8 +79,7 @@ def test_the_two_stages_run_and_the_first_plan_is_that_of_the_base(tiny, base, b
     assert np.isfinite(stateful.plan(seen, first.memory).chunk.actions).all()
 
 
-@pytest.mark.parametrize("state", ["controlnet", "chunk_prior"])
-@pytest.mark.parametrize("last", [5, 8])
+@pytest.mark.parametrize(("state", "last"), [("controlnet", 8), ("chunk_prior", 5)])
 def test_a_stopped_training_ends_with_the_same_bits(tiny, base, branch, tmp_path, state, last):
     """Also behind the half of the training from which on it samples chunks of its own."""
     config, expected = recipe(tiny, base, state), branch
