@@ -42,13 +42,11 @@ def test_a_bag_whose_beginning_was_cut_off_is_the_same_from_its_first_plan_on(
     tmp_path, checkpoints, monkeypatch, capsys
 ):
     """Cut while chunk 1 is followed: plan 2 goes on from a memory that only the bag knows."""
-    scenario = Scenario(checkpoints[:1], 100, PLAN_TICKS, settings=SEAM)
-    whole, plans = replayed(record_run(tmp_path / "whole", scenario), checkpoints[0])
-    assert figures(plans) == (len(whole.chunks), len(whole.chunks), 0, 0)
-    bag = record_run(tmp_path / "cut", replace(scenario, cut=24))
+    scenario = Scenario(checkpoints[:1], 90, PLAN_TICKS, settings=SEAM, cut=24)
+    bag = record_run(tmp_path / "bag", scenario)
     run, plans = replayed(bag, checkpoints[0])
-    assert [chunk.plan_number for chunk in run.chunks] == list(range(2, len(whole.chunks)))
-    assert figures(plans) == (len(run.chunks), len(run.chunks), 1, 0)
+    assert [chunk.plan_number for chunk in run.chunks] == [2, 3, 4, 5]
+    assert figures(plans) == (4, 4, 1, 0)
     commands = compare_commands(run)
     before = sum(command.stamp_s < run.chunks[0].takeover_s for command in run.commands)
     assert (commands.num_before, commands.num_runs) == (before, 1)
