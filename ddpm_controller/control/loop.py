@@ -89,8 +89,7 @@ class ControlLoop:
     ) -> None:
         if not period_s > 0:
             raise ValueError(f"period_s must be above 0, got {period_s}")
-        self.action_spec = action_spec
-        self.limits = limits
+        self.action_spec, self.limits = action_spec, limits
         self.no_limits_text = "no joint limits yet: nothing came on robot_description"
         self.watch = ObservationWatch(
             streams, max_ages_s, action_spec.joint_names, max_lead_s, filters, rules
