@@ -16,7 +16,7 @@ from ddpm_controller.policy import DepartureLimit, TrainingRange
 from ddpm_controller.types import ActionSpec
 
 SPEC = ActionSpec(("lift", "grip"), ("rad", "m"), 0.1)
-HALF = np.array([2.0, 0.04])
+HALF = np.array([0.5, 0.04])
 
 
 def policy_with_range(low, high):
