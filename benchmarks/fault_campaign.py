@@ -271,8 +271,11 @@ def run_variant(options: Options, variant: str, faults: list[Fault], console: Co
     """Inject what is missing; one graph as long as it recovers, then another."""
     graph: FaultGraph | None = None
     with ExitStack() as stack:
-        for fault in faults:
-            for repeat in range(len(kept(options, fault)), options.repeats):
+        # In rounds: what else the machine does is then the same for all, nothing included.
+        for repeat in range(options.repeats):
+            for fault in faults:
+                if len(kept(options, fault)) > repeat:
+                    continue
                 if graph is None:
                     graph = stack.enter_context(
                         fault_graph(variant, options.checkpoint, options.light)
