@@ -1,0 +1,311 @@
+"""Policies that remember and those that do not, in worlds whose state is hidden.
+
+python benchmarks/hidden_state.py --worlds drum --arms stateless belief --seeds 0
+
+Every arm of a world has the same demonstrations, network sizes and updates (a control branch half
+as many more, on the stateless arm) and the same trials: as demonstrated, pushed, with streams
+that stand still, and at twice the time. Success with its 95 % Wilson interval, McNemar's p against
+the stateless arm, the error of the strikes and of their tempo, and the time of a plan. What has
+been measured is kept, so an interrupted run goes on. Demonstrations first, for each world:
+
+demonstrate --world drum --episodes 200 --in-process --no-pictures --output runs/drum/bags
+"""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+import tyro
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
+from ddpm_controller.evaluation.intervals import wilson_interval
+from ddpm_controller.evaluation.matched_pairs import mcnemar
+from ddpm_controller.evaluation.results import Trial
+from ddpm_controller.policies.bc_lstm import BcLstmConfig
+from ddpm_controller.policies.diff_control_config import CONTROLLED, DiffControlConfig, StateName
+from ddpm_controller.policy import Policy, Window
+from ddpm_controller.ros.evaluate import policy_view
+from ddpm_controller.ros.robot import load_robot
+from ddpm_controller.ros.training_inputs import TrainingInputs, read_training_inputs
+from ddpm_controller.ros.world_robots import robot_path
+from ddpm_controller.simulation.disturbances import PERTURBATIONS
+from ddpm_controller.simulation.worlds import WORLDS
+from ddpm_controller.systems import restore
+from ddpm_controller.training.config import TrainingConfig
+from ddpm_controller.training.run import train
+from ddpm_controller.types import Memory, Plan
+
+STATELESS = "stateless"
+ARMS = (
+    STATELESS, "stateless_2", "stateless_8", "as_released", "controlnet", "chunk_prior", "belief",
+    "bc_lstm",
+)  # fmt: skip
+EPISODE_ROWS = 96
+"""Longest demonstration of any of the worlds is 81 rows."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Compare memories.
+
+    Attributes:
+        worlds: Where.
+        arms: Which of them.
+        seeds: Of the trainings.
+        perturbations: How the trials are disturbed.
+        horizon: Rows of a chunk: 64 are longer than most of the tasks, the usual 16 are not.
+        updates: Of each training.
+        trials: Of each arm, training and perturbation.
+        first_seed: Of the trials.
+        folder: With the bags of each world below it; trainings and results go there too.
+    """
+
+    worlds: tuple[str, ...] = ("drum", "sticky_lid", "cue_reach")
+    arms: tuple[str, ...] = ARMS
+    seeds: tuple[int, ...] = (0, 1, 2)
+    perturbations: tuple[str, ...] = tuple(PERTURBATIONS)
+    horizon: int = 16
+    updates: int = 4000
+    trials: int = 200
+    first_seed: int = 200_000
+    folder: Path = Path("runs")
+
+
+@dataclass(frozen=True)
+class Result:
+    """One training under one perturbation.
+
+    Attributes:
+        arm: Its name.
+        seed: Of the training.
+        perturbation: Of the trials.
+        successes: Of each trial.
+        tallies: What the world has counted in each.
+        plan_s: Median time of a plan of one run on one thread; NaN where it was not measured.
+    """
+
+    arm: str
+    seed: int
+    perturbation: str
+    successes: list[bool]
+    tallies: list[dict[str, float]]
+    plan_s: float
+
+
+class Comparison:
+    """All arms of one world.
+
+    Args:
+        options: Of the run.
+        world: Its name.
+    """
+
+    def __init__(self, options: Options, world: str) -> None:
+        self.options, self.world = options, world
+        self._inputs: TrainingInputs | None = None
+        self._robot = load_robot(robot_path(world))
+
+    @property
+    def inputs(self) -> TrainingInputs:
+        """The demonstrations, read when they are wanted."""
+        if self._inputs is None:
+            self._inputs = read_training_inputs(
+                [self.options.folder / self.world / "bags"],
+                Path(robot_path(self.world)),
+                Path(f"config/training/{self.world}.yaml"),
+                lambda done, total: None,
+            )
+        return self._inputs
+
+    def folder(self, arm: str, seed: int) -> Path:
+        """Return where a training is kept."""
+        name = f"{arm}_{self.options.horizon}_{self.options.updates}_{seed}"
+        return self.options.folder / self.world / "hidden_state" / name
+
+    def trained(self, arm: str, seed: int) -> Path:
+        """Train, or go on, or take what is finished; return the checkpoint."""
+        folder = self.folder(arm, seed)
+        checkpoint = folder / "checkpoints" / "last"
+        if not (folder / "curves.png").is_file():  # drawn at the end
+            inputs = self.inputs
+            train(
+                inputs.episodes,
+                inputs.robot.action_spec,
+                inputs.robot.stream_specs,
+                self.recipe(arm, seed),
+                folder,
+                provenance=inputs.provenance,
+            )
+        return checkpoint
+
+    def recipe(self, arm: str, seed: int) -> TrainingConfig:
+        """Return how an arm is trained; a recurrent one learns 8 chunks of each episode."""
+        world = self.inputs.config
+        base = replace(world.policy, horizon=self.options.horizon)
+        config = replace(world, policy=base, num_steps=self.options.updates, seed=seed)
+        config = replace(config, nll_windows=0)
+        if arm.startswith(STATELESS):
+            seen = int(arm.removeprefix(STATELESS).removeprefix("_") or 1)
+            # Rows for what is seen beside those that are wanted, as the U-Net halves them.
+            more = 0 if seen == 1 else 8
+            rows = base.horizon + more
+            return replace(config, policy=replace(base, n_obs_steps=seen, horizon=rows))
+        if arm == "bc_lstm":
+            lstm = BcLstmConfig(
+                horizon=base.horizon,
+                n_action_steps=base.n_action_steps,
+                episode_steps=EPISODE_ROWS,
+            )
+            return replace(config, kind=arm, policy=lstm, batch_size=config.batch_size // 8)
+        policy = DiffControlConfig(base, cast(StateName, arm), episode_steps=EPISODE_ROWS)
+        stateful = replace(config, kind="diff_control", policy=policy)
+        if arm == "belief":
+            return replace(stateful, batch_size=config.batch_size // 8)
+        if arm in CONTROLLED:
+            last = self.trained(STATELESS, seed)
+            further = self.options.updates // 2
+            return replace(stateful, initial_checkpoint=str(last), num_steps=further)
+        return stateful
+
+    def measured(self, arm: str, seed: int, perturbation: str) -> Result:
+        """Train and try, or read what that gave."""
+        options = self.options
+        checkpoint = self.trained(arm, seed)
+        path = (
+            self.folder(arm, seed) / f"{perturbation}_{options.trials}_{options.first_seed}.json"
+        )
+        if not path.is_file():
+            result = self._tried(arm, seed, perturbation, restore(checkpoint))
+            path.write_text(json.dumps(asdict(result)) + "\n")
+        return Result(**json.loads(path.read_text()))
+
+    def _tried(self, arm: str, seed: int, perturbation: str, policy: Policy) -> Result:
+        options, timed = self.options, _Timed(policy)
+        seeds = range(options.first_seed, options.first_seed + options.trials)
+        trials = self._trials(policy, perturbation, seeds)
+        self._trials(timed, perturbation, seeds[:1])
+        return Result(
+            arm,
+            seed,
+            perturbation,
+            [trial.success for trial in trials],
+            [dict(trial.tally) for trial in trials],
+            timed.median_s,
+        )
+
+    def _trials(self, policy: Policy, perturbation: str, seeds: Sequence[int]) -> list[Trial]:
+        world, disturbance = WORLDS[self.world], PERTURBATIONS[perturbation]
+        settings = TrialSettings(
+            control_rate_hz=20.0,
+            camera_hz=10.0,
+            keep_frames=0,
+            timeout_s=disturbance.stretch * world.timeout_s,
+        )
+        limits = self._robot.limits(world.robot_description())
+        made = partial(world, perturbation=disturbance)
+        return list(run_trials(policy, made, limits, seeds, settings, policy_view(self._robot)))
+
+
+class _Timed:
+    """A policy that measures the time of its plans."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy, self._times = policy, [float("nan")]
+        self.action_spec, self.streams = policy.action_spec, policy.streams
+        self.n_obs_steps, self.initial_memory = policy.n_obs_steps, policy.initial_memory
+
+    def plan(self, window: Window, memory: Memory) -> Plan:
+        """Plan, and note how long it took."""
+        begun_s = time.perf_counter()
+        plan = self._policy.plan(window, memory)
+        self._times.append(time.perf_counter() - begun_s)
+        return plan
+
+    @property
+    def median_s(self) -> float:
+        """Of all plans but the first."""
+        return float(np.median(self._times[2:])) if len(self._times) > 2 else float("nan")
+
+
+def table(world: str, options: Options, results: Sequence[Result]) -> Table:
+    """One row per arm and perturbation, over all training seeds."""
+    view = Table(
+        title=f"{world}: {len(options.seeds)} trainings x {options.trials} trials, "
+        f"{options.horizon} rows, {options.updates} updates"
+    )
+    view.add_column("arm")
+    view.add_column("trials")
+    for column in ("success, %", "p", "count error", "tempo, s", "plan, ms"):
+        view.add_column(column, justify="right")
+    for perturbation in options.perturbations:
+        plain = _successes(results, STATELESS, perturbation)
+        for arm in options.arms:
+            own = _successes(results, arm, perturbation)
+            p = mcnemar(own, plain) if plain and arm != STATELESS else None
+            view.add_row(
+                arm,
+                perturbation,
+                _rate(own),
+                "" if p is None else f"{p:.2g}",
+                *_errors(results, arm, perturbation),
+                _plan_ms(results, arm, perturbation),
+            )
+        view.add_section()
+    return view
+
+
+def _of(results: Sequence[Result], arm: str, perturbation: str) -> list[Result]:
+    return [r for r in results if (r.arm, r.perturbation) == (arm, perturbation)]
+
+
+def _successes(results: Sequence[Result], arm: str, perturbation: str) -> list[bool]:
+    return [each for r in _of(results, arm, perturbation) for each in r.successes]
+
+
+def _rate(successes: Sequence[bool]) -> str:
+    low, high = wilson_interval(sum(successes), len(successes))
+    return f"{100 * np.mean(successes):.1f} [{100 * low:.0f}, {100 * high:.0f}]"
+
+
+def _errors(results: Sequence[Result], arm: str, perturbation: str) -> tuple[str, str]:
+    """Mean error of the number of strikes, median deviation of the tempo; empty elsewhere."""
+    tallies = [each for r in _of(results, arm, perturbation) for each in r.tallies]
+    if not tallies or "strikes" not in tallies[0]:
+        return "", ""
+    count = np.mean([abs(each["strikes"] - each["wanted"]) for each in tallies])
+    tempo = np.array([each["period_deviation_s"] for each in tallies])
+    known = tempo[np.isfinite(tempo)]
+    return f"{count:.2f}", f"{np.median(known):.3f}" if known.size else ""
+
+
+def _plan_ms(results: Sequence[Result], arm: str, perturbation: str) -> str:
+    return f"{1e3 * np.nanmedian([r.plan_s for r in _of(results, arm, perturbation)]):.1f}"
+
+
+def main() -> None:
+    """Run the command."""
+    options = tyro.cli(Options)
+    torch.set_num_threads(1)
+    for world in options.worlds:
+        comparison = Comparison(options, world)
+        jobs = [
+            (arm, seed, perturbation)
+            for seed in options.seeds
+            for arm in options.arms
+            for perturbation in options.perturbations
+        ]
+        results = [comparison.measured(*job) for job in track(jobs, description=world)]
+        Console(width=120).print(table(world, options, results))
+
+
+if __name__ == "__main__":
+    main()
