@@ -27,7 +27,7 @@ def test_every_limited_tick_is_counted_by_limit_until_the_next_activation():
 
 @pytest.mark.parametrize(("chosen", "steps"), [(None, 16), (5, 5)])
 def test_a_chunk_that_is_taken_over_tells_its_latency_and_its_steps(chosen, steps):
-    topics = SimpleNamespace(tell_chunk=lambda *told: None)
+    topics = SimpleNamespace(tell_chunk=lambda *told: None, tell_memory=lambda *told: None)
     report = ControlReport(topics, Health())
     # The newest source counts, not the moment of the window.
     seen = [
