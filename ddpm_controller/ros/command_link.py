@@ -63,6 +63,7 @@ class CommandLink:
     def _begin(self) -> None:
         """Let the one that stands by command, or a new one."""
         self.is_quiet, self.is_at_rest, self.is_ready = True, True, False
+        self._asked_for_quiet = True
         self._limits: JointLimits | None = None
         child, self._standby = self._standby, None
         if child is not None and child.process.poll() is not None:
@@ -129,8 +130,8 @@ class CommandLink:
             self._limits = limits
         self._socket.send(order_packet(self._number + 1, order))
         self._number += 1
-        if order.verdict.state != State.WAITING:
-            self.is_quiet = False
+        self._asked_for_quiet = order.verdict.state == State.WAITING
+        self.is_quiet = self.is_quiet and self._asked_for_quiet
         return self._number
 
     def heard(self) -> list[Told]:
@@ -147,7 +148,9 @@ class CommandLink:
                 break
             _, content = opened(data)
             told.append(told_from(content))
-            self.is_quiet, self.is_ready = told[-1].state == State.WAITING, True
+            # A word from before the last order says nothing of what was ordered.
+            self.is_quiet = told[-1].state == State.WAITING and self._asked_for_quiet
+            self.is_ready = True
             self.is_at_rest = not told[-1].moves
         return told
 

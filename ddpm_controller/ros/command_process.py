@@ -136,8 +136,8 @@ class CommandLoop:
                 data = self._link.recv(LARGEST_PACKET)
             except BlockingIOError:
                 return
-            except ConnectionError:
-                data = b""
+            except ConnectionResetError:  # told once; the orders from before the end come then
+                continue
             if not data:
                 self._lose()
                 return

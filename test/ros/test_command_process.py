@@ -252,6 +252,22 @@ def test_a_last_stop_that_was_interrupted_still_ends_at_rest(listener):
     assert listener.words[-1].reason == Reason.CONTROLLER_LOST
 
 
+def test_an_order_to_rest_counts_though_the_controller_has_ended_since(listener):
+    """The kernel tells of the end first where words were left unread, of the orders after it."""
+    link = CommandLink(SETTINGS)
+    listener.until(lambda: link.is_ready, link)
+    move(link, listener)
+    os.kill(link.pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, link.pid, os.WSTOPPED)
+    link.send(Order(Verdict(State.WAITING)), LIMITS)
+    link._socket.close()
+    os.kill(link.pid, signal.SIGCONT)
+    listener.until(lambda: link._process.poll() is not None)
+    for _ in range(20):
+        listener.spinner.spin_once(timeout_sec=0.02)
+    assert not listener.words
+
+
 def test_it_has_neither_torch_nor_a_callback(link):
     maps = Path(f"/proc/{link.pid}/maps").read_text()
     assert "libpython" in maps or "python" in maps

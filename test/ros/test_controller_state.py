@@ -136,7 +136,10 @@ def test_a_state_is_told_begun_anew_kept_over_a_swap_and_all_of_it_is_replayed(
     policies = Policies(run, [checkpoints / name for name in ("first", "second", "other")], "cpu")
     plans = compare_plans(run, policies)
     assert (plans.num_equal, plans.first) == (plans.count, None)
-    goes_on = [not np.isnan(run.memory(chunk)["state_since_s"]) for chunk in run.chunks]
+    memories = [run.memory(chunk) for chunk in run.chunks]
+    if memories[-1] is None:  # the recorder ended between the two messages
+        memories.pop()
+    goes_on = [not np.isnan(memory["state_since_s"]) for memory in memories]
     del run.chunks[: goes_on.index(True)]  # the bag begins within the run
     plans = compare_plans(run, policies)
     assert (plans.num_equal, plans.first) == (plans.count, None)
