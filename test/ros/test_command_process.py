@@ -257,6 +257,8 @@ def test_an_order_to_rest_counts_though_the_controller_has_ended_since(listener)
     link = CommandLink(SETTINGS)
     listener.until(lambda: link.is_ready, link)
     move(link, listener)
+    count = len(listener.commands)
+    listener.until(lambda: len(listener.commands) > count + 2)  # and their words are not read
     os.kill(link.pid, signal.SIGSTOP)
     os.waitid(os.P_PID, link.pid, os.WSTOPPED)
     link.send(Order(Verdict(State.WAITING)), LIMITS)
