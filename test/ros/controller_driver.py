@@ -4,7 +4,7 @@ import signal
 import subprocess
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from contextlib import contextmanager
 from typing import Any
 
@@ -140,6 +140,20 @@ class Client(Node):
         """Wait for a first command: other topics of the controller may be found earlier."""
         topics = ("joint_trajectory", "commands")
         self.until(lambda: any(self.heard[topic] for topic in topics), "a command")
+
+    def published_by(self, nodes: Iterable[str], wanted: Set[str]) -> dict[str, str]:
+        """Topic -> type of what nodes publish; a node may be found after its topics are heard."""
+        found: dict[str, str] = {}
+
+        def are_found() -> bool:
+            if set(nodes) <= set(self.get_node_names()):
+                for name in nodes:
+                    topics = self.get_publisher_names_and_types_by_node(name, "/")
+                    found.update((topic, types[0]) for topic, types in topics)
+            return wanted <= set(found)
+
+        self.until(are_found, f"that {nodes} publish {sorted(wanted)}")
+        return found
 
     def commands(self) -> tuple[np.ndarray, np.ndarray]:
         """Stamps (N,) in s and positions (N, 7) of all that was sent."""

@@ -54,6 +54,5 @@ def test_without_pictures_there_are_no_such_topics(checkpoint):
         FakeRobot(node)
         node.bring_up()
         node.until_running(num_chunks=1)
-        names = {name for name, _ in node.get_publisher_names_and_types_by_node("controller", "/")}
-        assert "/controller/action_chunk" in names
-        assert not {f"/{topic}" for topic in TOPICS} & names
+        names = node.published_by(("controller",), {"/controller/action_chunk"})
+        assert not {f"/{topic}" for topic in TOPICS} & set(names)

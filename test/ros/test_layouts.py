@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
-from controller_driver import Client, client, process_of
+from controller_driver import client, process_of
 from random_checkpoint import save_random_checkpoint
 
 from ddpm_controller.simulation.arm import JOINT_NAMES, PUBLISHED_JOINT_NAMES
@@ -80,16 +80,8 @@ def published(tmp_path_factory) -> dict[str, str]:
     ):
         node.bring_up()
         node.until_running(num_chunks=1)
-        return published_of(node)
-
-
-def published_of(node: Client) -> dict[str, str]:
-    names = [("simulation", "/"), ("controller", "/")]
-    return {
-        topic: types[0]
-        for name in names
-        for topic, types in node.get_publisher_names_and_types_by_node(*name)
-    }
+        drawn = {f"/{topic}" for topic in rviz_topics()} | foxglove_topics() | set(selected())
+        return node.published_by(("simulation", "controller"), drawn)
 
 
 def test_every_topic_of_rviz_is_published_as_its_display_takes_it(published):
