@@ -24,8 +24,8 @@ def test_on_this_machine_they_go_by_the_loopback_interface_alone(surroundings):
 
 
 def test_what_the_user_has_chosen_stays():
-    own = command_environment({RANGE: "LOCALHOST", PROFILES: "/home/me/fastdds.xml"})
-    assert own[PROFILES] == "/home/me/fastdds.xml"
+    own = command_environment({RANGE: "LOCALHOST", PROFILES: "mine.xml"})
+    assert own[PROFILES] == "mine.xml"
     assert own[RANGE] == "LOCALHOST"
     assert TRANSPORTS not in own
     assert command_environment({TRANSPORTS: "SHM"})[TRANSPORTS] == "SHM"
