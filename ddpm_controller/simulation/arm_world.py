@@ -13,6 +13,7 @@ from ddpm_controller.simulation.kinematics import Kinematics
 from ddpm_controller.simulation.mjcf import scene_mjcf
 from ddpm_controller.simulation.robot_description import robot_description
 from ddpm_controller.simulation.scene import Scene
+from ddpm_controller.simulation.set_point import SetPoint, num_substeps
 from ddpm_controller.simulation.world import Camera, NamedVector
 
 SUCCESS_HOLD_S = 0.3
@@ -45,17 +46,12 @@ class ArmWorld(ABC):
         self.scene = Scene(scene_mjcf(self.objects_mjcf)) if scene is None else scene
         self._owns_scene = scene is None
         model = self.scene.model
-        self._num_substeps = round(1.0 / (tick_hz * model.opt.timestep))
-        if abs(self._num_substeps * tick_hz * model.opt.timestep - 1.0) > 1e-9:
-            raise ValueError(
-                f"tick_hz {tick_hz} must divide {1 / model.opt.timestep:g} Hz, the rate of the "
-                "physics; use for example 25, 50 or 125"
-            )
+        self._num_substeps = num_substeps(model, tick_hz)
         self._tick_hz = tick_hz
         self.tick_s = 1.0 / tick_hz
         self.kinematics = Kinematics(model)
         self._state = mujoco.MjData(model)
-        self._range = joint_range()
+        self._set_point = SetPoint(JOINT_NAMES, joint_range(), self.tick_s)
         self._position_index = [model.joint(name).qposadr[0] for name in JOINT_NAMES]
         self._velocity_index = [model.joint(name).dofadr[0] for name in JOINT_NAMES]
         self._mirror_index = model.joint("gripper_mirror").qposadr[0]
@@ -78,10 +74,11 @@ class ArmWorld(ABC):
         position = np.array([0.30, 0.0, 0.25]) + random.uniform(-0.03, 0.03, 3)
         joints = self.kinematics.joints_for(position, random.uniform(-0.15, 0.15), _HOME)
         opening = random.uniform(0.01, 0.03)
-        self._command = np.append(joints, opening)
-        self._state.qpos[self._position_index] = self._command
+        start = np.append(joints, opening)
+        self._set_point.begin(start)
+        self._state.qpos[self._position_index] = start
         self._state.qpos[self._mirror_index] = opening
-        self._state.act[:] = self._command
+        self._state.act[:] = start
         self._place_objects(random)
         self._ticks = 0
         self._held_ticks = 0
@@ -97,16 +94,7 @@ class ArmWorld(ABC):
         Raises:
             ValueError: The command has another shape or is not finite; nothing has moved.
         """
-        command = np.asarray(command, dtype=np.float64)
-        if command.shape != (len(JOINT_NAMES),) or not np.isfinite(command).all():
-            raise ValueError(
-                f"a command needs {len(JOINT_NAMES)} finite positions for {list(JOINT_NAMES)}, "
-                f"got {command}"
-            )
-        reach = self._range.velocity * self.tick_s
-        inside = np.clip(command, self._range.lower, self._range.upper)
-        self._command = np.clip(inside, self._command - reach, self._command + reach)
-        self._state.ctrl[:] = self._command
+        self._state.ctrl[:] = self._set_point.follow(command)
         if self._push_ticks == 0:
             self._state.xfrc_applied[self._hand] = 0.0
         self._push_ticks = max(0, self._push_ticks - 1)
@@ -146,7 +134,7 @@ class ArmWorld(ABC):
     @property
     def command_in_force(self) -> np.ndarray:
         """The set point after limits, (7,), rad and m."""
-        return self._command.copy()
+        return self._set_point.position
 
     @property
     def success(self) -> bool:

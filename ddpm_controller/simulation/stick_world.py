@@ -15,6 +15,7 @@ from ddpm_controller.simulation.disturbances import (
     random_push,
 )
 from ddpm_controller.simulation.scene import Scene
+from ddpm_controller.simulation.set_point import SetPoint, num_substeps
 from ddpm_controller.simulation.stick_arm import (
     PUBLISHED_STICK_NAMES,
     STICK_JOINTS,
@@ -81,17 +82,12 @@ class StickWorld(ABC):
             self.scene = scene
         self._owns_scene = scene is None
         model = self.scene.model
-        self._num_substeps = round(1.0 / (tick_hz * model.opt.timestep))
-        if abs(self._num_substeps * tick_hz * model.opt.timestep - 1.0) > 1e-9:
-            raise ValueError(
-                f"tick_hz {tick_hz} must divide {1 / model.opt.timestep:g} Hz, the rate of the "
-                "physics; use for example 20, 25 or 50"
-            )
+        self._num_substeps = num_substeps(model, tick_hz)
         self._tick_hz = tick_hz
         self.tick_s = 1.0 / tick_hz
         self.perturbation = perturbation
         self._state = mujoco.MjData(model)
-        self._range = joint_range(STICK_JOINTS)
+        self._set_point = SetPoint(STICK_NAMES, joint_range(STICK_JOINTS), self.tick_s)
         self._joints = slice(0, len(STICK_NAMES))  # the arm comes first in the model
         self._hand = model.body("elbow_link").id
         # Views of the state, which live as long as it does: a look at them costs nothing.
@@ -112,9 +108,10 @@ class StickWorld(ABC):
         mujoco.mj_resetData(self.scene.model, self._state)
         self._ticks = 0
         start = self._begin(np.random.default_rng(seed))
-        self._command = joints_for(start)
-        self._state.qpos[self._joints] = self._command
-        self._state.act[:] = self._command
+        joints = joints_for(start)
+        self._set_point.begin(joints)
+        self._state.qpos[self._joints] = joints
+        self._state.act[:] = joints
         self._noise = np.random.default_rng([seed, _NOISE_STREAM])
         self._disturb(np.random.default_rng([seed, _PERTURBATION_STREAM]))
         mujoco.mj_forward(self.scene.model, self._state)
@@ -129,16 +126,7 @@ class StickWorld(ABC):
         Raises:
             ValueError: The command has another shape or is not finite; nothing has moved.
         """
-        command = np.asarray(command, dtype=np.float64)
-        if command.shape != (len(STICK_NAMES),) or not np.isfinite(command).all():
-            raise ValueError(
-                f"a command needs {len(STICK_NAMES)} finite positions for {list(STICK_NAMES)}, "
-                f"got {command}"
-            )
-        reach = self._range.velocity * self.tick_s
-        inside = np.clip(command, self._range.lower, self._range.upper)
-        self._command = np.clip(inside, self._command - reach, self._command + reach)
-        self._state.ctrl[:] = self._command
+        self._state.ctrl[:] = self._set_point.follow(command)
         self._state.xfrc_applied[self._hand, :3] = self._force()
         for _ in range(self._num_substeps):
             mujoco.mj_step(self.scene.model, self._state)
@@ -180,7 +168,7 @@ class StickWorld(ABC):
     @property
     def command_in_force(self) -> np.ndarray:
         """The set point after limits, (3,), rad."""
-        return self._command.copy()
+        return self._set_point.position
 
     @property
     def vectors(self) -> Mapping[str, NamedVector]:
