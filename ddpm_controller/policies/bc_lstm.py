@@ -10,10 +10,11 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from ddpm_controller.checkpoint import Checkpoint, CheckpointError
+from ddpm_controller.checkpoint import Checkpoint
 from ddpm_controller.policies.bc_lstm_network import BcLstmConfig, BcLstmNetwork, config_from
 from ddpm_controller.policies.diff_control_recalled import ROWS, SINCE, START, refuse_memory
 from ddpm_controller.policies.recurrent_state import RecurrentState, weights_digest
+from ddpm_controller.policies.restored import restored_network
 from ddpm_controller.policies.since_last_plan import Execution, Unseen
 from ddpm_controller.policy import PlanSettings, Window
 from ddpm_controller.types import ActionChunk, ActionSpec, Memory, Plan
@@ -66,19 +67,8 @@ class BcLstm:
             CheckpointError: If the config or the weights do not fit this class.
             ValueError: If the settings break a rule.
         """
-        manifest = checkpoint.manifest
-        try:
-            config = config_from(manifest.config)
-            network = BcLstmNetwork(
-                config, manifest.action_spec, manifest.streams, manifest.statistics
-            )
-            network.load_state_dict(dict(checkpoint.weights))
-        except (ValueError, RuntimeError) as error:
-            raise CheckpointError(
-                f"{checkpoint.folder}: config and weights do not make a bc_lstm of this release: "
-                f"{error}"
-            ) from error
-        return cls(network, manifest.action_spec, settings, checkpoint.hash)
+        network = restored_network(checkpoint, config_from, BcLstmNetwork)
+        return cls(network, checkpoint.manifest.action_spec, settings, checkpoint.hash)
 
     def initial_memory(self, seed: int) -> Memory:
         """Return the memory of a run that begins; the seed is kept, though nothing is drawn."""

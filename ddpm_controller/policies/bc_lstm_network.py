@@ -1,11 +1,10 @@
 """What is trained of a behaviour-cloning LSTM, and every choice that its checkpoints carry."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from pydantic import TypeAdapter
 from torch import Tensor, nn
 
 from ddpm_controller.checkpoint import ACTION_STATISTICS
@@ -13,6 +12,7 @@ from ddpm_controller.diffusion.losses import simple_loss
 from ddpm_controller.networks.belief import HistoryEncoder
 from ddpm_controller.networks.image_encoder import ImageEncoder, random_shift
 from ddpm_controller.networks.normalizer import MinMaxNormalizer
+from ddpm_controller.policies.restored import validated_config
 from ddpm_controller.policies.row_features import RowFeatures
 from ddpm_controller.policies.taught_moments import (
     executed_before,
@@ -178,10 +178,7 @@ def config_from(values: Mapping[str, Any]) -> BcLstmConfig:
     Raises:
         ValueError: If a field is unknown or breaks a rule.
     """
-    unknown = sorted(set(values) - {each.name for each in fields(BcLstmConfig)})
-    if unknown:
-        raise ValueError(f"unknown fields {unknown} in the config")
-    return TypeAdapter(BcLstmConfig).validate_python(dict(values))
+    return validated_config(values, BcLstmConfig)
 
 
 def _normalizer(

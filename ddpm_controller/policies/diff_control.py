@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from ddpm_controller.checkpoint import Checkpoint, CheckpointError
+from ddpm_controller.checkpoint import Checkpoint
 from ddpm_controller.policies.diff_control_config import (
     DiffControlConfig,
     diff_control_config_from,
@@ -28,6 +28,7 @@ from ddpm_controller.policies.diff_control_recalled import (
 )
 from ddpm_controller.policies.diff_control_states import STATES
 from ddpm_controller.policies.diffusion_policy import DiffusionPolicy
+from ddpm_controller.policies.restored import restored_network
 from ddpm_controller.policies.since_last_plan import Execution
 from ddpm_controller.policy import PlanSettings, Window
 from ddpm_controller.types import ActionSpec, Memory, Plan
@@ -83,19 +84,8 @@ class DiffControl:
             CheckpointError: If the config or the weights do not fit this class.
             ValueError: If the settings break a rule.
         """
-        manifest = checkpoint.manifest
-        try:
-            config = diff_control_config_from(manifest.config)
-            network = DiffControlNetwork(
-                config, manifest.action_spec, manifest.streams, manifest.statistics
-            )
-            network.load_state_dict(dict(checkpoint.weights))
-        except (ValueError, RuntimeError) as error:
-            raise CheckpointError(
-                f"{checkpoint.folder}: config and weights do not make a diff_control of this "
-                f"release: {error}"
-            ) from error
-        return cls(network, manifest.action_spec, settings, checkpoint.hash)
+        network = restored_network(checkpoint, diff_control_config_from, DiffControlNetwork)
+        return cls(network, checkpoint.manifest.action_spec, settings, checkpoint.hash)
 
     def initial_memory(self, seed: int) -> Memory:
         """Return the memory of a run that begins: its seed, no plan made yet, nothing recalled."""

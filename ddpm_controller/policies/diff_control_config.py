@@ -1,13 +1,12 @@
 """What a Diff-Control policy (Liu et al. 2024, IROS) is: a denoiser and what it remembers."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
-
-from pydantic import TypeAdapter
 
 from ddpm_controller.checkpoint import Checkpoint, CheckpointError
 from ddpm_controller.policies.diffusion_policy_config import DiffusionPolicyConfig, config_from
+from ddpm_controller.policies.restored import validated_config
 
 StateName = Literal["controlnet", "as_released", "chunk_prior", "belief"]
 """controlnet: a control branch on a frozen base, told of the chunk before; as_released: the same
@@ -202,8 +201,5 @@ def diff_control_config_from(values: Mapping[str, Any]) -> DiffControlConfig:
     Raises:
         ValueError: If a field is unknown or breaks a rule.
     """
-    unknown = sorted(set(values) - {each.name for each in fields(DiffControlConfig)})
-    if unknown:
-        raise ValueError(f"unknown fields {unknown} in the config")
     rest = {**values, "policy": config_from(values.get("policy", {}))}
-    return TypeAdapter(DiffControlConfig).validate_python(rest)
+    return validated_config(rest, DiffControlConfig)

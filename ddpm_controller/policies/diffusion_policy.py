@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ddpm_controller.checkpoint import Checkpoint, CheckpointError
+from ddpm_controller.checkpoint import Checkpoint
 from ddpm_controller.diffusion.samplers import SAMPLERS, Sampler, sample_ddpm
 from ddpm_controller.diffusion.timesteps import timesteps_for
 from ddpm_controller.diffusion.variances import Variance
@@ -24,6 +24,7 @@ from ddpm_controller.policies.diffusion_policy_network import DiffusionPolicyNet
 from ddpm_controller.policies.goals import goal_ranges_of
 from ddpm_controller.policies.out_of_distribution import FeatureDistance, load_feature_distance
 from ddpm_controller.policies.plan_joiner import Before, PlanJoiner
+from ddpm_controller.policies.restored import restored_network
 from ddpm_controller.policies.seams import Sampling, SeamSettings
 from ddpm_controller.policies.training_range import training_range_of
 from ddpm_controller.policies.window_values import window_values
@@ -287,19 +288,7 @@ def network_of(checkpoint: Checkpoint) -> DiffusionPolicyNetwork:
     Raises:
         CheckpointError: If the config or the weights do not fit.
     """
-    manifest = checkpoint.manifest
-    try:
-        config = config_from(manifest.config)
-        network = DiffusionPolicyNetwork(
-            config, manifest.action_spec, manifest.streams, manifest.statistics
-        )
-        network.load_state_dict(dict(checkpoint.weights))
-    except (ValueError, RuntimeError) as error:
-        raise CheckpointError(
-            f"{checkpoint.folder}: config and weights do not make a diffusion_policy of this "
-            f"release: {error}"
-        ) from error
-    return network
+    return restored_network(checkpoint, config_from, DiffusionPolicyNetwork)
 
 
 def _refuse(settings: PlanSettings, sampler: str) -> None:

@@ -1,10 +1,10 @@
 """What a Diffusion Policy (Chi et al. 2023, RSS) is: every choice that its checkpoints carry."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, get_args
 
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import ConfigDict
 
 from ddpm_controller.diffusion.samplers import SAMPLERS
 from ddpm_controller.diffusion.schedules import SCHEDULES
@@ -12,6 +12,7 @@ from ddpm_controller.diffusion.targets import Prediction
 from ddpm_controller.diffusion.timesteps import Spacing
 from ddpm_controller.diffusion.variances import Variance
 from ddpm_controller.networks.unet1d import check_unet_sizes
+from ddpm_controller.policies.restored import validated_config
 from ddpm_controller.policies.seams import SeamSettings
 
 ForwardProcessName = Literal["fixed", "scalar", "element", "recorded"]
@@ -152,7 +153,4 @@ def config_from(values: Mapping[str, Any]) -> DiffusionPolicyConfig:
     Raises:
         ValueError: If a field is unknown or breaks a rule.
     """
-    unknown = sorted(set(values) - {each.name for each in fields(DiffusionPolicyConfig)})
-    if unknown:
-        raise ValueError(f"unknown fields {unknown} in the config")
-    return TypeAdapter(DiffusionPolicyConfig).validate_python(dict(values))
+    return validated_config(values, DiffusionPolicyConfig)

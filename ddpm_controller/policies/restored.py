@@ -1,0 +1,56 @@
+"""What a checkpoint's config and weights make: a network, or an error that says what is wrong."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter
+from torch import nn
+
+from ddpm_controller.checkpoint import Checkpoint, CheckpointError
+
+Config = TypeVar("Config")
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def validated_config(values: Mapping[str, Any], kind: type[Config]) -> Config:
+    """Return the config, a dataclass, that ``dataclasses.asdict`` made ``values`` of.
+
+    Also by way of JSON.
+
+    Raises:
+        ValueError: If a field is unknown or breaks a rule.
+    """
+    unknown = sorted(set(values) - {each.name for each in fields(kind)})  # type: ignore[arg-type]
+    if unknown:
+        raise ValueError(f"unknown fields {unknown} in the config")
+    config: Config = TypeAdapter(kind).validate_python(dict(values))
+    return config
+
+
+def restored_network(
+    checkpoint: Checkpoint,
+    config_from: Callable[[Mapping[str, Any]], Any],
+    network: Callable[..., Network],
+) -> Network:
+    """Return the network of a checkpoint.
+
+    Args:
+        checkpoint: Of any kind.
+        config_from: Makes the config that the manifest holds.
+        network: Makes the network of config, action spec, streams and statistics.
+
+    Raises:
+        CheckpointError: If the config or the weights do not fit.
+    """
+    manifest = checkpoint.manifest
+    try:
+        config = config_from(manifest.config)
+        made = network(config, manifest.action_spec, manifest.streams, manifest.statistics)
+        made.load_state_dict(dict(checkpoint.weights))
+    except (ValueError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{checkpoint.folder}: config and weights do not make a {manifest.kind} of this "
+            f"release: {error}"
+        ) from error
+    return made
