@@ -1,21 +1,19 @@
 """The command `fit_out_of_distribution`: lets a checkpoint tell what it was not trained for."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 import tyro
-from rich.console import Console
-from rich.progress import Progress
 from torch import Tensor
 
 from ddpm_controller.checkpoint import (
     OUT_OF_DISTRIBUTION_NAME,
     Checkpoint,
-    CheckpointError,
     load_checkpoint,
     refuse_mismatch,
 )
@@ -27,8 +25,7 @@ from ddpm_controller.policies.out_of_distribution import (
     save_feature_distance,
 )
 from ddpm_controller.policy import PlanSettings
-from ddpm_controller.ros.bag_files import find_bags
-from ddpm_controller.ros.bags import read_episodes
+from ddpm_controller.ros.fit_command import OnProgress, episodes_of, run_fit
 from ddpm_controller.ros.robot import Robot, load_robot
 from ddpm_controller.ros.share import share_path
 from ddpm_controller.types import Episode
@@ -63,7 +60,7 @@ class FitOutOfDistribution:
 
 def fitted(
     command: FitOutOfDistribution,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: OnProgress = lambda done, total: None,
 ) -> FeatureDistance:
     """Fit, and write the file beside the manifest.
 
@@ -94,21 +91,17 @@ def _features(
     command: FitOutOfDistribution,
     checkpoint: Checkpoint,
     robot: Robot,
-    on_progress: Callable[[int, int], None],
+    on_progress: OnProgress,
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Return the features of each episode of training, and of each held out; bag by bag."""
     # Not restored: that would refuse a file of another checkpoint, which is replaced here.
     spec = checkpoint.manifest.action_spec
     policy = DiffusionPolicy(network_of(checkpoint), spec, PlanSettings())
-    names = set(checkpoint.manifest.provenance.get("held_out", []))
     trained: list[Tensor] = []
     held_out: list[Tensor] = []
-    bags = find_bags(command.bags)
-    for done, bag in enumerate(bags, start=1):
-        for episode in read_episodes([bag], robot):
-            features = _features_of(policy, episode, command.windows_per_episode)
-            (held_out if Path(episode.source).name in names else trained).append(features)
-        on_progress(done, len(bags))
+    for episode, is_held_out in episodes_of(checkpoint, command.bags, robot, on_progress):
+        features = _features_of(policy, episode, command.windows_per_episode)
+        (held_out if is_held_out else trained).append(features)
     return trained, held_out
 
 
@@ -122,20 +115,11 @@ def _features_of(policy: DiffusionPolicy, episode: Episode, most: int) -> Tensor
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return 0, or 1 after an error."""
     command = tyro.cli(FitOutOfDistribution, args=arguments)
-    console = Console(highlight=False)
-    torch.set_num_threads(command.torch_num_threads)
-    try:
-        with Progress(console=console) as bar:
-            task = bar.add_task("bags")
-            distance = fitted(
-                command, lambda done, total: bar.update(task, completed=done, total=total)
-            )
-    except (CheckpointError, ValueError, OSError) as error:
-        console.print("error:", error, markup=False, soft_wrap=True)
-        return 1
-    path = command.checkpoint / OUT_OF_DISTRIBUTION_NAME
-    console.print(f"limit {distance.limit:.3f}, written to {path}", soft_wrap=True)
-    return 0
+    return run_fit(
+        partial(fitted, command),
+        command.checkpoint / OUT_OF_DISTRIBUTION_NAME,
+        command.torch_num_threads,
+    )
 
 
 if __name__ == "__main__":

@@ -1,32 +1,24 @@
 """The command `fit_state_reset`: learns which departure from a plan lets a state begin anew."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import torch
 import tyro
-from rich.console import Console
-from rich.progress import Progress
 
-from ddpm_controller.checkpoint import (
-    DEPARTURE_LIMIT_NAME,
-    CheckpointError,
-    load_checkpoint,
-    refuse_mismatch,
-)
+from ddpm_controller.checkpoint import DEPARTURE_LIMIT_NAME, load_checkpoint, refuse_mismatch
 from ddpm_controller.policies.departure_limit import (
     fit_departure_limit,
     half_range_of,
     save_departure_limit,
 )
 from ddpm_controller.policy import DepartureLimit, Policy
-from ddpm_controller.ros.bag_files import find_bags
-from ddpm_controller.ros.bags import read_episodes
-from ddpm_controller.ros.robot import Robot, load_robot
+from ddpm_controller.ros.fit_command import OnProgress, episodes_of, run_fit
+from ddpm_controller.ros.robot import load_robot
 from ddpm_controller.ros.share import share_path
 from ddpm_controller.systems import restore
 from ddpm_controller.types import Episode, Observation
@@ -72,7 +64,7 @@ class FitStateReset:
 
 def fitted(
     command: FitStateReset,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: OnProgress = lambda done, total: None,
 ) -> DepartureLimit:
     """Fit, and write the file beside the manifest.
 
@@ -85,17 +77,15 @@ def fitted(
     robot = load_robot(command.robot or share_path("config/robots/sim_arm.yaml"))
     refuse_mismatch(checkpoint.manifest, robot.stream_specs, robot.action_spec)
     policy = restore(checkpoint)
-    names = set(checkpoint.manifest.provenance.get("held_out", []))
-    found: list[Rows] = []
-    bags = find_bags(command.bags)
-    for done, bag in enumerate(bags, start=1):
-        for episode in _held_out(bag, robot, names):
-            found.append(_rows(command, policy, episode))
-        on_progress(done, len(bags))
+    found = [
+        _rows(command, policy, episode)
+        for episode, held_out in episodes_of(checkpoint, command.bags, robot, on_progress)
+        if held_out
+    ]
     if not found:
         raise ValueError(
             f"none of the episodes was held out from the training of {command.checkpoint}: give "
-            f"{sorted(names)}"
+            f"{sorted(checkpoint.manifest.provenance.get('held_out', []))}"
         )
     measured, expected = (np.concatenate(each) for each in zip(*found, strict=True))
     limit = fit_departure_limit(
@@ -104,10 +94,6 @@ def fitted(
     source = f"{len(found)} held-out episodes, {len(measured)} moments, {command.against}"
     save_departure_limit(command.checkpoint, checkpoint.hash, robot.action_spec, limit, source)
     return limit
-
-
-def _held_out(bag: Path, robot: Robot, names: set[str]) -> list[Episode]:
-    return [each for each in read_episodes([bag], robot) if Path(each.source).name in names]
 
 
 def _rows(command: FitStateReset, policy: Policy, episode: Episode) -> Rows:
@@ -173,20 +159,11 @@ def _window(policy: Policy, episode: Episode, newest: int) -> list[Observation]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return 0, or 1 after an error."""
     command = tyro.cli(FitStateReset, args=arguments)
-    console = Console(highlight=False)
-    torch.set_num_threads(command.torch_num_threads)
-    try:
-        with Progress(console=console) as bar:
-            task = bar.add_task("bags")
-            limit = fitted(
-                command, lambda done, total: bar.update(task, completed=done, total=total)
-            )
-    except (CheckpointError, ValueError, OSError) as error:
-        console.print("error:", error, markup=False, soft_wrap=True)
-        return 1
-    path = command.checkpoint / DEPARTURE_LIMIT_NAME
-    console.print(f"limit {limit.limit:.3f}, written to {path}", soft_wrap=True)
-    return 0
+    return run_fit(
+        partial(fitted, command),
+        command.checkpoint / DEPARTURE_LIMIT_NAME,
+        command.torch_num_threads,
+    )
 
 
 if __name__ == "__main__":
