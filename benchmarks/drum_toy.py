@@ -2,6 +2,7 @@
 
 python benchmarks/drum_toy.py
 python benchmarks/drum_toy.py --arms stateless controlnet --horizon 40
+python benchmarks/drum_toy.py --ablations --horizon 40
 
 A stick whose height and speed are all that is seen. Onset and tempo are random, so the start, the
 top between two strikes and the final rest look alike and no clock helps. Every arm is trained
@@ -13,10 +14,10 @@ an interrupted run goes on.
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -34,7 +35,7 @@ from ddpm_controller.policies.diff_control_config import (
 )
 from ddpm_controller.policies.diffusion_policy import DiffusionPolicyConfig
 from ddpm_controller.policies.seams import SeamSettings
-from ddpm_controller.policy import Policy, plan_batch
+from ddpm_controller.policy import PlanSettings, Policy, plan_batch
 from ddpm_controller.systems import restore
 from ddpm_controller.training.config import TrainingConfig
 from ddpm_controller.training.run import train
@@ -66,6 +67,19 @@ BASE = DiffusionPolicyConfig(
     cond_hidden=64,
     seam=SeamSettings(fade_s=0.0),
 )
+
+
+BRANCH = "controlnet"
+ABLATIONS: dict[str, Mapping[str, Any]] = {
+    f"{BRANCH}, no shift": {"shift": False},
+    f"{BRANCH}, no mask": {"mask": False},
+    f"{BRANCH}, no null prior": {"null_prior_share": 0.0},
+    f"{BRANCH}, no prior noise": {"prior_noise": 0.0},
+    f"{BRANCH}, no own chunks": {"own_chunks_share": 0.0},
+}
+"""Trainings that leave out one thing."""
+SCALES = {f"{BRANCH}, w = {scale}": scale for scale in (0.0, 0.5, 1.5)}
+"""The usual training, run with another transition scale."""
 
 
 class Sticks:
@@ -162,6 +176,7 @@ class Options:
         demonstrations: To train on.
         trials: Roll-outs of each arm, as many with a push.
         seed: Of the training; roll-outs have the same seeds for every arm and training.
+        ablations: Instead of ``arms``: the control branch without each of its parts.
         output: Folder of what has been measured.
     """
 
@@ -175,12 +190,19 @@ class Options:
     demonstrations: int = 200
     trials: int = 200
     seed: int = 0
+    ablations: bool = False
     output: Path = Path("runs/benchmarks/drum_toy")
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """Names of the arms that are measured."""
+        return ("stateless", BRANCH, *ABLATIONS, *SCALES) if self.ablations else self.arms
 
     def folder(self, arm: str) -> Path:
         """Return where the training of an arm is kept."""
         counts = (self.horizon, self.updates, self.batch_size, self.demonstrations, self.seed)
-        return self.output / "_".join(map(str, (arm, *counts)))
+        name = arm.replace(", ", "_").replace(" ", "_")
+        return self.output / "_".join(map(str, (name, *counts)))
 
 
 def recipe(options: Options, arm: str) -> TrainingConfig:
@@ -207,11 +229,12 @@ def recipe(options: Options, arm: str) -> TrainingConfig:
             horizon=options.horizon, n_action_steps=REPLAN_TICKS, episode_steps=TICKS, fade_s=0.0
         )
         return replace(config, kind=arm, policy=lstm, batch_size=options.batch_size // 8)
-    policy = DiffControlConfig(base, cast(StateName, arm), episode_steps=TICKS)
+    state = cast(StateName, arm.partition(",")[0])
+    policy = DiffControlConfig(base, state, episode_steps=TICKS, **ABLATIONS.get(arm, {}))
     stateful = replace(config, kind="diff_control", policy=policy)
     if arm == "belief":
         return replace(stateful, batch_size=options.batch_size // 8)
-    if arm in CONTROLLED:
+    if state in CONTROLLED:
         _trained(options, "stateless")
         last = options.folder("stateless") / "checkpoints" / "last"
         steps = options.updates // 2
@@ -259,7 +282,9 @@ def _trained(options: Options, arm: str) -> Path:
 
 def _result(options: Options, arm: str) -> Result:
     begun_s = time.perf_counter()
-    policy = restore(_trained(options, arm))
+    scale = SCALES.get(arm)
+    checkpoint = _trained(options, arm if scale is None else BRANCH)
+    policy = restore(checkpoint, PlanSettings(transition_scale=scale))
     train_s = time.perf_counter() - begun_s
     seeds = range(10_000, 10_000 + options.trials)
     nominal = roll_out(policy, seeds, 2 * TICKS, pushed=False)
@@ -303,7 +328,7 @@ def main() -> None:
     """Run the command."""
     options = tyro.cli(Options)
     torch.set_num_threads(1)
-    results = [measured(options, arm) for arm in track(options.arms, description="arms")]
+    results = [measured(options, arm) for arm in track(options.chosen, description="arms")]
     Console(width=110).print(table(results))
 
 
