@@ -18,9 +18,10 @@ from ddpm_controller.control.start_gate import start_gate
 from ddpm_controller.evaluation.results import Trial, columns_of, picked_frames
 from ddpm_controller.evaluation.seams import SeamRecorder
 from ddpm_controller.evaluation.stream_values import vector_value
+from ddpm_controller.evaluation.tally import TallyWatch
 from ddpm_controller.policy import Policy, plan_batch, training_range
 from ddpm_controller.simulation.session import Session, Tick
-from ddpm_controller.simulation.world import CountingWorld, World
+from ddpm_controller.simulation.world import World
 from ddpm_controller.simulation.worlds import WORLDS
 from ddpm_controller.types import Plan
 
@@ -167,6 +168,7 @@ class _Run:
         self.rows: list[tuple[float, np.ndarray, np.ndarray]] = []
         self.frames: list[tuple[float, np.ndarray]] = []
         self.seams = SeamRecorder(self.world)
+        self.tallies = TallyWatch()
         # Not the seed itself, from which the world and the noise are drawn.
         self._jitter = np.random.default_rng([self.seed % 2**64, _JITTER_STREAM])
         self._observe(self.tick)
@@ -215,7 +217,8 @@ class _Run:
             frame_stamps_s=tuple(stamp_s for stamp_s, _ in picked),
             score=self.tick.score,
             seams=self.seams.result(),
-            tally=self.world.tally if isinstance(self.world, CountingWorld) else {},
+            tally=self.tallies.latest,
+            rises=tuple(self.tallies.rises),
         )
 
     def _step(self, command: Command) -> None:
@@ -229,6 +232,7 @@ class _Run:
         self.tick = self.session.step(target)
 
     def _observe(self, tick: Tick) -> None:
+        self.tallies.note(self.now_s - self.start_s, tick.tally)
         for stream in self.policy.streams:
             if stream.kind == "vector":
                 row = vector_value(stream, tick, self.world)

@@ -19,6 +19,7 @@ def trial_line(number: int, count: int, trial: Trial) -> str:
         f"episode {number:>3}/{count}  seed {trial.seed:<6} {outcome:<10} "
         f"after {trial.duration_s:5.1f} s, {trial.plans} plans"
         + ("" if trial.score is None else f", coverage {trial.score:.3f}")
+        + "".join(f", {name} {count:.3g}" for name, count in trial.tally.items())
     )
 
 
@@ -104,7 +105,11 @@ def _outcome(trial: Trial) -> dict[str, object]:
         "duration_s": trial.duration_s,
         "plans": trial.plans,
     }
-    return outcome if trial.score is None else {**outcome, "max_coverage": trial.score}
+    if trial.score is not None:
+        outcome["max_coverage"] = trial.score
+    if trial.tally:
+        outcome["tally"] = {name: finite_or_none(count) for name, count in trial.tally.items()}
+    return outcome
 
 
 def _coverage(coverage: CoverageSummary | None) -> dict[str, object]:
@@ -151,6 +156,11 @@ def _draw_trial(part: SubFigure, trial: Trial) -> None:
             linewidth=0.8,
             label=name,
         )
+    names = list(dict.fromkeys(name for _, name in trial.rises))
+    for stamp_s, name in trial.rises:
+        style = (":", "-.")[names.index(name) % 2]
+        curves.axvline(stamp_s, color="black", linestyle=style, linewidth=1.0)
+        curves.annotate(name, (stamp_s, 1.0), xycoords=("data", "axes fraction"), fontsize=7)
     curves.set_xlabel("time, s")
     curves.set_ylabel("rad, m\n(dashed: commanded)", fontsize=8)
     curves.legend(fontsize=7, ncols=2, loc="upper left", bbox_to_anchor=(1.0, 1.0))

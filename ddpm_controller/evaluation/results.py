@@ -31,6 +31,7 @@ class Trial:
         score: The world's, at its best: the largest coverage in PushT; None where unmeasured.
         seams: What happened where one chunk took over from another; None where unmeasured.
         tally: What the world has counted until the end; empty where it does not.
+        rises: (time from the start of the trial, name) whenever a count of it went up.
     """
 
     seed: int
@@ -46,6 +47,7 @@ class Trial:
     score: float | None = None
     seams: Seams | None = None
     tally: Mapping[str, float] = field(default_factory=dict)
+    rises: tuple[tuple[float, str], ...] = ()
 
 
 @dataclass(frozen=True)

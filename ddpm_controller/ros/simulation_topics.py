@@ -20,7 +20,7 @@ from ddpm_controller.ros.simulation_messages import (
     vector_message,
 )
 from ddpm_controller.simulation.session import Tick
-from ddpm_controller.simulation.world import Camera, World
+from ddpm_controller.simulation.world import Camera, CountingWorld, World
 
 # Deep and reliable: a recorder on a busy machine must not lose the start of a lockstep episode.
 STREAM_QOS = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
@@ -37,7 +37,8 @@ class SimulationTopics:
     Args:
         node: Owner of the publishers.
         world: One image topic and one camera_info topic for each of its cameras, one JointState
-            topic for each of its vectors, and one for its score if it has one.
+            topic for each of its vectors, one for its score if it has one, and one for what it
+            counts.
         compressed: Also publish JPEG.
     """
 
@@ -51,6 +52,11 @@ class SimulationTopics:
         }
         self._scores = (
             None if world.score is None else node.create_publisher(JointState, "score", STREAM_QOS)
+        )
+        self._tallies = (
+            node.create_publisher(JointState, "tally", STREAM_QOS)
+            if isinstance(world, CountingWorld)
+            else None
         )
         self._success = node.create_publisher(Bool, "success", FACT_QOS)
         self._episode = node.create_publisher(EpisodeMark, "episode", STREAM_QOS)
@@ -76,11 +82,12 @@ class SimulationTopics:
         self._description.publish(String(data=world.robot_description()))
 
     def tell(self, tick: Tick) -> None:
-        """Publish a tick for the first time: score, marks, then observations, then the clock.
+        """Publish a tick for the first time: score, tally, marks, observations, then the clock.
 
         A listener that has heard the clock has been sent all that belongs to that moment.
         """
         self._tell_score(tick)
+        self._tell_tally(tick)
         if tick.begins:
             self._success.publish(Bool(data=False))
             self._episode.publish(mark_message(tick, EpisodeMark.BEGIN, self._world.name))
@@ -108,6 +115,11 @@ class SimulationTopics:
         if self._scores is not None and tick.score is not None:
             score = np.array([tick.score])
             self._scores.publish(vector_message(SCORE_NAMES, score, tick.stamp_ns))
+
+    def _tell_tally(self, tick: Tick) -> None:
+        if self._tallies is not None:
+            counts = np.array(list(tick.tally.values()))
+            self._tallies.publish(vector_message(tuple(tick.tally), counts, tick.stamp_ns))
 
     def _tell_image(self, tick: Tick, camera: Camera) -> None:
         self._images[camera.name].publish(image_message(tick, camera))

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import rclpy
@@ -18,10 +18,12 @@ from sensor_msgs.msg import Image, JointState
 from trajectory_msgs.msg import JointTrajectory
 
 from ddpm_controller.evaluation.results import FRAMES_PER_TRIAL, Trial
+from ddpm_controller.evaluation.tally import TallyWatch
 from ddpm_controller.ros.conversions import image_from, seconds
 
-_SCORE_PATIENCE_S = 1.0
+_LAST_PATIENCE_S = 1.0
 _SAME_STAMP_S = 1e-6
+Told = TypeVar("Told")
 
 
 class TrialError(RuntimeError):
@@ -56,6 +58,7 @@ class TrialClient(Node):
         self._curve: list[tuple[float, np.ndarray, np.ndarray]] = []
         self._command = np.full(len(joint_names), np.nan)
         self._scores: list[tuple[float, float]] = []
+        self._tallies: list[tuple[float, dict[str, float]]] = []
         self._success_stamp_s: float | None = None
         self._status = ControllerStatus(text="no status yet")
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -64,6 +67,7 @@ class TrialClient(Node):
         self.create_subscription(JointState, "joint_states", self._on_joint_state, deep)
         self.create_subscription(JointTrajectory, "joint_trajectory", self._on_command, deep)
         self.create_subscription(JointState, "score", self._on_score, deep)
+        self.create_subscription(JointState, "tally", self._on_tally, deep)
         self.create_subscription(EpisodeMark, "episode", self._on_mark, deep)
         for name, height, width in cameras:
             self._watch(name, height, width)
@@ -106,6 +110,7 @@ class TrialClient(Node):
         self._command = np.full(len(self._joint_names), np.nan)
         self._curve.clear()
         self._scores.clear()
+        self._tallies.clear()
         self._success_stamp_s = None
         for frames in self._frames.values():
             frames.clear()
@@ -123,7 +128,10 @@ class TrialClient(Node):
         return self._trial(seed, seconds(answer.stamp), result)
 
     def _trial(self, seed: int, start_s: float, result: RunPolicy.Result) -> Trial:
-        score = self._score(start_s, result)
+        scores = self._told("score", self._scores, start_s, result)
+        watch = TallyWatch()
+        for stamp_s, tally in self._told("tally", self._tallies, start_s, result):
+            watch.note(stamp_s - start_s, tally)
         frames = self._picked_frames(start_s, start_s + result.duration_s)
         curve = [row for row in self._curve if row[0] >= start_s]
         empty = np.zeros((0, len(self._joint_names)))
@@ -138,30 +146,34 @@ class TrialClient(Node):
             commands=np.array([row[2] for row in curve]) if curve else empty,
             frames=tuple(frame for _, frame in frames),
             frame_stamps_s=tuple(stamp_s - start_s for stamp_s, _ in frames),
-            score=score,
+            score=max((score for _, score in scores), default=None),
+            tally=watch.latest,
+            rises=tuple(watch.rises),
         )
 
-    def _score(self, start_s: float, result: RunPolicy.Result) -> float | None:
-        """Return the best score of a trial; None in a world that has none.
+    def _told(
+        self, topic: str, kept: list[tuple[float, Told]], start_s: float, result: RunPolicy.Result
+    ) -> list[tuple[float, Told]]:
+        """Return what a topic told from the start to the end of a trial, (stamp in s, what).
 
-        The result of a run may overtake the score of its last tick, so that is waited for. With
-        success the last tick is the one of the mark: a controller ends its run one tick before,
-        by its own clock.
+        Nothing in a world that has no such topic. The result of a run may overtake what is told
+        of its last tick, so that is waited for. With success the last tick is the one of the
+        mark: a controller ends its run one tick before, by its own clock.
         """
-        if not self.count_publishers("score"):
-            return None
+        if not self.count_publishers(topic):
+            return []
         succeeded = result.outcome == RunPolicy.Result.SUCCESS
         end_s = start_s + result.duration_s
-        deadline_s = time.monotonic() + _SCORE_PATIENCE_S
+        deadline_s = time.monotonic() + _LAST_PATIENCE_S
         while time.monotonic() < deadline_s:
             if succeeded and self._success_stamp_s is not None:
                 end_s = self._success_stamp_s
-            told = any(stamp_s >= end_s - _SAME_STAMP_S for stamp_s, _ in self._scores)
+            told = any(stamp_s >= end_s - _SAME_STAMP_S for stamp_s, _ in kept)
             if told and not (succeeded and self._success_stamp_s is None):
                 break
             self._executor.spin_once(timeout_sec=0.1)
         last_s = end_s + _SAME_STAMP_S
-        return max((score for s, score in self._scores if start_s <= s <= last_s), default=None)
+        return [each for each in kept if start_s <= each[0] <= last_s]
 
     def _picked_frames(self, start_s: float, end_s: float) -> list[tuple[float, np.ndarray]]:
         """Frames at even distances, the cameras side by side."""
@@ -198,6 +210,10 @@ class TrialClient(Node):
 
     def _on_score(self, message: JointState) -> None:
         self._scores.append((seconds(message.header.stamp), float(message.position[0])))
+
+    def _on_tally(self, message: JointState) -> None:
+        tally = dict(zip(message.name, message.position, strict=True))
+        self._tallies.append((seconds(message.header.stamp), tally))
 
     def _on_command(self, message: JointTrajectory) -> None:
         place = {name: index for index, name in enumerate(message.joint_names)}

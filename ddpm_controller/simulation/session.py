@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ddpm_controller.simulation.world import NamedVector, World
+from ddpm_controller.simulation.world import CountingWorld, NamedVector, World
 from ddpm_controller.simulation.worlds import Expert, make_expert
 
 START_NS = 1_000_000_000
@@ -27,6 +27,7 @@ class Tick:
         images: Camera name -> (H, W, 3) uint8, those due at this tick.
         success: Whether the goal has been reached in this episode.
         score: How near to the goal the episode has come; None where unmeasured.
+        tally: What the world counts unseen; empty where it does not.
         begins: An episode begins with this tick.
         ends: The episode ends with this tick, with success.
         episode: Number of the episode in this session, from 0.
@@ -41,6 +42,7 @@ class Tick:
     images: Mapping[str, np.ndarray]
     success: bool
     score: float | None
+    tally: Mapping[str, float]
     begins: bool
     ends: bool
     episode: int
@@ -127,6 +129,7 @@ class Session:
             images={camera.name: self.world.render(camera.name) for camera in cameras},
             success=success,
             score=self.world.score,
+            tally=self.world.tally if isinstance(self.world, CountingWorld) else {},
             begins=begins,
             ends=ends,
             episode=self._episode,
