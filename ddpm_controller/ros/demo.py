@@ -22,7 +22,6 @@ from ddpm_controller.ros.graph import GRAPHS
 from ddpm_controller.ros.supervisor import run
 from ddpm_controller.ros.trial_client import TrialClient, TrialError
 from ddpm_controller.ros.trial_graph import connected, use_own_domain, world_timeout_s
-from ddpm_controller.ros.world_robots import robot_path
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ.setdefault("MUJOCO_GL", "egl")
         given = {
             "world": options.world,
-            "robot": robot_path(options.world),
             "episodes": str(options.episodes),
             "trial_seed": str(options.seed),
             "mode": options.mode,

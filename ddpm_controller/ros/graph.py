@@ -7,6 +7,7 @@
 from ddpm_controller.ros.graph_description import (
     AnyOf,
     Argument,
+    Choice,
     Environment,
     Equals,
     FirstOf,
@@ -14,7 +15,9 @@ from ddpm_controller.ros.graph_description import (
     Process,
     Setting,
     Share,
+    Value,
 )
+from ddpm_controller.ros.world_robots import ROBOTS
 
 EXECUTABLES = {
     "controller": "ddpm_controller.ros.controller:main",
@@ -60,22 +63,24 @@ _CONTROLLER_ARGUMENTS = (
         "Parameter file of the controller; launch arguments that are given go before it.",
     ),
     Argument("autostart", "true", "Configure and activate the controller by itself.", bool),
-    Argument(
-        "robot",
-        Share("config/robots/sim_arm.yaml"),
-        "Robot file: streams, topics, joints and the action.",
-    ),
     Argument("seed", "0", "Seed of the denoising noise.", int),
     Argument("trajectory_topic", "joint_trajectory", "Where the JointTrajectory commands go."),
     Argument("commands_topic", "commands", "Where the Float64MultiArray commands go."),
 )
+_ROBOT_ARGUMENT = Argument(
+    "robot",
+    Share("config/robots/sim_arm.yaml"),
+    "Robot file: streams, topics, joints and the action.",
+)
+_WORLD_ROBOT_ARGUMENT = Argument(
+    "robot",
+    "",
+    "Robot file: streams, topics, joints and the action; empty: that of the world.",
+)
+_ROBOT_FILES = tuple((world, Share(path)) for world, path in ROBOTS.items())
+_ROBOT_OF_WORLD = FirstOf((Setting("robot"), Choice("world", _ROBOT_FILES)))
 _WORLD_ARGUMENTS = (
-    Argument(
-        "world",
-        "pick_place",
-        "World that is simulated; all but reach and pick_place want their own robot file.",
-        choices=("reach", "pick_place", "pusht", "drum", "sticky_lid", "cue_reach"),
-    ),
+    Argument("world", "pick_place", "World that is simulated.", choices=tuple(ROBOTS)),
     Argument(
         "mode",
         "real_time",
@@ -87,7 +92,7 @@ _WORLD_ARGUMENTS = (
 _LOCKSTEP = Equals("mode", "lockstep")
 
 
-def _controller(checkpoint: Setting | FirstOf, in_world: bool) -> Process:
+def _controller(checkpoint: Value, robot: Value, in_world: bool) -> Process:
     """The lifecycle node `controller`, on a robot or in a simulated world."""
     sim_time = AnyOf((Setting("use_sim_time"), _LOCKSTEP)) if in_world else Setting("use_sim_time")
     lockstep = (("lockstep", _LOCKSTEP), ("run_on_activate", False)) if in_world else ()
@@ -97,7 +102,7 @@ def _controller(checkpoint: Setting | FirstOf, in_world: bool) -> Process:
         parameters=(
             ("use_sim_time", sim_time),
             ("checkpoint", checkpoint),
-            ("robot", Setting("robot")),
+            ("robot", robot),
             ("seed", Setting("seed")),
             *lockstep,
         ),
@@ -160,10 +165,11 @@ CONTROLLER = Graph(
         *_COMMON,
         _USE_SIM_TIME,
         *_CONTROLLER_ARGUMENTS,
+        _ROBOT_ARGUMENT,
         _RVIZ_ARGUMENT,
         Argument("checkpoint", "", "Folder of the checkpoint; empty: as the parameter file says."),
     ),
-    (_controller(Setting("checkpoint"), in_world=False), _RVIZ),
+    (_controller(Setting("checkpoint"), Setting("robot"), in_world=False), _RVIZ),
     _ENVIRONMENT,
 )
 
@@ -183,12 +189,15 @@ _DEMO_ARGUMENTS = (
     *_COMMON,
     _USE_SIM_TIME,
     *_CONTROLLER_ARGUMENTS,
+    _WORLD_ROBOT_ARGUMENT,
     *_WORLD_ARGUMENTS,
     Argument("checkpoint", "", "Folder of the checkpoint; empty: models/<world> as shipped."),
 )
 _DEMO_NODES = (
     _simulation(expert=False),
-    _controller(FirstOf((Setting("checkpoint"), Share("models/{world}"))), in_world=True),
+    _controller(
+        FirstOf((Setting("checkpoint"), Share("models/{world}"))), _ROBOT_OF_WORLD, in_world=True
+    ),
 )
 
 ARM = Graph(

@@ -45,6 +45,14 @@ class Share:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """What belongs to the text of a launch argument: pairs of text and value."""
+
+    name: str
+    of: tuple[tuple[str, "Value"], ...]
+
+
+@dataclass(frozen=True)
 class Environment:
     """An environment variable that is set only where the user has not set it.
 
@@ -57,7 +65,7 @@ class Environment:
     default: "Value"
 
 
-Value = Plain | Setting | Equals | AnyOf | FirstOf | Share
+Value = Plain | Setting | Equals | AnyOf | FirstOf | Share | Choice
 
 
 @dataclass(frozen=True)

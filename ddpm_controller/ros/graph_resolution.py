@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from ddpm_controller.ros.graph_description import (
     AnyOf,
     Argument,
+    Choice,
     Equals,
     FirstOf,
     Graph,
@@ -127,6 +128,8 @@ def plain(value: Value, settings: Mapping[str, Plain]) -> Plain:
             return any(plain(one, settings) for one in values)
         case FirstOf(values):
             return next((found for one in values if (found := plain(one, settings)) != ""), "")
+        case Choice(name, of):
+            return plain(dict(of)[str(settings[name])], settings)
         case Share(relative):
             return share_path(relative.format_map(settings))
         case _:

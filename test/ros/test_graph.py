@@ -17,6 +17,7 @@ from ddpm_controller.ros.graph_description import Graph, Share
 from ddpm_controller.ros.graph_resolution import GraphArgumentError, default_text, resolve
 from ddpm_controller.ros.process_command import child_environment, command_of
 from ddpm_controller.ros.share import share_path
+from ddpm_controller.ros.world_robots import ROBOTS
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -128,6 +129,16 @@ def test_the_shipped_checkpoint_of_the_world_is_run_unless_another_is_given():
     assert given.parameters["checkpoint"] == "my/own"
     on_robot = settings_of(GRAPHS["controller"]).processes[0]
     assert "checkpoint" not in on_robot.parameters, "the parameter file decides"
+
+
+def test_the_robot_of_the_world_is_taken_unless_another_is_given():
+    def robot(**given: str) -> str:
+        return settings_of(ARM, **given).processes[1].parameters["robot"]
+
+    assert robot() == share_path("config/robots/sim_arm.yaml")
+    assert robot(world="drum") == share_path("config/robots/drum.yaml")
+    assert robot(world="drum", robot="my/own.yaml") == "my/own.yaml"
+    assert all(Path(robot(world=world)).exists() for world in ROBOTS)
 
 
 @pytest.mark.parametrize("name", ["arm", "controller"])
