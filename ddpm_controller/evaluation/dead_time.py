@@ -79,7 +79,7 @@ def dead_time(
     grid_s = np.arange(_LOWEST_S, longest_s + _GRID_S / 2, _GRID_S)
     best = int(np.argmin([fit(delay_s)[0] for delay_s in grid_s]))
     low_s, high_s = grid_s[max(best - 1, 0)], grid_s[min(best + 1, len(grid_s) - 1)]
-    delay_s = _smallest(lambda each_s: fit(each_s)[0], float(low_s), float(high_s))
+    delay_s = smallest(lambda each_s: fit(each_s)[0], float(low_s), float(high_s))
     squares, (offset, gain) = fit(delay_s)
     total = float(np.square(values - values.mean()).sum())
     explained = max(1 - squares / total, 0.0) if total > _STILL else 0.0
@@ -105,7 +105,7 @@ def _refuse(delay_s: float, explained: float, gain: float, at_end: bool, longest
         raise DeadTimeError(f"no delay up to {longest_s:g} s fits; is this the right joint?")
 
 
-def _smallest(cost: Callable[[float], float], low: float, high: float) -> float:
+def smallest(cost: Callable[[float], float], low: float, high: float) -> float:
     """Return where a function with one minimum is smallest, by golden section."""
     while high - low > _PRECISION_S:
         left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)

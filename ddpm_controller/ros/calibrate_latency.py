@@ -5,7 +5,7 @@ import signal
 import statistics
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from rich.table import Table
 from ddpm_controller.control.excitation import Excitation, ExcitationError, safe_amplitude
 from ddpm_controller.evaluation.dead_time import DeadTimeError, dead_time
 from ddpm_controller.evaluation.latency_picture import JointTrace, draw_latencies
+from ddpm_controller.evaluation.picture_lag import PictureLag, picture_lag
 from ddpm_controller.evaluation.stream_latency import (
     StreamLatency,
     StreamLatencyError,
@@ -45,10 +46,12 @@ class CalibrationOptions:
 
     Actuation: with --yes-move one joint after the other moves a few degrees to both sides of where
     it is, slowly, inside the limits of robot_description and the joint-limits file; the lag of the
-    measured motion behind the commands is found by least squares. Keep the emergency stop at hand,
+    measured motion behind the commands is found by least squares. Cameras that see the joints move
+    tell how much later than its stamp a picture is. Keep the emergency stop at hand,
     keep clear of the arm, and deactivate the controller before. Ctrl-C stops smoothly.
 
-    The medians become latency_s of each stream and of the action; comments in the file stay. What
+    The medians become latency_s of each stream (of a camera with what its stamps hide) and of the
+    action; comments in the file stay. What
     the controller does with them is told in docs/timing.md. Example:
 
       calibrate_latency config/robots/sim_arm.yaml --yes-move --joints shoulder_pan elbow
@@ -140,17 +143,23 @@ def _calibrate(
                 each.spec.name: _stream(each.spec.name, measurement) for each in robot.streams
             }
             ages_s = {name: _ages_s(measurement.arrivals[name]) for name in streams}
-            joints = _moved(options, robot, measurement, bar) if options.yes_move else {}
+            joints: dict[str, JointTrace] = {}
+            lags: dict[str, dict[str, PictureLag]] = {}
+            if options.yes_move:
+                joints, lags = _moved(options, robot, measurement, bar)
     finally:
         measurement.close()
     _tell(robot, streams, joints, console)
+    _tell_lags(lags, console)
     draw_latencies(options.picture, f"latencies of {robot.name}", ages_s, joints)
     console.print(f"picture: {options.picture}")
     if not options.yes_move:
         console.print("the robot was not moved: with --yes-move the actuation is measured too")
     action_s = statistics.median(t.found.delay_s for t in joints.values()) if joints else None
     if not options.dry_run:
-        write_latencies(path, {name: each.median_s for name, each in streams.items()}, action_s)
+        hidden_s = {name: max(_median_s(each), 0.0) for name, each in lags.items() if each}
+        found_s = {name: each.median_s + hidden_s.get(name, 0.0) for name, each in streams.items()}
+        write_latencies(path, found_s, action_s)
         console.print(f"written to {path}")
 
 
@@ -171,14 +180,18 @@ def _ages_s(pairs: list[tuple[float, float]]) -> np.ndarray:
 
 def _moved(
     options: CalibrationOptions, robot: Robot, measurement: LatencyMeasurement, bar: Progress
-) -> dict[str, JointTrace]:
-    """Move one joint after the other and return how late each was."""
+) -> tuple[dict[str, JointTrace], dict[str, dict[str, PictureLag]]]:
+    """Move one joint after the other; return how late each was, and each camera that saw it.
+
+    The second is {camera: {joint: lag}}, with an empty one for a camera that saw none of them.
+    """
     spec = robot.action_spec
     pose = measurement.begin_to_command(options.rate_hz)
     limits = measurement.limits
     assert limits is not None  # else there is no pose
-    traces = {}
-    motions = {}
+    traces, motions = {}, {}
+    cameras = [each.spec.name for each in robot.streams if each.spec.kind == "image"]
+    lags: dict[str, dict[str, PictureLag]] = {name: {} for name in cameras}
     for name in options.joints or spec.joint_names:
         joint = spec.joint_names.index(name)
         wish = options.amplitude(spec.units[joint])
@@ -197,7 +210,16 @@ def _moved(
         except DeadTimeError as error:
             raise DeadTimeError(f"{name}: {error}") from None
         traces[name] = JointTrace(*columns, spec.units[joint], found)
-    return traces
+        for camera, pictures in recorded.pictures.items():
+            stamps_s, thumbnails = (np.array(each) for each in zip(*pictures, strict=True))
+            lag = picture_lag(stamps_s, thumbnails, *columns[2:], options.longest_s)
+            if lag is not None:
+                lags[camera][name] = lag
+    return traces, lags
+
+
+def _median_s(lags: Mapping[str, PictureLag]) -> float:
+    return statistics.median(each.delay_s for each in lags.values())
 
 
 def _refuse_joints(options: CalibrationOptions, robot: Robot) -> None:
@@ -226,6 +248,16 @@ def _tell(
         lag = trace.found
         figures = (1e3 * lag.delay_s, 1e3 * lag.deviation_s, lag.gain, 100 * lag.explained)
         table.add_row(name, *(f"{figure:.2f}" for figure in figures))
+    console.print(table)
+
+
+def _tell_lags(lags: Mapping[str, Mapping[str, PictureLag]], console: Console) -> None:
+    if not lags:
+        return
+    table = Table("camera", "pictures behind joint states, ms", "joints that it sees")
+    for camera, of_joints in lags.items():
+        late = f"{1e3 * _median_s(of_joints):+.1f}" if of_joints else "not seen"
+        table.add_row(camera, late, ", ".join(of_joints))
     console.print(table)
 
 

@@ -13,17 +13,20 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 from std_msgs.msg import String
 
-from ddpm_controller.control.command import Command
 from ddpm_controller.control.excitation import Excitation
-from ddpm_controller.control.governor import Governor
 from ddpm_controller.control.interpolation import Motion
 from ddpm_controller.control.safety import JointLimits
-from ddpm_controller.control.states import Reason, State
 from ddpm_controller.control.stopping import SafeStop, longest_stop_s
+from ddpm_controller.evaluation.picture_lag import thumbnail
 from ddpm_controller.ros.bag_types import message_class
-from ddpm_controller.ros.command_publisher import CommandPublisher
-from ddpm_controller.ros.conversions import ConversionError, seconds, vector_from
-from ddpm_controller.ros.robot import JOINT_TRAJECTORY, Robot, RobotStream
+from ddpm_controller.ros.conversions import (
+    ConversionError,
+    observation_from,
+    seconds,
+    vector_from,
+)
+from ddpm_controller.ros.governed_sender import GovernedSender
+from ddpm_controller.ros.robot import Robot, RobotStream
 
 _QUIET_S = 0.5
 """After a motion, for the states that are on their way."""
@@ -46,12 +49,14 @@ class Recorded:
         sent: Commands, (Da,) each.
         measured_s: Acquisition times.
         measured: Positions, (Da,) each.
+        pictures: Camera -> (stamp, thumbnail) of each of its pictures.
     """
 
     sent_s: list[float] = field(default_factory=list)
     sent: list[np.ndarray] = field(default_factory=list)
     measured_s: list[float] = field(default_factory=list)
     measured: list[np.ndarray] = field(default_factory=list)
+    pictures: dict[str, list[tuple[float, np.ndarray]]] = field(default_factory=dict)
 
 
 class LatencyMeasurement:
@@ -79,7 +84,7 @@ class LatencyMeasurement:
         self._position: np.ndarray | None = None
         self._position_s = 0.0
         self._recorded = Recorded()
-        self._sender: _Sender | None = None
+        self._sender: GovernedSender | None = None
         names = set(robot.action_spec.joint_names)
         self._measures = next(s for s in robot.streams if names <= set(s.spec.names))
         newest = QoSProfile(depth=20, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -155,7 +160,7 @@ class LatencyMeasurement:
         if self._listener is not None:
             self._node.destroy_subscription(self._listener)
             self._listener = None
-        self._sender = _Sender(self._node, self._robot, self.limits, 1.0 / rate_hz, pose)
+        self._sender = GovernedSender(self._node, self._robot, self.limits, 1.0 / rate_hz, pose)
         end_s = time.monotonic() + _PATIENCE_S
         while not self._sender.is_heard:
             if time.monotonic() > end_s:
@@ -200,7 +205,7 @@ class LatencyMeasurement:
 
     # Parts
 
-    def _send(self, sender: "_Sender", wish: Motion) -> None:
+    def _send(self, sender: GovernedSender, wish: Motion) -> None:
         now_s = self.now_s
         sender.send(wish, now_s)
         self._recorded.sent_s.append(now_s)
@@ -209,7 +214,7 @@ class LatencyMeasurement:
         while (left_s := due_s - time.monotonic()) > 0:
             self._executor.spin_once(timeout_sec=left_s)
 
-    def _come_to_rest(self, sender: "_Sender") -> None:
+    def _come_to_rest(self, sender: GovernedSender) -> None:
         assert self.limits is not None
         begin_s = self.now_s
         stop = SafeStop(begin_s, sender.sent, _STOP_S, self.limits)
@@ -240,13 +245,17 @@ class LatencyMeasurement:
     def _on_message(self, stream: RobotStream, message: Any) -> None:
         arrived_s, stamp_s = self.now_s, seconds(message.header.stamp)
         self.arrivals[stream.spec.name].append((stamp_s, arrived_s))
-        if stream is not self._measures:
-            return
         try:
-            row = vector_from(message, self._robot.action_spec.joint_names, stream.field)
+            if stream is self._measures:
+                names = self._robot.action_spec.joint_names
+                self._take_position(stamp_s, vector_from(message, names, stream.field))
+            elif stream.spec.kind == "image" and self._sender is not None:
+                pictures = self._recorded.pictures.setdefault(stream.spec.name, [])
+                pictures.append((stamp_s, thumbnail(observation_from(message, stream)[1])))
         except ConversionError as error:
             self._node.get_logger().warning(f"refused: {error}", throttle_duration_sec=1.0)
-            return
+
+    def _take_position(self, stamp_s: float, row: np.ndarray) -> None:
         if np.isfinite(row).all():
             self._position, self._position_s = row, stamp_s
             self._recorded.measured_s.append(stamp_s)
@@ -257,34 +266,3 @@ class LatencyMeasurement:
 
     def _on_foreign_command(self, message: Any) -> None:
         self._others += 1
-
-
-class _Sender:
-    """Commands at a fixed rate, each through the governor."""
-
-    def __init__(
-        self, node: Node, robot: Robot, limits: JointLimits, period_s: float, begin: np.ndarray
-    ) -> None:
-        output = "joint_trajectory" if robot.action.type == JOINT_TRAJECTORY else "commands"
-        names = robot.action_spec.joint_names
-        self._commands = CommandPublisher(node, output, names, period_s, depth=1)
-        self._governor = Governor(limits, period_s)
-        self._period_s = period_s
-        self._last_s: float | None = None
-        self.sent = Motion.rest(begin)
-        self.due_s = time.monotonic()
-
-    def send(self, wish: Motion, now_s: float) -> None:
-        """Send what the limits leave of ``wish``."""
-        elapsed_s = self._period_s if self._last_s is None else max(now_s - self._last_s, 0.0)
-        self._last_s = now_s
-        self.sent = motion = self._governor.step(self.sent, wish, elapsed_s).motion
-        fields = (motion.position, State.RUNNING, Reason.NONE, "", None)
-        self._commands.send(Command(now_s, *fields, motion.velocity, motion.acceleration))
-        # After a late tick the next one comes a period later: nothing is caught up with.
-        self.due_s = max(self.due_s + self._period_s, time.monotonic())
-
-    @property
-    def is_heard(self) -> bool:
-        """Whether somebody listens."""
-        return bool(self._commands.publisher.get_subscription_count())

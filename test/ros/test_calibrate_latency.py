@@ -13,6 +13,7 @@ from controller_driver import BEGIN, DEEP, PATIENCE_S, STEADY, FakeRobot, client
 from random_checkpoint import SIM_ARM
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from ddpm_controller.ros.conversions import byte_array, seconds
 from ddpm_controller.ros.process_command import python_command
 from ddpm_controller.ros.robot import joint_limits, load_robot
 from ddpm_controller.simulation.arm import JOINT_NAMES
@@ -102,6 +103,32 @@ def test_it_moves_nothing_unless_it_may(robot_file):
         assert node.heard["joint_trajectory"] == []
     assert load_robot(robot_file).action.latency_s == 0.0
     assert robot_file.read_text().count("latency_s") == 3
+
+
+def test_a_camera_whose_stamps_hide_its_latency_is_found_by_the_motion_that_it_shows(robot_file):
+    hidden_s, joint = 0.2, 0
+
+    def late(message):
+        sent = node.heard["joint_trajectory"][-50:]
+        then_s = seconds(message.header.stamp) - hidden_s
+        stamps_s = [seconds(each.header.stamp) for each in sent] or [0.0]
+        places = [each.points[0].positions[joint] for each in sent] or [BEGIN[joint]]
+        turned = np.interp(then_s, stamps_s, places) - BEGIN[joint]
+        bar = np.exp(-np.square((np.arange(96) - 48 - 500 * turned) / 8.0))
+        picture = np.tile((200 * bar)[None, :, None], (96, 1, 3)).astype(np.uint8)
+        message.data = byte_array(picture)
+        return message
+
+    with client() as node:
+        FakeRobot(node).messages["camera_fixed"] = late
+        words = ("--yes-move", "--joints", JOINT_NAMES[joint])
+        with calibration(robot_file, *words) as process:
+            code, said = result(node, process)
+    assert code == 0, said
+    assert "camera_wrist │ not seen" in said  # it only flickers
+    latencies_s = {each.spec.name: each.latency_s for each in load_robot(robot_file).streams}
+    more_s = latencies_s["camera_fixed"] - latencies_s["camera_wrist"]
+    assert more_s == pytest.approx(hidden_s, abs=0.1)  # joint states are late themselves
 
 
 def test_ctrl_c_stops_the_robot_smoothly_and_leaves_the_file(robot_file):
