@@ -17,22 +17,17 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 import tyro
+from memory_arms import STATELESS, arm_recipe
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from ddpm_controller.evaluation.intervals import wilson_interval
-from ddpm_controller.policies.bc_lstm import BcLstmConfig
-from ddpm_controller.policies.diff_control_config import (
-    CONTROLLED,
-    DiffControlConfig,
-    StateName,
-)
 from ddpm_controller.policies.diffusion_policy import DiffusionPolicyConfig
 from ddpm_controller.policies.seams import SeamSettings
 from ddpm_controller.policy import PlanSettings, Policy, plan_batch
@@ -196,7 +191,7 @@ class Options:
     @property
     def chosen(self) -> tuple[str, ...]:
         """Names of the arms that are measured."""
-        return ("stateless", BRANCH, *ABLATIONS, *SCALES) if self.ablations else self.arms
+        return (STATELESS, BRANCH, *ABLATIONS, *SCALES) if self.ablations else self.arms
 
     def folder(self, arm: str) -> Path:
         """Return where the training of an arm is kept."""
@@ -206,10 +201,9 @@ class Options:
 
 
 def recipe(options: Options, arm: str) -> TrainingConfig:
-    """Return how an arm is trained; the whole episodes of a recurrent one give 8 chunks each."""
-    base = replace(BASE, horizon=options.horizon)
+    """Return how an arm is trained."""
     config = TrainingConfig(
-        policy=base,
+        policy=replace(BASE, horizon=options.horizon),
         num_steps=options.updates,
         batch_size=options.batch_size,
         learning_rate=1e-3,
@@ -220,26 +214,10 @@ def recipe(options: Options, arm: str) -> TrainingConfig:
         nll_windows=0,
         seed=options.seed,
     )
-    if arm == "stateless":
-        return config
-    if arm == "stateless_8":
-        return replace(config, policy=replace(base, n_obs_steps=8, horizon=options.horizon + 8))
-    if arm == "bc_lstm":
-        lstm = BcLstmConfig(
-            horizon=options.horizon, n_action_steps=REPLAN_TICKS, episode_steps=TICKS, fade_s=0.0
-        )
-        return replace(config, kind=arm, policy=lstm, batch_size=options.batch_size // 8)
-    state = cast(StateName, arm.partition(",")[0])
-    policy = DiffControlConfig(base, state, episode_steps=TICKS, **ABLATIONS.get(arm, {}))
-    stateful = replace(config, kind="diff_control", policy=policy)
-    if arm == "belief":
-        return replace(stateful, batch_size=options.batch_size // 8)
-    if state in CONTROLLED:
-        _trained(options, "stateless")
-        last = options.folder("stateless") / "checkpoints" / "last"
-        steps = options.updates // 2
-        return replace(stateful, initial_checkpoint=str(last), num_steps=steps)
-    return stateful
+    state = arm.partition(",")[0]
+    return arm_recipe(
+        config, state, TICKS, lambda: _trained(options, STATELESS), ABLATIONS.get(arm)
+    )
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
 import tyro
+from memory_arms import ARMS, STATELESS, arm_recipe
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -30,8 +30,6 @@ from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
 from ddpm_controller.evaluation.intervals import wilson_interval
 from ddpm_controller.evaluation.matched_pairs import mcnemar
 from ddpm_controller.evaluation.results import Trial
-from ddpm_controller.policies.bc_lstm import BcLstmConfig
-from ddpm_controller.policies.diff_control_config import CONTROLLED, DiffControlConfig, StateName
 from ddpm_controller.policy import Policy, Window
 from ddpm_controller.ros.evaluate import policy_view
 from ddpm_controller.ros.robot import load_robot
@@ -44,11 +42,6 @@ from ddpm_controller.training.config import TrainingConfig
 from ddpm_controller.training.run import train
 from ddpm_controller.types import Memory, Plan
 
-STATELESS = "stateless"
-ARMS = (
-    STATELESS, "stateless_2", "stateless_8", "as_released", "controlnet", "chunk_prior", "belief",
-    "bc_lstm",
-)  # fmt: skip
 EPISODE_ROWS = 96
 """Longest demonstration of any of the worlds is 81 rows."""
 
@@ -64,7 +57,7 @@ class Options:
         perturbations: How the trials are disturbed.
         horizon: Rows of a chunk: 64 are longer than most of the tasks, the usual 16 are not.
         updates: Of each training.
-        trials: Of each arm, training and perturbation.
+        trials: Of each arm, training and perturbation; with three trainings 210 in all.
         first_seed: Of the trials.
         folder: With the bags of each world below it; trainings and results go there too.
     """
@@ -75,7 +68,7 @@ class Options:
     perturbations: tuple[str, ...] = tuple(PERTURBATIONS)
     horizon: int = 16
     updates: int = 4000
-    trials: int = 200
+    trials: int = 70
     first_seed: int = 200_000
     folder: Path = Path("runs")
 
@@ -148,33 +141,12 @@ class Comparison:
         return checkpoint
 
     def recipe(self, arm: str, seed: int) -> TrainingConfig:
-        """Return how an arm is trained; a recurrent one learns 8 chunks of each episode."""
-        world = self.inputs.config
-        base = replace(world.policy, horizon=self.options.horizon)
-        config = replace(world, policy=base, num_steps=self.options.updates, seed=seed)
+        """Return how an arm is trained."""
+        config = self.inputs.config
+        policy = replace(config.policy, horizon=self.options.horizon)
+        config = replace(config, policy=policy, num_steps=self.options.updates, seed=seed)
         config = replace(config, nll_windows=0)
-        if arm.startswith(STATELESS):
-            seen = int(arm.removeprefix(STATELESS).removeprefix("_") or 1)
-            # Rows for what is seen beside those that are wanted, as the U-Net halves them.
-            more = 0 if seen == 1 else 8
-            rows = base.horizon + more
-            return replace(config, policy=replace(base, n_obs_steps=seen, horizon=rows))
-        if arm == "bc_lstm":
-            lstm = BcLstmConfig(
-                horizon=base.horizon,
-                n_action_steps=base.n_action_steps,
-                episode_steps=EPISODE_ROWS,
-            )
-            return replace(config, kind=arm, policy=lstm, batch_size=config.batch_size // 8)
-        policy = DiffControlConfig(base, cast(StateName, arm), episode_steps=EPISODE_ROWS)
-        stateful = replace(config, kind="diff_control", policy=policy)
-        if arm == "belief":
-            return replace(stateful, batch_size=config.batch_size // 8)
-        if arm in CONTROLLED:
-            last = self.trained(STATELESS, seed)
-            further = self.options.updates // 2
-            return replace(stateful, initial_checkpoint=str(last), num_steps=further)
-        return stateful
+        return arm_recipe(config, arm, EPISODE_ROWS, lambda: self.trained(STATELESS, seed))
 
     def measured(self, arm: str, seed: int, perturbation: str) -> Result:
         """Train and try, or read what that gave."""

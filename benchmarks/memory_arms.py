@@ -1,0 +1,62 @@
+"""How each policy of a comparison of memories is trained: alike in everything but its state."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+from ddpm_controller.policies.bc_lstm import BcLstmConfig
+from ddpm_controller.policies.diff_control_config import CONTROLLED, DiffControlConfig, StateName
+from ddpm_controller.training.config import TrainingConfig
+
+STATELESS = "stateless"
+ARMS = (
+    STATELESS, "stateless_2", "stateless_8", "as_released", "controlnet", "chunk_prior", "belief",
+    "bc_lstm",
+)  # fmt: skip
+"""A number behind it is how many observations a stateless policy sees."""
+_CHUNKS_PER_EPISODE = 8
+"""That a recurrent policy learns at once, so that its batches have so many fewer episodes."""
+
+
+def arm_recipe(
+    config: TrainingConfig,
+    arm: str,
+    episode_steps: int,
+    base: Callable[[], Path],
+    changes: Mapping[str, Any] | None = None,
+) -> TrainingConfig:
+    """Return how an arm is trained.
+
+    Args:
+        config: Of the stateless arm.
+        arm: One of ``ARMS``.
+        episode_steps: Longest history, rows.
+        base: Returns the stateless checkpoint that a control branch, which has half as many
+            updates, is trained on.
+        changes: Fields of a ``DiffControlConfig`` that differ.
+    """
+    policy, few = config.policy, config.batch_size // _CHUNKS_PER_EPISODE
+    if arm.startswith(STATELESS):
+        seen = int(arm.removeprefix(STATELESS).removeprefix("_") or 1)
+        # Rows for what is seen beside those that are wanted, as the U-Net halves them.
+        rows = policy.horizon + (0 if seen == 1 else 8)
+        return replace(config, policy=replace(policy, n_obs_steps=seen, horizon=rows))
+    if arm == "bc_lstm":
+        lstm = BcLstmConfig(
+            horizon=policy.horizon,
+            n_action_steps=policy.n_action_steps,
+            episode_steps=episode_steps,
+            fade_s=policy.seam.fade_s,
+        )
+        return replace(config, kind=arm, policy=lstm, batch_size=few)
+    stateful = DiffControlConfig(
+        policy, cast(StateName, arm), episode_steps=episode_steps, **(changes or {})
+    )
+    config = replace(config, kind="diff_control", policy=stateful)
+    if arm == "belief":
+        return replace(config, batch_size=few)
+    if arm in CONTROLLED:
+        steps = config.num_steps // 2
+        return replace(config, initial_checkpoint=str(base()), num_steps=steps)
+    return config
