@@ -227,7 +227,11 @@ class ControlLoop:
         if self.limits is None or measured is None:
             return
         if is_near(measured, sent.motion.position, self.limits):
-            self._sent, self._has_begun = sent, True
+            self.resume(sent)
+
+    def resume(self, sent: Sent) -> None:
+        """Go on from what was sent before the motion was lost, whatever has been measured."""
+        self._sent, self._has_begun = sent, True
 
     def decide(self, now_s: float) -> Verdict:
         """Return what may be done at ``now_s``, with the reason."""

@@ -1,6 +1,7 @@
 """Every recorded command computed again from the recorded chunks, ticks and decisions."""
 
 import bisect
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ddpm_controller.control.loop import ControlLoop
+from ddpm_controller.control.motion_loop import Sent
 from ddpm_controller.control.plan_request import PlanRequest
 from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.ros.bag_files import BagError
@@ -16,6 +18,8 @@ from ddpm_controller.ros.recorded_run import RecordedChunk, RecordedCommand, Rec
 from ddpm_controller.ros.replay_plans import Difference
 from ddpm_controller.types import ActionChunk, Plan
 
+_UNTOLD = 3
+"""Of so many commands one is the last that a process which died has told of."""
 DEFAULTS_S = {"fade_s": 0.2, "stop_s": 0.2}
 """Of the controller's parameters, for a bag that does not tell them."""
 
@@ -43,7 +47,8 @@ def compare_commands(run: RecordedRun) -> CommandComparison:
     """Drive the control loop through the recorded ticks.
 
     A run begins where the robot is measured; that first command is taken from the bag. Where the
-    bag begins within a run, so are those up to the first chunk that is in it.
+    bag begins within a run, so are those up to the first chunk that is in it. Where the process
+    that commands has died and another one has gone on, it has from one of the last commands.
 
     Raises:
         BagError: The bag lacks the status, the commands or robot_description.
@@ -63,10 +68,13 @@ def compare_commands(run: RecordedRun) -> CommandComparison:
         player.go_on(ticks[num_before - 1][0])
     count = num_equal = 0
     first: Difference | None = None
+    sent: deque[RecordedCommand] = deque(maxlen=_UNTOLD)
     for command, begins in ticks[num_before:]:
-        if begins:
+        is_taken_up = begins and player.takes_up(command, sent)
+        if begins and not is_taken_up:
             player.begin(command)
-        position = player.tick(command.stamp_s)
+        position = command.position if is_taken_up else player.tick(command.stamp_s)
+        sent.append(command)
         difference = command_difference(run, command, position)
         if begins:
             continue
@@ -102,6 +110,22 @@ class _Player:
         """Begin a run at rest at ``command``."""
         self._loop.start({})
         self._loop.hold_at(command.position, command.stamp_s)
+
+    def takes_up(self, command: RecordedCommand, sent: Sequence[RecordedCommand]) -> bool:
+        """Go on to ``command`` from one of those that were sent; return whether one leads there.
+
+        A process that dies may have sent a command or two which it had no time to tell of.
+        """
+        for last in reversed(sent):
+            if last.motion is None or not last.motion.velocity.any():
+                continue
+            self._loop.start({})
+            self.go_on(last)
+            self._loop.resume(Sent(last.stamp_s, last.motion))
+            position = self.tick(command.stamp_s)
+            if position is not None and np.array_equal(position, command.position):
+                return True
+        return False
 
     def go_on(self, command: RecordedCommand) -> None:
         """Go on from the motion of ``command``, whatever led to it."""
