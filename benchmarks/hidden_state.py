@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import tyro
+from hidden_state_picture import draw
 from memory_arms import ARMS, STATELESS, arm_recipe
 from rich.console import Console
 from rich.progress import track
@@ -60,6 +61,7 @@ class Options:
         trials: Of each arm, training and perturbation; with three trainings 210 in all.
         first_seed: Of the trials.
         folder: With the bags of each world below it; trainings and results go there too.
+        picture: Where success is drawn; nowhere when left out.
     """
 
     worlds: tuple[str, ...] = ("drum", "sticky_lid", "cue_reach")
@@ -71,6 +73,7 @@ class Options:
     trials: int = 70
     first_seed: int = 200_000
     folder: Path = Path("runs")
+    picture: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -267,6 +270,7 @@ def main() -> None:
     """Run the command."""
     options = tyro.cli(Options)
     torch.set_num_threads(1)
+    found: dict[str, list[Result]] = {}
     for world in options.worlds:
         comparison = Comparison(options, world)
         jobs = [
@@ -275,8 +279,19 @@ def main() -> None:
             for arm in options.arms
             for perturbation in options.perturbations
         ]
-        results = [comparison.measured(*job) for job in track(jobs, description=world)]
-        Console(width=120).print(table(world, options, results))
+        found[world] = [comparison.measured(*job) for job in track(jobs, description=world)]
+        Console(width=120).print(table(world, options, found[world]))
+    if options.picture is not None:
+        drawn = {
+            world: {
+                (arm, each): _successes(results, arm, each)
+                for arm in options.arms
+                for each in options.perturbations
+            }
+            for world, results in found.items()
+        }
+        title = f"{len(options.seeds)} trainings x {options.trials} trials, {options.horizon} rows"
+        draw(options.picture, drawn, options.arms, options.perturbations, title)
 
 
 if __name__ == "__main__":
