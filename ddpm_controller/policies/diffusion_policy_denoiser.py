@@ -23,9 +23,6 @@ class Denoiser:
         time_modulation: (T, M), the timesteps' part of the U-Net's modulation; None computes it.
         along_chain: Whether it is asked along the chains of one sampling only, so that a U-Net
             may answer from what it found a step before.
-
-    Attributes:
-        predict_x0: (xt, t) -> x0, clipped or thresholded as the config says.
     """
 
     def __init__(
@@ -42,7 +39,11 @@ class Denoiser:
         self._of_time = time_modulation
         self._asked: tuple[Tensor, int] | None = None
         self._answer: tuple[Tensor, Tensor | None] | None = None
-        self.predict_x0 = self.in_range(self._plain_x0)
+
+    def predict_x0(self, xt: Tensor, t: Tensor) -> Tensor:
+        """Return x0, (B, Tp, Da), clipped or thresholded as the config says."""
+        # Not kept: what refers to itself stays in memory, with its network, until it is collected.
+        return self.in_range(self._plain_x0)(xt, t)
 
     def predict_fraction(self, xt: Tensor, t: Tensor) -> Tensor:
         """Return where the variance lies between its ends, (B, ...); for "learned_range"."""

@@ -1,0 +1,46 @@
+"""Plans leave nothing behind that only the garbage collector would find.
+
+A denoiser that referred to itself kept the network of every checkpoint in memory long after it
+had been swapped for another.
+"""
+
+import gc
+
+import pytest
+import small_diff_control
+from small_policy import ACTION_SPEC, network
+
+from ddpm_controller.policies.diffusion_policy import DiffusionPolicy
+from ddpm_controller.policy import PlanSettings
+
+
+def diffusion(**settings):
+    return DiffusionPolicy(network(), ACTION_SPEC, PlanSettings(**settings))
+
+
+MADE = {
+    "ddpm": lambda: diffusion(sampler="ddpm"),
+    "ddim": diffusion,
+    "dpm_solver_pp_2m": lambda: diffusion(sampler="dpm_solver_pp_2m"),
+    "warm_replace": lambda: diffusion(seam="warm_replace"),
+    "rtc_exact": lambda: diffusion(seam="rtc_exact"),
+    "controlnet": small_diff_control.policy,
+    "chunk_prior": lambda: small_diff_control.policy("chunk_prior"),
+    "belief": lambda: small_diff_control.policy("belief"),
+}
+
+
+@pytest.mark.parametrize("kind", MADE)
+def test_nothing_refers_to_itself_when_plans_are_gone(kind):
+    mine = MADE[kind]()
+    memory = mine.initial_memory(0)
+    for number in range(2):  # what is made once, by torch too, is not meant
+        gc.collect()
+        gc.disable()
+        try:
+            window = small_diff_control.window(stamp_s=5.0 + number, steps=mine.n_obs_steps)
+            memory = mine.plan(window, memory).memory
+            found = gc.collect()
+        finally:
+            gc.enable()
+    assert found == 0
