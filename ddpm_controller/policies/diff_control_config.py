@@ -29,7 +29,7 @@ AS_RELEASED: Mapping[str, Any] = {
 _FREE = {
     *("n_action_steps", "bound_steps", "bound_weight", "timestep_sampling", "clip_x0"),
     *("threshold_quantile", "sampler", "num_inference_steps", "spacing", "seam"),
-    *("image_shift_pixels", "goal_streams"),
+    *("image_shift_pixels", "goal_streams", "mask_share"),
 }
 """Fields in which a policy may differ from its base."""
 

@@ -22,6 +22,7 @@ from ddpm_controller.policies.diffusion_policy_config import (
 from ddpm_controller.policies.diffusion_policy_denoiser import Denoiser
 from ddpm_controller.policies.diffusion_policy_network import DiffusionPolicyNetwork
 from ddpm_controller.policies.goals import goal_ranges_of
+from ddpm_controller.policies.masks import MASKED, masks_of
 from ddpm_controller.policies.out_of_distribution import FeatureDistance, load_feature_distance
 from ddpm_controller.policies.plan_joiner import Before, PlanJoiner
 from ddpm_controller.policies.restored import restored_network
@@ -49,6 +50,7 @@ class DiffusionPolicy:
         terminal: What the forward process leaves at its end, and whether that is too much.
         training_range: Where the commanded joints were in training; None when it does not say.
         goal_ranges: Where the goals were in training, (low, high) of each.
+        maskable: Streams without which it can plan.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class DiffusionPolicy:
             self.terminal = network.terminal_facts()
         self.training_range = training_range_of(network, action_spec)
         self.goal_ranges = goal_ranges_of(network)
+        self.maskable = config.maskable_streams
 
     @classmethod
     def restore(cls, checkpoint: Checkpoint, settings: PlanSettings) -> "DiffusionPolicy":
@@ -134,10 +137,13 @@ class DiffusionPolicy:
         """Return what the network takes of windows, {stream: (B, To, ...)}.
 
         Raises:
-            ValueError: If a window has another length, stream or shape, is not finite, or has a
-                goal outside the range of the training.
+            ValueError: If a window has another length, stream or shape, is not finite, lacks a
+                stream that is not maskable, or has a goal outside the range of the training.
         """
-        values = window_values(windows, self.streams, self.n_obs_steps, self.goal_ranges)
+        values = window_values(
+            windows, self.streams, self.n_obs_steps, self.goal_ranges, self.maskable
+        )
+        values[MASKED] = masks_of(windows, self.maskable)
         return {name: value.to(self._device) for name, value in values.items()}
 
     def plans_given(

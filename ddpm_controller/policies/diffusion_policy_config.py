@@ -58,6 +58,9 @@ class DiffusionPolicyConfig:
         image_shift_pixels: Largest random shift of training images; costs precision of place.
         goal_streams: Vector streams that say what is wanted: at a plan they are refused outside
             the range of the training.
+        maskable_streams: Streams without which it learns to plan, see ``when_stale: mask`` in a
+            robot file.
+        mask_share: Of the training windows, without each of them.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -90,6 +93,8 @@ class DiffusionPolicyConfig:
     num_keypoints: int = 32
     image_shift_pixels: int = 4
     goal_streams: tuple[str, ...] = ()
+    maskable_streams: tuple[str, ...] = ()
+    mask_share: float = 0.1
 
     def __post_init__(self) -> None:
         for name, known in (
@@ -105,6 +110,7 @@ class DiffusionPolicyConfig:
         _require(self, "n_obs_steps", self.n_obs_steps >= 1, "must be at least 1")
         for name in ("image_shift_pixels", "cond_hidden", "bound_weight"):
             _require(self, name, getattr(self, name) >= 0, "must not be below 0")
+        _require(self, "mask_share", 0 <= self.mask_share < 1, "must be in [0, 1)")
         quantile = self.threshold_quantile
         _require(self, "threshold_quantile", 0 <= quantile <= 1, "must be in [0, 1]")
         for name in ("num_inference_steps", "bound_steps"):

@@ -24,11 +24,13 @@ from ddpm_controller.policies.diffusion_policy_loss import (
 )
 from ddpm_controller.policies.diffusion_policy_process import PolicyProcess
 from ddpm_controller.policies.goals import refuse_goals
+from ddpm_controller.policies.masks import MASKED, drawn_masks, refuse_masks
 from ddpm_controller.types import ActionSpec, StreamSpec
 
 Batch = Mapping[str, Any]
 """``values`` {stream: (B, To, D) float32 or (B, To, H, W, 3) uint8}, ``actions`` (B, Tp, Da)
-float32 in SI units whose row ``To - 1`` is for the newest observation, ``mask`` (B, Tp) bool."""
+float32 in SI units whose row ``To - 1`` is for the newest observation, ``mask`` (B, Tp) bool.
+Among the values may be ``masks.MASKED``: which streams a window lacks."""
 
 UnetOf = Callable[[Callable[..., ConditionalUnet1d], int], Any]
 """(what makes a U-Net for ``cond_dim`` and ``input_dim``, Dc) -> a module with its methods."""
@@ -61,6 +63,7 @@ class DiffusionPolicyNetwork(nn.Module):
     ) -> None:
         super().__init__()
         refuse_goals(config, streams)
+        refuse_masks(config, streams)
         self.config = config
         self.streams = tuple(streams)
         action_dim = len(action_spec.joint_names)
@@ -131,7 +134,11 @@ class DiffusionPolicyNetwork(nn.Module):
         return widened
 
     def encode(self, values: Mapping[str, Tensor]) -> Tensor:
-        """{stream: (B, To, ...)} in SI units or uint8 -> what is seen of cond (B, Dc)."""
+        """{stream: (B, To, ...)} in SI units or uint8 -> what is seen of cond (B, Dc).
+
+        Where streams can be masked, these are zeros for a window that lacks them, and the last
+        columns say which it has.
+        """
         features = []
         for stream in self.streams:
             value = values[stream.name]
@@ -140,7 +147,20 @@ class DiffusionPolicyNetwork(nn.Module):
                 features.append(self.encoders[stream.name](flat).reshape(len(value), -1))
             else:
                 features.append(self.normalizers[stream.name](value).flatten(1))
-        return torch.cat(features, dim=1)
+        return torch.cat(self._masked(features, values.get(MASKED)), dim=1)
+
+    def _masked(self, features: list[Tensor], masked: Tensor | None) -> list[Tensor]:
+        maskable = self.config.maskable_streams
+        if not maskable:
+            return features
+        if masked is None:
+            masked = torch.zeros(len(features[0]), len(maskable), dtype=torch.bool)
+        masked = masked.to(features[0].device)
+        names = [stream.name for stream in self.streams]
+        for column, name in enumerate(maskable):
+            place = names.index(name)
+            features[place] = features[place].masked_fill(masked[:, column, None], 0.0)
+        return [*features, (~masked).to(features[0])]
 
     def condition(self, values: Mapping[str, Tensor], recalled: Tensor | None = None) -> Tensor:
         """Return ``encode`` of the values with the recalled columns (B, Dr) behind, (B, Dc)."""
@@ -182,7 +202,7 @@ class DiffusionPolicyNetwork(nn.Module):
 
         Args:
             batch: See ``Batch``.
-            generator: Source of image shifts, timesteps and noise, in this order.
+            generator: Source of image shifts, masks, timesteps and noise, in this order.
             noise_draws: Timesteps and noises per example. The observations are encoded once for
                 all of them; the timesteps of one example are spread evenly over the chain, which
                 leaves each uniform.
@@ -191,6 +211,9 @@ class DiffusionPolicyNetwork(nn.Module):
         values = batch["values"]
         if self.training:
             values = self._shifted(values, generator)
+            if self.config.maskable_streams:
+                masks = drawn_masks(self.config, len(batch["actions"]), generator)
+                values = {**values, MASKED: masks}
         seen = self.condition(values, recalled)
         cond = seen.repeat_interleave(noise_draws, dim=0)  # (B * K, Dc)
         x0 = self.action_normalizer(batch["actions"]).repeat_interleave(noise_draws, dim=0)
@@ -252,9 +275,9 @@ def _encoder(stream: StreamSpec, config: DiffusionPolicyConfig) -> ImageEncoder:
 
 
 def _cond_dim(config: DiffusionPolicyConfig, streams: Sequence[StreamSpec]) -> int:
-    """Dc: every stream at every step of the window."""
+    """Dc: every stream at every step of the window, and which of the maskable ones it has."""
     sizes = [2 * config.num_keypoints if s.kind == "image" else s.shape[0] for s in streams]
-    return config.n_obs_steps * sum(sizes)
+    return config.n_obs_steps * sum(sizes) + len(config.maskable_streams)
 
 
 def _normalizer(

@@ -173,6 +173,7 @@ class ControllerTopics:
             stream_names=names,
             window_stamps=[time_from(o.stamp_s) for o in request.window],
             source_stamps=[time_from(source_s) for source_s in sources_s],
+            masked_streams=list(request.window[-1].masked),
             inference_time_s=inference_time_s,
         )
         message.header.stamp = time_from(stamp_s)

@@ -51,6 +51,7 @@ class RecordedChunk:
         surprise: Above this the plan began anew; 0: never.
         transition_scale: Weight of what the policy remembered; None: it has none.
         window: Moments, oldest first, each with the acquisition time per stream.
+        masked: Streams that it was planned without.
     """
 
     takeover_s: float
@@ -68,6 +69,7 @@ class RecordedChunk:
     surprise: float
     window: tuple[tuple[float, Mapping[str, float]], ...]
     transition_scale: float | None = None
+    masked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ class RecordedRun:
                 stamp_s,
                 {name: self._value(name, source_s) for name, source_s in sources_s.items()},
                 dict(sources_s),
-            )
+            ).without(chunk.masked)
             for stamp_s, sources_s in chunk.window
         )
 
@@ -247,4 +249,5 @@ def _chunk(message: Any) -> RecordedChunk:
         surprise=float(getattr(message, "surprise_limit", 0.0)),
         window=window,
         transition_scale=None if math.isnan(scale) else scale,
+        masked=tuple(getattr(message, "masked_streams", ())),
     )

@@ -23,10 +23,12 @@ CONFIG = DiffusionPolicyConfig(
 )
 
 
-def save_random_checkpoint(folder: Path, seed: int = 0, share: float = 0.1) -> str:
+def save_random_checkpoint(
+    folder: Path, seed: int = 0, share: float = 0.1, config: DiffusionPolicyConfig = CONFIG
+) -> str:
     """Write it and return its hash; its plans stay in this middle share of the ranges."""
     robot = load_robot(SIM_ARM)
-    return save_random_network(folder, CONFIG, robot, _statistics(robot, share), seed)
+    return save_random_network(folder, config, robot, _statistics(robot, share), seed)
 
 
 def save_random_diff_control(folder: Path, seed: int = 0, horizon: int = 16) -> str:

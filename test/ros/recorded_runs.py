@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from random_checkpoint import SIM_ARM
 
+from ddpm_controller.control.interpolation import Motion
 from ddpm_controller.control.loop import ControlLoop
+from ddpm_controller.control.motion_loop import Sent
 from ddpm_controller.control.states import State
+from ddpm_controller.control.stream_rules import StreamRule
 from ddpm_controller.policy import DepartureLimit, PlanSettings
 from ddpm_controller.ros.bag_types import message_types
 from ddpm_controller.ros.bag_writer import BagTopic, BagWriter
@@ -31,6 +34,7 @@ TOPICS = {
     "/robot_description": "std_msgs/msg/String",
 }
 RATE_HZ = 50.0
+DEAD_TICKS = 6
 START_S = 1_790_000_000.123456
 
 
@@ -53,6 +57,9 @@ class Scenario:
         memories: Whether the memory of each plan is recorded.
         cut: Ticks of the first run before the recording begins.
         departure: Of the control loop.
+        rules: Likewise.
+        dies: Tick at which what carries out the orders dies; 0: never. Another one goes on after
+            ``DEAD_TICKS``, from the last command but one.
     """
 
     checkpoints: tuple
@@ -69,6 +76,8 @@ class Scenario:
     memories: bool = True
     cut: int = 0
     departure: DepartureLimit | None = None
+    rules: dict[str, StreamRule] = field(default_factory=dict)
+    dies: int = 0
 
 
 def record_run(folder, scenario):
@@ -113,6 +122,7 @@ class _Run:
             0.3,
             fade_s=scenario.fade_s,
             lead_s=scenario.lead_s,
+            rules=scenario.rules,
         )
         self._loop.departure.limit = scenario.departure
         self._told = None
@@ -124,6 +134,7 @@ class _Run:
             yield "/controller/status", begin_s - 1, self._status(begin_s - 1, State.INACTIVE, 0)
         position = np.full(7, 0.02)
         coming = []  # (tick of arrival, plan, request)
+        sent = []
         for tick in range(self._scenario.ticks):
             jitter_s = self._random.uniform(0, 0.004) if self._scenario.plan_ticks else 0.0
             now_s = _nanoseconds_exact(begin_s + tick / RATE_HZ + jitter_s)
@@ -136,11 +147,21 @@ class _Run:
                     self._loop.fail(request, "on purpose")
                 else:
                     self._loop.accept(plan, request)
+            dead = tick - self._scenario.dies if self._scenario.dies else -1
+            if dead == 0:
+                self._loop.lose_motion()
+                yield "/controller/status", now_s, self._status(now_s, State.WAITING, 13)
+            if 0 <= dead < DEAD_TICKS:
+                continue
+            if dead == DEAD_TICKS:
+                self._loop.take_up(sent[-2], now_s)
             command = self._loop.tick(now_s)
             if self._scenario.plan_ticks:
                 coming += self._request(tick, now_s)
             if command.position is not None:
                 position = command.position
+                motion = Motion(position, command.velocity, command.acceleration)
+                sent.append(Sent(now_s, motion))
                 yield "/joint_trajectory", now_s, self._trajectory(now_s, command)
             if command.takeover is not None:
                 yield "/controller/action_chunk", now_s, self._chunk(now_s, command.takeover)
@@ -244,6 +265,7 @@ class _Run:
             stream_names=names,
             window_stamps=[_time(o.stamp_s) for o in request.window],
             source_stamps=[_time(o.source_stamps_s[n]) for o in request.window for n in names],
+            masked_streams=list(request.window[-1].masked),
             inference_time_s=0.0,
         )
 

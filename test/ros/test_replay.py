@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from random_checkpoint import SIM_ARM, save_random_checkpoint
+from random_checkpoint import CONFIG, SIM_ARM, save_random_checkpoint
 from recorded_runs import Scenario, record_run
 
 from ddpm_controller.control.states import Reason, State
+from ddpm_controller.control.stream_rules import StreamRule
 from ddpm_controller.ros.bag_files import BagError
 from ddpm_controller.ros.recorded_run import read_run
 from ddpm_controller.ros.replay import main
@@ -49,6 +50,35 @@ def replayed(bag, *checkpoints):
 def exit_code(monkeypatch, *words):
     monkeypatch.setattr(sys, "argv", ["replay", *map(str, words)])
     return main()
+
+
+def test_plans_without_a_masked_stream_are_made_again_without_it(tmp_path):
+    """The picture that came last is in the bag, and must not be looked at."""
+    folder = tmp_path / "checkpoint"
+    save_random_checkpoint(folder, config=replace(CONFIG, maskable_streams=("camera_wrist",)))
+    rules = {"camera_wrist": StreamRule(when_stale="mask")}
+    scenario = Scenario((folder,), 100, frozen=range(10, 90), rules=rules)
+    run, plans, _ = replayed(record_run(tmp_path / "bag", scenario), folder)
+    masked = [chunk.masked for chunk in run.chunks]
+    assert set(masked) == {(), ("camera_wrist",)}
+    assert (plans.num_equal, plans.skipped) == (plans.count, ())
+    run.chunks[:] = [replace(chunk, masked=()) for chunk in run.chunks]
+    plans = compare_plans(run, Policies(run, [folder], "cpu"))
+    assert plans.num_equal == masked.count(())
+
+
+@pytest.mark.parametrize("dies", [22, 25])
+def test_the_motion_that_another_process_goes_on_with_is_computed_again(
+    tmp_path, checkpoint, dies
+):
+    scenario = Scenario((checkpoint,), 100, plan_ticks=4, dies=dies)
+    run, plans, commands = replayed(record_run(tmp_path / "bag", scenario), checkpoint)
+    gaps_s = np.diff([command.stamp_s for command in run.commands])
+    after = int(gaps_s.argmax()) + 1
+    assert run.commands[after].motion.velocity.any()  # it has not begun at rest
+    assert (commands.num_equal, commands.first) == (commands.count, None)
+    assert commands.count == len(run.commands) - 2  # the first of each stretch is given
+    assert plans.num_equal == plans.count
 
 
 def test_a_lockstep_run_is_reproduced_bit_for_bit(tmp_path, checkpoint):

@@ -1,0 +1,33 @@
+"""A camera that dies under a policy which has learned to do without it."""
+
+import shutil
+from dataclasses import replace
+
+import yaml
+from controller_driver import FakeRobot, client, process_of
+from random_checkpoint import CONFIG, SIM_ARM, save_random_checkpoint
+
+from ddpm_controller.control.states import State
+
+
+def test_it_goes_on_without_a_dead_camera_and_with_it_when_it_is_back(tmp_path):
+    config = replace(CONFIG, maskable_streams=("camera_wrist",))
+    save_random_checkpoint(tmp_path / "checkpoint", config=config)
+    file = yaml.safe_load(SIM_ARM.read_text())
+    file["streams"]["camera_wrist"]["when_stale"] = "mask"
+    robot = tmp_path / "robot.yaml"
+    robot.write_text(yaml.safe_dump(file))
+    shutil.copy(SIM_ARM.with_name(file["joint_limits"]), tmp_path)
+    parameters = {"checkpoint": tmp_path / "checkpoint", "robot": robot}
+    with client() as node, process_of("controller", **parameters):
+        fake = FakeRobot(node)
+        node.bring_up()
+        node.until_running()
+        chunks = node.heard["controller/action_chunk"]
+        assert not chunks[0].masked_streams
+        fake.messages["camera_wrist"] = lambda message: None
+        node.until(lambda: "camera_wrist" in chunks[-1].masked_streams, "a plan without it")
+        node.until(lambda: list(node.status.masked_streams) == ["camera_wrist"], "a status")
+        assert node.status.state == State.RUNNING
+        del fake.messages["camera_wrist"]
+        node.until(lambda: not chunks[-1].masked_streams, "a plan with it")
