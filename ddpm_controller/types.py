@@ -21,7 +21,8 @@ class StreamSpec:
         name: Key in ``Observation.values``, for example ``joint_state`` or ``camera_fixed``.
         kind: ``vector`` (float64) or ``image`` (uint8, RGB).
         shape: (D,) of a vector, (H, W, 3) of an image.
-        rate_hz: Rate at which the source is expected to publish.
+        rate_hz: Rate at which the source is expected to publish; 0 of a vector that is told only
+            when there is something new, and holds until then.
         names: Element names of a vector in order (joint names); empty for an image.
         units: Unit of each element of a vector, SI; empty for an image.
     """
@@ -47,8 +48,13 @@ class StreamSpec:
             raise ValueError(f"stream {self.name!r}: an image is (H, W, 3), got {self.shape}")
         if len(set(self.names)) != len(self.names):
             raise ValueError(f"stream {self.name!r}: names repeat in {list(self.names)}")
-        if not self.rate_hz > 0:
+        if not (self.rate_hz > 0 or (self.rate_hz == 0 and self.kind == "vector")):
             raise ValueError(f"stream {self.name!r}: rate_hz must be above 0, got {self.rate_hz}")
+
+    @property
+    def holds(self) -> bool:
+        """Whether a value counts until another one comes, however long that takes."""
+        return self.rate_hz == 0
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,8 @@ class ControlLoop:
         self.departure = DepartureWatch(action_spec, fade_s)
         self.chunk_tolerance: ChunkTolerance | None = ChunkTolerance()
         filters_s = max((each.history_s for each in (filters or {}).values()), default=0.0)
-        self._history_s = max(max_ages_s.values()) + filters_s
+        finite_s = (age_s for age_s in max_ages_s.values() if age_s < math.inf)
+        self._history_s = max(finite_s, default=0.0) + filters_s
         self._period_s, self._fade_s, self._stop_s = period_s, fade_s, stop_s
         self._motion = self._guard = self._sent = None
         self._has_begun = self._keep_position = self._stopping = False

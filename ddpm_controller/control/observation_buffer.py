@@ -24,6 +24,9 @@ class OutOfOrderError(ObservationError):
 class ObservationBuffer:
     """Stamped values per stream, and what was newest at any moment.
 
+    Of a stream that holds, see ``StreamSpec``, the last value that came always stays: it would not
+    come again. Its order is that of coming, whatever the stamps say.
+
     Args:
         streams: What is observed.
         max_ages_s: Stream name -> age beyond which it is stale.
@@ -65,8 +68,10 @@ class ObservationBuffer:
         self._now_s = -math.inf
         self._not_before_s = -math.inf if not_before_s is None else not_before_s
         for name, stamps in self._stamps.items():
-            old = None if not_before_s is None else bisect_left(stamps, not_before_s)
-            del stamps[:old], self._values[name][:old]
+            old = len(stamps) if not_before_s is None else bisect_left(stamps, not_before_s)
+            if self._streams[name].holds:
+                old = min(old, len(stamps) - 1)
+            del stamps[: max(old, 0)], self._values[name][: max(old, 0)]
             self._first_s[name] = stamps[0] if stamps else math.inf
 
     def add(self, name: str, stamp_s: float, value: np.ndarray) -> bool:
@@ -86,7 +91,9 @@ class ObservationBuffer:
         stamps = self._stamps[name]
         if not math.isfinite(stamp_s):
             raise ObservationError(f"{name}: stamp {stamp_s} is not a time")
-        if stamp_s < self._not_before_s or (stamps and stamp_s == stamps[-1]):
+        if stream.holds:
+            self._drop_from(name, stamp_s)
+        elif stamp_s < self._not_before_s or (stamps and stamp_s == stamps[-1]):
             return False
         if stamps and stamp_s < stamps[-1]:
             raise OutOfOrderError(
@@ -103,6 +110,9 @@ class ObservationBuffer:
         went_back = now_s < self._now_s
         if went_back:
             self.reset()
+            for name, stamps in self._stamps.items():
+                if stamps:  # it holds, now as before
+                    stamps[-1] = self._first_s[name] = min(stamps[-1], now_s)
         self._now_s = now_s
         return went_back
 
@@ -177,6 +187,12 @@ class ObservationBuffer:
             wrong = [n for n, x in zip(stream.names, value, strict=True) if not np.isfinite(x)]
             raise ObservationError(f"{stream.name}: not finite: {', '.join(wrong)}")
         return np.asarray(value, dtype=np.float64)
+
+    def _drop_from(self, name: str, stamp_s: float) -> None:
+        """Forget what is stamped ``stamp_s`` or later."""
+        stamps = self._stamps[name]
+        kept = bisect_left(stamps, stamp_s)
+        del stamps[kept:], self._values[name][kept:]
 
     def _forget_old(self, name: str) -> None:
         stamps, values = self._stamps[name], self._values[name]

@@ -58,14 +58,15 @@ class ObservationWatch:
     ) -> None:
         self.buffer = ObservationBuffer(streams, max_ages_s, filters=filters)
         self._max_ages_s = max_ages_s
-        self._rates_hz = {stream.name: stream.rate_hz for stream in streams}
+        self._periods_s = {s.name: math.inf if s.holds else 1 / s.rate_hz for s in streams}
+        self._holding = {stream.name for stream in streams if stream.holds}
         measuring, self._columns = _measuring_stream(streams, joint_names)
         self.measured_stream = measuring.name
         self._max_lead_s = max_lead_s
         self._now_s = math.nan
         self._invalid: dict[str, str] = {}
         self._statistics = {stream.name: StreamStatistics() for stream in streams}
-        self._rules = {name: (rules or {}).get(name, StreamRule()) for name in self._rates_hz}
+        self._rules = {name: (rules or {}).get(name, StreamRule()) for name in self._periods_s}
         if self._rules[self.measured_stream].when_stale == "mask":
             raise ValueError(
                 f"{self.measured_stream} measures the commanded joints and cannot be masked: "
@@ -83,7 +84,7 @@ class ObservationWatch:
         """Forget what is older than ``not_before_s``, and everything when None."""
         self.buffer.reset(not_before_s)
         if not_before_s is None or math.isfinite(not_before_s):
-            self._invalid.clear()
+            self._forget_invalid()
         self._now_s = math.nan
         self._kept = None
 
@@ -99,7 +100,7 @@ class ObservationWatch:
             self.buffer.advance(now_s)
         else:
             return ""
-        self._invalid.clear()
+        self._forget_invalid()
         for statistics in self._statistics.values():
             statistics.forget()
         for frozen in self._frozen.values():
@@ -117,7 +118,7 @@ class ObservationWatch:
             value: As ``ObservationBuffer.add``.
             arrived_s: When it came, by the clock of the ticks; None: at its stamp.
         """
-        if stamp_s - self._now_s > self._max_lead_s:
+        if stamp_s - self._now_s > self._max_lead_s and name not in self._holding:
             lead_s = stamp_s - self._now_s
             return self.refuse(name, f"{name}: stamp is {lead_s:.1f} s ahead of the clock")
         try:
@@ -181,12 +182,12 @@ class ObservationWatch:
     def late(self, now_s: float, tolerance_s: float) -> list[str]:
         """Return the streams that, at their rate, should have delivered again by ``now_s``.
 
-        A stream whose newest message was refused has delivered.
+        A stream whose newest message was refused has delivered; one that holds need not again.
         """
         return [
             name
             for name, age in self.buffer.ages(now_s).items()
-            if name not in self._invalid and not age < 1 / self._rates_hz[name] - tolerance_s
+            if name not in self._invalid and not age < self._periods_s[name] - tolerance_s
         ]
 
     def measured(self, now_s: float) -> np.ndarray | None:
@@ -198,6 +199,11 @@ class ObservationWatch:
         """Return the position of the commanded joints in an observation, (Da,), and its stamp."""
         name = self.measured_stream
         return observation.values[name][self._columns], observation.source_stamps_s[name]
+
+    def _forget_invalid(self) -> None:
+        """Forget what was refused, but where no better message would come by itself."""
+        kept = self._invalid.items()
+        self._invalid = {name: error for name, error in kept if name in self._holding}
 
     def _note(self, name: str, stamp_s: float, value: np.ndarray, arrived_s: float) -> None:
         self._statistics[name].take(stamp_s, arrived_s)
