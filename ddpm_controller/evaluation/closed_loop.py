@@ -55,7 +55,7 @@ class TrialSettings:
         timeout_s: Longest trial; None: as the world says.
         batch_size: Trials that run side by side.
         keep_frames: So many trials keep pictures and curves to draw.
-        max_age_s: Of every stream.
+        max_age_s: Of every stream but those that hold.
     """
 
     control_rate_hz: float = 50.0
@@ -150,7 +150,7 @@ class _Run:
         spec = self.policy.action_spec
         self.loop = ControlLoop(
             self.policy.streams,
-            {stream.name: self.settings.max_age_s for stream in self.policy.streams},
+            {s.name: np.inf if s.holds else self.settings.max_age_s for s in self.policy.streams},
             spec,
             self.policy.n_obs_steps,
             self.limits,

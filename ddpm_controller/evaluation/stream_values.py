@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ddpm_controller.data.text_features import text_features, text_names
 from ddpm_controller.simulation.session import Tick
 from ddpm_controller.simulation.world import World
 from ddpm_controller.types import StreamSpec
@@ -10,9 +11,13 @@ from ddpm_controller.types import StreamSpec
 def vector_value(stream: StreamSpec, tick: Tick, world: World) -> np.ndarray:
     """Return the elements of a vector stream, found by name; (D,), SI units.
 
+    The features of a sentence are those of the world's instruction.
+
     Raises:
-        ValueError: The world tells no vector with all of these names.
+        ValueError: The world tells no vector with all of these names, or says nothing.
     """
+    if tick.instruction and stream.names == text_names(len(stream.names)):
+        return text_features(tick.instruction, len(stream.names))
     sources = [(world.joint_names, tick.positions)]
     sources += [(vector.names, vector.values) for vector in tick.vectors.values()]
     for names, values in sources:

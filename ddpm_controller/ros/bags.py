@@ -2,6 +2,7 @@
 
 import bisect
 import contextlib
+import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -110,6 +111,9 @@ class _Tape:
         try:
             if isinstance(role, RobotStream):
                 _, value = observation_from(message.message, role)
+                if role.is_text:  # it has no stamp: it counts from the newest one before it
+                    self.observations.append((role.spec.name, self._newest_ns, value))
+                    return
                 self.observations.append((role.spec.name, message.header_ns, value))
             elif role == MARK_TOPIC:
                 self._marks.append(message)
@@ -230,7 +234,7 @@ class _Player:
     ) -> None:
         self._bag = tape.bag
         self._max_ages_s = robot.max_ages_s
-        longest_s = max(self._max_ages_s.values())
+        longest_s = max((s for s in self._max_ages_s.values() if s < math.inf), default=0.0)
         longest_s += max((each.history_s for each in (filters or {}).values()), default=0.0)
         self._buffer = ObservationBuffer(robot.stream_specs, self._max_ages_s, longest_s, filters)
         self._coming: dict[str, list[tuple[int, np.ndarray]]] = {n: [] for n in self._max_ages_s}

@@ -139,9 +139,7 @@ def _calibrate(
         with Progress(*columns, console=console, transient=True) as bar:
             task = bar.add_task("listening", total=options.duration_s)
             measurement.listen(options.duration_s, partial(_show, bar, task))
-            streams = {
-                each.spec.name: _stream(each.spec.name, measurement) for each in robot.streams
-            }
+            streams = {name: _stream(name, measurement) for name in measurement.arrivals}
             ages_s = {name: _ages_s(measurement.arrivals[name]) for name in streams}
             joints: dict[str, JointTrace] = {}
             lags: dict[str, dict[str, PictureLag]] = {}
@@ -236,6 +234,8 @@ def _tell(
 ) -> None:
     table = Table("stream", "messages", "Hz", "median, ms", "95 %, ms", "stale after, ms")
     for each in robot.streams:
+        if each.spec.name not in streams:
+            continue
         found = streams[each.spec.name]
         figures = (found.rate_hz, 1e3 * found.median_s, 1e3 * found.p95_s, 1e3 * each.max_age_s)
         row = (f"{figure:.1f}" for figure in figures)

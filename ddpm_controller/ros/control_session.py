@@ -37,7 +37,7 @@ class ControlSession:
         lockstep: A tick waits for what is due.
         stop_s: How long the loop takes to stop.
         gate_of: Policy -> what a start with it is held to.
-        log: Told what becomes of a state when another policy comes.
+        log: Told what is said, and what becomes of a state when another policy comes.
     """
 
     def __init__(
@@ -60,6 +60,7 @@ class ControlSession:
         self._orders: deque[Callable[[], object]] = deque()
         self._changed = threading.Event()
         self._aborted = False
+        self._sentences: dict[str, str] = {}
         self._run: PolicyRun | None = None
         self._answers: dict[int, PlanAnswer] = {}
         self._commanding = run_on_activate
@@ -105,6 +106,12 @@ class ControlSession:
         self.loop.start_check.gate = self._gate_of(loaded.policy)
         self.loop.departure.limit = loaded.departure
         done()
+
+    def hear(self, name: str, sentence: str) -> None:
+        """Note what was said on a stream, for the log and for errors."""
+        if self._sentences.get(name) != sentence:
+            self._log(f"{name}: {sentence!r}")
+        self._sentences[name] = sentence
 
     def begin_run(self, run: PolicyRun) -> None:
         """Begin a run with its own seed; one that goes on is stopped."""
@@ -276,12 +283,17 @@ class ControlSession:
         self.loop.schedule.note_time(answer.request, answer.inference_time_s)
         self.health.plan_cost = self.loop.schedule.plan_cost
         if answer.plan is None:
-            self.loop.fail(answer.request, answer.error)
+            self.loop.fail(answer.request, self._with_sentence(answer.error))
         elif not self.loop.accept(answer.plan, answer.request):
             self._answers[answer.request.plan_number] = answer
             self.health.inference_time_s = answer.inference_time_s
             self.health.out_of_distribution = self.loop.distribution.score
             self.health.out_of_distribution_limit = self.loop.distribution.limit
+
+    def _with_sentence(self, error: str) -> str:
+        """Return an error about a goal with the sentence that it was made from."""
+        meant = [text for name, text in self._sentences.items() if f"goal {name!r}" in error]
+        return f"{error}; it was said: {meant[0]!r}" if meant else error
 
     def _missing_plan(self) -> list[str]:
         return ["a plan"] if self.loop.schedule.awaits_plan else []

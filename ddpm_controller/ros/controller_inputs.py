@@ -20,12 +20,18 @@ from ddpm_controller.ros.robot import (
     COMPRESSED_IMAGE,
     IMAGE,
     JOINT_STATE,
+    STRING,
     Robot,
     RobotError,
     RobotStream,
 )
 
-_TYPES = {JOINT_STATE: JointState, IMAGE: Image, COMPRESSED_IMAGE: CompressedImage}
+_TYPES = {
+    JOINT_STATE: JointState,
+    IMAGE: Image,
+    COMPRESSED_IMAGE: CompressedImage,
+    STRING: String,
+}
 _MAY_BE_SET = (
     QoSPolicyKind.HISTORY,
     QoSPolicyKind.DEPTH,
@@ -40,6 +46,8 @@ _NO_LIMITS = "no joint limits yet: nothing has come on robot_description"
 
 class ControllerInputs:
     """Subscriptions of a configured controller; what comes goes to the session, if there is one.
+
+    What is said in words is said once: it is kept for the next session too.
 
     Args:
         node: Owner of the subscriptions.
@@ -60,6 +68,7 @@ class ControllerInputs:
         self._lockstep = lockstep
         self._session: ControlSession | None = None
         self._on_clock: Callable[[float], None] | None = None
+        self._said: dict[str, tuple[RobotStream, String]] = {}
         reliability = ReliabilityPolicy.RELIABLE if lockstep else ReliabilityPolicy.BEST_EFFORT
         depth = 100 if lockstep else 5
         self._subscriptions: list[Subscription] = [
@@ -68,15 +77,14 @@ class ControllerInputs:
                 stream.topic,
                 partial(self._on_message, stream),
                 # Each its own: what is set for one topic is written into it.
-                QoSProfile(depth=depth, reliability=reliability),
+                _latched() if stream.is_text else QoSProfile(depth=depth, reliability=reliability),
                 event_callbacks=events.of_subscription(stream.topic),
                 qos_overriding_options=QoSOverridingOptions(_MAY_BE_SET),
             )
             for stream in robot.streams
         ]
-        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._subscriptions.append(
-            node.create_subscription(String, "robot_description", self._on_description, latched)
+            node.create_subscription(String, "robot_description", self._on_description, _latched())
         )
         if lockstep:
             qos = QoSProfile(depth=depth, reliability=reliability)
@@ -94,6 +102,8 @@ class ControllerInputs:
         """Send what comes from now on to ``session``."""
         self._on_clock = on_clock
         self._session = session
+        for stream, message in self._said.values():
+            self._on_message(stream, message)
 
     def disconnect(self) -> None:
         """Drop what comes from now on."""
@@ -107,10 +117,14 @@ class ControllerInputs:
 
     def _on_message(self, stream: RobotStream, message: Any) -> None:
         session, name = self._session, stream.spec.name
+        if stream.is_text:
+            self._said[name] = (stream, message)
         if session is None:
             return
+        if stream.is_text:
+            session.post(partial(session.hear, name, message.data))
         try:
-            stamp_s, value = observation_from(message, stream)
+            stamp_s, value = observation_from(message, stream, self._now_s())
         except ConversionError as error:
             session.post(partial(session.loop.refuse, name, str(error)))
             self._node.get_logger().warning(f"refused: {error}", throttle_duration_sec=1.0)
@@ -122,8 +136,11 @@ class ControllerInputs:
 
         In lockstep everything due is awaited, and a run must not depend on when it came.
         """
-        now_s = seconds(self._node.get_clock().now().to_msg())
+        now_s = self._now_s()
         return None if self._lockstep or now_s <= 0 else now_s
+
+    def _now_s(self) -> float:
+        return seconds(self._node.get_clock().now().to_msg())
 
     def _on_time(self, message: Clock) -> None:
         if self._on_clock is not None:
@@ -149,3 +166,8 @@ class ControllerInputs:
                 "another robot_description came: its limits count from the next activation on",
                 throttle_duration_sec=10.0,
             )
+
+
+def _latched() -> QoSProfile:
+    """Return the quality of service of what is said once, for all who come later too."""
+    return QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)

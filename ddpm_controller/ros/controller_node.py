@@ -142,7 +142,10 @@ class Controller(LifecycleNode):
         robot = load_robot(found_path(parameters.robot))
         if parameters.max_age_s > 0:
             streams = (
-                dataclasses.replace(each, max_age_s=parameters.max_age_s) for each in robot.streams
+                each
+                if each.spec.holds
+                else dataclasses.replace(each, max_age_s=parameters.max_age_s)
+                for each in robot.streams
             )
             robot = dataclasses.replace(robot, streams=tuple(streams))
         self._parts = parts = ControllerParts(

@@ -87,7 +87,8 @@ class ControllerParameters:
     seed: int = parameter(0, "Seed of the denoising noise of a run.", low=0)
     max_age_s: float = parameter(
         0.0,
-        "Hold when any observation is older, s; 0: as the robot file says for each stream.",
+        "Hold when any observation is older, s; 0: as the robot file says for each stream. "
+        "What was said in words does not age.",
         low=0.0,
     )
     fade_s: float = parameter(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import simplejpeg
 
+from ddpm_controller.data.text_features import TextError, text_features
 from ddpm_controller.ros.robot import RobotAction, RobotStream
 
 
@@ -35,19 +36,29 @@ def stamp_from(stamp_s: float) -> tuple[int, int]:
     return (whole + 1, 0) if nanoseconds == 1_000_000_000 else (whole, nanoseconds)
 
 
-def observation_from(message: Any, stream: RobotStream) -> tuple[float, np.ndarray]:
+def observation_from(
+    message: Any, stream: RobotStream, came_s: float = math.nan
+) -> tuple[float, np.ndarray]:
     """Return the acquisition time and the value of one message of ``stream``.
 
+    Args:
+        message: Of the type of the stream.
+        stream: What is read.
+        came_s: When it came, which stands for the acquisition of a text: that has no stamp.
+
     Raises:
-        ConversionError: Names, size or encoding are not those of the robot file.
+        ConversionError: Names, size or encoding are not those of the robot file, or a text says
+            nothing.
     """
-    stamp_s = seconds(message.header.stamp)
+    stamp_s = came_s if stream.is_text else seconds(message.header.stamp)
     try:
+        if stream.is_text:
+            return stamp_s, text_features(message.data, stream.spec.shape[0])
         if stream.spec.kind == "vector":
             return stamp_s, vector_from(message, stream.spec.names, stream.field)
         height, width = stream.message_size
         return stamp_s, image_from(message, height, width, stream.spec.shape[:2])
-    except ConversionError as error:
+    except (ConversionError, TextError) as error:
         raise ConversionError(f"{stream.spec.name}: {error}") from None
 
 

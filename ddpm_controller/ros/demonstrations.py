@@ -22,7 +22,7 @@ from ddpm_controller.ros.simulation_messages import (
     vector_message,
 )
 from ddpm_controller.simulation.session import Session, Tick
-from ddpm_controller.simulation.world import Camera, World
+from ddpm_controller.simulation.world import Camera, InstructedWorld, World
 
 Message = tuple[str, Any]
 """Absolute topic and message."""
@@ -98,6 +98,9 @@ def _topics(world: World, pictures: bool) -> list[BagTopic]:
         BagTopic("/robot_description", "std_msgs/msg/String", transient_local=True, depth=1),
     ]
     topics += [BagTopic(f"/{name}", "sensor_msgs/msg/JointState") for name in world.vectors]
+    if isinstance(world, InstructedWorld):
+        kind = "std_msgs/msg/String"
+        topics.append(BagTopic("/instruction", kind, transient_local=True, depth=1))
     for camera in world.cameras if pictures else ():
         topics.append(BagTopic(_image_topic(camera), "sensor_msgs/msg/Image"))
         topics.append(BagTopic(_info_topic(camera), "sensor_msgs/msg/CameraInfo"))
@@ -106,6 +109,8 @@ def _topics(world: World, pictures: bool) -> list[BagTopic]:
 
 def _tick_messages(session: Session, tick: Tick) -> Iterator[Message]:
     """Yield what the node publishes for a tick, in its order."""
+    if tick.begins and tick.instruction:
+        yield "/instruction", String(data=tick.instruction)
     if tick.begins or tick.ends:
         mark = EpisodeMark.BEGIN if tick.begins else EpisodeMark.END
         yield "/success", Bool(data=tick.success)

@@ -20,7 +20,7 @@ from ddpm_controller.ros.bag_files import BagError
 from ddpm_controller.ros.bag_writer import Storage
 from ddpm_controller.ros.demonstrations import demonstration_provenance
 from ddpm_controller.ros.recorder import Recorder, Recording
-from ddpm_controller.simulation.world import World
+from ddpm_controller.simulation.world import InstructedWorld, World
 
 TICK_HZ = 50.0
 CAMERA_HZ = 25.0
@@ -73,6 +73,8 @@ class GraphDemonstrations:
         topics = dict(_TOPICS)
         told = world()  # an object: which vectors there are, the class does not say
         topics.update(dict.fromkeys(told.vectors, "sensor_msgs/msg/JointState"))
+        if isinstance(told, InstructedWorld):
+            topics["instruction"] = "std_msgs/msg/String"
         told.close()
         for camera in world.cameras:
             topics[f"{camera.name}/image_raw"] = "sensor_msgs/msg/Image"

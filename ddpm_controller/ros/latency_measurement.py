@@ -74,7 +74,7 @@ class LatencyMeasurement:
 
     def __init__(self, node: Node, robot: Robot, should_stop: Callable[[], bool]) -> None:
         self.arrivals: dict[str, list[tuple[float, float]]] = {
-            stream.spec.name: [] for stream in robot.streams
+            stream.spec.name: [] for stream in robot.streams if not stream.is_text
         }
         self.limits: JointLimits | None = None
         self._node, self._robot, self._should_stop = node, robot, should_stop
@@ -89,6 +89,8 @@ class LatencyMeasurement:
         self._measures = next(s for s in robot.streams if names <= set(s.spec.names))
         newest = QoSProfile(depth=20, reliability=ReliabilityPolicy.BEST_EFFORT)
         for stream in robot.streams:
+            if stream.is_text:  # it comes once and without a stamp
+                continue
             kind = message_class(stream.type)
             node.create_subscription(kind, stream.topic, partial(self._on_message, stream), newest)
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)

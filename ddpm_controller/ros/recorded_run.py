@@ -110,6 +110,8 @@ class RecordedRun:
         statuses: In the order of recording.
         limits: From robot_description; None when it was not recorded.
         parameters: Of the controller; empty when they were not recorded.
+        oldest_s: Oldest stamp in the bag; infinite before the first.
+        newest_s: Newest stamp in the bag so far.
         memories: Tick of take-over and plan number -> what the policy remembered when it was
             asked; bags from before have none.
     """
@@ -123,6 +125,8 @@ class RecordedRun:
     limits: JointLimits | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     memories: dict[tuple[float, int], Memory] = field(default_factory=dict)
+    oldest_s: float = math.inf
+    newest_s: float = 0.0
 
     def memory(self, chunk: RecordedChunk) -> Memory | None:
         """Return what a chunk was planned from beside its window; None where it is not there."""
@@ -144,7 +148,12 @@ class RecordedRun:
         )
 
     def _value(self, name: str, stamp_s: float) -> np.ndarray:
-        value = self.values.get(name, {}).get(stamp_s)
+        values = self.values.get(name, {})
+        if values and any(s.spec.name == name and s.is_text for s in self.robot.streams):
+            # Sent without a stamp, it came to the controller and to the recorder within moments,
+            # or before the recording began.
+            stamp_s = min(values, key=lambda each_s: abs(max(each_s, self.oldest_s) - stamp_s))
+        value = values.get(stamp_s)
         if value is None:
             raise BagError(
                 f"bag {self.bag}: the message of {name} stamped {stamp_s:.9f} s, which a plan was "
@@ -188,6 +197,9 @@ def _roles(source: OpenBag, robot: Robot) -> dict[str, str]:
 
 def _keep(run: RecordedRun, role: str, recorded: RecordedMessage) -> None:
     message = recorded.message
+    if recorded.header_ns:
+        run.oldest_s = min(run.oldest_s, recorded.header_ns * 1e-9)
+        run.newest_s = max(run.newest_s, recorded.header_ns * 1e-9)
     if role == CHUNK_TOPIC:
         run.chunks.append(_chunk(message))
     elif role == MEMORY_TOPIC:
@@ -205,7 +217,7 @@ def _keep(run: RecordedRun, role: str, recorded: RecordedMessage) -> None:
         run.commands.append(_command(message, run.robot))
     else:
         stream = next(s for s in run.robot.streams if s.spec.name == role)
-        stamp_s, value = observation_from(message, stream)
+        stamp_s, value = observation_from(message, stream, run.newest_s)
         run.values[role][stamp_s] = value
 
 

@@ -205,18 +205,21 @@ class _Player:
         create = self._node.create_publisher
         publishers: dict[str, Publisher] = {}
         messages: list[tuple[float, str, bytes]] = []
+        newest_s = 0.0  # a text has no stamp: it counts from the newest one before it
         with OpenBag(self._run.bag) as bag:
             for stream in self._run.robot.streams:
                 topic = resolve_topic(stream.topic, bag.topics) or stream.topic
-                publishers[topic] = create(message_class(stream.type), stream.topic, deep)
+                qos = fact if stream.is_text else deep
+                publishers[topic] = create(message_class(stream.type), stream.topic, qos)
             description = resolve_topic(DESCRIPTION_TOPIC, bag.topics) or DESCRIPTION_TOPIC
             publishers[description] = create(String, DESCRIPTION_TOPIC, fact)
             for message in bag.messages(publishers):
                 if message.topic == description:
                     publishers[description].publish(message.serialized)
                 else:
-                    stamp_s = seconds(message.message.header.stamp)
-                    messages.append((stamp_s, message.topic, message.serialized))
+                    newest_s = max(newest_s, message.header_ns * 1e-9)
+                    own_s = message.header_ns and seconds(message.message.header.stamp)
+                    messages.append((own_s or newest_s, message.topic, message.serialized))
         messages.sort(key=lambda message: message[0])
         return messages, publishers
 

@@ -1,26 +1,30 @@
 """What the robot is: the file in config/robots, and the joint limits of its URDF."""
 
+import math
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
     NonNegativeFloat,
     PositiveFloat,
     PositiveInt,
     ValidationError,
+    model_validator,
 )
 
 from ddpm_controller.control.cartesian_box import BoxedArm, CartesianBox, governor_of
 from ddpm_controller.control.safety import JointLimits
 from ddpm_controller.control.stream_rules import StreamRule, WhenStale
+from ddpm_controller.data.text_features import FEWEST_FEATURES, MOST_FEATURES, text_names
 from ddpm_controller.ros.joint_limits_file import GivenLimits, read_given_limits
 from ddpm_controller.types import ActionSpec, StreamSpec
 
@@ -31,6 +35,7 @@ JOINT_TRAJECTORY = "trajectory_msgs/msg/JointTrajectory"
 FROZEN_AFTER_S = 0.5
 """Of a camera, where the robot file does not say."""
 MULTI_ARRAY = "std_msgs/msg/Float64MultiArray"
+STRING = "std_msgs/msg/String"
 LONGEST_LATENCY_S = 2.0
 """More is a clock that is wrong, not a latency."""
 
@@ -49,7 +54,7 @@ class RobotStream:
         spec: The stream as the policy sees it.
         topic: Relative topic name.
         type: Full message type name.
-        max_age_s: Older than this it is stale.
+        max_age_s: Older than this it is stale; infinite for a text, which is said once.
         field: Field of a JointState that is observed.
         message_size: (height, width) of an image message; (0, 0) of a vector.
         latency_s: From acquisition to arrival, as `calibrate_latency` has measured; 0: unknown.
@@ -71,6 +76,11 @@ class RobotStream:
                 f"stream {self.spec.name!r}: max_age_s {self.max_age_s} must be above latency_s "
                 f"{self.latency_s}: else it is stale when it comes"
             )
+
+    @property
+    def is_text(self) -> bool:
+        """Whether its messages are sentences, latched and without a stamp."""
+        return self.type == STRING
 
 
 @dataclass(frozen=True)
@@ -174,6 +184,22 @@ class _StreamFile(BaseModel):
     frozen_after_s: NonNegativeFloat | None = None
 
 
+class _TextFile(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    topic: str
+    type: Literal["std_msgs/msg/String"]
+    text_features: Annotated[int, Field(ge=FEWEST_FEATURES, le=MOST_FEATURES)]
+    when_stale: WhenStale = "hold"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_times(cls, given: dict[str, Any]) -> dict[str, Any]:
+        if wrong := sorted({"rate_hz", "max_age_s", "latency_s"} & set(given)):
+            raise ValueError(f"{wrong} are not for a text, which is said once and then holds")
+        return given
+
+
 class _ActionFile(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -196,7 +222,7 @@ class _RobotFile(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     robot: str
-    streams: dict[str, _StreamFile]
+    streams: dict[str, Annotated[_StreamFile | _TextFile, Discriminator("type")]]
     action: _ActionFile
     joint_limits: str | None = None
     end_effector: str = ""
@@ -226,10 +252,7 @@ def load_robot(path: str | Path) -> Robot:
         if file.joint_limits is not None:
             given = read_given_limits(path.parent / file.joint_limits)
     except ValidationError as error:
-        lines = [
-            f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}, got {e['input']!r}"
-            for e in error.errors()
-        ]
+        lines = [f"{_place(e['loc'])}: {e['msg']}, got {e['input']!r}" for e in error.errors()]
         raise RobotError(f"robot file {path}: " + "; ".join(lines)) from None
     except (yaml.YAMLError, ValueError) as error:
         raise RobotError(f"robot file {path}: {error}") from None
@@ -289,6 +312,11 @@ def _refuse_masked_joints(streams: Sequence[RobotStream], action: ActionSpec) ->
             )
 
 
+def _place(loc: tuple[int | str, ...]) -> str:
+    """Return where in the file an error is, without the type by which a stream was read."""
+    return ".".join(str(part) for part in loc if "/msg/" not in str(part))
+
+
 def _limit_row(joint: ElementTree.Element) -> tuple[float, float, float]:
     name, kind = joint.get("name"), joint.get("type")
     element = joint.find("limit")
@@ -306,7 +334,12 @@ def _limit_row(joint: ElementTree.Element) -> tuple[float, float, float]:
         ) from None
 
 
-def _stream(name: str, file: _StreamFile) -> RobotStream:
+def _stream(name: str, file: _StreamFile | _TextFile) -> RobotStream:
+    if isinstance(file, _TextFile):
+        number = file.text_features
+        spec = StreamSpec(name, "vector", (number,), 0.0, text_names(number), ("1",) * number)
+        rule = StreamRule(file.when_stale)
+        return RobotStream(spec, file.topic, file.type, math.inf, field="data", rule=rule)
     if file.type == JOINT_STATE:
         spec = StreamSpec(name, "vector", (len(file.names),), file.rate_hz, file.names, file.units)
         if file.frozen_after_s is not None:

@@ -20,7 +20,7 @@ from ddpm_controller.ros.simulation_messages import (
     vector_message,
 )
 from ddpm_controller.simulation.session import Tick
-from ddpm_controller.simulation.world import Camera, CountingWorld, World
+from ddpm_controller.simulation.world import Camera, CountingWorld, InstructedWorld, World
 
 # Deep and reliable: a recorder on a busy machine must not lose the start of a lockstep episode.
 STREAM_QOS = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
@@ -37,8 +37,8 @@ class SimulationTopics:
     Args:
         node: Owner of the publishers.
         world: One image topic and one camera_info topic for each of its cameras, one JointState
-            topic for each of its vectors, one for its score if it has one, and one for what it
-            counts.
+            topic for each of its vectors, one each for its score, for what it counts and for its
+            instruction if it has them.
         compressed: Also publish JPEG.
     """
 
@@ -56,6 +56,11 @@ class SimulationTopics:
         self._tallies = (
             node.create_publisher(JointState, "tally", STREAM_QOS)
             if isinstance(world, CountingWorld)
+            else None
+        )
+        self._instruction = (
+            node.create_publisher(String, "instruction", FACT_QOS)
+            if isinstance(world, InstructedWorld)
             else None
         )
         self._success = node.create_publisher(Bool, "success", FACT_QOS)
@@ -82,10 +87,12 @@ class SimulationTopics:
         self._description.publish(String(data=world.robot_description()))
 
     def tell(self, tick: Tick) -> None:
-        """Publish a tick for the first time: score, tally, marks, observations, then the clock.
+        """Publish a tick for the first time: facts, marks, observations, then the clock.
 
         A listener that has heard the clock has been sent all that belongs to that moment.
         """
+        if tick.begins and self._instruction is not None:
+            self._instruction.publish(String(data=tick.instruction))
         self._tell_score(tick)
         self._tell_tally(tick)
         if tick.begins:

@@ -30,6 +30,12 @@ for so long."""
 _RAISED_M, _SLOW_M_S = 0.05, 0.25
 """At rest is higher above the drum than this and slower than this."""
 _WORDS = {2: "two", 3: "three", 4: "four", 5: "five"}
+_SENTENCES = (
+    "strike {} times",
+    "strike the drum {} times",
+    "hit the drum {} times",
+    "beat the drum {} times",
+)
 
 
 class DrumWorld(StickWorld):
@@ -79,8 +85,8 @@ class DrumWorld(StickWorld):
 
     @property
     def instruction(self) -> str:
-        """The goal in words."""
-        return f"strike {_WORDS[self._wanted]} times"
+        """The goal in words, of which there are several for each number."""
+        return self._sentence.format(self._number)
 
     @property
     def success(self) -> bool:
@@ -106,6 +112,10 @@ class DrumWorld(StickWorld):
         self._rest_ticks = 0
         self._before = np.full(3, np.nan)
         self._touch = self._state.sensordata
+        # From a stream of its own: worlds are what they were before anything was said.
+        words = random.spawn(1)[0]
+        self._sentence = str(words.choice(_SENTENCES))
+        self._number = _WORDS[self._wanted] if words.random() < 0.5 else str(self._wanted)
         place = DRUM_PLACE + random.uniform(-_AREA, _AREA)
         return np.append(place, random_top(random))
 

@@ -8,7 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ddpm_controller.simulation.world import CountingWorld, NamedVector, World
+from ddpm_controller.simulation.world import (
+    CountingWorld,
+    InstructedWorld,
+    NamedVector,
+    World,
+)
 from ddpm_controller.simulation.worlds import Expert, make_expert
 
 START_NS = 1_000_000_000
@@ -33,6 +38,7 @@ class Tick:
         episode: Number of the episode in this session, from 0.
         seed: Of the episode.
         note: What the expert has to cope with in this episode; empty without one.
+        instruction: What is wanted in this episode, in words; empty where nothing is said.
     """
 
     stamp_ns: int
@@ -48,6 +54,7 @@ class Tick:
     episode: int
     seed: int
     note: str
+    instruction: str = ""
 
 
 class Session:
@@ -116,6 +123,7 @@ class Session:
 
     def _tick(self, stamp_ns: int | None, begins: bool) -> Tick:
         self._stamp_ns = self._stamp_ns + self._tick_ns if stamp_ns is None else stamp_ns
+        world = self.world
         due = self._wants_pictures and self._ticks % self._ticks_per_image == 0
         cameras = self.world.cameras if due else ()
         success = self._ended or self.world.success
@@ -135,4 +143,5 @@ class Session:
             episode=self._episode,
             seed=self._seed,
             note="" if self._expert is None else self._expert.occasion,
+            instruction=world.instruction if isinstance(world, InstructedWorld) else "",
         )

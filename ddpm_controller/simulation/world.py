@@ -156,6 +156,16 @@ class ForkedWorld(Protocol):
 
 
 @runtime_checkable
+class InstructedWorld(Protocol):
+    """A world that says in words what is wanted."""
+
+    @property
+    def instruction(self) -> str:
+        """What is wanted in this episode, one sentence."""
+        ...
+
+
+@runtime_checkable
 class CountingWorld(Protocol):
     """A world that counts what no policy sees."""
 

@@ -106,6 +106,40 @@ def test_a_robot_file_that_breaks_a_rule_is_refused_with_file_and_value(tmp_path
     assert str(path) in str(raised.value)
 
 
+DRUM_WORDS = SIM_ARM.with_name("drum_words.yaml")
+
+
+def test_a_stream_of_sentences_is_a_vector_that_holds_and_does_not_age():
+    robot = load_robot(DRUM_WORDS)
+    stream = robot.streams[-1]
+    assert stream.is_text
+    assert stream.spec.holds
+    assert (stream.spec.kind, stream.spec.shape) == ("vector", (64,))
+    assert stream.spec.names[:2] == ("text_0", "text_1")
+    assert robot.max_ages_s["instruction"] == float("inf")
+    assert not any(each.is_text or each.spec.holds for each in robot.streams[:-1])
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (
+            {"max_age_s": 0.3},
+            r"streams.instruction: .*\['max_age_s'\] are not for a text, .*holds",
+        ),
+        ({"text_features": 4}, "streams.instruction.text_features: .*equal to 8, got 4"),
+        ({"text_features": None}, "streams.instruction.text_features: .*integer, got None"),
+        ({"names": ["one"]}, "streams.instruction.names: Extra inputs are not permitted"),
+    ],
+)
+def test_a_stream_of_sentences_that_breaks_a_rule_is_refused(tmp_path, change, text):
+    file = yaml.safe_load(DRUM_WORDS.read_text())
+    file["streams"]["instruction"].update(change)
+    (tmp_path / "robot.yaml").write_text(yaml.safe_dump(file))
+    with pytest.raises(RobotError, match=text):
+        load_robot(tmp_path / "robot.yaml")
+
+
 def test_the_robot_file_says_what_to_do_about_each_stream(tmp_path):
     file = yaml.safe_load(SIM_ARM.read_text())
     file["streams"]["joint_state"].update(when_stale="stop")
