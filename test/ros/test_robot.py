@@ -114,7 +114,7 @@ def test_a_stream_of_sentences_is_a_vector_that_holds_and_does_not_age():
     stream = robot.streams[-1]
     assert stream.is_text
     assert stream.spec.holds
-    assert (stream.spec.kind, stream.spec.shape) == ("vector", (64,))
+    assert (stream.spec.kind, stream.spec.shape) == ("vector", (128,))
     assert stream.spec.names[:2] == ("text_0", "text_1")
     assert robot.max_ages_s["instruction"] == float("inf")
     assert not any(each.is_text or each.spec.holds for each in robot.streams[:-1])

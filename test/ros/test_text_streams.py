@@ -129,7 +129,7 @@ def test_a_demonstration_of_the_drum_says_what_was_wanted(tmp_path):
     (episode,) = read_episodes([tmp_path / "bag"], robot)
     tick = Session(world, 25.0, expert=False, pictures=False).reset(5)
     row = vector_value(robot.stream_specs[-1], tick, world)
-    np.testing.assert_array_equal(row, text_features(world.instruction, 64))
+    np.testing.assert_array_equal(row, text_features(world.instruction, 128))
     np.testing.assert_array_equal(episode.values["instruction"], np.tile(row, (len(episode), 1)))
     world.close()
 
