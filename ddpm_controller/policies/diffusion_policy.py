@@ -92,8 +92,7 @@ class DiffusionPolicy:
             self._time_modulation = network.unet.time_modulation(every)  # (T, M)
             self.terminal = network.terminal_facts()
         self.training_range = training_range_of(network, action_spec)
-        self.goal_ranges = goal_ranges_of(network)
-        self.maskable = config.maskable_streams
+        self.goal_ranges, self.maskable = goal_ranges_of(network), config.maskable_streams
 
     @classmethod
     def restore(cls, checkpoint: Checkpoint, settings: PlanSettings) -> "DiffusionPolicy":

@@ -1,8 +1,11 @@
 """Everything that the `simulation` node publishes, in the order in which a tick is told."""
 
+from functools import partial
+
 import numpy as np
 from ddpm_msgs.msg import EpisodeMark
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
@@ -50,19 +53,11 @@ class SimulationTopics:
         self._vectors = {
             name: node.create_publisher(JointState, name, STREAM_QOS) for name in world.vectors
         }
-        self._scores = (
-            None if world.score is None else node.create_publisher(JointState, "score", STREAM_QOS)
-        )
-        self._tallies = (
-            node.create_publisher(JointState, "tally", STREAM_QOS)
-            if isinstance(world, CountingWorld)
-            else None
-        )
-        self._instruction = (
-            node.create_publisher(String, "instruction", FACT_QOS)
-            if isinstance(world, InstructedWorld)
-            else None
-        )
+        facts = partial(_publisher_where, node)
+        self._scores = facts(world.score is not None, JointState, "score", STREAM_QOS)
+        counts, is_told = isinstance(world, CountingWorld), isinstance(world, InstructedWorld)
+        self._tallies = facts(counts, JointState, "tally", STREAM_QOS)
+        self._instruction = facts(is_told, String, "instruction", FACT_QOS)
         self._success = node.create_publisher(Bool, "success", FACT_QOS)
         self._episode = node.create_publisher(EpisodeMark, "episode", STREAM_QOS)
         self._images = {
@@ -133,3 +128,9 @@ class SimulationTopics:
         if camera.name in self._compressed:
             self._compressed[camera.name].publish(compressed_message(tick, camera))
         self._infos[camera.name].publish(camera_info_message(tick, camera))
+
+
+def _publisher_where(
+    node: Node, wanted: bool, kind: type, topic: str, qos: QoSProfile
+) -> Publisher | None:
+    return node.create_publisher(kind, topic, qos) if wanted else None
