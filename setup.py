@@ -78,6 +78,8 @@ setup(
     extras_require={
         "test": ["pytest"],  # colcon test runs pytest only where it sees this
         "pusht": ["gym-pusht>=0.1.5", "zarr<3"],  # the world pusht and its human demonstrations
+        # Tasks of MetaWorld; 3.1 wants one old version of mujoco, and 3.0 has the same tasks.
+        "metaworld": ["metaworld>=3.0,<3.1"],
         "matlab": ["scipy"],  # fit_noise from .mat recordings
     },
     entry_points={

@@ -22,6 +22,7 @@ from ddpm_controller.ros.graph import GRAPHS
 from ddpm_controller.ros.supervisor import run
 from ddpm_controller.ros.trial_client import TrialClient, TrialError
 from ddpm_controller.ros.trial_graph import connected, use_own_domain, world_timeout_s
+from ddpm_controller.ros.world_robots import WorldName
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,7 @@ class DemoOptions:
         output: Folder of the picture and the results.
     """
 
-    world: Literal["reach", "pick_place", "pusht", "drum", "sticky_lid", "cue_reach"] = (
-        "pick_place"
-    )
+    world: WorldName = "pick_place"
     episodes: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 5
     seed: int = 20_000_000
     mode: Literal["real_time", "lockstep"] = "real_time"

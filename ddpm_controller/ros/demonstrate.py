@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 from rich.console import Console
@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ddpm_controller.ros.bag_files import BagError
 from ddpm_controller.ros.bag_writer import Storage
+from ddpm_controller.ros.world_robots import WorldName
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)
 RecordEpisode = Callable[[int, Path], bool]
@@ -35,9 +36,7 @@ class DemonstrateOptions:
     """
 
     output: Path
-    world: Literal["reach", "pick_place", "pusht", "drum", "sticky_lid", "cue_reach"] = (
-        "pick_place"
-    )
+    world: WorldName = "pick_place"
     episodes: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 50
     seed: int = 0
     storage: Storage = "mcap"

@@ -27,7 +27,7 @@ from ddpm_controller.policy import PlanSettings
 from ddpm_controller.ros.conversions import resized
 from ddpm_controller.ros.robot import Robot, RobotError, load_robot
 from ddpm_controller.ros.share import share_path
-from ddpm_controller.ros.world_robots import robot_path
+from ddpm_controller.ros.world_robots import WorldName, robot_path
 from ddpm_controller.simulation.worlds import WORLDS
 from ddpm_controller.systems import restore
 
@@ -67,9 +67,7 @@ class EvaluateOptions:
     """
 
     checkpoint: Path | None = None
-    world: Literal["reach", "pick_place", "pusht", "drum", "sticky_lid", "cue_reach"] = (
-        "pick_place"
-    )
+    world: WorldName = "pick_place"
     protocol: Literal["controller", "published"] = "controller"
     trials: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 100
     seed: int = 10_000_000

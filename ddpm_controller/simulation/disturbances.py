@@ -35,18 +35,21 @@ class Perturbation:
     Attributes:
         pushes: Their number, at random times.
         occlusions: Times that everything measured stands still: joints and vectors keep their
-            last values and pictures are black.
+            last values and pictures are black. In MetaWorld's tasks only the objects do.
         occlusion_s: How long each lasts.
         stretch: How many times as long an episode lasts, by the waits that it contains.
+        pull_backs: Times that what has been moved is drawn back when the goal is near; only
+            MetaWorld's tasks have such a thing.
     """
 
     pushes: int = 0
     occlusions: int = 0
     occlusion_s: float = 1.0
     stretch: float = 1.0
+    pull_backs: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("pushes", "occlusions", "occlusion_s"):
+        for name in ("pushes", "occlusions", "occlusion_s", "pull_backs"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must not be below 0, got {getattr(self, name)}")
         if not self.stretch >= 1:
@@ -60,6 +63,8 @@ PERTURBATIONS = {
     "longer": Perturbation(stretch=2.0),
 }
 """Those that evaluations compare, by name."""
+PULLING = {**PERTURBATIONS, "pulled_back": Perturbation(pull_backs=1)}
+"""Those in worlds with something that can be pulled back."""
 
 
 def random_push(random: np.random.Generator) -> Push:

@@ -80,6 +80,8 @@ class StickWorld(ABC):
             self.scene = Scene(stick_mjcf(self.objects_mjcf, self.extra_mjcf))
         else:
             self.scene = scene
+        if perturbation.pull_backs:
+            raise ValueError(f"nothing can be pulled back in the world {self.name!r}")
         self._owns_scene = scene is None
         model = self.scene.model
         self._num_substeps = num_substeps(model, tick_hz)

@@ -8,6 +8,13 @@ from ddpm_controller.simulation.cue_reach_expert import CueReachExpert
 from ddpm_controller.simulation.cue_reach_world import CueReachWorld
 from ddpm_controller.simulation.drum_expert import DrumExpert
 from ddpm_controller.simulation.drum_world import DrumWorld
+from ddpm_controller.simulation.metaworld_expert import MetaWorldExpert
+from ddpm_controller.simulation.metaworld_world import (
+    ButtonPressWorld,
+    DrawerOpenWorld,
+    HammerWorld,
+    MetaWorldWorld,
+)
 from ddpm_controller.simulation.pick_place_expert import PickPlaceExpert
 from ddpm_controller.simulation.pick_place_world import PickPlaceWorld
 from ddpm_controller.simulation.pusht_world import PushTWorld
@@ -24,6 +31,9 @@ WORLDS: dict[str, type[World]] = {
     DrumWorld.name: DrumWorld,
     StickyLidWorld.name: StickyLidWorld,
     CueReachWorld.name: CueReachWorld,
+    DrawerOpenWorld.name: DrawerOpenWorld,
+    ButtonPressWorld.name: ButtonPressWorld,
+    HammerWorld.name: HammerWorld,
 }
 WORLDS_WITH_EXPERT = tuple(name for name in WORLDS if name != PushTWorld.name)
 
@@ -59,6 +69,8 @@ def make_expert(world: World, seed: int) -> Expert:
         return StickyLidExpert(world, seed)
     if isinstance(world, CueReachWorld):
         return CueReachExpert(world, seed)
+    if isinstance(world, MetaWorldWorld):
+        return MetaWorldExpert(world, seed)
     raise ValueError(
         f"no expert for world {world.name!r}; there are experts for {list(WORLDS_WITH_EXPERT)}, "
         "and people's demonstrations of pusht: see the command pusht_demonstrations"

@@ -147,9 +147,15 @@ def test_what_an_evaluation_makes_of_a_perturbed_world_is_perturbed_too():
     assert other.tick_s == 0.04
 
 
+def test_a_world_without_something_to_pull_back_says_so():
+    with pytest.raises(ValueError, match="nothing can be pulled back in the world 'drum'"):
+        DrumWorld(perturbation=Perturbation(pull_backs=1))
+
+
 @pytest.mark.parametrize(
     ("wrong", "text"),
     [
+        ({"pull_backs": -1}, "pull_backs must not be below 0, got -1"),
         ({"pushes": -1}, "pushes must not be below 0, got -1"),
         ({"occlusion_s": -0.5}, "occlusion_s must not be below 0"),
         ({"stretch": 0.5}, "stretch must be at least 1, got 0.5"),
