@@ -81,14 +81,15 @@ def draw(path: Path, title: str, trials: Sequence[Trial], most: int = 3) -> None
     Args:
         path: PNG file to write.
         title: Headline.
-        trials: Those with frames are drawn.
+        trials: Those with frames are drawn; of a world without cameras, those with curves.
         most: How many.
     """
-    shown = sorted((t for t in trials if t.frames), key=lambda t: t.success)
+    kept = [t for t in trials if t.frames] or [t for t in trials if len(t.stamps_s)]
+    shown = sorted(kept, key=lambda t: t.success)
     half = [t for t in shown if t.success][: max(1, most - sum(not t.success for t in shown))]
     shown = ([t for t in shown if not t.success][: most - min(1, len(half))] + half)[:most]
     if not shown:
-        raise ValueError("no trial has frames to draw")
+        raise ValueError("no trial has frames or curves to draw")
     figure = Figure(figsize=(13, 4.2 * len(shown)), layout="constrained")
     figure.suptitle(f"{title}\n{summarize(trials)}")
     parts = figure.add_gridspec(len(shown), 1)
@@ -140,7 +141,10 @@ def _draw_trial(part: SubFigure, trial: Trial) -> None:
         f"after {trial.duration_s:.1f} s",
         fontsize=10,
     )
-    views = pictures.subplots(1, len(trial.frames), squeeze=False)[0]
+    views = pictures.subplots(1, max(1, len(trial.frames)), squeeze=False)[0]
+    if not trial.frames:
+        views[0].axis("off")
+        views = views[:0]
     for view, frame, stamp_s in zip(views, trial.frames, trial.frame_stamps_s, strict=True):
         view.imshow(frame)
         view.set_title(f"{stamp_s:.1f} s", fontsize=8)

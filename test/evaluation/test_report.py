@@ -1,6 +1,7 @@
 """What people get to see of trials."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -44,9 +45,15 @@ def test_picture_is_written_and_not_empty(tmp_path):
     assert (tmp_path / "a" / "trials.png").stat().st_size > 5000
 
 
-def test_picture_without_frames_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="no trial has frames"):
-        draw(tmp_path / "trials.png", "title", [trial(0, True, frames=False)])
+def test_picture_of_a_world_without_cameras_has_the_curves(tmp_path):
+    draw(tmp_path / "trials.png", "title", [trial(0, True, frames=False)])
+    assert (tmp_path / "trials.png").stat().st_size > 5000
+
+
+def test_picture_of_nothing_is_refused(tmp_path):
+    nothing = replace(trial(0, True, frames=False), stamps_s=np.zeros(0))
+    with pytest.raises(ValueError, match="no trial has frames or curves"):
+        draw(tmp_path / "trials.png", "title", [nothing])
 
 
 def test_a_line_says_which_seed_and_how_it_went():
