@@ -39,7 +39,8 @@ class Options:
 
     Attributes:
         duration_s: Of the run, warm-up included.
-        warm_up_s: Samples before this do not count; both checkpoints have been loaded by then.
+        warm_up_s: Samples before this do not count; both checkpoints have been loaded twice by
+            then, after which the allocator has what it needs.
         sample_s: Between two samples.
         swap_s: Between two checkpoint swaps; 0: none.
         reset_s: Between two resets; 0: none.
@@ -52,7 +53,7 @@ class Options:
     """
 
     duration_s: float = 3600.0
-    warm_up_s: float = 300.0
+    warm_up_s: float = 600.0
     sample_s: float = 10.0
     swap_s: float = 120.0
     reset_s: float = 700.0

@@ -5,7 +5,6 @@ from random_checkpoint import CONFIG, SIM_ARM, save_random_checkpoint, save_rand
 
 from ddpm_controller.checkpoint import CheckpointError
 from ddpm_controller.control.stream_rules import StreamRule
-from ddpm_controller.policies.diffusion_policy import DiffusionPolicy
 from ddpm_controller.policy import PlanSettings
 from ddpm_controller.ros.policy_loader import load_policy
 from ddpm_controller.ros.robot import load_robot
@@ -30,9 +29,8 @@ def test_a_robot_that_masks_a_stream_refuses_a_policy_that_cannot_do_without(tmp
     assert "asks when_stale: mask for ['camera_wrist']" in str(raised.value)
 
 
-def test_a_policy_that_was_trained_with_masks_is_taken(tmp_path, robot, monkeypatch):
-    save_random_checkpoint(tmp_path)
-    monkeypatch.setattr(DiffusionPolicy, "maskable", ("camera_wrist",), raising=False)
+def test_a_policy_that_was_trained_with_masks_is_taken(tmp_path, robot):
+    save_random_checkpoint(tmp_path, config=replace(CONFIG, maskable_streams=("camera_wrist",)))
     assert load_policy(str(tmp_path), robot, PlanSettings()).policy.maskable == ("camera_wrist",)
 
 
