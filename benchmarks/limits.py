@@ -12,6 +12,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +28,6 @@ from ddpm_controller.types import ActionChunk, ActionSpec, Plan, StreamSpec
 
 JOINTS = ("a", "b", "c", "d", "e", "f", "g")
 NUM_JOINTS = len(JOINTS)
-CHUNKS_PER_EPISODE = 50
 KINDS = ("smooth", "noisy", "jump", "far", "huge", "not finite", "same", "zigzag", "one row")
 
 
@@ -39,11 +39,13 @@ class Options:
         chunks: How many, in all.
         seed: Of everything.
         ticks_per_chunk: Between two chunks, in the mean.
+        chunks_per_episode: For each robot; then it is stopped, which takes hundreds of ticks.
     """
 
     chunks: int = 1_000_000
     seed: int = 0
     ticks_per_chunk: int = 4
+    chunks_per_episode: int = 200
 
 
 class Violations:
@@ -198,11 +200,11 @@ def main() -> int:
     found = Violations()
     given = ticks = 0
     began_s = time.process_time()
-    with Progress() as progress:
+    with Progress() as progress, suppress(KeyboardInterrupt):  # what was found is told anyway
         bar = progress.add_task("chunks", total=options.chunks)
         while given < options.chunks:
             episode = Episode(random, options.ticks_per_chunk)
-            num_chunks = min(CHUNKS_PER_EPISODE, options.chunks - given)
+            num_chunks = min(options.chunks_per_episode, options.chunks - given)
             commands = [*episode.run(num_chunks), *episode.stop()]
             found.check(commands, episode.limits)
             last = commands[-1]
