@@ -7,7 +7,7 @@ Yu et al. 2019.
 from xml.etree import ElementTree
 
 from ddpm_controller.simulation.arm import JointSpec
-from ddpm_controller.simulation.robot_description import add_joint, add_link, urdf_text
+from ddpm_controller.simulation.robot_description import add_chain, add_link, urdf_text
 
 OPEN_M = 0.1
 """Between the fingers of an open hand; what MetaWorld calls 1."""
@@ -36,8 +36,5 @@ def metaworld_description() -> str:
     robot = ElementTree.Element("robot", name="metaworld_hand")
     for link, shape in _SHAPES.items():
         add_link(robot, link, *shape)
-    parent = "base_link"
-    for joint in HAND_JOINTS:
-        add_joint(robot, joint, parent)
-        parent = f"{joint.name}_link"
+    add_chain(robot, HAND_JOINTS)
     return urdf_text(robot)

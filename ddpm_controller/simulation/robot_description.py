@@ -1,5 +1,6 @@
 """The arm as a URDF: the same joints and limits as the MJCF, from the same table."""
 
+from collections.abc import Sequence
 from xml.etree import ElementTree
 
 import numpy as np
@@ -60,6 +61,15 @@ def add_joint(robot: ElementTree.Element, joint: JointSpec, parent: str) -> None
     element = connect(robot, joint.name, kind, parent, f"{joint.name}_link", joint.offset)
     ElementTree.SubElement(element, "axis", xyz=_text(joint.axis))
     _limit(element, joint)
+
+
+def add_chain(robot: ElementTree.Element, joints: Sequence[JointSpec]) -> str:
+    """Add joints from ``base_link`` on, each on the one before; return the last link."""
+    parent = "base_link"
+    for joint in joints:
+        add_joint(robot, joint, parent)
+        parent = f"{joint.name}_link"
+    return parent
 
 
 def _add_mirror(robot: ElementTree.Element, joint: JointSpec, parent: str) -> None:

@@ -14,7 +14,7 @@ from ddpm_controller.simulation.mjcf import (
 )
 from ddpm_controller.simulation.robot_description import (
     add_camera,
-    add_joint,
+    add_chain,
     add_link,
     connect,
     urdf_text,
@@ -87,10 +87,7 @@ def stick_description() -> str:
     robot = ElementTree.Element("robot", name="stick_arm")
     for link, shape in _URDF_SHAPES.items():
         add_link(robot, link, *shape)
-    parent = "base_link"
-    for joint in STICK_JOINTS:
-        add_joint(robot, joint, parent)
-        parent = f"{joint.name}_link"
+    parent = add_chain(robot, STICK_JOINTS)
     connect(robot, "tip_joint", "fixed", parent, "tip", TIP_OFFSET)
     for camera in STICK_CAMERAS:
         add_camera(robot, camera)
