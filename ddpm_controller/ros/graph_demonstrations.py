@@ -16,6 +16,7 @@ from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
 from rosgraph_msgs.msg import Clock
 
+from ddpm_controller.ros.asking import ask
 from ddpm_controller.ros.bag_files import BagError
 from ddpm_controller.ros.bag_writer import Storage
 from ddpm_controller.ros.demonstrations import demonstration_provenance
@@ -144,13 +145,16 @@ class GraphDemonstrations:
     def _begin(self, seed: int) -> int:
         """Reset the world and return the moment of the new start, ns."""
         self._seed, self._mark = seed, None
-        answer = self._reset.call_async(ResetWorld.Request(seed=seed))
-        deadline_s = time.monotonic() + _PATIENCE_S
-        while not answer.done():
-            self._spin(deadline_s, "an answer of simulation/reset")
-        if not answer.result().success:
-            raise BagError(f"the simulation refused to reset: {answer.result().message}")
-        return _nanoseconds(answer.result().stamp)
+        deadline_s, awaited = time.monotonic() + _PATIENCE_S, "an answer of simulation/reset"
+        answer = ask(
+            self._reset,
+            ResetWorld.Request(seed=seed),
+            lambda: self._spin(deadline_s, awaited),
+            math.inf,
+        )
+        if not answer.success:
+            raise BagError(f"the simulation refused to reset: {answer.message}")
+        return _nanoseconds(answer.stamp)
 
     def _wait_for_end(self, begin_ns: int) -> EpisodeMark | None:
         """Return the mark of the end once everything up to it has come; None if there is none."""

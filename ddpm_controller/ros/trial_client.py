@@ -19,6 +19,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from ddpm_controller.evaluation.results import FRAMES_PER_TRIAL, Trial
 from ddpm_controller.evaluation.tally import TallyWatch
+from ddpm_controller.ros.asking import ask
 from ddpm_controller.ros.conversions import image_from, seconds
 
 _LAST_PATIENCE_S = 1.0
@@ -91,7 +92,7 @@ class TrialClient(Node):
         while self._status.state == ControllerStatus.STATE_INACTIVE:
             if time.monotonic() > deadline_s:
                 raise TrialError(f"the controller does not become active: {self._status.text}")
-            self._executor.spin_once(timeout_sec=0.1)
+            self._spin()
 
     def run_trial(
         self,
@@ -104,7 +105,10 @@ class TrialClient(Node):
         Raises:
             TrialError: When a node refuses or does not answer.
         """
-        answer = self._wait(self._reset.call_async(ResetWorld.Request(seed=seed)), "the reset")
+        try:
+            answer = ask(self._reset, ResetWorld.Request(seed=seed), self._spin, self._patience_s)
+        except TimeoutError as error:
+            raise TrialError(str(error)) from error
         if not answer.success:
             raise TrialError(f"the simulation refused to reset: {answer.message}")
         self._command = np.full(len(self._joint_names), np.nan)
@@ -171,7 +175,7 @@ class TrialClient(Node):
             told = any(stamp_s >= end_s - _SAME_STAMP_S for stamp_s, _ in kept)
             if told and not (succeeded and self._success_stamp_s is None):
                 break
-            self._executor.spin_once(timeout_sec=0.1)
+            self._spin()
         last_s = end_s + _SAME_STAMP_S
         return [each for each in kept if start_s <= each[0] <= last_s]
 
@@ -220,10 +224,13 @@ class TrialClient(Node):
         positions = message.points[0].positions
         self._command = np.array([positions[place[name]] for name in self._joint_names])
 
+    def _spin(self) -> None:
+        self._executor.spin_once(timeout_sec=0.1)
+
     def _wait(self, future: Future, what: str, patience_s: float | None = None) -> Any:
         deadline_s = time.monotonic() + (patience_s or self._patience_s)
         while rclpy.ok() and not future.done() and time.monotonic() < deadline_s:
-            self._executor.spin_once(timeout_sec=0.1)
+            self._spin()
         if not future.done():
             raise TrialError(f"no answer to {what} in time")
         return future.result()

@@ -29,12 +29,23 @@ from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from ddpm_controller.control.states import Reason, State
+from ddpm_controller.ros.asking import ask
 from ddpm_controller.ros.conversions import byte_array, seconds
 from ddpm_controller.ros.process_command import python_command
 from ddpm_controller.simulation.arm import JOINT_NAMES, PUBLISHED_JOINT_NAMES
 from ddpm_controller.simulation.robot_description import robot_description
 
 PATIENCE_S = 90.0
+LOST_S = 30.0
+GOALS = {
+    Transition.TRANSITION_CONFIGURE: "inactive",
+    Transition.TRANSITION_ACTIVATE: "active",
+    Transition.TRANSITION_DEACTIVATE: "inactive",
+    Transition.TRANSITION_CLEANUP: "unconfigured",
+    Transition.TRANSITION_UNCONFIGURED_SHUTDOWN: "finalized",
+    Transition.TRANSITION_INACTIVE_SHUTDOWN: "finalized",
+    Transition.TRANSITION_ACTIVE_SHUTDOWN: "finalized",
+}
 DEEP = QoSProfile(depth=2000)
 LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 BEGIN = (0.0, -0.5, 1.0, 0.5, 0.0, 0.0, 0.03)
@@ -79,8 +90,11 @@ class Client(Node):
         deadline_s = time.monotonic() + PATIENCE_S
         while not (result := happened()):
             assert time.monotonic() < deadline_s, f"did not happen: {what or happened}"
-            self.spinner.spin_once(timeout_sec=0.05)
+            self.spin()
         return result
+
+    def spin(self) -> None:
+        self.spinner.spin_once(timeout_sec=0.05)
 
     def call_soon(self, request: Any, kind: type) -> Future:
         client = self._asked[kind]
@@ -88,14 +102,24 @@ class Client(Node):
         return client.call_async(request)
 
     def call(self, kind: type, **fields: Any) -> Any:
-        future = self.call_soon(kind.Request(**fields), kind)
-        return self.until(lambda: future.done() and future, kind.__name__).result()
+        client = self._asked[kind]
+        self.until(client.service_is_ready, kind.__name__)
+        return ask(client, kind.Request(**fields), self.spin, PATIENCE_S, LOST_S)
 
     def change(self, *transitions: int) -> bool:
-        """Ask for lifecycle transitions; return whether the last one was successful."""
+        """Ask for lifecycle transitions; return whether the last one was successful.
+
+        None may be asked for twice: where the answer is lost, the state that it leads to tells.
+        """
         for transition in transitions:
-            answer = self.call(ChangeState, transition=Transition(id=transition))
-        return answer.success
+            request = ChangeState.Request(transition=Transition(id=transition))
+            future, lost_s = self.call_soon(request, ChangeState), time.monotonic() + LOST_S
+
+            def is_over(future=future, lost_s=lost_s, goal=GOALS[transition]) -> bool:
+                return future.done() or (time.monotonic() > lost_s and self.state() == goal)
+
+            self.until(is_over, f"transition {transition}")
+        return future.result().success if future.done() else True
 
     def bring_up(self) -> None:
         assert self.change(Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE)

@@ -19,6 +19,7 @@ pytest.importorskip("gym_pusht", reason="needs the extra pusht")
 
 from pusht_checkpoint import PUSHT
 
+from ddpm_controller.ros.asking import ask
 from ddpm_controller.ros.conversions import image_from, observation_from
 from ddpm_controller.ros.process_command import python_command
 from ddpm_controller.ros.robot import joint_limits, load_robot
@@ -57,7 +58,10 @@ class Client:
         deadline_s = time.monotonic() + PATIENCE_S
         while not happened():
             assert time.monotonic() < deadline_s, "the simulation did not answer"
-            rclpy.spin_once(self.node, timeout_sec=0.1)
+            self.spin()
+
+    def spin(self):
+        rclpy.spin_once(self.node, timeout_sec=0.1)
 
     def now_ns(self):
         return nanoseconds(self.heard["/clock"][-1].clock) if self.heard["/clock"] else 0
@@ -65,9 +69,8 @@ class Client:
     def reset(self, seed):
         self.until(lambda: self.commands.get_subscription_count() > 0)
         assert self.resets.wait_for_service(PATIENCE_S)
-        future = self.resets.call_async(ResetWorld.Request(seed=seed))
-        self.until(future.done)
-        stamp_ns = nanoseconds(future.result().stamp)
+        answer = ask(self.resets, ResetWorld.Request(seed=seed), self.spin, PATIENCE_S)
+        stamp_ns = nanoseconds(answer.stamp)
         self.until(lambda: self.now_ns() >= stamp_ns)
         return stamp_ns
 

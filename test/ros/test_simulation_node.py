@@ -19,6 +19,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
 from std_msgs.msg import Bool, Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from ddpm_controller.ros.asking import ask
 from ddpm_controller.ros.conversions import image_from, seconds, vector_from
 from ddpm_controller.ros.process_command import python_command
 from ddpm_controller.ros.simulation_messages import nanoseconds
@@ -57,17 +58,19 @@ class Robot(Node):
         deadline_s = time.monotonic() + PATIENCE_S
         while not happened():
             assert time.monotonic() < deadline_s, "the simulation did not answer"
-            rclpy.spin_once(self, timeout_sec=0.1)
+            self.spin()
+
+    def spin(self) -> None:
+        rclpy.spin_once(self, timeout_sec=0.1)
 
     def reset(self, seed: int) -> int:
         """Begin an episode and return its first stamp in ns, all of it heard."""
         # The node's own subscription is the first one.
         self.until(lambda: self.trajectories.get_subscription_count() > 1 or not self.answers())
         assert self.resets.wait_for_service(PATIENCE_S)
-        future = self.resets.call_async(ResetWorld.Request(seed=seed))
-        self.until(future.done)
-        assert future.result().success
-        stamp_ns = nanoseconds(future.result().stamp)
+        answer = ask(self.resets, ResetWorld.Request(seed=seed), self.spin, PATIENCE_S)
+        assert answer.success
+        stamp_ns = nanoseconds(answer.stamp)
         self.until(lambda: self.now_ns() >= stamp_ns)
         return stamp_ns
 
