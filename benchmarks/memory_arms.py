@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from ddpm_controller.policies.bc_lstm import BcLstmConfig
 from ddpm_controller.policies.diff_control_config import CONTROLLED, DiffControlConfig, StateName
+from ddpm_controller.policies.seams import SeamSettings
 from ddpm_controller.training.config import TrainingConfig
 
 STATELESS = "stateless"
@@ -26,7 +27,7 @@ def arm_recipe(
     base: Callable[[], Path],
     changes: Mapping[str, Any] | None = None,
 ) -> TrainingConfig:
-    """Return how an arm is trained.
+    """Return how an arm is trained: with the seam ``switch``, as others are a memory too.
 
     Args:
         config: Of the stateless arm.
@@ -36,7 +37,8 @@ def arm_recipe(
             updates, is trained on.
         changes: Fields of a ``DiffControlConfig`` that differ.
     """
-    policy, few = config.policy, config.batch_size // _CHUNKS_PER_EPISODE
+    policy = replace(config.policy, seam=SeamSettings("switch"))
+    config, few = replace(config, policy=policy), config.batch_size // _CHUNKS_PER_EPISODE
     if arm.startswith(STATELESS):
         seen = int(arm.removeprefix(STATELESS).removeprefix("_") or 1)
         # Rows for what is seen beside those that are wanted, as the U-Net halves them.

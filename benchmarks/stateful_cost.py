@@ -8,7 +8,7 @@ nothing else is the time that passes; policies take turns, plan by plan.
 """
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from ddpm_controller.policies.diffusion_policy import (
     DiffusionPolicyConfig,
     DiffusionPolicyNetwork,
 )
+from ddpm_controller.policies.seams import SeamSettings
 from ddpm_controller.policy import PlanSettings, Policy
 from ddpm_controller.types import ActionSpec, Observation, StreamSpec
 
@@ -109,7 +110,7 @@ def main(options: Options) -> None:
     for column in ("horizon", "state", "plan, ms", "fastest, ms", "over stateless", "aim"):
         table.add_column(column, justify="left" if column == "state" else "right")
     for horizon in options.horizons:
-        config = replace(DiffusionPolicyConfig(), horizon=horizon)
+        config = DiffusionPolicyConfig(horizon=horizon, seam=SeamSettings("switch"))
         taken = times(policies(config, options.branch_every), options.repeats)
         for name, each in taken.items():
             # Turn by turn: what slows both down falls out.

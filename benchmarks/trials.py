@@ -17,9 +17,9 @@ REACHED = {"pusht": 0.90}
 
 
 def plan_settings(sampler: str) -> PlanSettings:
-    """Return the settings that a name and its steps mean, as ``ddim-10``."""
+    """Return what a name and its steps mean, as ``ddim-10``; no plan knows the one before."""
     name, steps = sampler.rsplit("-", 1)
-    return PlanSettings(sampler=name, num_inference_steps=int(steps))
+    return PlanSettings(sampler=name, num_inference_steps=int(steps), seam="switch")
 
 
 def scores_of(checkpoint: Path, world: str, sampler: str, seeds: Sequence[int]) -> list[float]:

@@ -57,7 +57,8 @@ class EvaluateOptions:
         n_action_steps: Rows of a chunk instead of the checkpoint's; 0: as there.
         replan_period_s: Time between plans.
         plan_delay_s: Simulated time that a plan takes, in process.
-        seam: How a plan is joined to the one before, instead of the checkpoint's way.
+        seam: How a plan is joined to the one before, instead of the checkpoint's way; by the
+            published protocol `switch` when left out.
         expected_delay_s: Time that a plan takes, in which what the robot does is settled.
         surprise: Departure from what was expected beyond which a plan begins anew; 0: never.
         transition_scale: Weight of what the policy remembers of the chunk before, 0 to 1.5.
@@ -113,7 +114,7 @@ class EvaluateOptions:
             sampler=self.sampler,
             num_inference_steps=self.num_inference_steps or None,
             n_action_steps=self.n_action_steps or None,
-            seam=self.seam,
+            seam=self.seam or ("switch" if self.protocol == "published" else None),
             expected_delay_s=self.expected_delay_s,
             surprise=self.surprise,
             transition_scale=self.transition_scale,
@@ -165,7 +166,7 @@ def _facts(options: EvaluateOptions, checkpoint_hash: str, how: str) -> dict[str
         "first_seed": options.seed,
         "sampler": options.sampler or "as the checkpoint says",
         "num_inference_steps": options.num_inference_steps or "as the checkpoint says",
-        "seam": options.seam or "as the checkpoint says",
+        "seam": options.plan_settings.seam or "as the checkpoint says",
     }
     if options.protocol == "published":
         return facts

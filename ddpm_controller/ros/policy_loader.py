@@ -111,7 +111,7 @@ def load_policy(
         hash=checkpoint.hash,
         sampler=str(getattr(policy, "sampler", "")),
         num_inference_steps=steps,
-        seam=getattr(policy, "seam", SeamSettings()),
+        seam=getattr(policy, "seam", SeamSettings("switch")),
         load_time_s=time.monotonic() - began_s,
         rows_last_s=rows_last_s,
         facts=policy_facts(policy),

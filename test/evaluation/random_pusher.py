@@ -5,6 +5,7 @@ import torch
 from ddpm_controller.policies.diffusion_policy import DiffusionPolicy
 from ddpm_controller.policies.diffusion_policy_config import DiffusionPolicyConfig
 from ddpm_controller.policies.diffusion_policy_network import DiffusionPolicyNetwork
+from ddpm_controller.policies.seams import SeamSettings
 from ddpm_controller.policy import PlanSettings
 from ddpm_controller.simulation.pusht_block import CORNER_NAMES, PUSHER_NAMES
 from ddpm_controller.types import ActionSpec, StreamSpec
@@ -24,6 +25,7 @@ CONFIG = DiffusionPolicyConfig(
     kernel_size=3,
     num_groups=4,
     timestep_embedding_dim=8,
+    seam=SeamSettings("switch"),
 )
 
 

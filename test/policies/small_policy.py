@@ -6,6 +6,7 @@ import torch
 
 from ddpm_controller.policies.diffusion_policy_config import DiffusionPolicyConfig
 from ddpm_controller.policies.diffusion_policy_network import DiffusionPolicyNetwork
+from ddpm_controller.policies.seams import SeamSettings
 from ddpm_controller.types import ActionSpec, StreamSpec
 
 STREAMS = (
@@ -29,6 +30,7 @@ CONFIG = DiffusionPolicyConfig(
     timestep_embedding_dim=8,
     image_channels=(8, 8),
     num_keypoints=4,
+    seam=SeamSettings("switch"),
 )
 
 

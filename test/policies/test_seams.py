@@ -79,8 +79,7 @@ def test_rows_of_a_batch_go_on_or_begin_anew_for_themselves(seam):
 
 
 def test_without_a_seam_nothing_is_remembered_and_nothing_changes():
-    plain = DiffusionPolicy(network(), ACTION_SPEC, PlanSettings())
-    assert plain.seam == SeamSettings()
+    plain = DiffusionPolicy(network(), ACTION_SPEC, PlanSettings(seam="switch"))
     first, second = two_plans(plain)
     assert set(first.memory) == {"seed", "plan_number", "num_inference_steps"}
     assert set(second.traces) == {"horizon"}
@@ -267,7 +266,7 @@ def test_a_checkpoint_may_have_a_seam_and_need_not():
     values = json.loads(json.dumps(dataclasses.asdict(config)))
     assert config_from(values) == config
     del values["seam"]  # as in older ones
-    assert config_from(values).seam == SeamSettings()
+    assert config_from(values).seam == SeamSettings("rtc_exact")
     chosen = DiffusionPolicy(
         network(seam=config.seam), ACTION_SPEC, PlanSettings(seam="warm", expected_delay_s=0.2)
     ).seam
