@@ -47,6 +47,7 @@ _DRAWN = {
     "warm_replace": "C1",
     f"warm_replace:{GATE:g}": "C3",
     "rtc": "C2",
+    "rtc_exact": "C5",
     "ensemble": "C4",
 }
 
