@@ -7,7 +7,6 @@ from typing import Any, cast
 
 from ddpm_controller.policies.bc_lstm import BcLstmConfig
 from ddpm_controller.policies.diff_control_config import CONTROLLED, DiffControlConfig, StateName
-from ddpm_controller.policies.seams import SeamSettings
 from ddpm_controller.training.config import TrainingConfig
 
 STATELESS = "stateless"
@@ -37,7 +36,8 @@ def arm_recipe(
             updates, is trained on.
         changes: Fields of a ``DiffControlConfig`` that differ.
     """
-    policy = replace(config.policy, seam=SeamSettings("switch"))
+    seam = replace(config.policy.seam, strategy="switch")
+    policy = replace(config.policy, seam=seam)
     config, few = replace(config, policy=policy), config.batch_size // _CHUNKS_PER_EPISODE
     if arm.startswith(STATELESS):
         seen = int(arm.removeprefix(STATELESS).removeprefix("_") or 1)
