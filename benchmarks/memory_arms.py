@@ -15,6 +15,14 @@ ARMS = (
     "bc_lstm",
 )  # fmt: skip
 """A number behind it is how many observations a stateless policy sees."""
+BELIEFS: Mapping[str, Mapping[str, Any]] = {
+    "belief": {},
+    "belief_past": {"past_steps": 32},
+    "transformer": {"belief_cell": "transformer"},
+    "transformer_past": {"belief_cell": "transformer", "past_steps": 32},
+}
+"""The belief of ``ARMS`` and further ones: made to tell what it did in the past seconds, and a
+transformer over the ticks in place of the recurrent cell."""
 _CHUNKS_PER_EPISODE = 8
 """That a recurrent policy learns at once, so that its batches have so many fewer episodes."""
 
@@ -30,7 +38,7 @@ def arm_recipe(
 
     Args:
         config: Of the stateless arm.
-        arm: One of ``ARMS``.
+        arm: One of ``ARMS``, or of ``BELIEFS``.
         episode_steps: Longest history, rows.
         base: Returns the stateless checkpoint that a control branch, which has half as many
             updates, is trained on.
@@ -52,11 +60,11 @@ def arm_recipe(
             fade_s=policy.seam.fade_s,
         )
         return replace(config, kind=arm, policy=lstm, batch_size=few)
-    stateful = DiffControlConfig(
-        policy, cast(StateName, arm), episode_steps=episode_steps, **(changes or {})
-    )
+    state = "belief" if arm in BELIEFS else cast(StateName, arm)
+    changes = {**BELIEFS.get(arm, {}), **(changes or {})}
+    stateful = DiffControlConfig(policy, state, episode_steps=episode_steps, **changes)
     config = replace(config, kind="diff_control", policy=stateful)
-    if arm == "belief":
+    if arm in BELIEFS:
         return replace(config, batch_size=few)
     if arm in CONTROLLED:
         steps = config.num_steps // 2

@@ -6,7 +6,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-Cell = Literal["gru", "lstm"]
+from ddpm_controller.networks.attention_cells import AttentionCells
+
+Cell = Literal["gru", "lstm", "transformer"]
 SMALLEST_LOG_DEVIATION = -6.0
 """Of a feature in [-1, 1]: below the resolution of any sensor that is worth remembering."""
 
@@ -21,20 +23,30 @@ class HistoryEncoder(nn.Module):
         feature_dim: F, numbers that an observation has.
         action_dim: Da.
         size: H, of what is read from the state.
-        cell: ``gru`` (Cho et al. 2014) or ``lstm`` (Hochreiter & Schmidhuber 1997).
+        cell: ``gru`` (Cho et al. 2014), ``lstm`` (Hochreiter & Schmidhuber 1997) or
+            ``transformer``, see ``AttentionCells``.
+        reach: Ticks that a transformer attends to; the others have no use for it.
 
     Attributes:
-        state_size: S, numbers in a state: H, or 2 H with the cell of an LSTM.
+        state_size: S, numbers in a state: H, 2 H with the cell of an LSTM, and more than ``reach``
+            H of a transformer.
     """
 
-    def __init__(self, feature_dim: int, action_dim: int, size: int, cell: Cell = "gru") -> None:
+    def __init__(
+        self, feature_dim: int, action_dim: int, size: int, cell: Cell = "gru", reach: int = 0
+    ) -> None:
         super().__init__()
         self.size, self.action_dim = size, action_dim
-        self.state_size = size if cell == "gru" else 2 * size
         self.inputs = nn.Linear(feature_dim + action_dim + 1, size)
         self.activation = nn.Mish()
-        made = nn.GRU if cell == "gru" else nn.LSTM
-        self.cells = made(size, size, batch_first=True)
+        self.cells: AttentionCells | nn.GRU | nn.LSTM
+        if cell == "transformer":
+            self.cells = AttentionCells(size, reach)
+            self.state_size = self.cells.state_size
+        else:
+            made = nn.GRU if cell == "gru" else nn.LSTM
+            self.cells = made(size, size, batch_first=True)
+            self.state_size = size if cell == "gru" else 2 * size
 
     def begin(self, rows: int) -> Tensor:
         """Return the states of runs that begin, (B, S)."""
@@ -47,6 +59,8 @@ class HistoryEncoder(nn.Module):
     def advance(self, state: Tensor, features: Tensor, action: Tensor) -> Tensor:
         """State (B, S), features (B, F), action of the tick before (B, Da) -> state (B, S)."""
         inputs, cells = self._inputs(features, action), self.cells
+        if isinstance(cells, AttentionCells):
+            return cells.step(state, inputs)
         weights: list[Tensor] = list(cells.all_weights[0])
         if isinstance(cells, nn.GRU):
             return torch.gru_cell(inputs, state, *weights)
@@ -78,15 +92,34 @@ class HistoryEncoder(nn.Module):
 
 
 class BeliefEncoder(HistoryEncoder):
-    """The belief: a GRU over the ticks of a run, and what it expects to see next.
+    """The belief: all ticks of a run folded into a vector, and what it expects to see next.
 
     ``expected`` is a view of the belief and not a part of it: it is learned from detached beliefs
     and changes no plan.
+
+    Args:
+        feature_dim: F.
+        action_dim: Da.
+        size: H.
+        cell: As ``HistoryEncoder``.
+        reach: As ``HistoryEncoder``.
+        past_steps: P, executed actions that a belief is made to tell in training (Past-Token
+            Prediction, Torne et al. 2025); 0: none.
     """
 
-    def __init__(self, feature_dim: int, action_dim: int, size: int) -> None:
-        super().__init__(feature_dim, action_dim, size, "gru")
+    def __init__(
+        self,
+        feature_dim: int,
+        action_dim: int,
+        size: int,
+        cell: Cell = "gru",
+        reach: int = 0,
+        past_steps: int = 0,
+    ) -> None:
+        super().__init__(feature_dim, action_dim, size, cell, reach)
         self.ahead = nn.Linear(size, 2 * feature_dim)
+        if past_steps:
+            self.past = nn.Linear(size, past_steps * action_dim)
 
     def expected(self, belief: Tensor) -> tuple[Tensor, Tensor]:
         """Belief (..., H) -> mean and log deviation of the next features, each (..., F)."""
@@ -106,6 +139,22 @@ class BeliefEncoder(HistoryEncoder):
         nats = 0.5 * apart.square() + log_deviation + 0.5 * math.log(2 * math.pi)
         weight = valid[:, :-1, None].to(nats)
         return (nats * weight).sum() / (weight.sum() * nats.shape[2]).clamp(min=1.0)
+
+    def past_loss(self, beliefs: Tensor, executed: Tensor) -> Tensor:
+        """Return the mean squared error of the past actions that beliefs tell, a scalar.
+
+        Args:
+            beliefs: (B, L, H).
+            executed: (B, L, Da), row k executed between the observations k - 1 and k; NaN where
+                there was none.
+        """
+        told = self.past(beliefs).unflatten(2, (-1, self.action_dim))  # (B, L, P, Da)
+        rows = torch.arange(executed.shape[1], device=executed.device)
+        back = rows[:, None] - torch.arange(told.shape[2], device=executed.device)  # (L, P)
+        done = executed[:, back.clamp(min=0)]
+        known = done.isfinite() & (back >= 0)[None, :, :, None]
+        apart = torch.where(known, told - done, 0.0)
+        return apart.square().sum() / known.sum().clamp(min=1)
 
 
 def _taken(values: Tensor, rows: Tensor) -> Tensor:

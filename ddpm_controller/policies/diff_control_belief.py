@@ -1,4 +1,4 @@
-"""A state that is a belief: a recurrent network over all that was seen and executed.
+"""A state that is a belief: a network over all that was seen and executed.
 
 Trained by back-propagation through whole episodes; at a plan it goes on by the ticks that have
 passed since the plan before.
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 Batch = Mapping[str, Any]
 EXPECTATION_WEIGHT = 0.1
 """Of what the belief expects to see, in training; it shares no weights with the rest."""
+PAST_WEIGHT = 0.1
+"""Of what a belief tells of the past."""
 
 
 def row_features(network: "DiffControlNetwork") -> RowFeatures:
@@ -43,8 +45,15 @@ def row_features(network: "DiffControlNetwork") -> RowFeatures:
 
 def belief_encoder(network: "DiffControlNetwork") -> BeliefEncoder:
     """Return a belief that has learned nothing."""
-    size = network.config.belief_size
-    return BeliefEncoder(row_features(network).size, network.denoiser.action_dim, size)
+    config, features = network.config, row_features(network).size
+    return BeliefEncoder(
+        features,
+        network.denoiser.action_dim,
+        config.belief_size,
+        config.belief_cell,
+        config.episode_steps,
+        config.past_steps,
+    )
 
 
 def belief_examples(
@@ -53,7 +62,8 @@ def belief_examples(
     """Return the denoiser's batch, the beliefs (B * K, H) and what the expectation costs.
 
     Each history gives ``targets_per_episode`` examples, and its beliefs are computed once for all
-    of them. In training mode the executed actions are noisy; what is expected is learned aside.
+    of them. In training mode the executed actions are noisy; what is expected is learned aside,
+    and what had been executed where ``past_steps`` asks for it.
 
     Args:
         network: The policy's.
@@ -77,8 +87,10 @@ def belief_examples(
     recalled = beliefs.gather(1, rows).flatten(0, 1)
     if not network.training:
         return Examples(now, recalled)
-    expected = network.belief.expectation_loss(beliefs, features, valid)
-    return Examples(now, recalled, EXPECTATION_WEIGHT * expected)
+    aside = EXPECTATION_WEIGHT * network.belief.expectation_loss(beliefs, features, valid)
+    if config.past_steps:
+        aside = aside + PAST_WEIGHT * network.belief.past_loss(beliefs, executed)
+    return Examples(now, recalled, aside)
 
 
 class BeliefMemory:
@@ -131,7 +143,7 @@ class BeliefMemory:
         start_s = window[-1].stamp_s - execution.first * execution.period_s
         gap = None if new.begins else gap_of(memory, start_s, execution.period_s)
         return Recalled(
-            columns=state,
+            columns=self._encoder.read(state[None])[0],
             expected=expected_rows(memory, gap),
             kept=kept,
             traces={
@@ -148,9 +160,10 @@ class BeliefMemory:
         The one is the root mean square of the deviations that are expected, in half ranges of the
         features; the other that of what has come less what was expected, in these deviations.
         """
-        _, log_deviation = self._encoder.expected(advanced.states)
+        read, expected = self._encoder.read, self._encoder.expected
+        _, log_deviation = expected(read(advanced.states))
         spreads = log_deviation.exp().square().mean(dim=1).sqrt().tolist()
-        mean, log_deviation = self._encoder.expected(advanced.before)
+        mean, log_deviation = expected(read(advanced.before))
         apart = (advanced.features - mean) * torch.exp(-log_deviation)
         surprises = apart.square().mean(dim=1).sqrt().tolist()
         ticked = [bool(each.observations) and not each.begins for each in advanced.unseen]

@@ -56,6 +56,10 @@ class DiffControlConfig:
         shift: Whether the chunk before is moved to the moments of the new one.
         mask: Whether the network is told where that chunk says something, and its age.
         belief_size: Numbers of a belief, H.
+        belief_cell: What folds the ticks into a belief: ``gru``, or a ``transformer`` over the
+            last ``episode_steps`` of them.
+        past_steps: Executed actions that a belief is made to tell in training, so that it does not
+            forget; 0: none.
         history_steps: Observations per window of a belief: those that may be new at a plan.
         episode_steps: Longest history in training, in rows; longer episodes lose their beginning.
         targets_per_episode: Moments of a history that one update teaches.
@@ -77,6 +81,8 @@ class DiffControlConfig:
     shift: bool = True
     mask: bool = True
     belief_size: int = 96
+    belief_cell: Literal["gru", "transformer"] = "gru"
+    past_steps: int = 0
     history_steps: int = 16
     episode_steps: int = 256
     targets_per_episode: int = 8
@@ -101,7 +107,9 @@ class DiffControlConfig:
         self._require("base_hash", not needless, f"belongs to {CONTROLLED}, not {self.state!r}")
         for name in ("belief_size", "episode_steps", "targets_per_episode"):
             self._require(name, getattr(self, name) >= 1, "must be at least 1")
-        for name in ("action_noise", "image_rows"):
+        cells = ("gru", "transformer")
+        self._require("belief_cell", self.belief_cell in cells, f"must be one of {cells}")
+        for name in ("action_noise", "image_rows", "past_steps"):
             self._require(name, getattr(self, name) >= 0, "must not be below 0")
         fewest = max(self.policy.n_obs_steps, self.policy.n_action_steps)
         reaches = self.state != "belief" or self.history_steps >= fewest

@@ -5,12 +5,12 @@ import torch
 
 from ddpm_controller.networks.belief import BeliefEncoder, HistoryEncoder
 
-CELLS = pytest.mark.parametrize("cell", ["gru", "lstm"])
+CELLS = pytest.mark.parametrize("cell", ["gru", "lstm", "transformer"])
 
 
 def encoder(cell="gru"):
     torch.manual_seed(0)
-    return HistoryEncoder(feature_dim=3, action_dim=2, size=8, cell=cell)
+    return HistoryEncoder(feature_dim=3, action_dim=2, size=8, cell=cell, reach=7).eval()
 
 
 def run(length=7, rows=4, seed=1):
@@ -62,12 +62,53 @@ def test_an_action_that_is_not_known_is_not_an_action_of_zero():
     assert (unknown - zero).abs().max() > 1e-3
 
 
-def test_a_gradient_reaches_the_first_observation_from_the_last_belief():
-    mine, (features, actions) = encoder(), run()
+@CELLS
+def test_a_gradient_reaches_the_first_observation_from_the_last_belief(cell):
+    mine, (features, actions) = encoder(cell), run()
     features.requires_grad_(True)
-    mine(features, actions, valid_from([0, 2, 0, 0]))[:, -1].sum().backward()
+    mine(features, actions, valid_from([0, 2, 0, 0]))[:, -1, 0].sum().backward()
     assert (features.grad[0, 0] != 0).all()
     assert (features.grad[1, :2] == 0).all()
+
+
+def test_a_transformer_forgets_the_beginning_of_a_long_run():
+    """As if the run had begun with the first of the ticks that are attended to."""
+    mine, (features, actions) = encoder("transformer"), run(length=9, rows=1)
+    long, longer, whole, short = (
+        stepped(mine, features[0], actions[0], first) for first in (0, 1, 2, 3)
+    )
+    assert torch.equal(long, whole)
+    assert torch.equal(longer, whole)
+    assert (short - whole).abs().max() > 1e-3
+    with pytest.raises(ValueError, match="9 ticks are more than the 7 attended to"):
+        mine(features, actions, valid_from([0], length=9))
+
+
+def test_runs_of_different_length_go_on_side_by_side():
+    mine, (features, actions) = encoder("transformer"), run()
+    states = mine.begin(4)
+    for k in range(3):
+        states[k + 1 :] = mine.advance(states[k + 1 :], features[k + 1 :, k], actions[k + 1 :, k])
+    together = mine.read(mine.advance(states, features[:, 5], actions[:, 5]))
+    for row in range(4):
+        alone = mine.advance(states[[row]], features[[row], 5], actions[[row], 5])
+        torch.testing.assert_close(together[row], mine.read(alone)[0], rtol=0, atol=1e-6)
+
+
+def test_the_past_that_a_belief_tells_costs_its_squared_error_where_there_was_one():
+    torch.manual_seed(0)
+    mine = BeliefEncoder(feature_dim=3, action_dim=2, size=8, past_steps=3)
+    (features, actions), valid = run(length=3, rows=2), valid_from([0, 1], length=3)
+    actions[0, 0], actions[1, :2] = float("nan"), float("nan")  # nothing is executed before
+    beliefs = mine(features, actions, valid)
+    squares = []
+    for row, tick, back in [(0, 1, 0), (0, 2, 0), (0, 2, 1), (1, 2, 0)]:
+        told = mine.past(beliefs[row, tick]).reshape(3, 2)[back]
+        squares += ((told - actions[row, tick - back]) ** 2).tolist()
+    loss = mine.past_loss(beliefs, actions)
+    assert loss.item() == pytest.approx(sum(squares) / len(squares), rel=1e-5)
+    loss.backward()
+    assert mine.cells.weight_hh_l0.grad.abs().sum() > 0
 
 
 def test_what_is_expected_is_learned_aside_and_costs_what_a_gaussian_costs():

@@ -15,7 +15,11 @@ SMALL = {"episode_steps": 16, "targets_per_episode": 2, "image_rows": 2}
 
 def recipe(tiny, kind):
     base = replace(tiny.POLICY, num_train_timesteps=4, num_inference_steps=2, bound_steps=2)
-    if kind == "diff_control":
+    if kind == "transformer":
+        small = {**SMALL, "belief_cell": kind, "past_steps": 4}
+        policy = DiffControlConfig(base, "belief", belief_size=8, history_steps=4, **small)
+        kind = "diff_control"
+    elif kind == "diff_control":
         policy = DiffControlConfig(base, "belief", belief_size=6, history_steps=4, **SMALL)
     else:
         policy = BcLstmConfig(
@@ -25,7 +29,7 @@ def recipe(tiny, kind):
     return replace(tiny.CONFIG, policy=policy, kind=kind, num_steps=4, batch_size=4, nll_windows=2)
 
 
-@pytest.mark.parametrize("kind", ["diff_control", "bc_lstm"])
+@pytest.mark.parametrize("kind", ["diff_control", "transformer", "bc_lstm"])
 def test_a_training_that_was_stopped_ends_with_the_same_bits_and_plans(tiny, tmp_path, kind):
     config = recipe(tiny, kind)
     whole = tiny.train_tiny(tmp_path / "whole", config)
