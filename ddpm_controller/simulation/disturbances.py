@@ -67,6 +67,33 @@ PULLING = {**PERTURBATIONS, "pulled_back": Perturbation(pull_backs=1)}
 """Those in worlds with something that can be pulled back."""
 
 
+class Disturbances:
+    """What disturbs one episode.
+
+    Args:
+        perturbation: Of the episode.
+        random: Draws from it when.
+
+    Attributes:
+        pushes: In no order.
+    """
+
+    def __init__(self, perturbation: Perturbation, random: np.random.Generator) -> None:
+        self.pushes = [random_push(random) for _ in range(perturbation.pushes)]
+        self._occlusions = [
+            random_occlusion(random, perturbation.occlusion_s)
+            for _ in range(perturbation.occlusions)
+        ]
+
+    def occlude(self, begin_s: float, end_s: float) -> None:
+        """Let sensors stand still once more, from and to a time since reset."""
+        self._occlusions.append((begin_s, end_s))
+
+    def occluded(self, time_s: float) -> bool:
+        """Return whether sensors stand still at a time since reset."""
+        return any(begin_s <= time_s < end_s for begin_s, end_s in self._occlusions)
+
+
 def random_push(random: np.random.Generator) -> Push:
     """Return a push sideways or upwards at a random time, as in the demonstrations."""
     angle = random.uniform(0.0, 2 * np.pi)

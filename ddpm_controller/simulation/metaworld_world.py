@@ -7,12 +7,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from ddpm_controller.simulation.arm import joint_range
-from ddpm_controller.simulation.disturbances import (
-    Perturbation,
-    Push,
-    random_occlusion,
-    random_push,
-)
+from ddpm_controller.simulation.disturbances import Disturbances, Perturbation, Push
 from ddpm_controller.simulation.metaworld_description import (
     HAND_JOINTS,
     HAND_NAMES,
@@ -116,7 +111,11 @@ class MetaWorldWorld:
         self._task.begin(np.random.default_rng(seed))
         self._set_point.begin(np.append(self._task.place, self._task.opening))
         self._noise = np.random.default_rng([seed, _NOISE_STREAM])
-        self._disturb(np.random.default_rng([seed, _PERTURBATION_STREAM]))
+        disturbing = np.random.default_rng([seed, _PERTURBATION_STREAM])
+        self._disturbances = Disturbances(self.perturbation, disturbing)
+        self._pulls_left, self._pulls = self.perturbation.pull_backs, 0
+        self._pulled_s: float | None = None
+        self._pulled_from = 0.0
         self._measure()
 
     def step(self, command: np.ndarray) -> None:
@@ -138,11 +137,11 @@ class MetaWorldWorld:
 
     def push(self, push: Push) -> None:
         """Push the hand in this episode too."""
-        self._pushes.append(push)
+        self._disturbances.pushes.append(push)
 
     def occlude(self, begin_s: float, end_s: float) -> None:
         """Hide the objects in this episode too, from and to a time since reset."""
-        self._occlusions.append((begin_s, end_s))
+        self._disturbances.occlude(begin_s, end_s)
 
     def pull_back(self) -> None:
         """Pull back once more in this episode, when the goal is near."""
@@ -213,22 +212,12 @@ class MetaWorldWorld:
     @property
     def occluded(self) -> bool:
         """Whether what is seen of objects stands still now."""
-        return any(begin_s <= self.time_s < end_s for begin_s, end_s in self._occlusions)
-
-    def _disturb(self, random: np.random.Generator) -> None:
-        chosen = self.perturbation
-        self._pushes = [random_push(random) for _ in range(chosen.pushes)]
-        self._occlusions = [
-            random_occlusion(random, chosen.occlusion_s) for _ in range(chosen.occlusions)
-        ]
-        self._pulls_left, self._pulls = chosen.pull_backs, 0
-        self._pulled_s: float | None = None
-        self._pulled_from = 0.0
+        return self._disturbances.occluded(self.time_s)
 
     def _displacement(self) -> np.ndarray:
         """Return how far the hand is taken from where it is led in the coming tick, (3,), m."""
         now_s, place = self.time_s + self.tick_s, np.zeros(3)
-        for push in self._pushes:
+        for push in self._disturbances.pushes:
             place += GIVES_WAY_M_N * push.force * detour((now_s - push.start_s) / push.duration_s)
         if self._pulled_s is not None:
             place += np.array(self.slide.away) * detour((now_s - self._pulled_s) / _OFF_S)
@@ -268,33 +257,3 @@ class MetaWorldWorld:
             values = self._task.observed[self._object_index] + NOISE_M * seen
             objects = NamedVector(self._object_names, values)
         self._vectors = {"joint_velocity": speeds, "object": objects}
-
-
-class DrawerOpenWorld(MetaWorldWorld):
-    """``drawer-open``: hook the handle of a drawer and pull it all the way out."""
-
-    name: ClassVar[str] = "drawer_open"
-    published_name: ClassVar[str] = "drawer-open-v3"
-    slide: ClassVar[Slide] = Slide("goal_slidey", near=-0.13, away=(0.0, 0.0, 0.09))
-    object_places: ClassVar[Mapping[int, str]] = {4: "handle_x", 5: "handle_y", 6: "handle_z"}
-
-
-class ButtonPressWorld(MetaWorldWorld):
-    """``button-press-topdown``: press a button from above to its end; let go, it comes up."""
-
-    name: ClassVar[str] = "button_press"
-    published_name: ClassVar[str] = "button-press-topdown-v3"
-    slide: ClassVar[Slide] = Slide("btnbox_joint", near=-0.05, away=(0.0, 0.0, 0.20))
-    object_places: ClassVar[Mapping[int, str]] = {4: "button_x", 5: "button_y", 6: "button_z"}
-
-
-class HammerWorld(MetaWorldWorld):
-    """``hammer``: take a hammer and drive a nail into a board with it."""
-
-    name: ClassVar[str] = "hammer"
-    published_name: ClassVar[str] = "hammer-v3"
-    slide: ClassVar[Slide] = Slide("NailSlideJoint", near=0.07, away=(0.0, -0.10, 0.0))
-    object_places: ClassVar[Mapping[int, str]] = {
-        **{4: "hammer_x", 5: "hammer_y", 6: "hammer_z"},
-        **{11: "nail_x", 12: "nail_y", 13: "nail_z"},
-    }

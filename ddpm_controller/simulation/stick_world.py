@@ -8,12 +8,7 @@ import mujoco
 import numpy as np
 
 from ddpm_controller.simulation.arm import joint_range
-from ddpm_controller.simulation.disturbances import (
-    Perturbation,
-    Push,
-    random_occlusion,
-    random_push,
-)
+from ddpm_controller.simulation.disturbances import Disturbances, Perturbation, Push
 from ddpm_controller.simulation.scene import Scene
 from ddpm_controller.simulation.set_point import SetPoint, num_substeps
 from ddpm_controller.simulation.stick_arm import (
@@ -115,7 +110,8 @@ class StickWorld(ABC):
         self._state.qpos[self._joints] = joints
         self._state.act[:] = joints
         self._noise = np.random.default_rng([seed, _NOISE_STREAM])
-        self._disturb(np.random.default_rng([seed, _PERTURBATION_STREAM]))
+        disturbing = np.random.default_rng([seed, _PERTURBATION_STREAM])
+        self._disturbances = Disturbances(self.perturbation, disturbing)
         mujoco.mj_forward(self.scene.model, self._state)
         self._measure()
 
@@ -139,7 +135,7 @@ class StickWorld(ABC):
 
     def push(self, push: Push) -> None:
         """Push the hand in this episode too."""
-        self._pushes.append(push)
+        self._disturbances.pushes.append(push)
 
     def render(self, camera: str) -> np.ndarray:
         """Return the picture of a camera, (96, 96, 3) uint8, RGB; black while occluded."""
@@ -185,7 +181,7 @@ class StickWorld(ABC):
     @property
     def occluded(self) -> bool:
         """Whether what is measured stands still now."""
-        return any(begin_s <= self.time_s < end_s for begin_s, end_s in self._occlusions)
+        return self._disturbances.occluded(self.time_s)
 
     @property
     def tip(self) -> np.ndarray:
@@ -218,17 +214,10 @@ class StickWorld(ABC):
     def _sensed(self, noise: np.random.Generator) -> Mapping[str, NamedVector]:
         """Return what the sensors of the task tell now."""
 
-    def _disturb(self, random: np.random.Generator) -> None:
-        chosen = self.perturbation
-        self._pushes = [random_push(random) for _ in range(chosen.pushes)]
-        self._occlusions = [
-            random_occlusion(random, chosen.occlusion_s) for _ in range(chosen.occlusions)
-        ]
-
     def _force(self) -> np.ndarray:
         """Return the sum of what pushes the hand in the coming tick, (3,), N."""
         now_s, force = self.time_s, np.zeros(3)
-        for push in self._pushes:
+        for push in self._disturbances.pushes:
             if push.start_s <= now_s < push.start_s + push.duration_s:
                 force += push.force
         return force

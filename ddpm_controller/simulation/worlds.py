@@ -9,11 +9,11 @@ from ddpm_controller.simulation.cue_reach_world import CueReachWorld
 from ddpm_controller.simulation.drum_expert import DrumExpert
 from ddpm_controller.simulation.drum_world import DrumWorld
 from ddpm_controller.simulation.metaworld_expert import MetaWorldExpert
-from ddpm_controller.simulation.metaworld_world import (
+from ddpm_controller.simulation.metaworld_world import MetaWorldWorld
+from ddpm_controller.simulation.metaworld_worlds import (
     ButtonPressWorld,
     DrawerOpenWorld,
     HammerWorld,
-    MetaWorldWorld,
 )
 from ddpm_controller.simulation.pick_place_expert import PickPlaceExpert
 from ddpm_controller.simulation.pick_place_world import PickPlaceWorld
