@@ -81,10 +81,10 @@ class Governor:
             return Limited(self._physical(braked, last), ("not_finite",), step_s)
         target = self._target(wish, last)
         if period_s < elapsed_s <= LONGEST_STEP * period_s:
-            found = self._towards(target, last, elapsed_s / period_s)
+            found = self._towards(target, wish, last, elapsed_s / period_s)
             if (np.abs(found.position - last.position) <= self._velocity * self._unit).all():
                 return Limited(found, self._reasons(found, wish, last), elapsed_s)
-        found = self._towards(target, last, step_s / period_s)
+        found = self._towards(target, wish, last, step_s / period_s)
         return Limited(found, self._reasons(found, wish, last), step_s)
 
     # Parts; motions here are scaled and count from the last position, `h` is in periods
@@ -98,19 +98,21 @@ class Governor:
         )
 
     def _physical(self, motion: Motion, last: Motion) -> Motion:
-        limits, period_s = self._limits, self._period_s
+        period_s = self._period_s
         position = last.position + motion.position * self._unit
         return Motion(
-            # Off by rounding at most.
-            np.minimum(np.maximum(position, limits.lower), limits.upper),
+            self._inside(position),  # off by rounding at most
             motion.velocity * self._unit / period_s,
             motion.acceleration * self._unit / period_s**2,
         )
 
+    def _inside(self, position: np.ndarray) -> np.ndarray:
+        inside: np.ndarray = np.clip(position, self._limits.lower, self._limits.upper)
+        return inside
+
     def _target(self, wish: Motion, last: Motion) -> Motion:
         """Return the wish, cut to where the joints can be and still stop in time."""
-        limits = self._limits
-        inside = np.minimum(np.maximum(wish.position, limits.lower), limits.upper)
+        limits, inside = self._limits, self._inside(wish.position)
         distances = np.array([inside - limits.lower, limits.upper - inside])
         used = self._used
         speeds = stoppable_speed(distances, used.acceleration, used.jerk)
@@ -122,8 +124,15 @@ class Governor:
         acceleration = np.minimum(np.maximum(wish.acceleration, -highest), highest)
         return Motion(inside, velocity, np.where(changed, 0.0, acceleration))
 
-    def _towards(self, target: Motion, last: Motion, h: float) -> Motion:
+    def _towards(self, target: Motion, wish: Motion, last: Motion, h: float) -> Motion:
         start = self._scaled(last, last.position)
+        braked = self._braked(start, h)
+        # The fastest stop is always possible, and ends in its time only if it is not cut.
+        with np.errstate(over="ignore"):
+            brakes = _same(braked, self._scaled(wish, last.position))
+        stop = Motion(self._inside(wish.position), wish.velocity, wish.acceleration)
+        if brakes.all():
+            return stop
         goal = self._scaled(target, last.position)
         found, arrived = self._chased(start, goal, h)
         safe = self._can_stop(found, last, h)
@@ -134,8 +143,8 @@ class Governor:
             found = _chosen(safe, found, rest)
             safe = self._can_stop(found, last, h)
         if not safe.all():
-            found = _chosen(safe, found, self._braked(start, h))
-        return _chosen(arrived, target, self._physical(found, last))
+            found = _chosen(safe, found, braked)
+        return _chosen(brakes, stop, _chosen(arrived, target, self._physical(found, last)))
 
     def _chased(self, start: Motion, goal: Motion, h: float) -> tuple[Motion, np.ndarray]:
         """Return the motion after ``h``, and for which joints it is the goal.
@@ -219,6 +228,16 @@ def _chosen(mask: np.ndarray, first: Motion, second: Motion) -> Motion:
         np.where(mask, first.velocity, second.velocity),
         np.where(mask, first.acceleration, second.acceleration),
     )
+
+
+def _same(first: Motion, second: Motion) -> np.ndarray:
+    """Return for which joints two motions are one up to rounding, (Da,)."""
+    same: np.ndarray = (
+        (np.abs(first.position - second.position) <= _TOLERANCE)
+        & (np.abs(first.velocity - second.velocity) <= _TOLERANCE)
+        & (np.abs(first.acceleration - second.acceleration) <= _TOLERANCE)
+    )
+    return same
 
 
 def _sum(first: Motion, second: Motion) -> Motion:

@@ -39,6 +39,9 @@ class AttentionCells(nn.Module):
         self.layers = nn.TransformerEncoder(
             layer, _LAYERS, nn.LayerNorm(size), enable_nested_tensor=False
         )
+        for each in self.layers.parameters():  # its layers are copies of one
+            if each.dim() > 1:
+                nn.init.xavier_uniform_(each)
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, None]:
         """Inputs (B, L, H) of the first ticks of runs -> outputs (B, L, H), nothing else.

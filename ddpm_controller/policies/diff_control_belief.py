@@ -89,7 +89,8 @@ def belief_examples(
         return Examples(now, recalled)
     aside = EXPECTATION_WEIGHT * network.belief.expectation_loss(beliefs, features, valid)
     if config.past_steps:
-        aside = aside + PAST_WEIGHT * network.belief.past_loss(beliefs, executed)
+        done = executed_before(normalized, valid, 0.0, generator)
+        aside = aside + PAST_WEIGHT * network.belief.past_loss(beliefs, done)
     return Examples(now, recalled, aside)
 
 
@@ -113,7 +114,8 @@ class BeliefMemory:
             config.horizon,
         )
         self.n_obs_steps = config.history_steps
-        self.kind = f"belief:{weights_digest(network.belief)}"
+        size = network.belief.state_size
+        self.kind = f"belief:{size}:{weights_digest(network.belief)}"
 
     def initial(self) -> Memory:
         """Return the memory before the first plan: of nothing."""

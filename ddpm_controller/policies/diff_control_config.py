@@ -107,6 +107,8 @@ class DiffControlConfig:
         self._require("base_hash", not needless, f"belongs to {CONTROLLED}, not {self.state!r}")
         for name in ("belief_size", "episode_steps", "targets_per_episode"):
             self._require(name, getattr(self, name) >= 1, "must be at least 1")
+        whole = self.belief_cell != "transformer" or self.belief_size % 4 == 0
+        self._require("belief_size", whole, "must be a multiple of 4 for a transformer")
         cells = ("gru", "transformer")
         self._require("belief_cell", self.belief_cell in cells, f"must be one of {cells}")
         for name in ("action_noise", "image_rows", "past_steps"):

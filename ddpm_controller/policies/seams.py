@@ -28,8 +28,7 @@ class SeamSettings:
     """How a plan is joined to the one before.
 
     Attributes:
-        strategy: Key of ``STRATEGIES``. Of those that succeeded at least as often as ``switch`` at
-            every delay, the one with the smoothest seams is the default.
+        strategy: Key of ``STRATEGIES``.
         warm_level: Where a warm start begins, as a share of T - 1; 1 keeps nothing.
         expected_delay_s: Time that a plan takes: what the robot does meanwhile is settled.
         overlap_s: Time behind this in which the previous chunk counts less and less; None: as
@@ -47,7 +46,7 @@ class SeamSettings:
             range of the actions.
     """
 
-    strategy: str = "rtc_exact"
+    strategy: str = "switch"
     warm_level: float = 0.45
     expected_delay_s: float = 0.0
     overlap_s: float | None = None

@@ -26,7 +26,8 @@ def ask(
         request: To send.
         spin: Waits for one callback of the client's node, for a short time at most.
         patience_s: Wall time after which none is waited for any more.
-        again_s: Wall time after which an answer counts as lost.
+        again_s: Wall time after which an answer counts as lost; longer each time, so that a
+            slow one comes in the end.
 
     Raises:
         TimeoutError: No answer came within the patience.
@@ -35,9 +36,12 @@ def ask(
     while (now_s := time.monotonic()) < deadline_s:
         answer = client.call_async(request)
         lost_s = min(deadline_s, now_s + again_s)
-        while not answer.done() and time.monotonic() < lost_s:
-            spin()
-        if answer.done():
-            return answer.result()
-        client.remove_pending_request(answer)
+        try:
+            while not answer.done() and time.monotonic() < lost_s:
+                spin()
+            if answer.done():
+                return answer.result()
+        finally:
+            client.remove_pending_request(answer)
+        again_s *= 2.0
     raise TimeoutError(f"{client.srv_name} gave no answer within {patience_s:g} s")

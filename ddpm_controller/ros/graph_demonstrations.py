@@ -167,7 +167,8 @@ class GraphDemonstrations:
             if self._mark is not None and begin_ns < _stamp_ns(self._mark) <= self._now_ns:
                 break
         self._drain()
-        return self._mark
+        mark = self._mark  # a start that was asked for twice has an end of the first one too
+        return mark if mark is not None and _stamp_ns(mark) > begin_ns else None
 
     def _drain(self) -> None:
         """Take what has been delivered already: the clock may overtake the rest of its tick."""

@@ -187,6 +187,31 @@ def test_whatever_is_wished_no_limit_is_broken_and_a_stop_ends_inside(
     assert (highest <= limits.upper + 1e-7).all()
 
 
+@given(
+    velocity=st.floats(-1.0, 1.0),
+    acceleration=st.floats(-1.0, 1.0),
+    period_s=st.sampled_from([0.02, 0.01, 0.002]),
+    now_s=st.sampled_from([0.0, 1.7e9]),
+)
+@settings(deadline=None, max_examples=60)
+def test_the_fastest_stop_is_followed_to_the_letter(velocity, acceleration, period_s, now_s):
+    """Cut by a little at each tick it would end later than it says."""
+    limits = JointLimits(*(np.array([x]) for x in (-9.0, 9.0, 2.0, 8.0, 60.0)))
+    used = limits.scaled(SHARE)
+    a = acceleration * used.acceleration
+    top = used.velocity - np.sign(velocity) * a * np.abs(a) / (2 * used.jerk)
+    last = Motion(np.zeros(1), velocity * np.minimum(used.velocity, top), a)
+    stop, begin_s = Braking.of(last, used.acceleration, used.jerk), now_s
+    governor = Governor(limits, period_s)
+    while now_s - begin_s < stop.duration[0]:
+        elapsed_s = now_s + period_s - now_s  # what is left of the period beside a long time
+        now_s += period_s
+        safe = governor.step(last, stop.at(now_s - begin_s), elapsed_s)
+        assert safe.reasons == ()
+        last = safe.motion
+    assert (last.velocity[0], last.acceleration[0]) == (0.0, 0.0)
+
+
 def test_the_same_wishes_give_the_same_motions_bit_for_bit():
     random = np.random.default_rng(3)
     wishes = [motion(*random.uniform(-1, 1, (3, 2))) for _ in range(80)]

@@ -266,7 +266,7 @@ def test_a_checkpoint_may_have_a_seam_and_need_not():
     values = json.loads(json.dumps(dataclasses.asdict(config)))
     assert config_from(values) == config
     del values["seam"]  # as in older ones
-    assert config_from(values).seam == SeamSettings("rtc_exact")
+    assert config_from(values).seam == SeamSettings("switch")
     chosen = DiffusionPolicy(
         network(seam=config.seam), ACTION_SPEC, PlanSettings(seam="warm", expected_delay_s=0.2)
     ).seam
