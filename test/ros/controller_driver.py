@@ -37,6 +37,7 @@ from ddpm_controller.simulation.robot_description import robot_description
 
 PATIENCE_S = 90.0
 LOST_S = 30.0
+PRIMARY = ("unconfigured", "inactive", "active", "finalized")
 GOALS = {
     Transition.TRANSITION_CONFIGURE: "inactive",
     Transition.TRANSITION_ACTIVATE: "active",
@@ -115,11 +116,11 @@ class Client(Node):
             request = ChangeState.Request(transition=Transition(id=transition))
             future, lost_s = self.call_soon(request, ChangeState), time.monotonic() + LOST_S
 
-            def is_over(future=future, lost_s=lost_s, goal=GOALS[transition]) -> bool:
-                return future.done() or (time.monotonic() > lost_s and self.state() == goal)
+            def is_over(future=future, lost_s=lost_s) -> bool:
+                return future.done() or (time.monotonic() > lost_s and self.state() in PRIMARY)
 
             self.until(is_over, f"transition {transition}")
-        return future.result().success if future.done() else True
+        return future.result().success if future.done() else self.state() == GOALS[transition]
 
     def bring_up(self) -> None:
         assert self.change(Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE)
