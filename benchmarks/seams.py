@@ -60,7 +60,8 @@ class Options:
         task: `fork` or the name of a folder in models/.
         seams: Names of strategies, with a threshold of surprise behind a colon.
         delays_s: Time that a plan takes.
-        jitter_s: Largest time that it takes beyond; the strategies are told of both.
+        jitter_s: Largest time that it takes beyond.
+        told: Tell the strategies the longest time of both; else they go by what plans have taken.
         replan_s: Time between plans.
         trials: For each cell; as many with a push, on the fork.
         seed: Of the first trial.
@@ -73,6 +74,7 @@ class Options:
     seams: tuple[str, ...] = (*STRATEGIES, f"warm:{GATE:g}", f"warm_replace:{GATE:g}")
     delays_s: tuple[float, ...] = (0.0, 0.04, 0.11, 0.21, 0.31)
     jitter_s: float = 0.04
+    told: bool = True
     replan_s: float = 0.4
     trials: int = 100
     seed: int = 20_000_000
@@ -113,7 +115,8 @@ class Result:
 def measured(options: Options, seam: str, delay_s: float) -> Result:
     """Run the trials, or read what they gave."""
     folder = _checkpoint(options)
-    key = (options.task, load_checkpoint(folder).hash[:8], seam.replace(":", "-"))
+    name = seam.replace(":", "-") + ("" if options.told else "-untold")
+    key = (options.task, load_checkpoint(folder).hash[:8], name)
     counts = (options.trials, f"{delay_s:g}", f"{options.jitter_s:g}", f"{options.replan_s:g}")
     path = options.output / ("_".join(map(str, (*key, *counts))) + ".json")
     if not path.is_file():
@@ -140,9 +143,9 @@ def _checkpoint(options: Options) -> Path:
 
 def _settings(options: Options, seam: str, delay_s: float) -> PlanSettings:
     name, _, threshold = seam.partition(":")
-    longest_s = delay_s + options.jitter_s
+    told_s = delay_s + options.jitter_s if options.told else None
     surprise = float(threshold) if threshold else 0.0
-    return PlanSettings(seam=name, expected_delay_s=longest_s, surprise=surprise)
+    return PlanSettings(seam=name, expected_delay_s=told_s, surprise=surprise)
 
 
 def _result(options: Options, policy: Policy, seam: str, delay_s: float) -> Result:

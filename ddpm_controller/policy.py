@@ -11,8 +11,13 @@ from ddpm_controller.types import ActionSpec, Memory, Observation, Plan, StreamS
 Window = Sequence[Observation]
 """The last ``n_obs_steps`` observations, oldest first, ``action_spec.period_s`` apart."""
 
-SET_FOR_EACH_PLAN = ("plan_number", "num_inference_steps")
+EXPECTED_DELAY = "expected_delay_s"
+"""In a memory: time that the plan to make will take, s, as plans of the run have taken; where a
+policy has it, it goes before ``PlanSettings.expected_delay_s``."""
+SET_FOR_EACH_PLAN = ("plan_number", "num_inference_steps", EXPECTED_DELAY)
 """Keys of a memory whose numbers are set when a plan is asked for, where a policy has them."""
+RELATIVE_COST = "relative_cost"
+"""In a plan's traces: its time over that of one that goes on from the plan before, about."""
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_LEVEL = 0.8
-"""Share of the last plans that were no slower than what is predicted."""
-_NUM_KEPT = 20
-_NUM_NEWEST = 3
-"""Most of these being slow, the machine has become slow: the older ones count no more."""
+from ddpm_controller.control.usual_time import NUM_KEPT, usual
 
 
 @dataclass(frozen=True)
@@ -41,7 +37,7 @@ class CostEstimate:
 
     def __init__(self, num_warm_up: int = 1) -> None:
         self._num_warm_up = self._left = num_warm_up
-        self._kept: deque[tuple[int, float]] = deque(maxlen=_NUM_KEPT)
+        self._kept: deque[tuple[int, float]] = deque(maxlen=NUM_KEPT)
 
     def add(self, num_steps: int, time_s: float) -> None:
         """Take the time of one plan; what is not above 0 and finite does not count."""
@@ -69,16 +65,11 @@ class CostEstimate:
         first, second = np.triu_indices(len(steps), k=1)
         differ = steps[first] != steps[second]
         if not differ.any():
-            return PlanCost(0.0, _level(times_s) / float(steps[0]))
+            return PlanCost(0.0, usual(times_s) / float(steps[0]))
         first, second = first[differ], second[differ]
         slopes = (times_s[second] - times_s[first]) / (steps[second] - steps[first])
         per_step_s = max(float(np.median(slopes)), 0.0)
-        return PlanCost(max(_level(times_s - per_step_s * steps), 0.0), per_step_s)
-
-
-def _level(times_s: np.ndarray) -> float:
-    """Return what most plans, and most of the newest, have not exceeded."""
-    return float(max(np.quantile(times_s, _LEVEL), np.median(times_s[-_NUM_NEWEST:])))
+        return PlanCost(max(usual(times_s - per_step_s * steps), 0.0), per_step_s)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ddpm_controller.policy import memory_difference
+from ddpm_controller.policy import EXPECTED_DELAY, memory_difference
 from ddpm_controller.types import Memory
 
 STEPS = "num_inference_steps"
@@ -59,13 +59,16 @@ class PlanMemory:
         handed_over = epoch != self._epoch
         self.now = {**(self._initial or {}), **memory} if handed_over else memory
 
-    def asked(self, memory: Memory, plan_number: int, num_steps: int | None) -> Memory:
+    def asked(
+        self, memory: Memory, plan_number: int, num_steps: int | None, delay_s: float
+    ) -> Memory:
         """Return ``memory`` with the numbers of the plan to make, where the policy keeps them.
 
         A failed plan returns no memory, and another policy begins with its own: the plan's
         number, from which the noise is drawn, must go on all the same.
         """
         memory = _with(memory, "plan_number", plan_number)
+        memory = _with(memory, EXPECTED_DELAY, delay_s)
         return memory if num_steps is None else _with(memory, STEPS, num_steps)
 
     @property
@@ -75,5 +78,5 @@ class PlanMemory:
         return bool(memory_difference(self._initial, self.now))
 
 
-def _with(memory: Memory, name: str, value: int) -> Memory:
+def _with(memory: Memory, name: str, value: float) -> Memory:
     return {**memory, name: np.full_like(memory[name], value)} if name in memory else memory

@@ -7,6 +7,9 @@ from ddpm_controller.control.deadline import Deadline, PlanCost
 LATEST_REPLAN = 0.65
 """Fraction of a chunk's length after which the next plan is asked for at the latest; the rest of
 the rows bridges the time that the plan takes."""
+_BRIDGED = 2.0
+"""What is left of a chunk when the next plan is asked for, in times that plans take, as far as
+the chunk is long enough and steps are not chosen."""
 _RETRY_S = 1.0
 """A machine that was too slow is tried again after this time, s."""
 
@@ -31,6 +34,7 @@ class PlanPace:
         self._tolerance_s = period_s / 2
         self._deadline = deadline
         self._rows_last_s: float | None = None
+        self._delay_s = 0.0
         self.begin()
 
     def begin(self) -> None:
@@ -76,7 +80,7 @@ class PlanPace:
         """Note that a plan has been asked for."""
         self._due_s = now_s + self._replan_period_s
 
-    def came(self, requested_s: float, rows_last_s: float) -> str:
+    def came(self, requested_s: float, rows_last_s: float, delay_s: float = 0.0) -> str:
         """Note that a plan has come; return why it does not count, or an empty text.
 
         One that was a trial counts only when it has shown that plans are fast enough again.
@@ -84,15 +88,16 @@ class PlanPace:
         Args:
             requested_s: When it was asked for.
             rows_last_s: From its first row to its last.
+            delay_s: Time until plans are followed, as far as is known.
         """
-        self._rows_last_s = rows_last_s
+        self._rows_last_s, self._delay_s = rows_last_s, delay_s
         if self.too_slow and self._deadline is not None:
             self.too_slow = self._deadline.trial_problem(self._usual_s(rows_last_s))
             if self.too_slow:
                 self._deadline.try_again()
                 self._due_s = requested_s + _RETRY_S
                 return self.too_slow
-        self._due_s = min(self._due_s, requested_s + LATEST_REPLAN * rows_last_s)
+        self._due_s = min(self._due_s, requested_s + self._latest_s(rows_last_s))
         return ""
 
     def note(self, num_steps: int, inference_time_s: float) -> None:
@@ -107,4 +112,11 @@ class PlanPace:
 
     def _usual_s(self, rows_last_s: float) -> float:
         """Return what is left of a chunk when the next plan is asked for."""
-        return rows_last_s - min(self._replan_period_s, LATEST_REPLAN * rows_last_s)
+        return rows_last_s - min(self._replan_period_s, self._latest_s(rows_last_s))
+
+    def _latest_s(self, rows_last_s: float) -> float:
+        """Return how long after a plan was asked for the next one is asked for at the latest."""
+        latest_s = LATEST_REPLAN * rows_last_s
+        if self._deadline is not None:  # which sees to it that plans are there
+            return latest_s
+        return min(latest_s, max(rows_last_s - _BRIDGED * self._delay_s, 0.0))

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from ddpm_controller.policy import EXPECTED_DELAY
 from ddpm_controller.types import ActionChunk, Memory, Observation, Plan
 
 
@@ -26,6 +27,12 @@ class PlanRequest:
     epoch: int
     requested_s: float
     num_inference_steps: int | None = None
+
+    @property
+    def expected_delay_s(self) -> float | None:
+        """Time that it was told to take; None: as the policy was told."""
+        delay_s = self.memory.get(EXPECTED_DELAY)
+        return None if delay_s is None else float(delay_s)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from ddpm_controller.control.plan_pace import PlanPace
 from ddpm_controller.control.plan_request import PlanRequest, Takeover
 from ddpm_controller.control.safety import JointLimits
 from ddpm_controller.control.states import Reason, State, Verdict
+from ddpm_controller.control.usual_time import UsualDelay
+from ddpm_controller.policy import RELATIVE_COST
 from ddpm_controller.types import ActionChunk, ActionSpec, Memory, Plan
 
 _SAME_MOMENT_S = 1e-6
@@ -54,6 +56,7 @@ class PlanSchedule:
             raise ValueError(f"lead_s must be finite and not below 0, got {lead_s}")
         self._action_spec = action_spec
         self._lead_s = lead_s
+        self._delay = UsualDelay()
         self._pace = PlanPace(replan_period_s, period_s, deadline)
         self._n_obs_steps = n_obs_steps
         self.epoch = 0
@@ -106,6 +109,7 @@ class PlanSchedule:
         if num_inference_steps is not None:
             self._pace.use(num_inference_steps)
         self._pace.begin()
+        self._delay.restart()
         self.epoch += 1
         self.memory.hand_over(memory, self.epoch, keeps=keeps_memory)
         self._awaited = None
@@ -140,7 +144,8 @@ class PlanSchedule:
             num_steps = self._pace.chosen_steps(now_s, ends_s)
             if num_steps is None:
                 return None
-        memory = self.memory.asked(remembered, self._plan_number, num_steps)
+        delay_s = self._delay.expected_s
+        memory = self.memory.asked(remembered, self._plan_number, num_steps, delay_s)
         self._awaited = PlanRequest(
             window, memory, self._plan_number, self.epoch, now_s, num_steps
         )
@@ -157,7 +162,10 @@ class PlanSchedule:
         self.memory.forget(self.epoch, why)
         assert self.memory.now is not None
         memory = self.memory.asked(
-            self.memory.now, request.plan_number, request.num_inference_steps
+            self.memory.now,
+            request.plan_number,
+            request.num_inference_steps,
+            self._delay.expected_s,
         )
         self._awaited = replace(request, memory=memory, epoch=self.epoch)
         return self._awaited
@@ -191,15 +199,22 @@ class PlanSchedule:
         self._awaited = None
         self._failure = ""
         rows_last_s = max(plan.chunk.end_s - plan.chunk.start_s - self._lead_s, 0.0)
-        if problem := self._pace.came(request.requested_s, rows_last_s):
+        delay_s = self._delay.expected_s
+        if problem := self._pace.came(request.requested_s, rows_last_s, delay_s):
             return problem
         self._pending, self._note = Takeover(plan, request), note
         return ""
 
-    def note_time(self, request: PlanRequest, inference_time_s: float) -> None:
-        """Note what a plan has cost, before it is accepted."""
+    def note_time(
+        self, request: PlanRequest, inference_time_s: float, plan: Plan | None = None
+    ) -> None:
+        """Note what a plan has cost, before it is accepted.
+
+        One that begins anew says how much less that was than one that goes on would have cost.
+        """
         if request.num_inference_steps is not None:
-            self._pace.note(request.num_inference_steps, inference_time_s)
+            relative = 1.0 if plan is None else float(plan.traces.get(RELATIVE_COST, 1.0))
+            self._pace.note(request.num_inference_steps, inference_time_s / relative)
 
     @property
     def plan_cost(self) -> PlanCost | None:
@@ -241,6 +256,7 @@ class PlanSchedule:
             before = None if self._current is None else self._current.plan.chunk
             takeover = replace(takeover, taken_s=now_s, before=before)
             self._current = takeover
+            self._delay.add(now_s - takeover.request.requested_s)
             self.memory.take(takeover.plan.memory, takeover.request.epoch)
         return takeover
 

@@ -16,7 +16,7 @@ from ddpm_controller.policies.diff_control_recalled import ROWS, SINCE, START, r
 from ddpm_controller.policies.recurrent_state import RecurrentState, weights_digest
 from ddpm_controller.policies.restored import restored_network
 from ddpm_controller.policies.since_last_plan import Execution, Unseen
-from ddpm_controller.policy import PlanSettings, Window
+from ddpm_controller.policy import EXPECTED_DELAY, PlanSettings, Window
 from ddpm_controller.types import ActionChunk, ActionSpec, Memory, Plan
 
 __all__ = ["BcLstm", "BcLstmConfig", "BcLstmNetwork"]
@@ -48,6 +48,7 @@ class BcLstm:
                 f"n_action_steps must be between 1 and {config.horizon} = horizon, got "
                 f"{self.n_action_steps}"
             )
+        self._told_delay_s = settings.expected_delay_s
         delay_s = settings.expected_delay_s or 0.0
         self._state = RecurrentState(
             network.history,
@@ -72,8 +73,7 @@ class BcLstm:
 
     def initial_memory(self, seed: int) -> Memory:
         """Return the memory of a run that begins; the seed is kept, though nothing is drawn."""
-        numbers = {"seed": np.array(seed, np.int64), "plan_number": np.array(0, np.int64)}
-        return {**numbers, **self._state.initial()}
+        return {**self._numbers(np.array(seed, np.int64), 0), **self._state.initial()}
 
     def plan(self, window: Window, memory: Memory) -> Plan:
         """Return the next chunk, a pure function of window and memory."""
@@ -115,9 +115,13 @@ class BcLstm:
         spec, now_s = self.action_spec, window[-1].stamp_s
         sent = rows[: self.n_action_steps]
         chunk = ActionChunk(now_s, spec.period_s, spec.joint_names, sent)
-        number = np.array(int(memory["plan_number"]) + 1, np.int64)
-        numbers = {"seed": memory["seed"], "plan_number": number}
+        numbers = self._numbers(memory["seed"], int(memory["plan_number"]) + 1)
         remembered = {**numbers, ROWS: rows, START: np.array(now_s), **kept}
         age_s = now_s - float(kept[SINCE])
         traces = {"horizon": rows, "state_age_s": age_s, "state_gap_s": new.gap_s}
         return Plan(chunk, remembered, traces)
+
+    def _numbers(self, seed: np.ndarray, plan_number: int) -> dict[str, np.ndarray]:
+        numbers = {"seed": seed, "plan_number": np.array(plan_number, np.int64)}
+        told = self._told_delay_s is not None
+        return numbers if told else {**numbers, EXPECTED_DELAY: np.array(0.0)}

@@ -64,7 +64,7 @@ class DiffControl:
             first=first,
             sent=first + own.n_action_steps,
             period_s=action_spec.period_s,
-            delay_s=own.seam.expected_delay_s,
+            delay_s=own.seam.expected_delay_s or 0.0,
             fade_s=own.seam.fade_s,
         )
         self._state = STATES[config.state].memory(network, action_spec, execution)

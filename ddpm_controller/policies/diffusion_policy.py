@@ -29,7 +29,13 @@ from ddpm_controller.policies.restored import restored_network
 from ddpm_controller.policies.seams import Sampling, SeamSettings
 from ddpm_controller.policies.training_range import training_range_of
 from ddpm_controller.policies.window_values import window_values
-from ddpm_controller.policy import BoundSettings, Likelihood, PlanSettings, Window
+from ddpm_controller.policy import (
+    EXPECTED_DELAY,
+    BoundSettings,
+    Likelihood,
+    PlanSettings,
+    Window,
+)
 from ddpm_controller.types import ActionChunk, ActionSpec, Memory, Plan
 
 _Value = TypeVar("_Value")
@@ -109,13 +115,10 @@ class DiffusionPolicy:
     def initial_memory(self, seed: int) -> Memory:
         """Return the memory of a run that begins: its seed, and no plan made yet.
 
-        ``num_inference_steps`` may be set for each plan; 0: as restored.
+        ``num_inference_steps`` may be set for each plan; 0: as restored. So may the delay where
+        the settings do not tell it.
         """
-        return {
-            "seed": np.array(seed, np.int64),
-            "plan_number": np.array(0, np.int64),
-            "num_inference_steps": np.array(0, np.int64),
-        }
+        return self._numbers(np.array(seed, np.int64), 0)
 
     def plan(self, window: Window, memory: Memory) -> Plan:
         """Return the next chunk, a pure function of window and memory."""
@@ -276,15 +279,21 @@ class DiffusionPolicy:
             joint_names=spec.joint_names,
             actions=rows[first : first + self.n_action_steps],
         )
-        number = np.array(int(memory["plan_number"]) + 1, np.int64)
         remembered = {
-            "seed": memory["seed"],
-            "plan_number": number,
-            "num_inference_steps": np.array(0, np.int64),
+            **self._numbers(memory["seed"], int(memory["plan_number"]) + 1),
             **self._joiner.remembered(before, window, rows),
         }
         traces = {"horizon": rows, **facts, **self._joiner.traces(before)}
         return Plan(chunk, remembered, traces)
+
+    def _numbers(self, seed: np.ndarray, plan_number: int) -> dict[str, np.ndarray]:
+        numbers = {
+            "seed": seed,
+            "plan_number": np.array(plan_number, np.int64),
+            "num_inference_steps": np.array(0, np.int64),
+        }
+        told = self.seam.expected_delay_s is not None
+        return numbers if told else {**numbers, EXPECTED_DELAY: np.array(0.0)}
 
 
 def network_of(checkpoint: Checkpoint) -> DiffusionPolicyNetwork:

@@ -10,7 +10,7 @@ from torch import Tensor
 from ddpm_controller.networks.normalizer import MinMaxNormalizer
 from ddpm_controller.policies.previous_chunk import PreviousChunk, previous_chunk, remembered
 from ddpm_controller.policies.seams import STRATEGIES, Sampling, SeamSettings, Target
-from ddpm_controller.policy import Window, deviation
+from ddpm_controller.policy import EXPECTED_DELAY, RELATIVE_COST, Window, deviation
 from ddpm_controller.types import ActionSpec, Memory, StreamSpec
 
 DEFAULT_SCALE = 0.02
@@ -25,11 +25,13 @@ class Before:
         chunk: The one before; None where the plan begins anew.
         surprise: How far the robot is from what it said; NaN without one.
         followed: (Tp, Da) what the robot follows meanwhile, also where the plan begins anew.
+        delay_s: Time that the plan is expected to take.
     """
 
     chunk: PreviousChunk | None
     surprise: float = float("nan")
     followed: np.ndarray | None = None
+    delay_s: float = 0.0
 
 
 class PlanJoiner:
@@ -85,10 +87,11 @@ class PlanJoiner:
         chunk = previous_chunk(memory, self._start_s(window), self._action_spec.period_s)
         if chunk is None or chunk.sent <= self._first:  # the robot has come to its end and rests
             return Before(None)
-        surprise = self._surprise(window, chunk)
+        delay_s = float(memory.get(EXPECTED_DELAY, self._settings.expected_delay_s or 0.0))
+        surprise = self._surprise(window, chunk, delay_s)
         threshold = self._settings.surprise
         goes_on = None if threshold and surprise > threshold else chunk
-        return Before(goes_on, surprise, chunk.rows)
+        return Before(goes_on, surprise, chunk.rows, delay_s)
 
     def drawn(
         self, befores: Sequence[Before], sampling_of: Callable[[list[int]], Sampling]
@@ -106,7 +109,7 @@ class PlanJoiner:
             parts.append(sampling_of(anew).drawn())
         if goes_on:
             strategy = STRATEGIES[self._settings.strategy]
-            target = self._target([each.chunk for each in befores if each.chunk is not None])
+            target = self._target([befores[row] for row in goes_on])
             parts.append(strategy(sampling_of(goes_on), target, self._settings))
         order = torch.tensor(anew + goes_on).argsort()
         return torch.cat(parts)[order]
@@ -127,11 +130,15 @@ class PlanJoiner:
         """Return what people may want to see of a seam."""
         if not self._settings.remembers:
             return {}
-        seam = "cold" if before.chunk is None else self._settings.strategy
-        return {"seam": seam, "surprise": before.surprise}
+        anew = before.chunk is None
+        return {
+            "seam": "cold" if anew else self._settings.strategy,
+            "surprise": before.surprise,
+            RELATIVE_COST: self._settings.relative_cost_anew if anew else 1.0,
+        }
 
     def _refuse_delay(self, chunk_s: float) -> None:
-        delay_s = self._settings.expected_delay_s
+        delay_s = self._settings.expected_delay_s or 0.0
         if self._settings.remembers and delay_s > 0 and delay_s >= chunk_s - 1e-9:
             raise ValueError(
                 f"seam: a plan that takes expected_delay_s {delay_s:g} comes when the chunk "
@@ -141,12 +148,12 @@ class PlanJoiner:
     def _start_s(self, window: Window) -> float:
         return window[-1].stamp_s - self._first * self._action_spec.period_s
 
-    def _surprise(self, window: Window, chunk: PreviousChunk) -> float:
+    def _surprise(self, window: Window, chunk: PreviousChunk, delay_s: float) -> float:
         measured = self._measured_joints(window)
         if measured is None:
             return float("nan")
         expected = chunk.rows[self._first]
-        fades = chunk.age_s < self._settings.expected_delay_s + self._settings.fade_s
+        fades = chunk.age_s < delay_s + self._settings.fade_s
         followed = chunk.followed[self._first] if fades else expected
         return deviation(measured, expected, followed, self._scale)
 
@@ -159,10 +166,12 @@ class PlanJoiner:
         joints: np.ndarray = window[-1].values[self._measured.name][columns]
         return joints
 
-    def _target(self, chunks: Sequence[PreviousChunk]) -> Target:
+    def _target(self, befores: Sequence[Before]) -> Target:
         device = self._normalizer.centre.device
+        chunks = [each.chunk for each in befores if each.chunk is not None]
         rows = torch.from_numpy(np.stack([each.rows for each in chunks])).to(device)
         counts = torch.from_numpy(np.stack([each.counts for each in chunks])).to(device)
         covered = torch.tensor([each.covered for each in chunks], device=device)
+        delays_s = torch.tensor([each.delay_s for each in befores], dtype=torch.float64)
         period_s = self._action_spec.period_s
-        return Target(self._normalizer(rows), covered, counts, self._first, period_s)
+        return Target(self._normalizer(rows), covered, counts, delays_s, self._first, period_s)

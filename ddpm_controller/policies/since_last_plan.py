@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ddpm_controller.policies.diff_control_recalled import ROWS, START
-from ddpm_controller.policy import Window
+from ddpm_controller.policy import EXPECTED_DELAY, Window
 from ddpm_controller.types import Memory, Observation
 
 FOLLOWED = "recalled_followed"
@@ -73,7 +73,7 @@ class Execution:
         first: Row for the moment at which it was asked for.
         sent: Rows up to the last one that is sent; behind it the robot stays.
         period_s: Between rows.
-        delay_s: Time until it takes over.
+        delay_s: Time until it takes over, where the memory does not tell.
         fade_s: Time in which it fades in.
     """
 
@@ -89,7 +89,8 @@ class Execution:
         place = (moments_s - start_s) / self.period_s
         said = _interpolated(memory[ROWS], place.clip(0, self.sent - 1))
         before = _interpolated(memory[FOLLOWED], place.clip(0, len(memory[ROWS]) - 1))
-        over_s = start_s + self.first * self.period_s + self.delay_s
+        delay_s = float(memory.get(EXPECTED_DELAY, self.delay_s))
+        over_s = start_s + self.first * self.period_s + delay_s
         share = _faded(moments_s - over_s, self.fade_s)[:, None]
         return np.where(np.isnan(before), said, before + share * (said - before))
 

@@ -280,7 +280,7 @@ class ControlSession:
             self._planner.submit(loaded, request)
 
     def _take(self, answer: PlanAnswer) -> None:
-        self.loop.schedule.note_time(answer.request, answer.inference_time_s)
+        self.loop.schedule.note_time(answer.request, answer.inference_time_s, answer.plan)
         self.health.plan_cost = self.loop.schedule.plan_cost
         if answer.plan is None:
             self.loop.fail(answer.request, self._with_sentence(answer.error))

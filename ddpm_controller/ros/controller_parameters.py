@@ -59,7 +59,7 @@ class ControllerParameters:
     expected_delay_s: float = parameter(
         -1.0,
         "Time that a plan takes, in which what the robot does is settled, s; "
-        "below 0: as the checkpoint says.",
+        "below 0: as the checkpoint says, or else as plans have taken.",
         low=-1.0,
         high=10.0,
     )

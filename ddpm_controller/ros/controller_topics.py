@@ -152,6 +152,7 @@ class ControllerTopics:
         chunk, request = takeover.plan.chunk, takeover.request
         names = list(request.window[-1].values)
         sources_s = [o.source_stamps_s[name] for o in request.window for name in names]
+        delay_s = request.expected_delay_s
         message = ActionChunk(
             start=time_from(chunk.start_s),
             period=duration_from(chunk.period_s),
@@ -165,7 +166,7 @@ class ControllerTopics:
             sampler=used.sampler,
             num_inference_steps=request.num_inference_steps or used.num_inference_steps,
             seam=used.seam.strategy,
-            expected_delay_s=used.seam.expected_delay_s,
+            expected_delay_s=(used.seam.expected_delay_s or 0.0) if delay_s is None else delay_s,
             surprise_limit=used.seam.surprise,
             transition_scale=used.transition_scale,
             requested=time_from(request.requested_s),

@@ -105,10 +105,12 @@ def _refuse_unplayable(run: RecordedRun) -> None:
 
 @contextmanager
 def _controller(run: RecordedRun, checkpoint: Path, robot_file: Path) -> Iterator[Popen[bytes]]:
-    """Have a controller with the recorded parameters."""
+    """Have a controller with the recorded parameters, and with the seam of the recorded chunks."""
     known = {field.name for field in fields(ControllerParameters)} - {"checkpoint", "robot"}
     parameters = {name: value for name, value in run.parameters.items() if name in known}
     parameters |= {"lockstep": True, "run_on_activate": False}
+    if run.chunks:  # what a checkpoint leaves open may have been another default then
+        parameters |= {"seam": run.chunks[0].seam, "surprise": run.chunks[0].surprise}
     with parameter_file(parameters) as params_file:
         given = {
             "namespace": NAMESPACE,

@@ -10,7 +10,7 @@ import numpy as np
 
 from ddpm_controller.checkpoint import Checkpoint, load_checkpoint, refuse_mismatch
 from ddpm_controller.control.states import OBSERVATION_REASONS, Reason, State
-from ddpm_controller.policy import PlanSettings, Policy, memory_difference
+from ddpm_controller.policy import EXPECTED_DELAY, PlanSettings, Policy, memory_difference
 from ddpm_controller.ros.bag_files import BagError
 from ddpm_controller.ros.recorded_run import RecordedChunk, RecordedRun, RecordedStatus
 from ddpm_controller.systems import restore
@@ -119,7 +119,6 @@ class Policies:
             n_action_steps=len(chunk.rows),
             device=self._device,
             seam=chunk.seam,
-            expected_delay_s=chunk.expected_delay_s,
             surprise=chunk.surprise,
             transition_scale=chunk.transition_scale,
         )
@@ -220,8 +219,9 @@ def _plan(
     """Make a plan again, or return why that cannot be."""
     if memory is None:
         return f"plan {chunk.plan_number} goes on from one that could not be made again"
+    memory = {**memory, EXPECTED_DELAY: np.array(chunk.expected_delay_s)}
     if "plan_number" in memory:  # failed plans count too, and are not recorded
-        memory = {**memory, "plan_number": np.array(chunk.plan_number, np.int64)}
+        memory["plan_number"] = np.array(chunk.plan_number, np.int64)
     try:
         return policy.plan(run.window(chunk), memory)
     except BagError as error:

@@ -111,7 +111,8 @@ def load_state(state: TrainingState, path: Path, fingerprint: Fingerprint) -> bo
 
 
 def _refuse_another(saved: Fingerprint, wanted: Fingerprint, path: Path) -> None:
-    saved, wanted = _completed(saved), json.loads(json.dumps(wanted))  # tuples become lists
+    wanted = json.loads(json.dumps(wanted))  # tuples become lists
+    saved, wanted = _of_training(_completed(saved)), _of_training(wanted)
     differing = [
         f"{key}: {saved.get(key)} there, {wanted.get(key)} here"
         for key in sorted(set(saved) | set(wanted))
@@ -138,6 +139,15 @@ def _completed(saved: Fingerprint) -> Fingerprint:
         json.dumps({**asdict(config), **_without(saved, "policy")})
     )
     return completed
+
+
+def _of_training(fingerprint: Fingerprint) -> Fingerprint:
+    """Return a fingerprint without what only a run of the policy would notice."""
+    return {
+        name: _of_training(value) if isinstance(value, dict) else value
+        for name, value in fingerprint.items()
+        if name != "seam"
+    }
 
 
 def _without(values: Fingerprint, name: str) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from stub_loop import (
 
 from ddpm_controller.control.deadline import CostEstimate, Deadline
 from ddpm_controller.control.states import Reason
+from ddpm_controller.policy import RELATIVE_COST
+from ddpm_controller.types import Plan
 
 STEPPED = {**MEMORY, "num_inference_steps": np.array(0)}
 
@@ -165,6 +167,25 @@ def test_a_machine_that_is_too_slow_stops_the_robot_and_says_so_until_it_is_fast
     assert steps_within_limits(commands)
     still = positions([c for c in held if c.stamp_s > held[0].stamp_s + 0.5])
     assert np.ptp(still, axis=0).max() == 0
+
+
+def test_a_plan_that_begins_anew_counts_as_one_that_goes_on():
+    """Else a trial that is fast enough, of a robot at rest, would be followed by a stop."""
+    deadline = Deadline(2, 0.0)
+    deadline.use(10)
+    loop = new_loop(deadline=deadline)
+    loop.start(STEPPED)
+    costs = []
+    for now_s, relative in ((1.0, 1.0), (2.0, 0.25), (3.0, 1.0)):
+        see(loop, now_s)
+        loop.schedule.abandon()
+        request = loop.plan_request(now_s)
+        plan = waves(request)
+        traces = {RELATIVE_COST: relative}
+        loop.schedule.note_time(request, 0.1, Plan(plan.chunk, plan.memory, traces))
+        cost = loop.schedule.plan_cost
+        costs.append(cost and pytest.approx(cost.predicted_s(10)))
+    assert costs[:2] == [None, 0.4]  # the first plan of a policy does not count
 
 
 def test_another_policy_begins_with_all_of_its_steps():

@@ -128,7 +128,10 @@ def test_memory_survives_a_file():
     file.seek(0)
     back = dict(np.load(file))
     assert back == memory
-    assert all(each.dtype == np.int64 for each in back.values())
+    assert {name: each.dtype for name, each in back.items()} == {
+        **dict.fromkeys(("seed", "plan_number", "num_inference_steps"), np.int64),
+        "expected_delay_s": np.float64,
+    }
     ahead = mine.plan(window(), memory).chunk.actions
     assert np.array_equal(mine.plan(window(), back).chunk.actions, ahead)
 

@@ -17,7 +17,13 @@ from ddpm_controller.policies.diffusion_policy import DiffusionPolicy
 from ddpm_controller.policies.diffusion_policy_config import config_from
 from ddpm_controller.policies.plan_joiner import PlanJoiner
 from ddpm_controller.policies.seams import STRATEGIES, Sampling, SeamSettings, Target
-from ddpm_controller.policy import PlanSettings, plan_batch
+from ddpm_controller.policy import (
+    EXPECTED_DELAY,
+    RELATIVE_COST,
+    SET_FOR_EACH_PLAN,
+    PlanSettings,
+    plan_batch,
+)
 from ddpm_controller.types import Observation
 
 EVERY = sorted(STRATEGIES)
@@ -81,7 +87,7 @@ def test_rows_of_a_batch_go_on_or_begin_anew_for_themselves(seam):
 def test_without_a_seam_nothing_is_remembered_and_nothing_changes():
     plain = DiffusionPolicy(network(), ACTION_SPEC, PlanSettings(seam="switch"))
     first, second = two_plans(plain)
-    assert set(first.memory) == {"seed", "plan_number", "num_inference_steps"}
+    assert set(first.memory) == {"seed", "num_inference_steps", *SET_FOR_EACH_PLAN}
     assert set(second.traces) == {"horizon"}
 
 
@@ -127,18 +133,21 @@ def sampling(candidates=1, rows=2):
     return Sampling(sample_ddim, process, scale, shape, generators, spaced_timesteps(40, 8))
 
 
-def target(value=0.3, covered=(6, 3), counts=2, first=0):
+def target(value=0.3, covered=(6, 3), counts=2, first=0, delays_s=(0.0, 0.0)):
     rows = torch.full((2, 6, 1), value)
-    return Target(rows, torch.tensor(covered), torch.full((2, 6), counts), first, 0.1)
+    delays_s = torch.tensor(delays_s, dtype=torch.float64)
+    return Target(rows, torch.tensor(covered), torch.full((2, 6), counts), delays_s, first, 0.1)
 
 
 def test_weights_reach_no_further_than_the_chunk_before():
-    weights = target().weights(SeamSettings(expected_delay_s=0.11, schedule="ones"))[..., 0]
+    weights = target().weights(SeamSettings(schedule="ones"))[..., 0]
     assert weights.tolist() == [[1] * 6, [1, 1, 1, 0, 0, 0]]
-    short = target().weights(SeamSettings(expected_delay_s=0.0, overlap_s=0.2, schedule="ones"))
+    short = target().weights(SeamSettings(overlap_s=0.2, schedule="ones"))
     assert short[..., 0].tolist() == [[1, 1, 1, 1, 0, 0], [1, 1, 1, 0, 0, 0]]
     hard = target(first=1).weights(SeamSettings(overlap_s=0.0))[0, :, 0]
     assert hard.tolist() == [1, 1, 1, 0, 0, 0]
+    late = target(covered=(6, 6), delays_s=(0.11, 0.31)).weights(SeamSettings(overlap_s=0.0))
+    assert late[..., 0].tolist() == [[1, 1, 1, 0, 0, 0], [1, 1, 1, 1, 1, 0]]
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.01, 0.5])
@@ -261,12 +270,32 @@ def test_a_delay_longer_than_a_chunk_is_refused(delay_s):
     assert policy("switch", delay_s).seam.expected_delay_s == delay_s  # it knows no chunk before
 
 
+def test_the_delay_of_one_plan_goes_before_the_one_that_was_told():
+    told, measured = policy("rtc_exact", delay_s=0.2), policy("rtc_exact", delay_s=None)
+    first, second = two_plans(told)
+    rows = []
+    for delay_s in (0.0, 0.2):
+        start = measured.plan(window(5.0), measured.initial_memory(0))
+        assert start.memory[EXPECTED_DELAY] == 0.0
+        memory = {**start.memory, EXPECTED_DELAY: np.array(delay_s)}
+        rows.append(measured.plan(window(5.2), memory).traces["horizon"])
+    assert EXPECTED_DELAY not in first.memory
+    assert not np.array_equal(rows[0], rows[1])
+    assert np.array_equal(rows[1], second.traces["horizon"])
+
+
+@pytest.mark.parametrize(("seam", "share"), [("rtc_exact", 1 / 4), ("bidirectional", 1 / 3)])
+def test_a_plan_that_begins_anew_says_how_much_less_it_has_cost(seam, share):
+    plans = two_plans(policy(seam))
+    assert [plan.traces[RELATIVE_COST] for plan in plans] == [pytest.approx(share), 1.0]
+
+
 def test_a_checkpoint_may_have_a_seam_and_need_not():
     config = dataclasses.replace(CONFIG, seam=SeamSettings(strategy="rtc", surprise_scale=(1, 2)))
     values = json.loads(json.dumps(dataclasses.asdict(config)))
     assert config_from(values) == config
     del values["seam"]  # as in older ones
-    assert config_from(values).seam == SeamSettings("switch")
+    assert config_from(values).seam == SeamSettings("rtc_exact")
     chosen = DiffusionPolicy(
         network(seam=config.seam), ACTION_SPEC, PlanSettings(seam="warm", expected_delay_s=0.2)
     ).seam

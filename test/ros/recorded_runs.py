@@ -257,7 +257,7 @@ class _Run:
             sampler=self._policy.sampler,
             num_inference_steps=self._policy.num_inference_steps,
             seam=self._policy.seam.strategy,
-            expected_delay_s=self._policy.seam.expected_delay_s,
+            expected_delay_s=self._policy.seam.expected_delay_s or request.expected_delay_s or 0.0,
             surprise_limit=self._policy.seam.surprise,
             transition_scale=float(getattr(self._policy, "transition_scale", np.nan)),
             requested=_time(request.requested_s),

@@ -62,6 +62,17 @@ def test_plans_that_go_on_from_one_another_are_reproduced(tmp_path, checkpoints,
     assert commands.num_equal == commands.count
 
 
+def test_the_delay_that_was_measured_for_each_plan_is_replayed(tmp_path, checkpoints, traces):
+    untold = PlanSettings(seam="rtc_exact")
+    scenario = Scenario(checkpoints[:1], 150, plan_ticks=4, settings=untold)
+    run, plans = replayed(record_run(tmp_path / "bag", scenario), checkpoints[0])
+    assert (plans.num_equal, plans.skipped) == (plans.count, ())
+    assert traces == ["cold"] + ["rtc_exact"] * (plans.count - 1)
+    delays_s = [chunk.expected_delay_s for chunk in run.chunks]
+    assert delays_s[0] == 0.0  # nobody knew
+    assert delays_s[1:] == [pytest.approx(0.08, abs=0.021)] * (plans.count - 1)
+
+
 def test_a_push_a_failed_plan_a_blind_time_a_reset_and_a_swap_are_reproduced(
     tmp_path, checkpoints, traces
 ):
