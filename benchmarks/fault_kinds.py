@@ -117,7 +117,12 @@ def _save_slow(checkpoint: Path, folder: Path, plan_s: float = 5.0) -> None:
     save_checkpoint(
         folder,
         kind=manifest.kind,
-        config={**manifest.config, "num_train_timesteps": steps, "num_inference_steps": steps},
+        config={
+            **manifest.config,
+            "num_train_timesteps": steps,
+            "num_inference_steps": steps,
+            "seam": {"strategy": "switch"},  # a plan that goes on takes no longer than the first
+        },
         action_spec=manifest.action_spec,
         streams=manifest.streams,
         statistics=manifest.statistics,

@@ -18,6 +18,7 @@ ARMS = (
 BELIEFS: Mapping[str, Mapping[str, Any]] = {
     "belief": {},
     "belief_past": {"past_steps": 32},
+    "belief_future": {"future_steps": 16},
     "transformer": {"belief_cell": "transformer"},
     "transformer_past": {"belief_cell": "transformer", "past_steps": 32},
 }

@@ -105,6 +105,7 @@ class BeliefEncoder(HistoryEncoder):
         reach: As ``HistoryEncoder``.
         past_steps: P, executed actions that a belief is made to tell in training (Past-Token
             Prediction, Torne et al. 2025); 0: none.
+        future_steps: Actions from now on that it is made to tell in training; 0: none.
     """
 
     def __init__(
@@ -115,11 +116,18 @@ class BeliefEncoder(HistoryEncoder):
         cell: Cell = "gru",
         reach: int = 0,
         past_steps: int = 0,
+        future_steps: int = 0,
     ) -> None:
         super().__init__(feature_dim, action_dim, size, cell, reach)
         self.ahead = nn.Linear(size, 2 * feature_dim)
         if past_steps:
             self.past = nn.Linear(size, past_steps * action_dim)
+        if future_steps:
+            self.future = nn.Sequential(
+                nn.Linear(size, 2 * size),
+                nn.Mish(),
+                nn.Linear(2 * size, future_steps * action_dim),
+            )
 
     def expected(self, belief: Tensor) -> tuple[Tensor, Tensor]:
         """Belief (..., H) -> mean and log deviation of the next features, each (..., F)."""
@@ -148,12 +156,30 @@ class BeliefEncoder(HistoryEncoder):
             executed: (B, L, Da), row k executed between the observations k - 1 and k; NaN where
                 there was none.
         """
-        told = self.past(beliefs).unflatten(2, (-1, self.action_dim))  # (B, L, P, Da)
-        rows = torch.arange(executed.shape[1], device=executed.device)
-        back = rows[:, None] - torch.arange(told.shape[2], device=executed.device)  # (L, P)
-        done = executed[:, back.clamp(min=0)]
-        known = done.isfinite() & (back >= 0)[None, :, :, None]
-        apart = torch.where(known, told - done, 0.0)
+        everywhere = executed.new_ones(executed.shape[:2], dtype=torch.bool)
+        return self._telling_loss(self.past(beliefs), executed, everywhere, -1)
+
+    def future_loss(self, beliefs: Tensor, wanted: Tensor, valid: Tensor) -> Tensor:
+        """Return the mean squared error of the actions to come that beliefs tell, a scalar.
+
+        Args:
+            beliefs: (B, L, H).
+            wanted: (B, >= L, Da), row k for the moment of observation k; NaN where there is none.
+            valid: (B, L) bool.
+        """
+        return self._telling_loss(self.future(beliefs), wanted, valid, 1)
+
+    def _telling_loss(
+        self, told: Tensor, actions: Tensor, valid: Tensor, direction: int
+    ) -> Tensor:
+        """Compare (B, L, P * Da) with the actions at each row and behind it, or before it."""
+        told = told.unflatten(2, (-1, self.action_dim))  # (B, L, P, Da)
+        steps = direction * torch.arange(told.shape[2], device=told.device)
+        rows = torch.arange(told.shape[1], device=told.device)[:, None] + steps  # (L, P)
+        inside = (rows >= 0) & (rows < actions.shape[1])
+        true = actions[:, rows.clamp(0, actions.shape[1] - 1)]
+        known = true.isfinite() & inside[None, :, :, None] & valid[:, :, None, None]
+        apart = torch.where(known, told - true, 0.0)
         return apart.square().sum() / known.sum().clamp(min=1)
 
 

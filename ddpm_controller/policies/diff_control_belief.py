@@ -33,6 +33,8 @@ EXPECTATION_WEIGHT = 0.1
 """Of what the belief expects to see, in training; it shares no weights with the rest."""
 PAST_WEIGHT = 0.1
 """Of what a belief tells of the past."""
+FUTURE_WEIGHT = 1.0
+"""Of what it tells of the actions to come."""
 
 
 def row_features(network: "DiffControlNetwork") -> RowFeatures:
@@ -53,6 +55,7 @@ def belief_encoder(network: "DiffControlNetwork") -> BeliefEncoder:
         config.belief_cell,
         config.episode_steps,
         config.past_steps,
+        config.future_steps,
     )
 
 
@@ -63,7 +66,8 @@ def belief_examples(
 
     Each history gives ``targets_per_episode`` examples, and its beliefs are computed once for all
     of them. In training mode the executed actions are noisy; what is expected is learned aside,
-    and what had been executed where ``past_steps`` asks for it.
+    and what had been executed where ``past_steps`` asks for it. With ``future_steps`` the belief
+    of every row, not of the taught moments alone, tells what is done next.
 
     Args:
         network: The policy's.
@@ -91,6 +95,9 @@ def belief_examples(
     if config.past_steps:
         done = executed_before(normalized, valid, 0.0, generator)
         aside = aside + PAST_WEIGHT * network.belief.past_loss(beliefs, done)
+    if config.future_steps:
+        wanted = normalized.masked_fill(~batch["mask"][:, :, None], float("nan"))
+        aside = aside + FUTURE_WEIGHT * network.belief.future_loss(beliefs, wanted, valid)
     return Examples(now, recalled, aside)
 
 

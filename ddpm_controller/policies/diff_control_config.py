@@ -60,6 +60,8 @@ class DiffControlConfig:
             last ``episode_steps`` of them.
         past_steps: Executed actions that a belief is made to tell in training, so that it does not
             forget; 0: none.
+        future_steps: Actions from now on that the belief of every row is made to tell in training,
+            where a plan is learned at few of them; 0: none.
         history_steps: Observations per window of a belief: those that may be new at a plan.
         episode_steps: Longest history in training, in rows; longer episodes lose their beginning.
         targets_per_episode: Moments of a history that one update teaches.
@@ -83,6 +85,7 @@ class DiffControlConfig:
     belief_size: int = 96
     belief_cell: Literal["gru", "transformer"] = "gru"
     past_steps: int = 0
+    future_steps: int = 0
     history_steps: int = 16
     episode_steps: int = 256
     targets_per_episode: int = 8
@@ -111,7 +114,7 @@ class DiffControlConfig:
         self._require("belief_size", whole, "must be a multiple of 4 for a transformer")
         cells = ("gru", "transformer")
         self._require("belief_cell", self.belief_cell in cells, f"must be one of {cells}")
-        for name in ("action_noise", "image_rows", "past_steps"):
+        for name in ("action_noise", "image_rows", "past_steps", "future_steps"):
             self._require(name, getattr(self, name) >= 0, "must not be below 0")
         fewest = max(self.policy.n_obs_steps, self.policy.n_action_steps)
         reaches = self.state != "belief" or self.history_steps >= fewest
