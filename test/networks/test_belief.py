@@ -111,6 +111,28 @@ def test_the_past_that_a_belief_tells_costs_its_squared_error_where_there_was_on
     assert mine.cells.weight_hh_l0.grad.abs().sum() > 0
 
 
+def test_the_future_that_a_belief_tells_costs_its_squared_error_where_there_is_one():
+    torch.manual_seed(0)
+    mine = BeliefEncoder(feature_dim=3, action_dim=2, size=8, future_steps=2)
+    (features, actions), valid = run(length=3, rows=2), valid_from([0, 1], length=3)
+    wanted = torch.rand(2, 4, 2)
+    wanted[1, 3] = float("nan")  # this episode ends
+    beliefs = mine(features, actions, valid)
+    squares = []
+    for row, tick, ahead in [
+        *((0, tick, ahead) for tick in range(3) for ahead in range(2)),
+        *((1, tick, ahead) for tick in (1, 2) for ahead in range(2)),
+    ]:
+        told = mine.future(beliefs[row, tick]).reshape(2, 2)[ahead]
+        squares += ((told - wanted[row, tick + ahead]) ** 2).tolist()
+    known = [each for each in squares if each == each]
+    assert len(known) == len(squares) - 2
+    loss = mine.future_loss(beliefs, wanted, valid)
+    assert loss.item() == pytest.approx(sum(known) / len(known), rel=1e-5)
+    loss.backward()
+    assert mine.cells.weight_hh_l0.grad.abs().sum() > 0
+
+
 def test_what_is_expected_is_learned_aside_and_costs_what_a_gaussian_costs():
     torch.manual_seed(0)
     mine = BeliefEncoder(feature_dim=3, action_dim=2, size=8)

@@ -16,7 +16,7 @@ SMALL = {"episode_steps": 16, "targets_per_episode": 2, "image_rows": 2}
 def recipe(tiny, kind):
     base = replace(tiny.POLICY, num_train_timesteps=4, num_inference_steps=2, bound_steps=2)
     if kind == "transformer":
-        small = {**SMALL, "belief_cell": kind, "past_steps": 4}
+        small = {**SMALL, "belief_cell": kind, "past_steps": 4, "future_steps": 3}
         policy = DiffControlConfig(base, "belief", belief_size=8, history_steps=4, **small)
         kind = "diff_control"
     elif kind == "diff_control":
