@@ -15,15 +15,17 @@ ARMS = (
     "bc_lstm",
 )  # fmt: skip
 """A number behind it is how many observations a stateless policy sees."""
+_FUTURE: Mapping[str, Any] = {"future_steps": 16}
 BELIEFS: Mapping[str, Mapping[str, Any]] = {
-    "belief": {},
-    "belief_past": {"past_steps": 32},
-    "belief_future": {"future_steps": 16},
-    "transformer": {"belief_cell": "transformer"},
-    "transformer_past": {"belief_cell": "transformer", "past_steps": 32},
+    "belief": _FUTURE,
+    "belief_bare": {},
+    "belief_past": {**_FUTURE, "past_steps": 32},
+    "transformer": {**_FUTURE, "belief_cell": "transformer"},
+    "transformer_past": {**_FUTURE, "belief_cell": "transformer", "past_steps": 32},
 }
-"""The belief of ``ARMS`` and further ones: made to tell what it did in the past seconds, and a
-transformer over the ticks in place of the recurrent cell."""
+"""The belief of ``ARMS``, which is made to tell what is done next at every tick, and further ones:
+one that is not, one that tells what it did in the past seconds too, and a transformer over the
+ticks in place of the recurrent cell."""
 _CHUNKS_PER_EPISODE = 8
 """That a recurrent policy learns at once, so that its batches have so many fewer episodes."""
 

@@ -9,11 +9,12 @@ from ddpm_controller.simulation.stick_hand import StickHand
 PERIOD_S = (0.6, 0.9)
 ONSET_S = (0.2, 1.0)
 """Ranges of the time between strikes and of the time before the first begins."""
-_DOWN, _UP, _WAIT = 0.30, 0.35, 0.35
-"""Shares of a period."""
+_DOWN, _HOLD, _UP, _WAIT = 0.30, 0.12, 0.28, 0.30
+"""Shares of a period. The stick stays on the drum for about a row of a policy at 10 Hz, which
+would else see most strikes without their lowest point, and learn to strike beside it."""
 _WAIT_SPREAD = 0.35
 """No two waits at the top are the same: a drummer, not a machine."""
-_DEPTH_M = (0.03, 0.04)
+_DEPTH_M = (0.035, 0.045)
 _STRAY = np.array([0.03, 0.01])
 """Largest distance of a strike from the drummer's place: angle and radius."""
 
@@ -54,5 +55,6 @@ class DrumExpert:
         wait_s = _WAIT * period_s * random.uniform(1 - _WAIT_SPREAD, 1 + _WAIT_SPREAD)
         bottom = SURFACE_M - random.uniform(*_DEPTH_M)
         self._hand.go(0.0, _DOWN * period_s, angle=angle, radius=radius, height=bottom)
-        self._hand.go(_DOWN * period_s, _UP * period_s, height=random_top(random))
-        self._next_s = self._world.time_s + (_DOWN + _UP) * period_s + wait_s
+        raised_s = (_DOWN + _HOLD) * period_s
+        self._hand.go(raised_s, _UP * period_s, height=random_top(random))
+        self._next_s = self._world.time_s + raised_s + _UP * period_s + wait_s
