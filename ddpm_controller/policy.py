@@ -16,8 +16,6 @@ EXPECTED_DELAY = "expected_delay_s"
 policy has it, it goes before ``PlanSettings.expected_delay_s``."""
 SET_FOR_EACH_PLAN = ("plan_number", "num_inference_steps", EXPECTED_DELAY)
 """Keys of a memory whose numbers are set when a plan is asked for, where a policy has them."""
-RELATIVE_COST = "relative_cost"
-"""In a plan's traces: its time over that of one that goes on from the plan before, about."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,8 @@ class PlanSettings:
         n_action_steps: Rows of a chunk that are sent to the robot.
         device: Torch device.
         seam: How a plan is joined to the one before, for example ``warm_replace``.
-        expected_delay_s: Time that a plan takes: what the robot does meanwhile is settled.
+        expected_delay_s: Time that a plan takes: what the robot does meanwhile is settled. None:
+            as the checkpoint says, or else as plans of the run have taken.
         surprise: Departure from what was expected beyond which a plan begins anew; 0: never.
         transition_scale: Weight of what a policy remembers of the chunk before, in [0, 1.5].
     """
@@ -200,6 +199,15 @@ def memory_kind(policy: Policy) -> str:
     Empty when nothing but a seed and the plan before survives.
     """
     return str(getattr(policy, "memory_kind", ""))
+
+
+def relative_cost(policy: Policy, window: Window, memory: Memory) -> float:
+    """Return the time of a plan over that of one that goes on from the plan before, about.
+
+    Such a policy has a method ``relative_cost`` of window and memory; of others all cost the same.
+    """
+    told = getattr(policy, "relative_cost", None)
+    return 1.0 if told is None else float(told(window, memory))
 
 
 def memory_difference(first: Memory, second: Memory) -> str:

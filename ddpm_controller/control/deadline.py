@@ -104,11 +104,13 @@ class Deadline:
         self._lowest, self._margin_s = lowest, margin_s
         self._highest = 0
         self._estimate = CostEstimate()
+        self._fixed_s = 0.0
         self._is_trial = False
 
     def use(self, highest: int) -> None:
         """Choose for another policy, which takes ``highest`` steps when there is time; 0: none."""
         self._highest = highest
+        self._fixed_s = 0.0
         self._is_trial = False
         self._estimate.restart(warm_up=True)
 
@@ -117,9 +119,14 @@ class Deadline:
         """What plans take, as far as is known."""
         return self._estimate.cost
 
-    def note(self, num_steps: int, time_s: float) -> None:
-        """Take what a plan with so many steps has cost, s."""
-        self._estimate.add(num_steps, time_s)
+    def note(self, num_steps: int, time_s: float, relative_cost: float = 1.0) -> None:
+        """Take what a plan with so many steps has cost, s.
+
+        Counted as one that goes on from the plan before, whose steps cost 1 / ``relative_cost``
+        as much; what does not depend on them, as far as it is known, costs the same.
+        """
+        fixed_s = min(self._fixed_s, time_s)
+        self._estimate.add(num_steps, fixed_s + (time_s - fixed_s) / relative_cost)
 
     def choose(self, available_s: float | None) -> StepChoice:
         """Return the largest number of steps whose plan is there within ``available_s``.
@@ -142,6 +149,7 @@ class Deadline:
     def try_again(self) -> None:
         """Take the fewest steps for the next plan, whatever plans have cost, and measure that."""
         self._is_trial = True
+        self._fixed_s = self.cost.fixed_s if self.cost is not None else self._fixed_s
         self._estimate.restart(warm_up=False)
 
     def trial_problem(self, available_s: float) -> str:

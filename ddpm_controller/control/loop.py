@@ -209,6 +209,7 @@ class ControlLoop:
     def advance(self, now_s: float) -> None:
         """Note the time; when it has jumped, stop, then begin again with what is seen since."""
         jump = self.watch.advance(now_s)
+        self.schedule.advance(now_s)
         if jump:
             self.schedule.abandon(jump)
             stop_s = self.longest_stop_s + self._period_s if self._has_begun else 0.0

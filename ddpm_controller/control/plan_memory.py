@@ -50,14 +50,14 @@ class PlanMemory:
             self.forget(epoch, "another checkpoint came, which remembers in another way")
         kept = self.now if keeps else None
         self._initial, self._epoch = initial, epoch
-        self.now = {**initial, **(kept or {})}
+        self.now = _handed_over(initial, kept or {})
 
     def take(self, memory: Memory, epoch: int) -> None:
         """Remember a plan that is followed from now on, unless it is from before a beginning."""
         if epoch < self._oldest:
             return
         handed_over = epoch != self._epoch
-        self.now = {**(self._initial or {}), **memory} if handed_over else memory
+        self.now = _handed_over(self._initial or {}, memory) if handed_over else memory
 
     def asked(
         self, memory: Memory, plan_number: int, num_steps: int | None, delay_s: float
@@ -76,6 +76,12 @@ class PlanMemory:
         if self.now is None or self._initial is None:
             return False
         return bool(memory_difference(self._initial, self.now))
+
+
+def _handed_over(initial: Memory, kept: Memory) -> Memory:
+    """Return a memory of one policy for another, whose delay may be a setting."""
+    own = {k: v for k, v in kept.items() if k != EXPECTED_DELAY or k in initial}
+    return {**initial, **own}
 
 
 def _with(memory: Memory, name: str, value: float) -> Memory:

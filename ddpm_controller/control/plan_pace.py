@@ -18,7 +18,7 @@ class PlanPace:
     """Asks often enough that a chunk never ends before the next one, as far as the machine can.
 
     Args:
-        replan_period_s: Time between two requests; less where chunks are short for it.
+        replan_period_s: Time between two requests; less where chunks are short or plans slow.
         period_s: Time between ticks.
         deadline: Chooses the denoising steps of plans; None: as the policy does.
 
@@ -80,7 +80,7 @@ class PlanPace:
         """Note that a plan has been asked for."""
         self._due_s = now_s + self._replan_period_s
 
-    def came(self, requested_s: float, rows_last_s: float, delay_s: float = 0.0) -> str:
+    def came(self, requested_s: float, rows_last_s: float) -> str:
         """Note that a plan has come; return why it does not count, or an empty text.
 
         One that was a trial counts only when it has shown that plans are fast enough again.
@@ -88,9 +88,8 @@ class PlanPace:
         Args:
             requested_s: When it was asked for.
             rows_last_s: From its first row to its last.
-            delay_s: Time until plans are followed, as far as is known.
         """
-        self._rows_last_s, self._delay_s = rows_last_s, delay_s
+        self._rows_last_s = rows_last_s
         if self.too_slow and self._deadline is not None:
             self.too_slow = self._deadline.trial_problem(self._usual_s(rows_last_s))
             if self.too_slow:
@@ -100,10 +99,16 @@ class PlanPace:
         self._due_s = min(self._due_s, requested_s + self._latest_s(rows_last_s))
         return ""
 
-    def note(self, num_steps: int, inference_time_s: float) -> None:
+    def followed(self, requested_s: float, delay_s: float) -> None:
+        """Note that the plan that came last is followed, and how late plans are by now."""
+        self._delay_s = delay_s
+        if self._rows_last_s is not None:
+            self._due_s = min(self._due_s, requested_s + self._latest_s(self._rows_last_s))
+
+    def note(self, num_steps: int, inference_time_s: float, relative_cost: float) -> None:
         """Note what a plan with so many steps has cost, before it comes."""
         if self._deadline is not None:
-            self._deadline.note(num_steps, inference_time_s)
+            self._deadline.note(num_steps, inference_time_s, relative_cost)
 
     @property
     def cost(self) -> PlanCost | None:

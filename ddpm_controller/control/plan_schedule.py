@@ -13,7 +13,6 @@ from ddpm_controller.control.plan_request import PlanRequest, Takeover
 from ddpm_controller.control.safety import JointLimits
 from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.control.usual_time import UsualDelay
-from ddpm_controller.policy import RELATIVE_COST
 from ddpm_controller.types import ActionChunk, ActionSpec, Memory, Plan
 
 _SAME_MOMENT_S = 1e-6
@@ -26,7 +25,7 @@ class PlanSchedule:
     Args:
         action_spec: The joints a chunk must have, and the policy's clock.
         n_obs_steps: Observations in a window.
-        replan_period_s: Time between two requests; less where chunks are short for it.
+        replan_period_s: Time between two requests; less where chunks are short or plans slow.
         period_s: Time between ticks.
         lead_s: A row is sent so much before its moment.
         deadline: Chooses the denoising steps of plans; None: as the policy does.
@@ -64,6 +63,7 @@ class PlanSchedule:
         self._plan_number = 0
         self._awaited: PlanRequest | None = None
         self._pending: Takeover | None = None
+        self._pending_since_s: float | None = None
         self._current: Takeover | None = None
         self._failure, self._failure_reason = "", Reason.PLAN_FAILED
         self._late = ""
@@ -109,7 +109,8 @@ class PlanSchedule:
         if num_inference_steps is not None:
             self._pace.use(num_inference_steps)
         self._pace.begin()
-        self._delay.restart()
+        if not keeps_memory:
+            self._delay.restart()
         self.epoch += 1
         self.memory.hand_over(memory, self.epoch, keeps=keeps_memory)
         self._awaited = None
@@ -144,8 +145,7 @@ class PlanSchedule:
             num_steps = self._pace.chosen_steps(now_s, ends_s)
             if num_steps is None:
                 return None
-        delay_s = self._delay.expected_s
-        memory = self.memory.asked(remembered, self._plan_number, num_steps, delay_s)
+        memory = self.memory.asked(remembered, self._plan_number, num_steps, self._settled_s)
         self._awaited = PlanRequest(
             window, memory, self._plan_number, self.epoch, now_s, num_steps
         )
@@ -165,7 +165,7 @@ class PlanSchedule:
             self.memory.now,
             request.plan_number,
             request.num_inference_steps,
-            self._delay.expected_s,
+            self._settled_s,
         )
         self._awaited = replace(request, memory=memory, epoch=self.epoch)
         return self._awaited
@@ -199,22 +199,29 @@ class PlanSchedule:
         self._awaited = None
         self._failure = ""
         rows_last_s = max(plan.chunk.end_s - plan.chunk.start_s - self._lead_s, 0.0)
-        delay_s = self._delay.expected_s
-        if problem := self._pace.came(request.requested_s, rows_last_s, delay_s):
+        if problem := self._pace.came(request.requested_s, rows_last_s):
             return problem
         self._pending, self._note = Takeover(plan, request), note
+        self._pending_since_s = None
         return ""
 
     def note_time(
-        self, request: PlanRequest, inference_time_s: float, plan: Plan | None = None
+        self, request: PlanRequest, inference_time_s: float, relative_cost: float = 1.0
     ) -> None:
         """Note what a plan has cost, before it is accepted.
 
-        One that begins anew says how much less that was than one that goes on would have cost.
+        Args:
+            request: What it was made from.
+            inference_time_s: Its time.
+            relative_cost: Of it, to that of one that goes on from the plan before.
         """
         if request.num_inference_steps is not None:
-            relative = 1.0 if plan is None else float(plan.traces.get(RELATIVE_COST, 1.0))
-            self._pace.note(request.num_inference_steps, inference_time_s / relative)
+            self._pace.note(request.num_inference_steps, inference_time_s, relative_cost)
+
+    @property
+    def _settled_s(self) -> float:
+        """Time behind a request in which what the robot does is settled: rows are sent ahead."""
+        return self._delay.expected_s + self._lead_s
 
     @property
     def plan_cost(self) -> PlanCost | None:
@@ -245,6 +252,11 @@ class PlanSchedule:
             plan = Plan(chunk, waits.request.memory)
             self._pending = Takeover(plan, waits.request, is_approach=True)
 
+    def advance(self, now_s: float) -> None:
+        """Note the time: from its first tick on a plan that has come could be followed."""
+        if self._pending is not None and self._pending_since_s is None:
+            self._pending_since_s = now_s
+
     def take(self, now_s: float) -> Takeover | None:
         """Return the plan that waits, once; from now on it is the one in force.
 
@@ -256,7 +268,7 @@ class PlanSchedule:
             before = None if self._current is None else self._current.plan.chunk
             takeover = replace(takeover, taken_s=now_s, before=before)
             self._current = takeover
-            self._delay.add(now_s - takeover.request.requested_s)
+            self._note_delay(takeover, now_s)
             self.memory.take(takeover.plan.memory, takeover.request.epoch)
         return takeover
 
@@ -276,6 +288,13 @@ class PlanSchedule:
             return Verdict(State.HOLDING, Reason.NO_PLAN, "no chunk has been planned yet")
         text = self._late or "the chunk has ended and no newer one has come"
         return Verdict(State.HOLDING, Reason.PLAN_LATE, text)
+
+    def _note_delay(self, takeover: Takeover, now_s: float) -> None:
+        """Note how late a plan was; while it waits for a robot to be put in place it is not."""
+        requested_s = takeover.request.requested_s
+        there_s = now_s if self._pending_since_s is None else self._pending_since_s
+        self._delay.add(there_s - requested_s)
+        self._pace.followed(requested_s, self._delay.expected_s)
 
     def _usable(self, now_s: float) -> Takeover | None:
         """Return the plan that waits, unless all of it is past already."""

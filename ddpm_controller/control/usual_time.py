@@ -8,6 +8,8 @@ import numpy as np
 NUM_KEPT = 20
 _LEVEL = 0.8
 """Share of the last plans that were no slower than what is called usual."""
+_FEWEST = 6
+"""Of fewer plans the median is taken: the first one is often slow."""
 _NUM_NEWEST = 3
 """Most of these being slow, the machine has become slow: the older ones count no more."""
 
@@ -15,7 +17,8 @@ _NUM_NEWEST = 3
 def usual(times_s: Iterable[float]) -> float:
     """Return what most times, oldest first, and most of the newest have not exceeded."""
     times = np.array(list(times_s), dtype=np.float64)
-    return float(max(np.quantile(times, _LEVEL), np.median(times[-_NUM_NEWEST:])))
+    level = _LEVEL if len(times) >= _FEWEST else 0.5
+    return float(max(np.quantile(times, level), np.median(times[-_NUM_NEWEST:])))
 
 
 class UsualDelay:

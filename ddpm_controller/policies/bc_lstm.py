@@ -15,6 +15,7 @@ from ddpm_controller.policies.bc_lstm_network import BcLstmConfig, BcLstmNetwork
 from ddpm_controller.policies.diff_control_recalled import ROWS, SINCE, START, refuse_memory
 from ddpm_controller.policies.recurrent_state import RecurrentState, weights_digest
 from ddpm_controller.policies.restored import restored_network
+from ddpm_controller.policies.seams import SeamSettings
 from ddpm_controller.policies.since_last_plan import Execution, Unseen
 from ddpm_controller.policy import EXPECTED_DELAY, PlanSettings, Window
 from ddpm_controller.types import ActionChunk, ActionSpec, Memory, Plan
@@ -28,6 +29,7 @@ class BcLstm:
     Attributes:
         hash: The checkpoint's.
         n_action_steps: Rows per chunk.
+        seam: That its plans are not joined, and the delay that it was told.
         memory_kind: Policies of equal kinds can go on with each other's memory.
     """
 
@@ -48,7 +50,7 @@ class BcLstm:
                 f"n_action_steps must be between 1 and {config.horizon} = horizon, got "
                 f"{self.n_action_steps}"
             )
-        self._told_delay_s = settings.expected_delay_s
+        self.seam = SeamSettings("switch", expected_delay_s=settings.expected_delay_s)
         delay_s = settings.expected_delay_s or 0.0
         self._state = RecurrentState(
             network.history,
@@ -123,5 +125,5 @@ class BcLstm:
 
     def _numbers(self, seed: np.ndarray, plan_number: int) -> dict[str, np.ndarray]:
         numbers = {"seed": seed, "plan_number": np.array(plan_number, np.int64)}
-        told = self._told_delay_s is not None
+        told = self.seam.expected_delay_s is not None
         return numbers if told else {**numbers, EXPECTED_DELAY: np.array(0.0)}

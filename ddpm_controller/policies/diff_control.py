@@ -91,6 +91,11 @@ class DiffControl:
         """Return the memory of a run that begins: its seed, no plan made yet, nothing recalled."""
         return {**self._denoising.initial_memory(seed), **self._state.initial()}
 
+    def relative_cost(self, window: Window, memory: Memory) -> float:
+        """Return the time of a plan over that of one that goes on from the plan before, about."""
+        newest = window[-self._denoising.n_obs_steps :]
+        return self._denoising.relative_cost(newest, memory)
+
     def plan(self, window: Window, memory: Memory) -> Plan:
         """Return the next chunk, a pure function of window and memory."""
         return self.plan_batch([window], [memory])[0]

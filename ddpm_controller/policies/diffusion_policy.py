@@ -120,6 +120,10 @@ class DiffusionPolicy:
         """
         return self._numbers(np.array(seed, np.int64), 0)
 
+    def relative_cost(self, window: Window, memory: Memory) -> float:
+        """Return the time of a plan over that of one that goes on from the plan before, about."""
+        return self._joiner.relative_cost(window, memory)
+
     def plan(self, window: Window, memory: Memory) -> Plan:
         """Return the next chunk, a pure function of window and memory."""
         return self.plan_batch([window], [memory])[0]
@@ -323,7 +327,10 @@ def _chosen_seam(settings: PlanSettings, by_checkpoint: SeamSettings) -> SeamSet
     return replace(
         by_checkpoint,
         strategy=_chosen(settings.seam, by_checkpoint.strategy),
-        expected_delay_s=_chosen(settings.expected_delay_s, by_checkpoint.expected_delay_s),
+        # 0 was what checkpoints said before delays were measured: it tells nothing.
+        expected_delay_s=_chosen(
+            settings.expected_delay_s, by_checkpoint.expected_delay_s or None
+        ),
         surprise=_chosen(settings.surprise, by_checkpoint.surprise),
     )
 

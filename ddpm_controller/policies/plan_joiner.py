@@ -10,7 +10,7 @@ from torch import Tensor
 from ddpm_controller.networks.normalizer import MinMaxNormalizer
 from ddpm_controller.policies.previous_chunk import PreviousChunk, previous_chunk, remembered
 from ddpm_controller.policies.seams import STRATEGIES, Sampling, SeamSettings, Target
-from ddpm_controller.policy import EXPECTED_DELAY, RELATIVE_COST, Window, deviation
+from ddpm_controller.policy import EXPECTED_DELAY, Window, deviation
 from ddpm_controller.types import ActionSpec, Memory, StreamSpec
 
 DEFAULT_SCALE = 0.02
@@ -93,6 +93,11 @@ class PlanJoiner:
         goes_on = None if threshold and surprise > threshold else chunk
         return Before(goes_on, surprise, chunk.rows, delay_s)
 
+    def relative_cost(self, window: Window, memory: Memory) -> float:
+        """Return the time of a plan over that of one that goes on, about."""
+        anew = self.before(window, memory).chunk is None
+        return self._settings.relative_cost_anew if anew else 1.0
+
     def drawn(
         self, befores: Sequence[Before], sampling_of: Callable[[list[int]], Sampling]
     ) -> Tensor:
@@ -130,12 +135,8 @@ class PlanJoiner:
         """Return what people may want to see of a seam."""
         if not self._settings.remembers:
             return {}
-        anew = before.chunk is None
-        return {
-            "seam": "cold" if anew else self._settings.strategy,
-            "surprise": before.surprise,
-            RELATIVE_COST: self._settings.relative_cost_anew if anew else 1.0,
-        }
+        seam = "cold" if before.chunk is None else self._settings.strategy
+        return {"seam": seam, "surprise": before.surprise}
 
     def _refuse_delay(self, chunk_s: float) -> None:
         delay_s = self._settings.expected_delay_s or 0.0

@@ -31,8 +31,8 @@ class SeamSettings:
         strategy: Key of ``STRATEGIES``. Of those that succeeded at least as often as ``switch`` at
             every delay, the one with the smoothest seams is the default.
         warm_level: Where a warm start begins, as a share of T - 1; 1 keeps nothing.
-        expected_delay_s: Time that a plan takes: what the robot does meanwhile is settled. None:
-            as plans of the run have taken.
+        expected_delay_s: Time that a plan takes: what the robot does meanwhile is settled. None
+            (of a checkpoint 0 too): as plans of the run have taken.
         overlap_s: Time behind this in which the previous chunk counts less and less; None: as
             far as it reaches.
         schedule: How its weight falls there.
@@ -95,7 +95,7 @@ class SeamSettings:
 
     @property
     def relative_cost_anew(self) -> float:
-        """Time of a plan that begins anew over that of one that goes on, at the least."""
+        """Time of a plan that begins anew over that of one that goes on, about."""
         return _COST_ANEW.get(self.strategy, 1.0) / self.num_candidates
 
 
@@ -167,8 +167,8 @@ class Target:
 
 
 def _rows(time_s: float, period_s: float) -> int:
-    """Rows that begin within a time; what is a rounding short of one counts."""
-    return int(time_s / period_s + 1e-6)
+    """Rows that begin within a time; what is a rounding of stamps short of one counts."""
+    return int((time_s + 1e-6) / period_s)
 
 
 Strategy = Callable[[Sampling, Target, SeamSettings], Tensor]
@@ -255,7 +255,7 @@ def _guided(sampling: Sampling, target: Target, settings: SeamSettings, exact: b
     return replace(sampling, predict_x0=sampling.in_range(guided))
 
 
-_COST_ANEW = {"rtc_exact": 0.25}
+_COST_ANEW = {"rtc_exact": 1 / 3}
 """What is drawn without a backward pass for each step, of the time of what is drawn with it."""
 
 STRATEGIES: dict[str, Strategy] = {

@@ -18,8 +18,6 @@ from stub_loop import (
 
 from ddpm_controller.control.deadline import CostEstimate, Deadline
 from ddpm_controller.control.states import Reason
-from ddpm_controller.policy import RELATIVE_COST
-from ddpm_controller.types import Plan
 
 STEPPED = {**MEMORY, "num_inference_steps": np.array(0)}
 
@@ -180,12 +178,17 @@ def test_a_plan_that_begins_anew_counts_as_one_that_goes_on():
         see(loop, now_s)
         loop.schedule.abandon()
         request = loop.plan_request(now_s)
-        plan = waves(request)
-        traces = {RELATIVE_COST: relative}
-        loop.schedule.note_time(request, 0.1, Plan(plan.chunk, plan.memory, traces))
+        loop.schedule.note_time(request, 0.1, relative)
         cost = loop.schedule.plan_cost
         costs.append(cost and pytest.approx(cost.predicted_s(10)))
     assert costs[:2] == [None, 0.4]  # the first plan of a policy does not count
+
+
+def test_of_a_trial_only_the_steps_count_for_more():
+    deadline = informed()
+    deadline.try_again()
+    deadline.note(2, 0.05 + 2 * 0.02 / 4, 0.25)
+    assert deadline.cost.predicted_s(2) == pytest.approx(true_cost(2), rel=0.02)
 
 
 def test_another_policy_begins_with_all_of_its_steps():

@@ -19,10 +19,10 @@ from ddpm_controller.policies.plan_joiner import PlanJoiner
 from ddpm_controller.policies.seams import STRATEGIES, Sampling, SeamSettings, Target
 from ddpm_controller.policy import (
     EXPECTED_DELAY,
-    RELATIVE_COST,
     SET_FOR_EACH_PLAN,
     PlanSettings,
     plan_batch,
+    relative_cost,
 )
 from ddpm_controller.types import Observation
 
@@ -284,10 +284,38 @@ def test_the_delay_of_one_plan_goes_before_the_one_that_was_told():
     assert np.array_equal(rows[1], second.traces["horizon"])
 
 
-@pytest.mark.parametrize(("seam", "share"), [("rtc_exact", 1 / 4), ("bidirectional", 1 / 3)])
-def test_a_plan_that_begins_anew_says_how_much_less_it_has_cost(seam, share):
-    plans = two_plans(policy(seam))
-    assert [plan.traces[RELATIVE_COST] for plan in plans] == [pytest.approx(share), 1.0]
+@pytest.mark.parametrize(
+    ("seam", "share"), [("switch", 1.0), ("rtc_exact", 1 / 3), ("bidirectional", 1 / 3)]
+)
+def test_a_plan_that_begins_anew_costs_less_than_one_that_goes_on(seam, share):
+    mine = policy(seam)
+    memory = mine.plan(window(5.0), mine.initial_memory(0)).memory
+    costs = [
+        relative_cost(mine, window(5.0), mine.initial_memory(0)),
+        relative_cost(mine, window(5.2), memory),
+        relative_cost(mine, window(9.0), memory),  # the chunk before is over
+    ]
+    wanted = [share, 1.0 if seam != "switch" else share, share]
+    assert costs == [pytest.approx(each) for each in wanted]
+
+
+def test_that_plans_take_no_time_is_nothing_a_checkpoint_tells():
+    older = DiffusionPolicy(
+        network(seam=SeamSettings("rtc", expected_delay_s=0.0)), ACTION_SPEC, PlanSettings()
+    )
+    assert EXPECTED_DELAY in older.initial_memory(0)
+    assert EXPECTED_DELAY not in policy("rtc", delay_s=0.0).initial_memory(0)
+
+
+def test_a_delay_of_whole_rows_between_stamps_of_today_counts_as_whole():
+    requested_s = 1.79e9 + 0.05 * np.arange(2000)
+    for rows in (1, 3):
+        delays_s = ((requested_s + 0.1 * rows) - requested_s).tolist()
+        weights = [
+            target(covered=(6, 6), delays_s=(each, each)).weights(SeamSettings(overlap_s=0.0))
+            for each in set(delays_s)
+        ]
+        assert {int(each[0].sum()) for each in weights} == {rows + 2}
 
 
 def test_a_checkpoint_may_have_a_seam_and_need_not():
