@@ -34,7 +34,8 @@ class ControllerParameters:
     control_rate_hz: float = parameter(50.0, "Commands per second, Hz.", low=10.0, high=500.0)
     replan_period_s: float = parameter(
         0.8,
-        "Time between two requests for a plan, s; less where a plan's rows would not last.",
+        "Time between two requests for a plan, s; less where its rows would not last or plans are "
+        "slow: twice the time that they take is left of the rows.",
         low=0.01,
         high=10.0,
     )
@@ -54,7 +55,7 @@ class ControllerParameters:
         4, "Denoising steps that a plan has at the least when deadline_aware.", low=1
     )
     seam: str = parameter(
-        "", "How a plan is joined to the one before; empty: as the checkpoint says."
+        "", "How a plan is joined to the one before; empty: as the checkpoint says, or rtc_exact."
     )
     expected_delay_s: float = parameter(
         -1.0,
