@@ -17,7 +17,7 @@ from ddpm_controller.policies.recurrent_state import RecurrentState, weights_dig
 from ddpm_controller.policies.restored import restored_network
 from ddpm_controller.policies.seams import SeamSettings
 from ddpm_controller.policies.since_last_plan import Execution, Unseen
-from ddpm_controller.policy import EXPECTED_DELAY, PlanSettings, Window
+from ddpm_controller.policy import PlanSettings, Window
 from ddpm_controller.types import ActionChunk, ActionSpec, Memory, Plan
 
 __all__ = ["BcLstm", "BcLstmConfig", "BcLstmNetwork"]
@@ -124,6 +124,5 @@ class BcLstm:
         return Plan(chunk, remembered, traces)
 
     def _numbers(self, seed: np.ndarray, plan_number: int) -> dict[str, np.ndarray]:
-        numbers = {"seed": seed, "plan_number": np.array(plan_number, np.int64)}
-        told = self.seam.expected_delay_s is not None
-        return numbers if told else {**numbers, EXPECTED_DELAY: np.array(0.0)}
+        number = np.array(plan_number, np.int64)
+        return {"seed": seed, "plan_number": number, **self.seam.delay_of_each_plan}

@@ -29,13 +29,7 @@ from ddpm_controller.policies.restored import restored_network
 from ddpm_controller.policies.seams import Sampling, SeamSettings
 from ddpm_controller.policies.training_range import training_range_of
 from ddpm_controller.policies.window_values import window_values
-from ddpm_controller.policy import (
-    EXPECTED_DELAY,
-    BoundSettings,
-    Likelihood,
-    PlanSettings,
-    Window,
-)
+from ddpm_controller.policy import BoundSettings, Likelihood, PlanSettings, Window
 from ddpm_controller.types import ActionChunk, ActionSpec, Memory, Plan
 
 _Value = TypeVar("_Value")
@@ -291,13 +285,12 @@ class DiffusionPolicy:
         return Plan(chunk, remembered, traces)
 
     def _numbers(self, seed: np.ndarray, plan_number: int) -> dict[str, np.ndarray]:
-        numbers = {
+        return {
             "seed": seed,
             "plan_number": np.array(plan_number, np.int64),
             "num_inference_steps": np.array(0, np.int64),
+            **self.seam.delay_of_each_plan,
         }
-        told = self.seam.expected_delay_s is not None
-        return numbers if told else {**numbers, EXPECTED_DELAY: np.array(0.0)}
 
 
 def network_of(checkpoint: Checkpoint) -> DiffusionPolicyNetwork:

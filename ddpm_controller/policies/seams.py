@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,6 +22,7 @@ from ddpm_controller.diffusion.inpainting import (
 )
 from ddpm_controller.diffusion.samplers import Sampler
 from ddpm_controller.diffusion.warm_start import WarmStart, timesteps_below
+from ddpm_controller.policy import EXPECTED_DELAY
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,11 @@ class SeamSettings:
     def num_candidates(self) -> int:
         """Samples that are drawn for one plan."""
         return self.candidates if self.strategy == "bidirectional" else 1
+
+    @property
+    def delay_of_each_plan(self) -> dict[str, np.ndarray]:
+        """What a memory has for the delay of each plan; nothing where it is told once for all."""
+        return {EXPECTED_DELAY: np.array(0.0)} if self.expected_delay_s is None else {}
 
     @property
     def relative_cost_anew(self) -> float:

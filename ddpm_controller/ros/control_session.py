@@ -11,7 +11,7 @@ from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.start_gate import StartGate
 from ddpm_controller.control.states import Reason, State
 from ddpm_controller.control.stream_rules import StreamHealth
-from ddpm_controller.policy import Policy, memory_kind, relative_cost
+from ddpm_controller.policy import Policy, memory_kind
 from ddpm_controller.ros.commanding import Commanding, Done
 from ddpm_controller.ros.control_report import ControlReport
 from ddpm_controller.ros.planner import PlanAnswer, Planner
@@ -280,9 +280,7 @@ class ControlSession:
             self._planner.submit(loaded, request)
 
     def _take(self, answer: PlanAnswer) -> None:
-        request, policy = answer.request, answer.used.policy
-        relative = relative_cost(policy, request.window, request.memory) if answer.plan else 1.0
-        self.loop.schedule.note_time(request, answer.inference_time_s, relative)
+        self.loop.schedule.note_time(answer.request, answer.inference_time_s, answer.relative_cost)
         self.health.plan_cost = self.loop.schedule.plan_cost
         if answer.plan is None:
             self.loop.fail(answer.request, self._with_sentence(answer.error))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ddpm_controller.control.plan_request import PlanRequest
+from ddpm_controller.policy import relative_cost
 from ddpm_controller.ros.latest_worker import LatestWorker
 from ddpm_controller.ros.policy_loader import LoadedPolicy
 from ddpm_controller.types import Plan
@@ -23,6 +24,7 @@ class PlanAnswer:
         plan: None when it failed.
         error: Why it failed.
         inference_time_s: Wall time.
+        relative_cost: Of it, to that of a plan that goes on from the one before.
     """
 
     request: PlanRequest
@@ -30,6 +32,7 @@ class PlanAnswer:
     plan: Plan | None
     error: str
     inference_time_s: float
+    relative_cost: float = 1.0
 
 
 class Planner:
@@ -62,9 +65,11 @@ class Planner:
 
 
 def _answer(loaded: LoadedPolicy, request: PlanRequest) -> PlanAnswer:
-    began_s = time.monotonic()
+    began_s, given = time.monotonic(), (request.window, request.memory)
     try:
-        plan, error = loaded.policy.plan(request.window, request.memory), ""
+        plan = loaded.policy.plan(*given)
+        took_s = time.monotonic() - began_s
+        return PlanAnswer(request, loaded, plan, "", took_s, relative_cost(loaded.policy, *given))
     except Exception as failure:  # whatever a policy does wrong, the robot is held and says why
-        plan, error = None, f"{type(failure).__name__}: {failure}"
-    return PlanAnswer(request, loaded, plan, error, time.monotonic() - began_s)
+        error = f"{type(failure).__name__}: {failure}"
+        return PlanAnswer(request, loaded, None, error, time.monotonic() - began_s)
