@@ -6,7 +6,8 @@ Every arm of a world has the same demonstrations, network sizes and updates (a c
 as many more, on the stateless arm) and the same trials: as demonstrated, pushed, with streams
 that stand still, and at twice the time. Success with its 95 % Wilson interval, McNemar's p against
 the stateless arm, the error of the strikes and of their tempo, and the time of a plan. What has
-been measured is kept, so an interrupted run goes on. Demonstrations first, for each world:
+been measured is kept in benchmarks/results, so an interrupted run goes on, and the published table
+comes at once; ``--results elsewhere`` measures anew. Demonstrations first, for each world:
 
 demonstrate --world drum --episodes 200 --in-process --no-pictures --output runs/drum/bags
 
@@ -15,10 +16,9 @@ what has been moved pulled back once. One seed is enough there, and few arms:
 --worlds drawer_open --seeds 0 --arms stateless controlnet belief
 """
 
-import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +26,7 @@ import numpy as np
 import torch
 import tyro
 from hidden_state_picture import draw
+from kept_results import KeptResults, Result
 from memory_arms import ARMS, STATELESS, arm_recipe
 from rich.console import Console
 from rich.progress import track
@@ -65,7 +66,8 @@ class Options:
         updates: Of each training.
         trials: Of each arm, training and perturbation; with three trainings 210 in all.
         first_seed: Of the trials.
-        folder: With the bags of each world below it; trainings and results go there too.
+        folder: With the bags of each world below it; trainings go there too.
+        results: Folder of what has been measured, a file per world.
         picture: Where success is drawn; nowhere when left out.
     """
 
@@ -78,28 +80,8 @@ class Options:
     trials: int = 70
     first_seed: int = 200_000
     folder: Path = Path("runs")
+    results: Path = Path(__file__).parent / "results"
     picture: Path | None = None
-
-
-@dataclass(frozen=True)
-class Result:
-    """One training under one perturbation.
-
-    Attributes:
-        arm: Its name.
-        seed: Of the training.
-        perturbation: Of the trials.
-        successes: Of each trial.
-        tallies: What the world has counted in each.
-        plan_s: Median time of a plan of one run on one thread; NaN where it was not measured.
-    """
-
-    arm: str
-    seed: int
-    perturbation: str
-    successes: list[bool]
-    tallies: list[dict[str, float]]
-    plan_s: float
 
 
 class Comparison:
@@ -112,6 +94,7 @@ class Comparison:
 
     def __init__(self, options: Options, world: str) -> None:
         self.options, self.world = options, world
+        self._kept = KeptResults(options.results / f"hidden_state_{world}.jsonl")
         self._inputs: TrainingInputs | None = None
         self._robot = load_robot(robot_path(world))
 
@@ -159,28 +142,16 @@ class Comparison:
     def measured(self, arm: str, seed: int, perturbation: str) -> Result:
         """Train and try, or read what that gave."""
         options = self.options
-        checkpoint = self.trained(arm, seed)
-        path = (
-            self.folder(arm, seed) / f"{perturbation}_{options.trials}_{options.first_seed}.json"
-        )
-        if not path.is_file():
-            result = self._tried(arm, seed, perturbation, restore(checkpoint))
-            path.write_text(json.dumps(asdict(result)) + "\n")
-        return Result(**json.loads(path.read_text()))
-
-    def _tried(self, arm: str, seed: int, perturbation: str, policy: Policy) -> Result:
-        options, timed = self.options, _Timed(policy)
+        key = (arm, seed, perturbation, options.horizon, options.updates, options.trials)
+        if (kept := self._kept.find(*key, options.first_seed)) is not None:
+            return kept
+        policy = restore(self.trained(arm, seed))
         seeds = range(options.first_seed, options.first_seed + options.trials)
-        trials = self._trials(policy, perturbation, seeds)
+        trials, timed = self._trials(policy, perturbation, seeds), _Timed(policy)
         self._trials(timed, perturbation, seeds[:1])
-        return Result(
-            arm,
-            seed,
-            perturbation,
-            [trial.success for trial in trials],
-            [dict(trial.tally) for trial in trials],
-            timed.median_s,
-        )
+        result = Result.of(*key, options.first_seed, trials=trials, plan_s=timed.median_s)
+        self._kept.add(result)
+        return result
 
     def _trials(self, policy: Policy, perturbation: str, seeds: Sequence[int]) -> list[Trial]:
         world, disturbance = WORLDS[self.world], perturbations_of(self.world)[perturbation]
@@ -253,7 +224,7 @@ def _of(results: Sequence[Result], arm: str, perturbation: str) -> list[Result]:
 
 
 def _successes(results: Sequence[Result], arm: str, perturbation: str) -> list[bool]:
-    return [each for r in _of(results, arm, perturbation) for each in r.successes]
+    return [each == "1" for r in _of(results, arm, perturbation) for each in r.successes]
 
 
 def _rate(successes: Sequence[bool]) -> str:
@@ -263,13 +234,13 @@ def _rate(successes: Sequence[bool]) -> str:
 
 def _errors(results: Sequence[Result], arm: str, perturbation: str) -> tuple[str, str]:
     """Mean error of the number of strikes, median deviation of the tempo; empty elsewhere."""
-    tallies = [each for r in _of(results, arm, perturbation) for each in r.tallies]
-    if not tallies or "strikes" not in tallies[0]:
-        return "", ""
-    count = np.mean([abs(each["strikes"] - each["wanted"]) for each in tallies])
-    tempo = np.array([each["period_deviation_s"] for each in tallies])
-    known = tempo[np.isfinite(tempo)]
-    return f"{count:.2f}", f"{np.median(known):.3f}" if known.size else ""
+    own = _of(results, arm, perturbation)
+    counts = [each for r in own for each in r.count_errors]
+    tempo = [each for r in own for each in r.tempo_deviations_s]
+    return (
+        f"{np.mean(counts):.2f}" if counts else "",
+        f"{np.median(tempo):.3f}" if tempo else "",
+    )
 
 
 def _plan_ms(results: Sequence[Result], arm: str, perturbation: str) -> str:

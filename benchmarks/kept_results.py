@@ -1,0 +1,87 @@
+"""What a comparison of policies has measured, one line of JSON per training and perturbation.
+
+Trainings take hours, a table is made of a few kilobytes: the lines are kept beside the benchmarks,
+so that anyone can make the table and the picture again, test other pairs, or go on.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Self
+
+from ddpm_controller.evaluation.results import Trial
+
+
+@dataclass(frozen=True)
+class Result:
+    """One training under one perturbation.
+
+    Attributes:
+        arm: Its name.
+        seed: Of the training.
+        perturbation: Of the trials.
+        horizon: Rows of a chunk.
+        updates: Of the training.
+        trials: How many.
+        first_seed: Of the trials, which have this one and those that follow.
+        successes: "1" or "0" for each trial.
+        count_errors: Strikes too many or too few in each trial; empty where nothing is struck.
+        tempo_deviations_s: Of the trials that have a tempo.
+        plan_s: Median time of a plan of one run on one thread; NaN where it was not measured.
+    """
+
+    arm: str
+    seed: int
+    perturbation: str
+    horizon: int
+    updates: int
+    trials: int
+    first_seed: int
+    successes: str
+    count_errors: list[int]
+    tempo_deviations_s: list[float]
+    plan_s: float
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What was asked for: the fields before the answers."""
+        return tuple(getattr(self, each.name) for each in fields(self)[:7])
+
+    @classmethod
+    def of(cls, *key: object, trials: Sequence[Trial], plan_s: float) -> Self:
+        """Return what these trials gave."""
+        tallies = [dict(each.tally) for each in trials if "strikes" in each.tally]
+        tempo = [each["period_deviation_s"] for each in tallies]
+        return cls(
+            *key,  # type: ignore[arg-type]
+            "".join(str(int(each.success)) for each in trials),
+            [round(abs(each["strikes"] - each["wanted"])) for each in tallies],
+            [round(each, 3) for each in tempo if math.isfinite(each)],
+            plan_s,
+        )
+
+
+class KeptResults:
+    """The lines of one file.
+
+    Args:
+        path: Of the file; made with its folder when there is something to keep.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        lines = path.read_text().splitlines() if path.is_file() else []
+        self._results = [Result(**json.loads(line)) for line in lines]
+
+    def find(self, *key: object) -> Result | None:
+        """Return what was measured for the first fields of a ``Result``, or nothing."""
+        return next((each for each in self._results if each.key == key), None)
+
+    def add(self, result: Result) -> None:
+        """Keep one more."""
+        self._results.append(result)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a") as file:
+            file.write(json.dumps(asdict(result)) + "\n")
