@@ -17,9 +17,8 @@ what has been moved pulled back once. One seed is enough there, and few arms:
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -41,9 +40,8 @@ from ddpm_controller.ros.evaluate import policy_view
 from ddpm_controller.ros.robot import load_robot
 from ddpm_controller.ros.training_inputs import TrainingInputs, read_training_inputs
 from ddpm_controller.ros.world_robots import robot_path
-from ddpm_controller.simulation.disturbances import PERTURBATIONS, PULLING, Perturbation
-from ddpm_controller.simulation.metaworld_world import MetaWorldWorld
-from ddpm_controller.simulation.worlds import WORLDS
+from ddpm_controller.simulation.disturbances import PULLING
+from ddpm_controller.simulation.worlds import WORLDS, perturbations_of, perturbed_world
 from ddpm_controller.systems import restore
 from ddpm_controller.training.config import TrainingConfig
 from ddpm_controller.training.run import train
@@ -162,13 +160,8 @@ class Comparison:
             timeout_s=disturbance.stretch * world.timeout_s,
         )
         limits = self._robot.limits(world.robot_description())
-        made = partial(world, perturbation=disturbance)
+        made = perturbed_world(self.world, perturbation)
         return list(run_trials(policy, made, limits, seeds, settings, policy_view(self._robot)))
-
-
-def perturbations_of(world: str) -> Mapping[str, Perturbation]:
-    """Return how trials in a world may be disturbed, by name."""
-    return PULLING if issubclass(WORLDS[world], MetaWorldWorld) else PERTURBATIONS
 
 
 class _Timed:

@@ -28,7 +28,7 @@ from ddpm_controller.ros.conversions import resized
 from ddpm_controller.ros.robot import Robot, RobotError, load_robot
 from ddpm_controller.ros.share import share_path
 from ddpm_controller.ros.world_robots import WorldName, robot_path
-from ddpm_controller.simulation.worlds import WORLDS
+from ddpm_controller.simulation.worlds import WORLDS, perturbations_of, perturbed_world
 from ddpm_controller.systems import restore
 
 OnTrial = Callable[[int, int, Trial], None]
@@ -49,6 +49,8 @@ class EvaluateOptions:
         trials: Number of trials.
         seed: Of the first trial; each further one counts up. The same seeds give the same
             worlds, so that two checkpoints can be compared.
+        perturbation: How every trial is disturbed, in process: nominal (not at all), in worlds
+            with hidden state also pushed, occluded, longer, in MetaWorld's also pulled_back.
         over_ros: Run the real nodes instead of one process.
         mode: Of the simulation over ROS.
         robot: Robot file; that of the world when left out.
@@ -72,6 +74,7 @@ class EvaluateOptions:
     protocol: Literal["controller", "published"] = "controller"
     trials: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 100
     seed: int = 10_000_000
+    perturbation: str = "nominal"
     over_ros: bool = False
     mode: Literal["real_time", "lockstep"] = "real_time"
     robot: Path | None = None
@@ -95,6 +98,13 @@ class EvaluateOptions:
             raise ValueError(
                 "the published protocol is for the world pusht in one process, got "
                 f"{self.world}{' over ROS' if self.over_ros else ''}; use --protocol controller"
+            )
+
+        known = ("nominal",) if self.over_ros else tuple(perturbations_of(self.world))
+        if self.perturbation not in known:
+            raise ValueError(
+                f"perturbation {self.perturbation!r}: in the world {self.world} "
+                f"{'over ROS' if self.over_ros else 'in process'} there is {', '.join(known)}"
             )
 
     @property
@@ -171,6 +181,7 @@ def _facts(options: EvaluateOptions, checkpoint_hash: str, how: str) -> dict[str
     if options.protocol == "published":
         return facts
     return facts | {
+        "perturbation": options.perturbation,
         "replan_period_s": options.replan_period_s,
         "plan_delay_s": options.plan_delay_s,
     }
@@ -183,14 +194,16 @@ def _in_process(options: EvaluateOptions, robot: Robot, on_step: OnStep) -> Iter
     if options.protocol == "published":
         max_steps = round(options.timeout_s * STEP_HZ) or MAX_STEPS
         return run_published(policy, options.seeds, max_steps, on_step, view=view)
+    world = WORLDS[options.world]
+    disturbance = perturbations_of(options.world)[options.perturbation]
+    made = perturbed_world(options.world, options.perturbation)
     trial_settings = TrialSettings(
         replan_period_s=options.replan_period_s,
         plan_delay_s=options.plan_delay_s,
-        timeout_s=options.timeout_s or None,
+        timeout_s=options.timeout_s or disturbance.stretch * world.timeout_s,
     )
-    description = WORLDS[options.world].robot_description()
-    limits = robot.limits(description)
-    return run_trials(policy, options.world, limits, options.seeds, trial_settings, view)
+    limits = robot.limits(world.robot_description())
+    return run_trials(policy, made, limits, options.seeds, trial_settings, view)
 
 
 def policy_view(robot: Robot) -> View:

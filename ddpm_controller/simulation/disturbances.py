@@ -56,8 +56,9 @@ class Perturbation:
             raise ValueError(f"stretch must be at least 1, got {self.stretch}")
 
 
+UNPERTURBED = Perturbation()
 PERTURBATIONS = {
-    "nominal": Perturbation(),
+    "nominal": UNPERTURBED,
     "pushed": Perturbation(pushes=2),
     "occluded": Perturbation(occlusions=2),
     "longer": Perturbation(stretch=2.0),

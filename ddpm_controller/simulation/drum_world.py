@@ -5,10 +5,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from ddpm_controller.simulation.disturbances import Perturbation
+from ddpm_controller.simulation.disturbances import UNPERTURBED, Perturbation
 from ddpm_controller.simulation.scene import Scene
 from ddpm_controller.simulation.stick_arm import BALL_M
-from ddpm_controller.simulation.stick_world import UNPERTURBED, StickWorld
+from ddpm_controller.simulation.stick_world import StickWorld
 from ddpm_controller.simulation.world import NamedVector
 
 FEWEST, MOST = 2, 5

@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from ddpm_controller.simulation.arm import joint_range
-from ddpm_controller.simulation.disturbances import Disturbances, Perturbation, Push
+from ddpm_controller.simulation.disturbances import UNPERTURBED, Disturbances, Perturbation, Push
 from ddpm_controller.simulation.metaworld_description import (
     HAND_JOINTS,
     HAND_NAMES,
@@ -22,7 +22,6 @@ NOISE_M, NOISE_M_S = 0.001, 0.01
 """Standard deviations of what is measured."""
 GIVES_WAY_M_N = 0.0018
 """Of the hand under a push: by about 3 cm under a usual one."""
-UNPERTURBED = Perturbation()
 _VELOCITY_NAMES = tuple(f"{name}_velocity" for name in HAND_NAMES)
 _NOISE_STREAM, _PERTURBATION_STREAM = 2, 3
 """Keep what is drawn from one seed apart; an expert has 1."""

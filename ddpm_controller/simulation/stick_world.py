@@ -8,7 +8,7 @@ import mujoco
 import numpy as np
 
 from ddpm_controller.simulation.arm import joint_range
-from ddpm_controller.simulation.disturbances import Disturbances, Perturbation, Push
+from ddpm_controller.simulation.disturbances import UNPERTURBED, Disturbances, Perturbation, Push
 from ddpm_controller.simulation.scene import Scene
 from ddpm_controller.simulation.set_point import SetPoint, num_substeps
 from ddpm_controller.simulation.stick_arm import (
@@ -27,7 +27,6 @@ from ddpm_controller.simulation.world import Camera, NamedVector
 POSITION_NOISE = 0.004
 VELOCITY_NOISE = 0.05
 """Standard deviations of what is measured, rad and rad/s."""
-UNPERTURBED = Perturbation()
 _VELOCITY_NAMES = tuple(f"{name}_velocity" for name in STICK_NAMES)
 _NOISE_STREAM, _PERTURBATION_STREAM = 2, 3
 """Keep what is drawn from one seed apart; an expert has 1."""

@@ -1,11 +1,19 @@
 """Every world by name, with the expert that solves it where there is one."""
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Protocol
 
 import numpy as np
 
 from ddpm_controller.simulation.cue_reach_expert import CueReachExpert
 from ddpm_controller.simulation.cue_reach_world import CueReachWorld
+from ddpm_controller.simulation.disturbances import (
+    PERTURBATIONS,
+    PULLING,
+    UNPERTURBED,
+    Perturbation,
+)
 from ddpm_controller.simulation.drum_expert import DrumExpert
 from ddpm_controller.simulation.drum_world import DrumWorld
 from ddpm_controller.simulation.metaworld_expert import MetaWorldExpert
@@ -20,6 +28,7 @@ from ddpm_controller.simulation.pick_place_world import PickPlaceWorld
 from ddpm_controller.simulation.pusht_world import PushTWorld
 from ddpm_controller.simulation.reach_expert import ReachExpert
 from ddpm_controller.simulation.reach_world import ReachWorld
+from ddpm_controller.simulation.stick_world import StickWorld
 from ddpm_controller.simulation.sticky_lid_expert import StickyLidExpert
 from ddpm_controller.simulation.sticky_lid_world import StickyLidWorld
 from ddpm_controller.simulation.world import World
@@ -36,6 +45,22 @@ WORLDS: dict[str, type[World]] = {
     HammerWorld.name: HammerWorld,
 }
 WORLDS_WITH_EXPERT = tuple(name for name in WORLDS if name != PushTWorld.name)
+
+
+def perturbations_of(world: str) -> Mapping[str, Perturbation]:
+    """Return how trials in a world may be disturbed, by name; ``nominal`` is not at all."""
+    kind = WORLDS[world]
+    if issubclass(kind, MetaWorldWorld):
+        return PULLING
+    return PERTURBATIONS if issubclass(kind, StickWorld) else {"nominal": UNPERTURBED}
+
+
+def perturbed_world(world: str, perturbation: str) -> Callable[..., World]:
+    """Return what makes a world that is disturbed so; both by name."""
+    kind: Callable[..., World] = WORLDS[world]
+    if perturbation == "nominal":
+        return kind
+    return partial(kind, perturbation=perturbations_of(world)[perturbation])
 
 
 class Expert(Protocol):
