@@ -71,10 +71,13 @@ ABLATIONS: dict[str, Mapping[str, Any]] = {
     f"{BRANCH}, no null prior": {"null_prior_share": 0.0},
     f"{BRANCH}, no prior noise": {"prior_noise": 0.0},
     f"{BRANCH}, no own chunks": {"own_chunks_share": 0.0},
+    f"{BRANCH}, own from noise": {"own_chunk_level": 1.0, "own_chunk_steps": 4},
 }
 """Trainings that leave out one thing."""
-SCALES = {f"{BRANCH}, w = {scale}": scale for scale in (0.0, 0.5, 1.5)}
-"""The usual training, run with another transition scale."""
+SCALES = {f"{arm}, w = 1.5": (arm, 1.5) for arm in (BRANCH, *ABLATIONS)} | {
+    f"{BRANCH}, w = {scale}": (BRANCH, scale) for scale in (0.0, 0.5)
+}
+"""A training that is run with another transition scale."""
 
 
 class Sticks:
@@ -260,8 +263,8 @@ def _trained(options: Options, arm: str) -> Path:
 
 def _result(options: Options, arm: str) -> Result:
     begun_s = time.perf_counter()
-    scale = SCALES.get(arm)
-    checkpoint = _trained(options, arm if scale is None else BRANCH)
+    trained, scale = SCALES.get(arm, (arm, None))
+    checkpoint = _trained(options, trained)
     policy = restore(checkpoint, PlanSettings(transition_scale=scale))
     train_s = time.perf_counter() - begun_s
     seeds = range(10_000, 10_000 + options.trials)

@@ -26,7 +26,7 @@ import torch
 import tyro
 from hidden_state_picture import draw
 from kept_results import KeptResults, Result
-from memory_arms import ARMS, STATELESS, arm_recipe
+from memory_arms import ARMS, STATELESS, arm_recipe, run_with_scale
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -35,7 +35,7 @@ from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
 from ddpm_controller.evaluation.intervals import wilson_interval
 from ddpm_controller.evaluation.matched_pairs import mcnemar
 from ddpm_controller.evaluation.results import Trial
-from ddpm_controller.policy import Policy, Window
+from ddpm_controller.policy import PlanSettings, Policy, Window
 from ddpm_controller.ros.evaluate import policy_view
 from ddpm_controller.ros.robot import load_robot
 from ddpm_controller.ros.training_inputs import TrainingInputs, read_training_inputs
@@ -143,7 +143,8 @@ class Comparison:
         key = (arm, seed, perturbation, options.horizon, options.updates, options.trials)
         if (kept := self._kept.find(*key, options.first_seed)) is not None:
             return kept
-        policy = restore(self.trained(arm, seed))
+        trained, scale = run_with_scale(arm)
+        policy = restore(self.trained(trained, seed), PlanSettings(transition_scale=scale))
         seeds = range(options.first_seed, options.first_seed + options.trials)
         trials, timed = self._trials(policy, perturbation, seeds), _Timed(policy)
         self._trials(timed, perturbation, seeds[:1])

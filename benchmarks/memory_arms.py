@@ -11,10 +11,11 @@ from ddpm_controller.training.config import TrainingConfig
 
 STATELESS = "stateless"
 ARMS = (
-    STATELESS, "stateless_2", "stateless_8", "as_released", "controlnet", "chunk_prior", "belief",
-    "bc_lstm",
+    STATELESS, "stateless_2", "stateless_8", "as_released", "controlnet", "controlnet_1.5",
+    "chunk_prior", "belief", "bc_lstm",
 )  # fmt: skip
-"""A number behind it is how many observations a stateless policy sees."""
+"""A number behind it is how many observations a stateless policy sees, or the transition scale
+with which the training of the arm without the number is run."""
 _FUTURE: Mapping[str, Any] = {"future_steps": 16}
 BELIEFS: Mapping[str, Mapping[str, Any]] = {
     "belief": _FUTURE,
@@ -26,8 +27,20 @@ BELIEFS: Mapping[str, Mapping[str, Any]] = {
 """The belief of ``ARMS``, which is made to tell what is done next at every tick, and further ones:
 one that is not, one that tells what it did in the past seconds too, and a transformer over the
 ticks in place of the recurrent cell."""
+_FROM_NOISE: Mapping[str, Any] = {"own_chunk_level": 1.0, "own_chunk_steps": 4}
+FROM_NOISE: Mapping[str, tuple[StateName, Mapping[str, Any]]] = {
+    "controlnet_from_noise": ("controlnet", _FROM_NOISE),
+    "chunk_prior_from_noise": ("chunk_prior", _FROM_NOISE),
+}
+"""Further arms, whose own chunks in the training begin with noise alone."""
+_SCALED = {"controlnet_1.5": ("controlnet", 1.5)}
 _CHUNKS_PER_EPISODE = 8
 """That a recurrent policy learns at once, so that its batches have so many fewer episodes."""
+
+
+def run_with_scale(arm: str) -> tuple[str, float | None]:
+    """Return the arm that is trained, and the transition scale where it is not the trained one."""
+    return _SCALED.get(arm, (arm, None))
 
 
 def arm_recipe(
@@ -41,7 +54,7 @@ def arm_recipe(
 
     Args:
         config: Of the stateless arm.
-        arm: One of ``ARMS``, or of ``BELIEFS``.
+        arm: One of ``ARMS``, of ``BELIEFS`` or of ``FROM_NOISE``.
         episode_steps: Longest history, rows.
         base: Returns the stateless checkpoint that a control branch, which has half as many
             updates, is trained on.
@@ -63,13 +76,15 @@ def arm_recipe(
             fade_s=policy.seam.fade_s,
         )
         return replace(config, kind=arm, policy=lstm, batch_size=few)
-    state = "belief" if arm in BELIEFS else cast(StateName, arm)
-    changes = {**BELIEFS.get(arm, {}), **(changes or {})}
+    state, own = FROM_NOISE.get(arm, (cast(StateName, arm), {}))
+    if arm in BELIEFS:
+        state, own = "belief", BELIEFS[arm]
+    changes = {**own, **(changes or {})}
     stateful = DiffControlConfig(policy, state, episode_steps=episode_steps, **changes)
     config = replace(config, kind="diff_control", policy=stateful)
     if arm in BELIEFS:
         return replace(config, batch_size=few)
-    if arm in CONTROLLED:
+    if state in CONTROLLED:
         steps = config.num_steps // 2
         return replace(config, initial_checkpoint=str(base()), num_steps=steps)
     return config

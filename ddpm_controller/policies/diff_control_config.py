@@ -50,7 +50,9 @@ class DiffControlConfig:
         own_chunks_from: Share of the training behind which some examples have a chunk of the
             network's own before them, instead of the demonstrated one.
         own_chunks_share: How many of them.
-        own_chunk_steps: Denoising steps of such a chunk.
+        own_chunk_steps: Denoising steps of such a chunk from noise alone.
+        own_chunk_level: How noisy the demonstrated chunk is made of which it is denoised, as a
+            share of the timesteps; 1: so noisy that hardly anything of it is left.
         branch_every: Denoising steps of a plan for which a control branch is asked once; between
             two of them it adds what it said last.
         shift: Whether the chunk before is moved to the moments of the new one.
@@ -78,7 +80,8 @@ class DiffControlConfig:
     prior_noise: float = 0.2
     own_chunks_from: float = 0.75
     own_chunks_share: float = 0.4
-    own_chunk_steps: int = 4
+    own_chunk_steps: int = 8
+    own_chunk_level: float = 0.5
     branch_every: int = 4
     shift: bool = True
     mask: bool = True
@@ -105,6 +108,7 @@ class DiffControlConfig:
         steps = self.policy.num_train_timesteps
         inside = 1 <= self.own_chunk_steps <= steps
         self._require("own_chunk_steps", inside, f"must be between 1 and {steps}")
+        self._require("own_chunk_level", 0 < self.own_chunk_level <= 1, "must be in (0, 1]")
         self._require("branch_every", self.branch_every >= 1, "must be at least 1")
         needless = self.base_hash and self.state not in CONTROLLED
         self._require("base_hash", not needless, f"belongs to {CONTROLLED}, not {self.state!r}")

@@ -14,6 +14,7 @@ from torch import Tensor
 from ddpm_controller.diffusion.noise import standard_normal
 from ddpm_controller.diffusion.samplers import sample_ddim
 from ddpm_controller.diffusion.timesteps import timesteps_for
+from ddpm_controller.diffusion.warm_start import WarmStart, timesteps_below
 from ddpm_controller.networks.recalled_chunk import shifted
 from ddpm_controller.policies.diffusion_policy_denoiser import Denoiser
 
@@ -71,7 +72,7 @@ def chunk_examples(
         recalled = shifted(earlier, before.to(device), config.shift)
         recalled = recalled.where((elapsed >= gap + before).to(device))
         moments = {"values": _values(network, batch, reach - gap)}
-        chunk[own] = _sampled(network, moments, recalled.columns(), own, generator)
+        chunk[own] = _sampled(network, moments, recalled.columns(), chunk, own, generator)
     columns = shifted(chunk, gap.to(device), config.shift).where(kept.to(device)).columns()
     now = {
         "values": {name: value[:, reach:] for name, value in batch["values"].items()},
@@ -126,28 +127,33 @@ def _sampled(
     network: "DiffControlNetwork",
     moments: Batch,
     columns: Tensor,
+    chunk: Tensor,
     rows: Tensor,
     generator: torch.Generator,
 ) -> Tensor:
     """Return chunks that the network samples, (N, Tp, Da), for some rows of a batch.
 
+    Not from noise alone: a sample that begins another stroke than the demonstration did comes
+    before a target that contradicts it, and teaches that the chunk before is not to be believed.
+
     Args:
         network: As it is in the middle of its training.
         moments: ``values`` of the batch at which the chunks begin.
         columns: (B, Dr), what is recalled there.
+        chunk: (B, Tp, Da), the demonstrated ones, normalized.
         rows: (N,).
         generator: Source of the noise.
     """
     denoiser = network.denoiser
     seen = denoiser.encode({name: value[rows] for name, value in moments["values"].items()})
     cond = torch.cat([seen, columns[rows.to(columns.device)]], dim=1)
-    process = denoiser.process(cond)
-    steps = timesteps_for(
-        denoiser.forward_process.fixed, network.config.own_chunk_steps, denoiser.config.spacing
-    )
-    shape = (len(rows), network.config.horizon, denoiser.action_dim)
-    predict_x0 = Denoiser(denoiser, process, cond).predict_x0
-    return sample_ddim(process, predict_x0, shape, _on(cond.device, generator), steps).float()
+    process, config, fixed = denoiser.process(cond), network.config, denoiser.forward_process.fixed
+    steps = timesteps_for(fixed, config.own_chunk_steps, denoiser.config.spacing)
+    steps = timesteps_below(steps, process.num_timesteps, config.own_chunk_level)
+    guess = chunk[rows.to(chunk.device)]
+    begun, predict_x0 = WarmStart(process, guess), Denoiser(denoiser, process, cond).predict_x0
+    random = _on(cond.device, generator)
+    return sample_ddim(begun, predict_x0, tuple(guess.shape), random, steps).float()
 
 
 def _on(device: torch.device, generator: torch.Generator) -> torch.Generator:

@@ -235,6 +235,7 @@ def test_as_released_says_what_it_leaves_out():
         ({"own_chunks_from": -0.1}, r"own_chunks_from must be in \[0, 1\], got -0.1"),
         ({"prior_noise": -1.0}, "prior_noise must be .*got -1.0"),
         ({"own_chunk_steps": 21}, "own_chunk_steps must be between 1 and 20, got 21"),
+        ({"own_chunk_level": 0.0}, r"own_chunk_level must be in \(0, 1\], got 0.0"),
         ({"state": "chunk_prior", "base_hash": "ab"}, "base_hash belongs to .*got 'ab'"),
     ],
 )

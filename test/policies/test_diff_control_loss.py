@@ -97,7 +97,7 @@ def test_some_priors_are_left_out_and_all_are_noisy():
 def test_late_in_the_training_some_priors_are_the_networks_own(monkeypatch, progress, share):
     net, seen = training(), []
 
-    def sampled(network, moments, columns, rows, generator):
+    def sampled(network, moments, columns, chunk, rows, generator):
         seen.append(rows)
         return torch.full((len(rows), 8, 2), 0.9)
 
@@ -113,7 +113,7 @@ def test_a_chunk_of_its_own_is_sampled_at_the_earlier_moment_given_the_one_befor
     net = training(own_chunks_share=1.0)
     asked = []
 
-    def sampled(network, moments, columns, rows, generator):
+    def sampled(network, moments, columns, chunk, rows, generator):
         asked.append((moments, recalled_chunk(columns, 8, 2), rows))
         return torch.zeros(len(rows), 8, 2)
 
@@ -145,33 +145,53 @@ def test_a_held_out_loss_is_that_of_running_it_with_its_own_chunks(monkeypatch, 
     monkeypatch.setattr(
         diff_control_examples,
         "_sampled",
-        lambda network, moments, columns, rows, generator: torch.full((len(rows), 8, 2), 0.9),
+        lambda network, moments, columns, chunk, rows, generator: torch.full(
+            (len(rows), 8, 2), 0.9
+        ),
     )
     _, prior = examples(net, batch(net.config))
     assert bool((prior.rows[prior.valid.expand(-1, -1, 2) == 1] == 0.9).all())
     assert prior.exists.all()
 
 
-@pytest.mark.parametrize("state", CHUNK_STATES)
-def test_the_sampled_chunk_is_the_one_that_a_plan_would_have(state):
-    """The same noise through the same sampler: here for a chunk with no other before it."""
-    net = network(state, policy={"clip_x0": True}).eval()
-    config = net.config
-    given = batch(config, rows=2, begun=2)
+def own_chunk(state, columns, chunk, **changes):
+    """A chunk that the network samples for two rows, with the noise of one seed."""
+    net = network(state, policy={"clip_x0": True}, **changes).eval()
+    given = batch(net.config, rows=2, begun=2)
     values = {name: each[:, 4:6] for name, each in given["values"].items()}
-    columns = torch.zeros(2, 8 * 3 + 1)
-    generator = torch.Generator().manual_seed(3)
-    own = diff_control_examples._sampled(
-        net, {"values": values}, columns, torch.tensor([0, 1]), generator
+    return diff_control_examples._sampled(
+        net,
+        {"values": values},
+        columns,
+        chunk,
+        torch.tensor([0, 1]),
+        torch.Generator().manual_seed(3),
     )
+
+
+@pytest.mark.parametrize("state", CHUNK_STATES)
+def test_a_sampled_chunk_depends_on_what_is_recalled(state):
+    chunk, columns = torch.zeros(2, 8, 2), torch.zeros(2, 8 * 3 + 1)
+    own = own_chunk(state, columns, chunk)
     assert own.shape == (2, 8, 2)
     assert own.abs().max() <= 1.0
     other = columns.clone()
     other[:, 16:] = 1.0
-    with_prior = diff_control_examples._sampled(
-        net, {"values": values}, other, torch.tensor([0, 1]), torch.Generator().manual_seed(3)
-    )
-    assert not torch.equal(own, with_prior)
+    assert not torch.equal(own, own_chunk(state, other, chunk))
+
+
+@pytest.mark.parametrize("state", CHUNK_STATES)
+def test_a_sampled_chunk_keeps_more_of_the_demonstrated_one_the_less_noise_it_gets(state):
+    columns, steps = torch.zeros(2, 8 * 3 + 1), {"own_chunk_steps": 8}
+
+    def told_apart(level):
+        ends = [
+            own_chunk(state, columns, torch.full((2, 8, 2), end), own_chunk_level=level, **steps)
+            for end in (-0.5, 0.5)
+        ]
+        return (ends[1] - ends[0]).abs().mean()
+
+    assert told_apart(1.0) < told_apart(0.3)
 
 
 @pytest.mark.parametrize("state", CHUNK_STATES)
