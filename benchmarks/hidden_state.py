@@ -74,7 +74,7 @@ class Options:
     seeds: tuple[int, ...] = (0, 1, 2)
     perturbations: tuple[str, ...] = ()
     horizon: int = 16
-    updates: int = 4000
+    updates: int = 2500
     trials: int = 70
     first_seed: int = 200_000
     folder: Path = Path("runs")

@@ -21,7 +21,7 @@ def draw(
 ) -> None:
     """Draw the rate of each arm with its 95 % Wilson interval, one row per world."""
     figure = Figure(figsize=(11, 2.6 * len(worlds)), layout="constrained")
-    figure.suptitle(title)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=10)
     rows = figure.subplots(len(worlds), 1, squeeze=False)[:, 0]
     width = 0.8 / len(perturbations)
     for axes, (world, successes) in zip(rows, worlds.items(), strict=True):
@@ -46,6 +46,7 @@ def draw(
         axes.set_ylim(0, 1.02)
         axes.set_ylabel(f"{world}\nsuccess")
         axes.grid(axis="y", alpha=0.3)
-    rows[0].legend(ncols=len(perturbations), fontsize=8, loc="lower left")
+    labels = rows[0].get_legend_handles_labels()
+    figure.legend(*labels, ncols=len(perturbations), fontsize=8, loc="outside upper right")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)

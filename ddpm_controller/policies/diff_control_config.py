@@ -50,7 +50,7 @@ class DiffControlConfig:
         own_chunks_from: Share of the training behind which some examples have a chunk of the
             network's own before them, instead of the demonstrated one.
         own_chunks_share: How many of them.
-        own_chunk_steps: Denoising steps of such a chunk from noise alone.
+        own_chunk_steps: Denoising steps from noise alone; such a chunk is given the last of them.
         own_chunk_level: How noisy the demonstrated chunk is made of which it is denoised, as a
             share of the timesteps; 1: so noisy that hardly anything of it is left.
         branch_every: Denoising steps of a plan for which a control branch is asked once; between
@@ -106,8 +106,8 @@ class DiffControlConfig:
             self._require(name, 0 <= getattr(self, name) <= 1, "must be in [0, 1]")
         self._require("prior_noise", 0 <= self.prior_noise < 10, "must be in [0, 10)")
         steps = self.policy.num_train_timesteps
-        inside = 1 <= self.own_chunk_steps <= steps
-        self._require("own_chunk_steps", inside, f"must be between 1 and {steps}")
+        fits = self.state == "belief" or 1 <= self.own_chunk_steps <= steps
+        self._require("own_chunk_steps", fits, f"must be between 1 and {steps}")
         self._require("own_chunk_level", 0 < self.own_chunk_level <= 1, "must be in (0, 1]")
         self._require("branch_every", self.branch_every >= 1, "must be at least 1")
         needless = self.base_hash and self.state not in CONTROLLED

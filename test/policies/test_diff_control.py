@@ -245,6 +245,15 @@ def test_a_config_that_breaks_a_rule_is_refused_with_value_and_rule(changes, mes
     assert isinstance(config_of(), DiffControlConfig)
 
 
+def test_a_belief_has_no_chunks_of_its_own_to_be_too_long_for_a_short_process():
+    policy = dataclasses.replace(
+        config_of().policy, num_train_timesteps=4, num_inference_steps=2, bound_steps=2
+    )
+    assert DiffControlConfig(policy, "belief").own_chunk_steps > 4
+    with pytest.raises(ValueError, match="own_chunk_steps must be between 1 and 4"):
+        DiffControlConfig(policy, "chunk_prior")
+
+
 def test_weights_that_do_not_fit_the_config_are_refused(tmp_path):
     net = network()
     net.config = dataclasses.replace(net.config, state="chunk_prior")
