@@ -14,6 +14,9 @@ demonstrate --world drum --episodes 200 --in-process --no-pictures --output runs
 MetaWorld's tasks (drawer_open, button_press, hammer; the extra `metaworld`) are also tried with
 what has been moved pulled back once. One seed is enough there, and few arms:
 --worlds drawer_open --seeds 0 --arms stateless controlnet belief
+
+`drum_camera` and `cue_reach_camera` are the same worlds seen by a camera (the robot files of these
+names, and demonstrations with pictures in runs/cue_reach_camera/bags).
 """
 
 import time
@@ -36,6 +39,7 @@ from ddpm_controller.evaluation.intervals import wilson_interval
 from ddpm_controller.evaluation.matched_pairs import mcnemar
 from ddpm_controller.evaluation.results import Trial
 from ddpm_controller.policy import PlanSettings, Policy, Window
+from ddpm_controller.ros.bag_files import find_bags
 from ddpm_controller.ros.evaluate import policy_view
 from ddpm_controller.ros.robot import load_robot
 from ddpm_controller.ros.training_inputs import TrainingInputs, read_training_inputs
@@ -47,6 +51,7 @@ from ddpm_controller.training.config import TrainingConfig
 from ddpm_controller.training.run import train
 from ddpm_controller.types import Memory, Plan
 
+CAMERA = "_camera"
 EPISODE_ROWS = 96
 """Longest demonstration of any of the worlds is 81 rows."""
 
@@ -62,6 +67,7 @@ class Options:
         perturbations: How the trials are disturbed; empty: in every way that a world knows.
         horizon: Rows of a chunk: 64 are longer than most of the tasks, the usual 16 are not.
         updates: Of each training.
+        demonstrations: That are learned from, the first ones of the world's bags.
         trials: Of each arm, training and perturbation; with three trainings 210 in all.
         first_seed: Of the trials.
         folder: With the bags of each world below it; trainings go there too.
@@ -75,6 +81,7 @@ class Options:
     perturbations: tuple[str, ...] = ()
     horizon: int = 16
     updates: int = 2500
+    demonstrations: int = 200
     trials: int = 70
     first_seed: int = 200_000
     folder: Path = Path("runs")
@@ -87,22 +94,30 @@ class Comparison:
 
     Args:
         options: Of the run.
-        world: Its name.
+        name: Of the world, with ``CAMERA`` behind it where a camera sees it.
     """
 
-    def __init__(self, options: Options, world: str) -> None:
-        self.options, self.world = options, world
-        self._kept = KeptResults(options.results / f"hidden_state_{world}.jsonl")
+    def __init__(self, options: Options, name: str) -> None:
+        self.options, self.name, self.world = options, name, name.removesuffix(CAMERA)
+        self._kept = KeptResults(options.results / f"hidden_state_{name}.jsonl")
         self._inputs: TrainingInputs | None = None
-        self._robot = load_robot(robot_path(world))
+        self._robot_file = Path(robot_path(self.world)).with_stem(name)
+        self._robot = load_robot(self._robot_file)
 
     @property
     def inputs(self) -> TrainingInputs:
         """The demonstrations, read when they are wanted."""
         if self._inputs is None:
+            bags = find_bags([self.options.folder / self.name / "bags"])
+            wanted = self.options.demonstrations
+            if len(bags) < wanted:
+                raise SystemExit(
+                    f"{wanted} demonstrations are asked for, {self.options.folder / self.name} "
+                    f"has {len(bags)}: demonstrate --world {self.world} --episodes {wanted}"
+                )
             self._inputs = read_training_inputs(
-                [self.options.folder / self.world / "bags"],
-                Path(robot_path(self.world)),
+                bags[:wanted],
+                self._robot_file,
                 Path(f"config/training/{self.world}.yaml"),
                 lambda done, total: None,
             )
@@ -110,8 +125,9 @@ class Comparison:
 
     def folder(self, arm: str, seed: int) -> Path:
         """Return where a training is kept."""
-        name = f"{arm}_{self.options.horizon}_{self.options.updates}_{seed}"
-        return self.options.folder / self.world / "hidden_state" / name
+        options = self.options
+        name = f"{arm}_{options.horizon}_{options.updates}_{options.demonstrations}_{seed}"
+        return self.options.folder / self.name / "hidden_state" / name
 
     def trained(self, arm: str, seed: int) -> Path:
         """Train, or go on, or take what is finished; return the checkpoint."""
@@ -132,7 +148,8 @@ class Comparison:
     def recipe(self, arm: str, seed: int) -> TrainingConfig:
         """Return how an arm is trained."""
         config = self.inputs.config
-        policy = replace(config.policy, horizon=self.options.horizon)
+        # The camera does not move: a shift would only cost precision of place.
+        policy = replace(config.policy, horizon=self.options.horizon, image_shift_pixels=0)
         config = replace(config, policy=policy, num_steps=self.options.updates, seed=seed)
         config = replace(config, nll_windows=0)
         return arm_recipe(config, arm, EPISODE_ROWS, lambda: self.trained(STATELESS, seed))
@@ -140,15 +157,16 @@ class Comparison:
     def measured(self, arm: str, seed: int, perturbation: str) -> Result:
         """Train and try, or read what that gave."""
         options = self.options
-        key = (arm, seed, perturbation, options.horizon, options.updates, options.trials)
-        if (kept := self._kept.find(*key, options.first_seed)) is not None:
+        counts = (options.horizon, options.updates, options.trials, options.first_seed)
+        key = (arm, seed, perturbation, *counts, options.demonstrations)
+        if (kept := self._kept.find(*key)) is not None:
             return kept
         trained, scale = run_with_scale(arm)
         policy = restore(self.trained(trained, seed), PlanSettings(transition_scale=scale))
         seeds = range(options.first_seed, options.first_seed + options.trials)
         trials, timed = self._trials(policy, perturbation, seeds), _Timed(policy)
         self._trials(timed, perturbation, seeds[:1])
-        result = Result.of(*key, options.first_seed, trials=trials, plan_s=timed.median_s)
+        result = Result.of(*key, trials=trials, plan_s=timed.median_s)
         self._kept.add(result)
         return result
 
@@ -190,7 +208,8 @@ def table(world: str, options: Options, results: Sequence[Result]) -> Table:
     """One row per arm and perturbation, over all training seeds."""
     view = Table(
         title=f"{world}: {len(options.seeds)} trainings x {options.trials} trials, "
-        f"{options.horizon} rows, {options.updates} updates"
+        f"{options.horizon} rows, {options.updates} updates, "
+        f"{options.demonstrations} demonstrations"
     )
     view.add_column("arm")
     view.add_column("trials")
@@ -247,7 +266,8 @@ def main() -> None:
     torch.set_num_threads(1)
     found: dict[str, list[Result]] = {}
     named = {
-        world: options.perturbations or tuple(perturbations_of(world)) for world in options.worlds
+        world: options.perturbations or tuple(perturbations_of(world.removesuffix(CAMERA)))
+        for world in options.worlds
     }
     for world in options.worlds:
         comparison = Comparison(options, world)

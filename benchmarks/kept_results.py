@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from ddpm_controller.evaluation.results import Trial
 
@@ -30,6 +30,7 @@ class Result:
         count_errors: Strikes too many or too few in each trial; empty where nothing is struck.
         tempo_deviations_s: Of the trials that have a tempo.
         plan_s: Median time of a plan of one run on one thread; NaN where it was not measured.
+        demonstrations: Of the training.
     """
 
     arm: str
@@ -43,23 +44,26 @@ class Result:
     count_errors: list[int]
     tempo_deviations_s: list[float]
     plan_s: float
+    demonstrations: int = 200
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What was asked for: the fields before the answers."""
-        return tuple(getattr(self, each.name) for each in fields(self)[:7])
+        """What was asked for: the fields before the answers, and the demonstrations."""
+        asked = tuple(getattr(self, each.name) for each in fields(self)[:7])
+        return (*asked, self.demonstrations)
 
     @classmethod
-    def of(cls, *key: object, trials: Sequence[Trial], plan_s: float) -> Self:
+    def of(cls, *key: Any, trials: Sequence[Trial], plan_s: float) -> Self:
         """Return what these trials gave."""
         tallies = [dict(each.tally) for each in trials if "strikes" in each.tally]
         tempo = [each["period_deviation_s"] for each in tallies]
         return cls(
-            *key,  # type: ignore[arg-type]
+            *key[:-1],
             "".join(str(int(each.success)) for each in trials),
             [round(abs(each["strikes"] - each["wanted"])) for each in tallies],
             [round(each, 3) for each in tempo if math.isfinite(each)],
             plan_s,
+            key[-1],
         )
 
 
@@ -76,7 +80,7 @@ class KeptResults:
         self._results = [Result(**json.loads(line)) for line in lines]
 
     def find(self, *key: object) -> Result | None:
-        """Return what was measured for the first fields of a ``Result``, or nothing."""
+        """Return what was measured for the ``key`` of a ``Result``, or nothing."""
         return next((each for each in self._results if each.key == key), None)
 
     def add(self, result: Result) -> None:

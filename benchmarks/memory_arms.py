@@ -23,10 +23,11 @@ BELIEFS: Mapping[str, Mapping[str, Any]] = {
     "belief_past": {**_FUTURE, "past_steps": 32},
     "transformer": {**_FUTURE, "belief_cell": "transformer"},
     "transformer_past": {**_FUTURE, "belief_cell": "transformer", "past_steps": 32},
+    "belief_frozen": {**_FUTURE, "frozen_encoders": True},
 }
 """The belief of ``ARMS``, which is made to tell what is done next at every tick, and further ones:
 one that is not, one that tells what it did in the past seconds too, and a transformer over the
-ticks in place of the recurrent cell."""
+ticks in place of the recurrent cell, and one that sees with the encoders of the stateless arm."""
 _FROM_NOISE: Mapping[str, Any] = {"own_chunk_level": 1.0, "own_chunk_steps": 4}
 FROM_NOISE: Mapping[str, tuple[StateName, Mapping[str, Any]]] = {
     "controlnet_from_noise": ("controlnet", _FROM_NOISE),
@@ -74,6 +75,7 @@ def arm_recipe(
             n_action_steps=policy.n_action_steps,
             episode_steps=episode_steps,
             fade_s=policy.seam.fade_s,
+            image_shift_pixels=policy.image_shift_pixels,
         )
         return replace(config, kind=arm, policy=lstm, batch_size=few)
     state, own = FROM_NOISE.get(arm, (cast(StateName, arm), {}))
@@ -82,9 +84,8 @@ def arm_recipe(
     changes = {**own, **(changes or {})}
     stateful = DiffControlConfig(policy, state, episode_steps=episode_steps, **changes)
     config = replace(config, kind="diff_control", policy=stateful)
+    if stateful.has_base:
+        config = replace(config, initial_checkpoint=str(base()))
     if arm in BELIEFS:
         return replace(config, batch_size=few)
-    if state in CONTROLLED:
-        steps = config.num_steps // 2
-        return replace(config, initial_checkpoint=str(base()), num_steps=steps)
-    return config
+    return replace(config, num_steps=config.num_steps // 2) if state in CONTROLLED else config

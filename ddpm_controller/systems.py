@@ -1,6 +1,6 @@
 """Every system by the kind that its checkpoints carry. The only file that knows them all."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,12 +30,15 @@ class System:
         restore: A policy from a checkpoint, ready to plan.
         based_on: (config, initial checkpoint or None) -> the config of a training that begins
             with it; refuses one that cannot be its base.
+        fixed_encoders: network -> {image stream: encoder} that find the same features of an
+            image throughout a training.
     """
 
     config: type[Any]
     network: Callable[..., Any]
     restore: Callable[[Checkpoint, PlanSettings], Policy]
     based_on: Callable[[Any, Checkpoint | None], Any] = lambda config, initial: config
+    fixed_encoders: Callable[[Any], Mapping[str, Any]] = lambda network: {}
 
 
 SYSTEMS: dict[str, System] = {
@@ -47,6 +50,7 @@ SYSTEMS: dict[str, System] = {
         DiffControlNetwork,
         DiffControl.restore,
         based_on=DiffControlConfig.based_on,
+        fixed_encoders=lambda network: network.fixed_encoders,
     ),
     "bc_lstm": System(BcLstmConfig, BcLstmNetwork, BcLstm.restore),
 }

@@ -1,7 +1,9 @@
 """Every moment of every episode as one training window, gathered many at a time."""
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -63,6 +65,16 @@ class WindowDataset:
 
     def __len__(self) -> int:
         return len(self._first)
+
+    def moments(self, name: str) -> np.ndarray:
+        """Return one stream at every moment, (N, ...)."""
+        return self._values[name]
+
+    def with_moments(self, name: str, values: np.ndarray) -> Self:
+        """Return the same windows with another stream of this name, (N, ...)."""
+        other = copy(self)
+        other._values = {**self._values, name: values}
+        return other
 
     def gather(self, indices: np.ndarray) -> WindowBatch:
         """Return the windows of the given (B,) indices, in that order."""

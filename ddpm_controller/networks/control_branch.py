@@ -147,7 +147,11 @@ class ControlledUnet1d(nn.Module):
 
     def denoise_modulated(self, xt: Tensor, modulation: Tensor) -> Tensor:
         """Noisy chunk (B, Tp, Da), both parts added (B, M) -> (B, Tp, answers * Da)."""
-        return self.answer(xt, modulation, self.added(xt, modulation))
+        added = self.added(xt, modulation)
+        if added is None or self.transition_scale == 1.0:
+            return self.answer(xt, modulation, added)
+        plain, transition = self.apart(xt, modulation, added)
+        return plain + self.transition_scale * transition
 
     def along_chain(self) -> "BranchAlongChain":
         """Return what answers as ``denoise_modulated`` does, for the steps of one chain."""
@@ -168,7 +172,14 @@ class ControlledUnet1d(nn.Module):
         of_base = modulation[:, : self.sizes[0]]
         if added is None:
             return self.base.denoise_modulated(xt, of_base)
-        return self._controlled(xt, of_base, added, self.transition_scale)
+        return self._controlled(xt, of_base, added)
+
+    def apart(self, xt: Tensor, modulation: Tensor, added: Encoding) -> tuple[Tensor, Tensor]:
+        """Return the base's answer and what the controlled one has over it, each as ``answer``."""
+        of_encoder, of_decoder = self.base.split_modulation(modulation[:, : self.sizes[0]])
+        own = self.base.encoded(xt, of_encoder)
+        plain = self.base.decoded(own, of_decoder)
+        return plain, self.base.decoded(_sum(own, added), of_decoder) - plain
 
     def _parts(self, modulation: Tensor) -> tuple[Tensor, Tensor, RecalledChunk]:
         of_base, of_branch, columns = modulation.split(self.sizes, dim=1)
@@ -180,25 +191,18 @@ class ControlledUnet1d(nn.Module):
         valid, age = torch.zeros_like(recalled.valid), torch.zeros_like(recalled.age)
         return RecalledChunk(recalled.rows, valid, age)
 
-    def _controlled(
-        self, xt: Tensor, modulation: Tensor, added: Encoding, scale: float = 1.0
-    ) -> Tensor:
+    def _controlled(self, xt: Tensor, modulation: Tensor, added: Encoding) -> Tensor:
         of_encoder, of_decoder = self.base.split_modulation(modulation)
-        own = self.base.encoded(xt, of_encoder)
-        skips = zip(own.skips, added.skips, strict=True)
-        both = Encoding(own.middle + added.middle, tuple(a + b for a, b in skips))
-        controlled = self.base.decoded(both, of_decoder)
-        if scale == 1.0:
-            return controlled
-        plain = self.base.decoded(own, of_decoder)
-        return plain + scale * (controlled - plain)
+        return self.base.decoded(_sum(self.base.encoded(xt, of_encoder), added), of_decoder)
 
 
 class BranchAlongChain:
     """A controlled U-Net along one chain of denoising steps, asking the branch at every k-th only.
 
     From one step to the next a noisy chunk changes little, and what the branch adds to it changes
-    less than what the base says: in between, what it said last is added again.
+    less than what the base says: in between, what it said last is added again. With a scale other
+    than 1 that is what it made of the answer, so that the way up is computed twice only where the
+    branch is asked.
     """
 
     def __init__(self, unet: ControlledUnet1d) -> None:
@@ -206,18 +210,39 @@ class BranchAlongChain:
         self._last: int | None = None  # timestep that was asked for last
         self._steps = 0  # since the branch was asked
         self._added: Encoding | None = None
+        self._transition: Tensor | None = None
 
     def __call__(self, xt: Tensor, t: int, modulation: Tensor) -> Tensor:
         """Noisy chunk (B, Tp, Da) at ``t``, modulation (B, M) -> (B, Tp, answers * Da)."""
         begins = self._last is None or t >= self._last  # another chain of the same plan
-        added = self._added
         if begins or self._steps >= self._unet.branch_every:
-            added = self._unet.added(xt, modulation)
-            # Without its graph, which a seam that takes gradients frees at each step.
-            self._added = None if added is None else _detached(added)
             self._steps = 0
+            answer = self._asking(xt, modulation)
+        else:
+            answer = self._unet.answer(xt, modulation, self._added)
+            if self._transition is not None:
+                answer = answer + self._unet.transition_scale * self._transition
         self._last, self._steps = t, self._steps + 1
-        return self._unet.answer(xt, modulation, added)
+        return answer
+
+    def _asking(self, xt: Tensor, modulation: Tensor) -> Tensor:
+        """Ask the branch; keep what it says without its graph.
+
+        A seam that takes gradients frees that at each step.
+        """
+        unet = self._unet
+        added = unet.added(xt, modulation)
+        if added is None or unet.transition_scale == 1.0:
+            self._added = None if added is None else _detached(added)
+            return unet.answer(xt, modulation, added)
+        plain, transition = unet.apart(xt, modulation, added)
+        self._transition = transition.detach()
+        return plain + unet.transition_scale * transition
+
+
+def _sum(one: Encoding, other: Encoding) -> Encoding:
+    skips = zip(one.skips, other.skips, strict=True)
+    return Encoding(one.middle + other.middle, tuple(a + b for a, b in skips))
 
 
 def _detached(encoding: Encoding) -> Encoding:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from ddpm_controller.networks.normalizer import normalize_images
+
 
 class SpatialSoftmax(nn.Module):
     """Expected image coordinates of each feature map, Finn et al. 2016, Sec. V-A.
@@ -65,6 +67,15 @@ class ImageEncoder(nn.Module):
         """(B, 3, H, W) float in [-1, 1], best in channels_last -> (B, 2 * num_keypoints)."""
         features: Tensor = self.keypoints(self.layers(images)).flatten(1)
         return features
+
+
+def image_features(encoder: nn.Module, seen: Tensor) -> Tensor:
+    """Camera images (B, H, W, 3) uint8, or their features found before -> (B, 2 * num_keypoints).
+
+    A training whose encoders do not learn finds the features of every image once.
+    """
+    found: Tensor = encoder(normalize_images(seen)) if seen.dtype == torch.uint8 else seen
+    return found
 
 
 def check_encoder_sizes(

@@ -32,6 +32,8 @@ _FREE = {
     *("image_shift_pixels", "goal_streams", "mask_share"),
 }
 """Fields in which a policy may differ from its base."""
+_OF_ENCODERS = {"image_channels", "num_keypoints", "num_groups"}
+"""Fields in which a policy that takes encoders alone must be as where they are from."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,9 @@ class DiffControlConfig:
     Attributes:
         policy: The denoiser, and what it observes now.
         state: What it remembers.
-        base_hash: Of the diffusion_policy checkpoint that a control branch was trained on; in a
-            recipe empty, or the one that it must be.
+        base_hash: Of the diffusion_policy checkpoint that a control branch was trained on, or of
+            the checkpoint whose frozen encoders a belief sees with; in a recipe empty, or the
+            one that it must be.
         transition_scale: w: the answer is base + w (controlled - base), in [0, 1.5].
         null_prior_share: Of the training examples, without the chunk before.
         prior_noise: Largest deviation of the noise on the chunk before in training, normalized
@@ -70,6 +73,8 @@ class DiffControlConfig:
         action_noise: Deviation of the noise on the executed actions that a belief is told of in
             training, in half ranges.
         image_rows: Images of each history whose features have a gradient, for a belief.
+        frozen_encoders: A belief sees with the image encoders of ``initial_checkpoint``, which do
+            not learn, so that the features of every image are found once, before the training.
     """
 
     policy: DiffusionPolicyConfig = field(default_factory=DiffusionPolicyConfig)
@@ -94,6 +99,7 @@ class DiffControlConfig:
     targets_per_episode: int = 8
     action_noise: float = 0.05
     image_rows: int = 16
+    frozen_encoders: bool = False
 
     def __post_init__(self) -> None:
         known = get_args(StateName)
@@ -110,8 +116,14 @@ class DiffControlConfig:
         self._require("own_chunk_steps", fits, f"must be between 1 and {steps}")
         self._require("own_chunk_level", 0 < self.own_chunk_level <= 1, "must be in (0, 1]")
         self._require("branch_every", self.branch_every >= 1, "must be at least 1")
-        needless = self.base_hash and self.state not in CONTROLLED
-        self._require("base_hash", not needless, f"belongs to {CONTROLLED}, not {self.state!r}")
+        frozen = self.frozen_encoders
+        self._require("frozen_encoders", not frozen or self.state == "belief", "is for a belief")
+        needless = self.base_hash and not self.has_base
+        rule = f"belongs to {CONTROLLED} and to frozen_encoders, not to {self.state!r}"
+        self._require("base_hash", not needless, rule)
+        still = not frozen or self.policy.image_shift_pixels == 0
+        rule = "needs image_shift_pixels: 0, for the images whose features are kept do not move"
+        self._require("frozen_encoders", still, rule)
         for name in ("belief_size", "episode_steps", "targets_per_episode"):
             self._require(name, getattr(self, name) >= 1, "must be at least 1")
         whole = self.belief_cell != "transformer" or self.belief_size % 4 == 0
@@ -145,6 +157,11 @@ class DiffControlConfig:
         return self.policy.n_action_steps
 
     @property
+    def has_base(self) -> bool:
+        """Whether weights of another checkpoint are in it, which do not learn."""
+        return self.state in CONTROLLED or self.frozen_encoders
+
+    @property
     def training_window(self) -> tuple[int, int]:
         """Observations and rows of a training window.
 
@@ -162,14 +179,17 @@ class DiffControlConfig:
             CheckpointError: If a base is missing, of another hash or kind, or has a config with
                 which it cannot be this policy's; with both sides.
         """
-        if self.state not in CONTROLLED:
+        if not self.has_base:
             return self
         if initial is None:
             raise CheckpointError(
                 f"state {self.state!r} is trained on a frozen base: name the folder of its "
                 "diffusion_policy checkpoint as initial_checkpoint"
+                if self.state in CONTROLLED
+                else "frozen_encoders are those of another checkpoint: name its folder as "
+                "initial_checkpoint"
             )
-        found = _base_hash(initial)
+        found = self._hash_of_base(initial)
         if self.base_hash and self.base_hash != found:
             raise CheckpointError(
                 f"{initial.folder}: the base is {found}, the recipe's base_hash is "
@@ -178,32 +198,35 @@ class DiffControlConfig:
         self._refuse_other(initial)
         return replace(self, base_hash=found)
 
+    def _hash_of_base(self, initial: Checkpoint) -> str:
+        manifest = initial.manifest
+        if manifest.kind == "diffusion_policy":
+            return initial.hash
+        if manifest.kind == "diff_control":
+            of_base = str(manifest.config["base_hash"])
+            if of_base or (self.frozen_encoders and manifest.config["state"] == self.state):
+                return of_base or initial.hash
+        also = "a belief" if self.frozen_encoders else "a diff_control that has one"
+        raise CheckpointError(
+            f"{initial.folder}: the base must be of kind 'diffusion_policy', or {also}, got "
+            f"{manifest.kind!r}"
+        )
+
     def _refuse_other(self, initial: Checkpoint) -> None:
         of_base = initial.manifest.config
         theirs = asdict(config_from(of_base.get("policy", of_base)))
         mine = asdict(self.policy)
+        needed = _OF_ENCODERS if self.frozen_encoders else mine.keys() - _FREE
         differing = [
             f"{name}: {theirs[name]} there, {mine[name]} here"
             for name in mine
-            if name not in _FREE and mine[name] != theirs[name]
+            if name in needed and mine[name] != theirs[name]
         ]
         if differing:
             raise CheckpointError(
                 f"{initial.folder} cannot be the base, for these fields must agree: "
                 f"{'; '.join(differing)}"
             )
-
-
-def _base_hash(initial: Checkpoint) -> str:
-    kind = initial.manifest.kind
-    if kind == "diffusion_policy":
-        return initial.hash
-    if kind == "diff_control" and initial.manifest.config["base_hash"]:
-        return str(initial.manifest.config["base_hash"])
-    raise CheckpointError(
-        f"{initial.folder}: the base must be of kind 'diffusion_policy', or a diff_control that "
-        f"has one, got {kind!r}"
-    )
 
 
 def refuse_scale(scale: float) -> None:

@@ -49,6 +49,15 @@ class DiffControlNetwork(nn.Module):
         if config.state in CONTROLLED:
             self.denoiser.requires_grad_(False)
             self.denoiser.unet.branch.requires_grad_(True)
+        if config.frozen_encoders:
+            self.denoiser.encoders.requires_grad_(False)
+
+    @property
+    def fixed_encoders(self) -> Mapping[str, nn.Module]:
+        """Stream -> encoder, where it does not learn and the images that it sees do not move."""
+        if not self.config.has_base or self.config.policy.image_shift_pixels:
+            return {}
+        return dict(self.denoiser.encoders.items())
 
     def begin_with(self, weights: Mapping[str, Tensor]) -> None:
         """Take the weights of a policy of this kind, or a base's, on which a branch then begins.
@@ -63,10 +72,13 @@ class DiffControlNetwork(nn.Module):
             kept = {name: w for name, w in placed.items() if not name.startswith("timesteps.")}
             self.denoiser.begin_with(kept, added=(*ADDED, "unet.branch."))
             self.denoiser.unet.copy_base()
+        elif self.config.frozen_encoders:
+            self._see_with(weights)
         else:
             raise ValueError(
                 f"state {self.config.state!r} is trained from scratch: leave initial_checkpoint "
-                "out, or name a diff_control checkpoint of the same state"
+                "out, or name a diff_control checkpoint of the same state; a belief may also take "
+                "the image encoders of a diffusion_policy: frozen_encoders"
             )
 
     def _go_on_with(self, weights: Mapping[str, Tensor]) -> None:
@@ -74,6 +86,17 @@ class DiffControlNetwork(nn.Module):
             self.load_state_dict(dict(weights))
         except RuntimeError as error:
             raise ValueError(f"the initial checkpoint is not of this network: {error}") from error
+
+    def _see_with(self, weights: Mapping[str, Tensor]) -> None:
+        """Take the image encoders of a diffusion policy."""
+        prefix = "encoders."
+        kept = {n.removeprefix(prefix): w for n, w in weights.items() if n.startswith(prefix)}
+        try:
+            self.denoiser.encoders.load_state_dict(kept)
+        except RuntimeError as error:
+            raise ValueError(
+                f"the image encoders are not those of this network: {error}"
+            ) from error
 
     def forward(self, batch: Batch, generator: torch.Generator, noise_draws: int = 1) -> Tensor:
         """Return ``loss``; so that a wrapper for many processes sees the call."""

@@ -11,8 +11,8 @@ from ddpm_controller.checkpoint import ACTION_STATISTICS
 from ddpm_controller.diffusion.bound import Bound
 from ddpm_controller.diffusion.forward_process import ForwardProcess
 from ddpm_controller.diffusion.timestep_sampling import LossAwareTimesteps
-from ddpm_controller.networks.image_encoder import ImageEncoder, random_shift
-from ddpm_controller.networks.normalizer import MinMaxNormalizer, normalize_images
+from ddpm_controller.networks.image_encoder import ImageEncoder, image_features, random_shift
+from ddpm_controller.networks.normalizer import MinMaxNormalizer
 from ddpm_controller.networks.unet1d import ConditionalUnet1d
 from ddpm_controller.policies.diffusion_policy_bound import policy_bound
 from ddpm_controller.policies.diffusion_policy_config import DiffusionPolicyConfig
@@ -28,9 +28,10 @@ from ddpm_controller.policies.masks import MASKED, drawn_masks, refuse_masks
 from ddpm_controller.types import ActionSpec, StreamSpec
 
 Batch = Mapping[str, Any]
-"""``values`` {stream: (B, To, D) float32 or (B, To, H, W, 3) uint8}, ``actions`` (B, Tp, Da)
-float32 in SI units whose row ``To - 1`` is for the newest observation, ``mask`` (B, Tp) bool.
-Among the values may be ``masks.MASKED``: which streams a window lacks."""
+"""``values`` {stream: (B, To, D) float32, (B, To, H, W, 3) uint8, or (B, To, 2K) float32 where
+the features of images were found before}, ``actions`` (B, Tp, Da) float32 in SI units whose row
+``To - 1`` is for the newest observation, ``mask`` (B, Tp) bool. Among the values may be
+``masks.MASKED``: which streams a window lacks."""
 
 UnetOf = Callable[[Callable[..., ConditionalUnet1d], int], Any]
 """(what makes a U-Net for ``cond_dim`` and ``input_dim``, Dc) -> a module with its methods."""
@@ -134,7 +135,7 @@ class DiffusionPolicyNetwork(nn.Module):
         return widened
 
     def encode(self, values: Mapping[str, Tensor]) -> Tensor:
-        """{stream: (B, To, ...)} in SI units or uint8 -> what is seen of cond (B, Dc).
+        """{stream: (B, To, ...)}, see ``Batch`` -> what is seen of cond (B, Dc).
 
         Where streams can be masked, these are zeros for a window that lacks them, and the last
         columns say which it has.
@@ -143,8 +144,9 @@ class DiffusionPolicyNetwork(nn.Module):
         for stream in self.streams:
             value = values[stream.name]
             if stream.kind == "image":
-                flat = normalize_images(value.flatten(0, 1))  # (B * To, 3, H, W)
-                features.append(self.encoders[stream.name](flat).reshape(len(value), -1))
+                flat = value.flatten(0, 1)  # (B * To, ...)
+                found = image_features(self.encoders[stream.name], flat)
+                features.append(found.reshape(len(value), -1))
             else:
                 features.append(self.normalizers[stream.name](value).flatten(1))
         return torch.cat(self._masked(features, values.get(MASKED)), dim=1)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from ddpm_controller.networks.normalizer import normalize_images
+from ddpm_controller.networks.image_encoder import image_features
 from ddpm_controller.types import StreamSpec
 
 IMAGES_AT_ONCE = 256
@@ -35,12 +35,12 @@ class RowFeatures:
         self.size = sum(sizes)
 
     def of(self, values: Mapping[str, Tensor]) -> Tensor:
-        """{stream: (N, D) SI units or (N, H, W, 3) uint8} -> (N, F)."""
+        """{stream: (N, D) SI units, (N, H, W, 3) uint8 or features of images} -> (N, F)."""
         parts = []
         for stream in self.streams:
             value = values[stream.name]
             if stream.kind == "image":
-                parts.append(self._encoders[stream.name](normalize_images(value)))
+                parts.append(image_features(self._encoders[stream.name], value))
             else:
                 parts.append(self._normalizers[stream.name](value))
         return torch.cat(parts, dim=1)
@@ -55,11 +55,11 @@ class RowFeatures:
         """{stream: (B, L, ...)} and valid (B, L) -> (B, L, F), 0 where not valid.
 
         A gradient through every image of whole episodes would take seconds, so only
-        ``image_rows`` images of each history, drawn anew each time, have one. Without images
-        nothing is drawn.
+        ``image_rows`` images of each history, drawn anew each time, have one. Without images, or
+        where their features were found before, nothing is drawn.
         """
         rows = {name: value.flatten(0, 1) for name, value in values.items()}
-        if not len(self._encoders):
+        if not any(value.dtype == torch.uint8 for value in values.values()):
             return self.of(rows).unflatten(0, valid.shape) * valid[:, :, None]
         places = valid.flatten().nonzero()[:, 0]  # (N,)
         with torch.no_grad():

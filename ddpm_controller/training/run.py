@@ -14,6 +14,7 @@ from ddpm_controller.systems import SYSTEMS
 from ddpm_controller.training.batches import WEIGHTS, generator_for
 from ddpm_controller.training.config import TrainingConfig, TrainingError, learning_rate_at
 from ddpm_controller.training.ema import Ema
+from ddpm_controller.training.features import with_features
 from ddpm_controller.training.log import LogLine, TrainingLog, read_log
 from ddpm_controller.training.material import Material, material_from
 from ddpm_controller.training.pictures import draw_curves, draw_samples
@@ -92,11 +93,13 @@ class _Run:
     def __init__(
         self, material: Material, config: TrainingConfig, output: Path, processes: Processes
     ) -> None:
-        self._material, self._config = material, config
+        self._config = config
         self._output, self._processes = output, processes
         self._fingerprint = material.fingerprint(config)
         self._state = _new_state(material, config, processes.device)
         load_state(self._state, self._state_file, self._fingerprint)
+        encoders = SYSTEMS[config.kind].fixed_encoders(self._state.network)
+        self._material = with_features(material, encoders)
         self._module = processes.prepared(LossModule(self._state.network, config))
         self._validation_loss = self._validation_nll = math.nan
         self._log = self._opened_log() if processes.rank == 0 else None

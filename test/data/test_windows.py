@@ -61,6 +61,16 @@ def test_images_stay_bytes_and_vectors_become_float32(dataset):
     assert batch.values["joint_state"].dtype == batch.actions.dtype == np.float32
 
 
+def test_a_stream_can_be_put_in_place_of_another_of_its_name(dataset):
+    images = dataset.moments("camera")
+    assert images[:, 0, 0, 0].tolist() == [10, 11, 12, 13, 14, 50, 51, 52, 53]
+    other = dataset.with_moments("camera", images[:, 0, 0, :1] / 2)
+    batch, before = (each.gather(np.array([2, 5])) for each in (other, dataset))
+    assert batch.values["camera"][:, :, 0].tolist() == [[5.5, 6], [25, 25]]
+    assert np.array_equal(batch.values["joint_state"], before.values["joint_state"])
+    assert before.values["camera"].shape == (2, 2, 2, 2, 3)
+
+
 @pytest.mark.parametrize(("n_obs_steps", "horizon"), [(0, 4), (5, 4)])
 def test_a_window_of_no_length_is_refused(n_obs_steps, horizon):
     with pytest.raises(ValueError, match="1 <= n_obs_steps <= horizon, got"):

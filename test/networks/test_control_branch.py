@@ -254,6 +254,32 @@ def test_along_a_chain_the_branch_is_asked_at_every_kth_step_and_anew_for_the_ne
     assert along_chain(unet, 3, timesteps, xt, cond)[1] == [0, 3, 4]
 
 
+@pytest.mark.parametrize("scale", [0.4, 1.5])
+def test_between_two_steps_a_scaled_transition_is_what_it_was_and_the_base_answers(scale):
+    unet, (xt, _, cond) = controlled(trained=True), question()
+    seen, timesteps = cond[:, :SEEN], [9, 7, 5, 3, 9, 7]
+    unet.transition_scale = scale
+    answers, asked = along_chain(unet, 3, timesteps, xt, cond)
+    assert asked == [0, 3, 4]
+    for step, t in enumerate(timesteps):
+        at = torch.full((3,), t)
+        base = unet.base(xt + 0.1 * step, at, seen)
+        if step in asked:
+            transition = unet(xt + 0.1 * step, at, cond) - base
+        assert transition.abs().max() > 0.1
+        expected = base + scale * transition
+        torch.testing.assert_close(answers[step], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_along_a_chain_a_scaled_branch_that_has_learned_nothing_changes_nothing():
+    unet, (xt, _, cond) = controlled(), question()
+    unet.transition_scale = 0.5
+    answers, _ = along_chain(unet, 2, [9, 7], xt, cond)
+    for step, t in enumerate([9, 7]):
+        expected = unet.base(xt + 0.1 * step, torch.full((3,), t), cond[:, :SEEN])
+        assert torch.equal(answers[step], expected)
+
+
 def test_along_a_chain_without_a_chunk_before_it_is_the_base():
     unet = controlled(trained=True)
     xt, _, cond = question(null=(0, 1, 2))
