@@ -47,7 +47,7 @@ from ddpm_controller.ros.world_robots import robot_path
 from ddpm_controller.simulation.disturbances import PULLING
 from ddpm_controller.simulation.worlds import WORLDS, perturbations_of, perturbed_world
 from ddpm_controller.systems import restore
-from ddpm_controller.training.config import TrainingConfig
+from ddpm_controller.training.config import TrainingConfig, read_training_config
 from ddpm_controller.training.run import train
 from ddpm_controller.types import Memory, Plan
 
@@ -68,6 +68,7 @@ class Options:
         horizon: Rows of a chunk: 64 are longer than most of the tasks, the usual 16 are not.
         updates: Of each training.
         demonstrations: That are learned from, the first ones of the world's bags.
+        stay_at_end: Whether staying is learned behind their ends; left out: as the recipe says.
         trials: Of each arm, training and perturbation; with three trainings 210 in all.
         first_seed: Of the trials.
         folder: With the bags of each world below it; trainings go there too.
@@ -82,6 +83,7 @@ class Options:
     horizon: int = 16
     updates: int = 2500
     demonstrations: int = 200
+    stay_at_end: bool | None = None
     trials: int = 70
     first_seed: int = 200_000
     folder: Path = Path("runs")
@@ -103,6 +105,9 @@ class Comparison:
         self._inputs: TrainingInputs | None = None
         self._robot_file = Path(robot_path(self.world)).with_stem(name)
         self._robot = load_robot(self._robot_file)
+        self._recipe_file = Path(f"config/training/{self.world}.yaml")
+        said = read_training_config(self._recipe_file).stay_at_end
+        self._stays = said if options.stay_at_end is None else options.stay_at_end
 
     @property
     def inputs(self) -> TrainingInputs:
@@ -118,7 +123,7 @@ class Comparison:
             self._inputs = read_training_inputs(
                 bags[:wanted],
                 self._robot_file,
-                Path(f"config/training/{self.world}.yaml"),
+                self._recipe_file,
                 lambda done, total: None,
             )
         return self._inputs
@@ -126,7 +131,8 @@ class Comparison:
     def folder(self, arm: str, seed: int) -> Path:
         """Return where a training is kept."""
         options = self.options
-        name = f"{arm}_{options.horizon}_{options.updates}_{options.demonstrations}_{seed}"
+        counts = f"{options.horizon}_{options.updates}_{options.demonstrations}_{seed}"
+        name = f"{arm}_{counts}{'_staying' if self._stays else ''}"
         return self.options.folder / self.name / "hidden_state" / name
 
     def trained(self, arm: str, seed: int) -> Path:
@@ -151,14 +157,14 @@ class Comparison:
         # The camera does not move: a shift would only cost precision of place.
         policy = replace(config.policy, horizon=self.options.horizon, image_shift_pixels=0)
         config = replace(config, policy=policy, num_steps=self.options.updates, seed=seed)
-        config = replace(config, nll_windows=0)
+        config = replace(config, nll_windows=0, stay_at_end=self._stays)
         return arm_recipe(config, arm, EPISODE_ROWS, lambda: self.trained(STATELESS, seed))
 
     def measured(self, arm: str, seed: int, perturbation: str) -> Result:
         """Train and try, or read what that gave."""
         options = self.options
         counts = (options.horizon, options.updates, options.trials, options.first_seed)
-        key = (arm, seed, perturbation, *counts, options.demonstrations)
+        key = (arm, seed, perturbation, *counts, options.demonstrations, self._stays)
         if (kept := self._kept.find(*key)) is not None:
             return kept
         trained, scale = run_with_scale(arm)

@@ -13,6 +13,9 @@ from typing import Any, Self
 
 from ddpm_controller.evaluation.results import Trial
 
+_ASKED, _ASKED_TOO = 7, 2
+"""Fields of a ``Result`` before and behind the answers; the latter are younger than some lines."""
+
 
 @dataclass(frozen=True)
 class Result:
@@ -31,6 +34,7 @@ class Result:
         tempo_deviations_s: Of the trials that have a tempo.
         plan_s: Median time of a plan of one run on one thread; NaN where it was not measured.
         demonstrations: Of the training.
+        stay_at_end: Whether it learned to stay behind the end of a demonstration.
     """
 
     arm: str
@@ -45,12 +49,13 @@ class Result:
     tempo_deviations_s: list[float]
     plan_s: float
     demonstrations: int = 200
+    stay_at_end: bool = False
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What was asked for: the fields before the answers, and the demonstrations."""
-        asked = tuple(getattr(self, each.name) for each in fields(self)[:7])
-        return (*asked, self.demonstrations)
+        """What was asked for: the fields before the answers, and those behind."""
+        values = [getattr(self, each.name) for each in fields(self)]
+        return (*values[:_ASKED], *values[-_ASKED_TOO:])
 
     @classmethod
     def of(cls, *key: Any, trials: Sequence[Trial], plan_s: float) -> Self:
@@ -58,12 +63,12 @@ class Result:
         tallies = [dict(each.tally) for each in trials if "strikes" in each.tally]
         tempo = [each["period_deviation_s"] for each in tallies]
         return cls(
-            *key[:-1],
+            *key[:_ASKED],
             "".join(str(int(each.success)) for each in trials),
             [round(abs(each["strikes"] - each["wanted"])) for each in tallies],
             [round(each, 3) for each in tempo if math.isfinite(each)],
             plan_s,
-            key[-1],
+            *key[_ASKED:],
         )
 
 

@@ -17,7 +17,7 @@ class WindowBatch:
     Attributes:
         values: Stream name -> (B, To, D) float32 or (B, To, H, W, 3) uint8, oldest first.
         actions: (B, Tp, Da) float32, SI units; row ``To - 1`` is for the newest observation.
-        mask: (B, Tp) bool, False where the episode has no row.
+        mask: (B, Tp) bool, False where there is nothing to learn.
     """
 
     values: Mapping[str, np.ndarray]
@@ -30,14 +30,23 @@ class WindowDataset:
 
     Window ``k`` of an episode observes the moments ``k - To + 1 .. k`` and asks for the action
     rows ``k - To + 1 .. k - To + Tp``. Before the start the first moment is repeated, as a
-    controller does that has just been started. Beyond either end the nearest row is repeated and
-    masked: a network never sees a zero, which would be a pose.
+    controller does that has just been started. Beyond either end the nearest row is repeated: a
+    network never sees a zero, which would be a pose. What is repeated is masked, but for the rows
+    behind the end of an episode that ``stays``: there, to stay is what is demonstrated.
 
     Images stay uint8, and a batch is one gather per stream, so no loader processes are needed.
     """
 
-    def __init__(self, episodes: Sequence[Episode], n_obs_steps: int, horizon: int) -> None:
+    def __init__(
+        self, episodes: Sequence[Episode], n_obs_steps: int, horizon: int, stays: bool = False
+    ) -> None:
         """Lay the episodes out one after the other.
+
+        Args:
+            episodes: Of the same streams.
+            n_obs_steps: To.
+            horizon: Tp.
+            stays: Whether the robot stays where it is when an episode has ended.
 
         Raises:
             ValueError: Without any episode, with an empty one, or with a window of no length.
@@ -53,6 +62,7 @@ class WindowDataset:
                 raise ValueError(f"{episode.source}: an episode of no moments; leave it out")
         self.n_obs_steps = n_obs_steps
         self.horizon = horizon
+        self.stays = stays
         lengths = np.array([len(episode) for episode in episodes])
         self.starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
         self._first = np.repeat(self.starts, lengths)  # (N,) first moment of the same episode
@@ -85,7 +95,7 @@ class WindowDataset:
         return WindowBatch(
             values={name: block[observed] for name, block in self._values.items()},
             actions=self._actions[np.clip(rows, first, last)],
-            mask=(rows >= first) & (rows <= last),
+            mask=(rows >= first) & (self.stays | (rows <= last)),
         )
 
 

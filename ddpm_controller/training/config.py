@@ -28,6 +28,10 @@ class TrainingConfig:
         initial_checkpoint: Folder of a checkpoint whose weights and statistics to begin with, of
             the same streams and action; what it lacks begins so that it changes nothing. Empty:
             random weights.
+        stay_at_end: Learn to stay at the last command of an episode behind its end, as Chi et al.
+            2023 do. False: nothing is learned of it, and a chunk that reaches beyond the moment
+            at which demonstrations end is undefined there; for commands in which the same number
+            again is no rest, as velocities.
         num_steps: Updates in all; the learning rate reaches 0 with the last.
         batch_size: Windows per update, over all shards and processes.
         num_shards: Parts in which a batch is worked off, each with its own noise. The same
@@ -59,6 +63,7 @@ class TrainingConfig:
     kind: str = "diffusion_policy"
     streams: tuple[str, ...] = ()
     initial_checkpoint: str = ""
+    stay_at_end: bool = True
     num_steps: int = 20_000
     batch_size: int = 64
     num_shards: int = 1

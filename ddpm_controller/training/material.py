@@ -18,7 +18,8 @@ class Material:
 
     Attributes:
         windows: To train on.
-        validation: Windows of the held-out episodes; None without any.
+        validation: Windows of the held-out episodes, without what comes behind their ends, so
+            that recipes can be compared; None without any.
         held_out: Those episodes.
         action_spec: What a row of a chunk commands.
         streams: What the policy observes, in its order.
@@ -68,11 +69,11 @@ def material_from(
     training = [episodes[index] for index in chosen]
     validation = [episodes[index] for index in held_out]
     initial = _initial(config, action_spec, streams)
-    sizes = config.policy.training_window
-    windows = WindowDataset(training, *sizes)
+    steps, rows = config.policy.training_window
+    windows = WindowDataset(training, steps, rows, stays=config.stay_at_end)
     return Material(
         windows=windows,
-        validation=WindowDataset(validation, *sizes) if validation else None,
+        validation=WindowDataset(validation, steps, rows) if validation else None,
         held_out=tuple(validation),
         action_spec=action_spec,
         streams=tuple(streams),

@@ -132,7 +132,8 @@ def _completed(saved: Fingerprint) -> Fingerprint:
     if "policy" not in saved:
         return saved
     try:
-        config = training_config_from({k: v for k, v in saved.items() if k in names})
+        known = {k: v for k, v in saved.items() if k in names}
+        config = training_config_from({"stay_at_end": False, **known})
     except ValueError:
         return saved  # of another kind or broken: told as it is
     completed: Fingerprint = json.loads(

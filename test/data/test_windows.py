@@ -47,6 +47,14 @@ def test_beyond_the_end_the_last_row_is_repeated_and_masked(dataset):
     assert batch.mask[0].tolist() == [True, True, False, False]
 
 
+def test_behind_the_end_of_an_episode_that_stays_staying_is_learned():
+    episodes = [counted(10, 5), counted(50, 4)]
+    dataset = WindowDataset(episodes, n_obs_steps=2, horizon=4, stays=True)
+    batch = dataset.gather(np.array([4, 5]))
+    assert batch.actions[0, :, 0].tolist() == [13.5, 14.5, 14.5, 14.5]
+    assert batch.mask.tolist() == [[True] * 4, [False, True, True, True]]
+
+
 def test_no_window_reaches_into_another_episode(dataset):
     batch = dataset.gather(np.arange(len(dataset)))
     first = np.arange(len(dataset)) < 5

@@ -91,20 +91,24 @@ def test_a_damaged_state_is_refused_with_the_remedy(tiny, uninterrupted, tmp_pat
         tiny.train_tiny(tmp_path)
 
 
-def test_a_state_of_a_release_that_lacked_a_setting_goes_on_as_it_was(
-    tiny, tmp_path, uninterrupted
-):
+def test_a_state_of_a_release_that_lacked_a_setting_goes_on_as_it_was(tiny, tmp_path):
     steps = []
+    config = replace(tiny.CONFIG, stay_at_end=False)  # nothing else was known then
+    tiny.train_tiny(tmp_path / "whole", config)
     tiny.train_tiny(
-        tmp_path,
+        tmp_path / "parts",
+        config,
         on_progress=lambda progress: steps.append(progress.step),
         should_stop=lambda: len(steps) == 5,
     )
-    path = tmp_path / "resume" / "state.safetensors"
+    path = tmp_path / "parts" / "resume" / "state.safetensors"
     with safe_open(path, framework="pt") as file:
         facts = json.loads(file.metadata()["state"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    del facts["fingerprint"]["initial_checkpoint"], facts["fingerprint"]["policy"]["cond_hidden"]
+    known = facts["fingerprint"]
+    del known["initial_checkpoint"], known["stay_at_end"], known["policy"]["cond_hidden"]
     save_file(tensors, path, metadata={"state": json.dumps(facts)})
-    tiny.train_tiny(tmp_path)
-    assert tiny.trace(tmp_path) == tiny.trace(uninterrupted)
+    with pytest.raises(TrainingError, match="stay_at_end: False there, True here"):
+        tiny.train_tiny(tmp_path / "parts")
+    tiny.train_tiny(tmp_path / "parts", config)
+    assert tiny.trace(tmp_path / "parts") == tiny.trace(tmp_path / "whole")

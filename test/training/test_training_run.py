@@ -193,3 +193,12 @@ def test_episodes_that_do_not_fit_are_refused_before_anything_is_written(tiny, t
     with pytest.raises(TrainingError, match="circle 0: has streams"):
         run.train(tiny.episodes(), tiny.SPEC, tiny.STREAMS[:1], tiny.CONFIG, output)
     assert not output.exists()
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_to_stay_behind_the_end_is_learned_where_the_recipe_says_and_never_judged(tiny, stays):
+    config = replace(tiny.CONFIG, stay_at_end=stays)
+    material = material_from(tiny.episodes(), tiny.SPEC, tiny.STREAMS, config, {})
+    for windows, learned in ((material.windows, stays), (material.validation, False)):
+        last = windows.gather(np.array([len(windows) - 1])).mask[0]
+        assert last.tolist() == [True, True, *[learned] * (len(last) - 2)]
