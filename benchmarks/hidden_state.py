@@ -107,18 +107,18 @@ class Comparison:
         self._robot = load_robot(self._robot_file)
         self._recipe_file = Path(f"config/training/{self.world}.yaml")
         said = read_training_config(self._recipe_file).stay_at_end
-        self._stays = said if options.stay_at_end is None else options.stay_at_end
+        self.stays = said if options.stay_at_end is None else options.stay_at_end
 
     @property
     def inputs(self) -> TrainingInputs:
         """The demonstrations, read when they are wanted."""
         if self._inputs is None:
-            bags = find_bags([self.options.folder / self.name / "bags"])
-            wanted = self.options.demonstrations
+            folder, wanted = self.options.folder / self.name / "bags", self.options.demonstrations
+            bags = find_bags([folder]) if folder.is_dir() else []
             if len(bags) < wanted:
                 raise SystemExit(
-                    f"{wanted} demonstrations are asked for, {self.options.folder / self.name} "
-                    f"has {len(bags)}: demonstrate --world {self.world} --episodes {wanted}"
+                    f"{folder} has {len(bags)} bags and {wanted} are asked for: demonstrate "
+                    f"--world {self.world} --episodes {wanted} --in-process --output {folder}"
                 )
             self._inputs = read_training_inputs(
                 bags[:wanted],
@@ -132,7 +132,7 @@ class Comparison:
         """Return where a training is kept."""
         options = self.options
         counts = f"{options.horizon}_{options.updates}_{options.demonstrations}_{seed}"
-        name = f"{arm}_{counts}{'_staying' if self._stays else ''}"
+        name = f"{arm}_{counts}{'_staying' if self.stays else ''}"
         return self.options.folder / self.name / "hidden_state" / name
 
     def trained(self, arm: str, seed: int) -> Path:
@@ -157,22 +157,23 @@ class Comparison:
         # The camera does not move: a shift would only cost precision of place.
         policy = replace(config.policy, horizon=self.options.horizon, image_shift_pixels=0)
         config = replace(config, policy=policy, num_steps=self.options.updates, seed=seed)
-        config = replace(config, nll_windows=0, stay_at_end=self._stays)
+        config = replace(config, nll_windows=0, stay_at_end=self.stays)
         return arm_recipe(config, arm, EPISODE_ROWS, lambda: self.trained(STATELESS, seed))
 
     def measured(self, arm: str, seed: int, perturbation: str) -> Result:
         """Train and try, or read what that gave."""
         options = self.options
-        counts = (options.horizon, options.updates, options.trials, options.first_seed)
-        key = (arm, seed, perturbation, *counts, options.demonstrations, self._stays)
-        if (kept := self._kept.find(*key)) is not None:
+        names = ("horizon", "updates", "trials", "first_seed", "demonstrations")
+        key = {"arm": arm, "seed": seed, "perturbation": perturbation, "stay_at_end": self.stays}
+        key |= {name: getattr(options, name) for name in names}
+        if (kept := self._kept.find(key)) is not None:
             return kept
         trained, scale = run_with_scale(arm)
         policy = restore(self.trained(trained, seed), PlanSettings(transition_scale=scale))
         seeds = range(options.first_seed, options.first_seed + options.trials)
         trials, timed = self._trials(policy, perturbation, seeds), _Timed(policy)
         self._trials(timed, perturbation, seeds[:1])
-        result = Result.of(*key, trials=trials, plan_s=timed.median_s)
+        result = Result.of(key, trials, timed.median_s)
         self._kept.add(result)
         return result
 
@@ -210,12 +211,12 @@ class _Timed:
         return float(np.median(self._times[2:])) if len(self._times) > 2 else float("nan")
 
 
-def table(world: str, options: Options, results: Sequence[Result]) -> Table:
+def table(world: str, options: Options, results: Sequence[Result], stays: bool) -> Table:
     """One row per arm and perturbation, over all training seeds."""
     view = Table(
         title=f"{world}: {len(options.seeds)} trainings x {options.trials} trials, "
         f"{options.horizon} rows, {options.updates} updates, "
-        f"{options.demonstrations} demonstrations"
+        f"{options.demonstrations} demonstrations{', staying at the end' if stays else ''}"
     )
     view.add_column("arm")
     view.add_column("trials")
@@ -285,7 +286,7 @@ def main() -> None:
         ]
         found[world] = [comparison.measured(*job) for job in track(jobs, description=world)]
         shown = replace(options, perturbations=named[world])
-        Console(width=120).print(table(world, shown, found[world]))
+        Console(width=120).print(table(world, shown, found[world], comparison.stays))
     if options.picture is not None:
         everywhere = tuple(
             each for each in PULLING if all(each in names for names in named.values())

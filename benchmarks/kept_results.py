@@ -6,15 +6,15 @@ so that anyone can make the table and the picture again, test other pairs, or go
 
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from ddpm_controller.evaluation.results import Trial
 
-_ASKED, _ASKED_TOO = 7, 2
-"""Fields of a ``Result`` before and behind the answers; the latter are younger than some lines."""
+_ANSWERS = ("successes", "count_errors", "tempo_deviations_s", "plan_s")
+"""Fields of a ``Result``; all others say what was asked for."""
 
 
 @dataclass(frozen=True)
@@ -52,23 +52,21 @@ class Result:
     stay_at_end: bool = False
 
     @property
-    def key(self) -> tuple[object, ...]:
-        """What was asked for: the fields before the answers, and those behind."""
-        values = [getattr(self, each.name) for each in fields(self)]
-        return (*values[:_ASKED], *values[-_ASKED_TOO:])
+    def key(self) -> Mapping[str, Any]:
+        """What was asked for."""
+        return {name: value for name, value in asdict(self).items() if name not in _ANSWERS}
 
     @classmethod
-    def of(cls, *key: Any, trials: Sequence[Trial], plan_s: float) -> Self:
+    def of(cls, key: Mapping[str, Any], trials: Sequence[Trial], plan_s: float) -> Self:
         """Return what these trials gave."""
         tallies = [dict(each.tally) for each in trials if "strikes" in each.tally]
         tempo = [each["period_deviation_s"] for each in tallies]
         return cls(
-            *key[:_ASKED],
-            "".join(str(int(each.success)) for each in trials),
-            [round(abs(each["strikes"] - each["wanted"])) for each in tallies],
-            [round(each, 3) for each in tempo if math.isfinite(each)],
-            plan_s,
-            *key[_ASKED:],
+            successes="".join(str(int(each.success)) for each in trials),
+            count_errors=[round(abs(each["strikes"] - each["wanted"])) for each in tallies],
+            tempo_deviations_s=[round(each, 3) for each in tempo if math.isfinite(each)],
+            plan_s=plan_s,
+            **key,
         )
 
 
@@ -84,7 +82,7 @@ class KeptResults:
         lines = path.read_text().splitlines() if path.is_file() else []
         self._results = [Result(**json.loads(line)) for line in lines]
 
-    def find(self, *key: object) -> Result | None:
+    def find(self, key: Mapping[str, Any]) -> Result | None:
         """Return what was measured for the ``key`` of a ``Result``, or nothing."""
         return next((each for each in self._results if each.key == key), None)
 

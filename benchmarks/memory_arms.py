@@ -26,8 +26,8 @@ BELIEFS: Mapping[str, Mapping[str, Any]] = {
     "belief_frozen": {**_FUTURE, "frozen_encoders": True},
 }
 """The belief of ``ARMS``, which is made to tell what is done next at every tick, and further ones:
-one that is not, one that tells what it did in the past seconds too, and a transformer over the
-ticks in place of the recurrent cell, and one that sees with the encoders of the stateless arm."""
+one that is not, one that tells what it did in the past seconds too, a transformer over the ticks
+in place of the recurrent cell, and one that sees with the encoders of the stateless arm."""
 _FROM_NOISE: Mapping[str, Any] = {"own_chunk_level": 1.0, "own_chunk_steps": 4}
 FROM_NOISE: Mapping[str, tuple[StateName, Mapping[str, Any]]] = {
     "controlnet_from_noise": ("controlnet", _FROM_NOISE),
@@ -58,7 +58,7 @@ def arm_recipe(
         arm: One of ``ARMS``, of ``BELIEFS`` or of ``FROM_NOISE``.
         episode_steps: Longest history, rows.
         base: Returns the stateless checkpoint that a control branch, which has half as many
-            updates, is trained on.
+            updates, is trained on, or whose encoders a belief has.
         changes: Fields of a ``DiffControlConfig`` that differ.
     """
     seam = replace(config.policy.seam, strategy="switch")

@@ -81,7 +81,13 @@ class WindowDataset:
         return self._values[name]
 
     def with_moments(self, name: str, values: np.ndarray) -> Self:
-        """Return the same windows with another stream of this name, (N, ...)."""
+        """Return the same windows with another stream of this name, (N, ...).
+
+        Raises:
+            ValueError: If there is not one value for each moment.
+        """
+        if len(values) != len(self):
+            raise ValueError(f"stream {name!r} needs {len(self)} values, got {len(values)}")
         other = copy(self)
         other._values = {**self._values, name: values}
         return other

@@ -226,11 +226,9 @@ class BranchAlongChain:
         return answer
 
     def _asking(self, xt: Tensor, modulation: Tensor) -> Tensor:
-        """Ask the branch; keep what it says without its graph.
-
-        A seam that takes gradients frees that at each step.
-        """
+        """Ask the branch; keep what it says, without its graph."""
         unet = self._unet
+        self._added = self._transition = None
         added = unet.added(xt, modulation)
         if added is None or unet.transition_scale == 1.0:
             self._added = None if added is None else _detached(added)

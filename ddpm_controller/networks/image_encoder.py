@@ -69,6 +69,10 @@ class ImageEncoder(nn.Module):
         return features
 
 
+IMAGES_AT_ONCE = 256
+"""That are encoded without a gradient; more would only need more memory."""
+
+
 def image_features(encoder: nn.Module, seen: Tensor) -> Tensor:
     """Camera images (B, H, W, 3) uint8, or their features found before -> (B, 2 * num_keypoints).
 

@@ -117,13 +117,14 @@ class DiffControlConfig:
         self._require("own_chunk_level", 0 < self.own_chunk_level <= 1, "must be in (0, 1]")
         self._require("branch_every", self.branch_every >= 1, "must be at least 1")
         frozen = self.frozen_encoders
-        self._require("frozen_encoders", not frozen or self.state == "belief", "is for a belief")
+        rule = f"is for a belief, not for state {self.state!r}"
+        self._require("frozen_encoders", not frozen or self.state == "belief", rule)
         needless = self.base_hash and not self.has_base
         rule = f"belongs to {CONTROLLED} and to frozen_encoders, not to {self.state!r}"
         self._require("base_hash", not needless, rule)
-        still = not frozen or self.policy.image_shift_pixels == 0
-        rule = "needs image_shift_pixels: 0, for the images whose features are kept do not move"
-        self._require("frozen_encoders", still, rule)
+        pixels = self.policy.image_shift_pixels
+        rule = f"needs image_shift_pixels 0, not {pixels}: features are kept of images as they are"
+        self._require("frozen_encoders", not frozen or pixels == 0, rule)
         for name in ("belief_size", "episode_steps", "targets_per_episode"):
             self._require(name, getattr(self, name) >= 1, "must be at least 1")
         whole = self.belief_cell != "transformer" or self.belief_size % 4 == 0
@@ -202,21 +203,24 @@ class DiffControlConfig:
         manifest = initial.manifest
         if manifest.kind == "diffusion_policy":
             return initial.hash
-        if manifest.kind == "diff_control":
-            of_base = str(manifest.config["base_hash"])
-            if of_base or (self.frozen_encoders and manifest.config["state"] == self.state):
-                return of_base or initial.hash
-        also = "a belief" if self.frozen_encoders else "a diff_control that has one"
+        state = manifest.config["state"] if manifest.kind == "diff_control" else None
+        of_base = str(manifest.config.get("base_hash", ""))
+        if self.state in CONTROLLED and state in CONTROLLED:
+            return of_base
+        if self.state == state:  # a belief that has learned to see, or that has such eyes itself
+            return of_base or initial.hash
         raise CheckpointError(
-            f"{initial.folder}: the base must be of kind 'diffusion_policy', or {also}, got "
-            f"{manifest.kind!r}"
+            f"{initial.folder}: the base must be of kind 'diffusion_policy', or what goes on from "
+            f"one with state {self.state!r}, got {manifest.kind!r}"
+            + (f" with state {state!r}" if state else "")
         )
 
     def _refuse_other(self, initial: Checkpoint) -> None:
         of_base = initial.manifest.config
         theirs = asdict(config_from(of_base.get("policy", of_base)))
         mine = asdict(self.policy)
-        needed = _OF_ENCODERS if self.frozen_encoders else mine.keys() - _FREE
+        encoders_alone = self.frozen_encoders and initial.manifest.kind == "diffusion_policy"
+        needed = _OF_ENCODERS if encoders_alone else mine.keys() - _FREE
         differing = [
             f"{name}: {theirs[name]} there, {mine[name]} here"
             for name in mine

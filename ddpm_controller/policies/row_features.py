@@ -5,11 +5,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from ddpm_controller.networks.image_encoder import image_features
+from ddpm_controller.networks.image_encoder import IMAGES_AT_ONCE, image_features
 from ddpm_controller.types import StreamSpec
-
-IMAGES_AT_ONCE = 256
-"""That are encoded without a gradient; more would only need more memory."""
 
 
 class RowFeatures:

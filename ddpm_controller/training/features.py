@@ -11,10 +11,8 @@ import torch
 from torch import nn
 
 from ddpm_controller.data.windows import WindowDataset
-from ddpm_controller.networks.image_encoder import image_features
+from ddpm_controller.networks.image_encoder import IMAGES_AT_ONCE, image_features
 from ddpm_controller.training.material import Material
-
-_IMAGES_AT_ONCE = 256
 
 
 def with_features(material: Material, encoders: Mapping[str, nn.Module]) -> Material:
@@ -35,5 +33,5 @@ def with_features(material: Material, encoders: Mapping[str, nn.Module]) -> Mate
 def _encoded(windows: WindowDataset, name: str, encoder: nn.Module) -> WindowDataset:
     images = torch.from_numpy(windows.moments(name))
     device = next(encoder.parameters()).device
-    parts = [image_features(encoder, some.to(device)) for some in images.split(_IMAGES_AT_ONCE)]
+    parts = [image_features(encoder, some.to(device)) for some in images.split(IMAGES_AT_ONCE)]
     return windows.with_moments(name, torch.cat(parts).cpu().numpy())

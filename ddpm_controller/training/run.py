@@ -98,8 +98,10 @@ class _Run:
         self._fingerprint = material.fingerprint(config)
         self._state = _new_state(material, config, processes.device)
         load_state(self._state, self._state_file, self._fingerprint)
-        encoders = SYSTEMS[config.kind].fixed_encoders(self._state.network)
-        self._material = with_features(material, encoders)
+        self._material = material
+        if self._state.step < config.num_steps:
+            encoders = SYSTEMS[config.kind].fixed_encoders(self._state.network)
+            self._material = with_features(material, encoders)
         self._module = processes.prepared(LossModule(self._state.network, config))
         self._validation_loss = self._validation_nll = math.nan
         self._log = self._opened_log() if processes.rank == 0 else None

@@ -54,6 +54,10 @@ class TrainingState:
     gradient_norm_sum: float = 0.0
 
 
+_BEFORE = {"stay_at_end": False}
+"""What a release did that did not know of the choice, where it is another than the default."""
+
+
 def save_state(state: TrainingState, path: Path, fingerprint: Fingerprint) -> None:
     """Replace the file at ``path``, with everything on the disk before it takes the name.
 
@@ -133,7 +137,7 @@ def _completed(saved: Fingerprint) -> Fingerprint:
         return saved
     try:
         known = {k: v for k, v in saved.items() if k in names}
-        config = training_config_from({"stay_at_end": False, **known})
+        config = training_config_from({**_BEFORE, **known})
     except ValueError:
         return saved  # of another kind or broken: told as it is
     completed: Fingerprint = json.loads(

@@ -77,6 +77,8 @@ def test_a_stream_can_be_put_in_place_of_another_of_its_name(dataset):
     assert batch.values["camera"][:, :, 0].tolist() == [[5.5, 6], [25, 25]]
     assert np.array_equal(batch.values["joint_state"], before.values["joint_state"])
     assert before.values["camera"].shape == (2, 2, 2, 2, 3)
+    with pytest.raises(ValueError, match="'camera' needs 9 values, got 8"):
+        dataset.with_moments("camera", images[:8])
 
 
 @pytest.mark.parametrize(("n_obs_steps", "horizon"), [(0, 4), (5, 4)])

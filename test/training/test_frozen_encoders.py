@@ -139,7 +139,27 @@ def test_what_cannot_be_is_refused(tiny, base, tmp_path):
         tiny.train_tiny(tmp_path, replace(recipe(tiny, base), initial_checkpoint=""))
     with pytest.raises(TrainingError, match="num_keypoints: 4 there, 2 here$"):
         tiny.train_tiny(tmp_path, recipe(tiny, base, policy={"num_keypoints": 2}))
-    with pytest.raises(ValueError, match="image_shift_pixels: 0"):
+    with pytest.raises(ValueError, match="needs image_shift_pixels 0, not 1:"):
         recipe(tiny, base, policy={"image_shift_pixels": 1})
-    with pytest.raises(ValueError, match="is for a belief"):
+    with pytest.raises(ValueError, match="is for a belief, not for state 'controlnet'"):
         recipe(tiny, base, "controlnet", frozen_encoders=True)
+
+
+def test_encoders_are_taken_from_what_has_no_other_state(tiny, base, tmp_path):
+    tiny.train_tiny(tmp_path / "branch", recipe(tiny, base, "controlnet"))
+    tiny.train_tiny(tmp_path / "belief", recipe(tiny, base))
+    branch, belief = (tmp_path / n / "checkpoints" / "last" for n in ("branch", "belief"))
+    for state, other, its in (("belief", branch, "controlnet"), ("controlnet", belief, "belief")):
+        message = f"one with state '{state}', got 'diff_control' with state '{its}'"
+        with pytest.raises(TrainingError, match=message):
+            tiny.train_tiny(tmp_path / "refused", recipe(tiny, other, state))
+
+
+def test_a_belief_that_goes_on_keeps_what_its_weights_mean(tiny, base, tmp_path):
+    """From a policy that is no belief only the encoders are taken, so the rest is free."""
+    other = {"prediction": "v"}
+    config = replace(recipe(tiny, base, policy=other), validation_fraction=0.0)
+    tiny.train_tiny(tmp_path / "one", config)
+    trained = tmp_path / "one" / "checkpoints" / "last"
+    with pytest.raises(TrainingError, match="prediction: v there, epsilon here$"):
+        tiny.train_tiny(tmp_path / "on", recipe(tiny, trained))
