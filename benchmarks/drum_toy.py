@@ -214,6 +214,7 @@ def recipe(options: Options, arm: str) -> TrainingConfig:
         validation_fraction=0.05,
         validation_every=500,
         checkpoint_every=500,
+        stay_at_end=False,
         nll_windows=0,
         seed=options.seed,
     )
