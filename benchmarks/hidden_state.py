@@ -6,8 +6,14 @@ Every arm of a world has the same demonstrations, network sizes and updates (a c
 as many more, on the stateless arm) and the same trials: as demonstrated, pushed, with streams
 that stand still, and at twice the time. Success with its 95 % Wilson interval, McNemar's p against
 the stateless arm, the error of the strikes and of their tempo, and the time of a plan. What has
-been measured is kept in benchmarks/results, so an interrupted run goes on, and the published table
-comes at once; ``--results elsewhere`` measures anew. Demonstrations first, for each world:
+been measured is kept in benchmarks/results, so an interrupted run goes on, and the published
+tables come at once; ``--results elsewhere`` measures anew. They are
+
+--worlds drum
+--worlds sticky_lid cue_reach --arms stateless controlnet controlnet_1.5 belief bc_lstm
+--worlds sticky_lid cue_reach --stay-at-end False
+
+and others are trained, for which demonstrations come first, for each world:
 
 demonstrate --world drum --episodes 200 --in-process --no-pictures --output runs/drum/bags
 
