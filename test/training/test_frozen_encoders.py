@@ -89,9 +89,7 @@ def test_a_training_that_was_stopped_ends_with_the_same_bits_and_plans_from_imag
 ):
     config = recipe(tiny, base)
     whole = tiny.train_tiny(tmp_path / "whole", config)
-    stops = iter([False, True])
-    tiny.train_tiny(tmp_path / "parts", config, should_stop=lambda: next(stops))
-    tiny.train_tiny(tmp_path / "parts", config)
+    tiny.train_in_parts(tmp_path / "parts", config)
     assert tiny.trace(tmp_path / "whole") == tiny.trace(tmp_path / "parts")
     policy = restore(whole.last_checkpoint)
 

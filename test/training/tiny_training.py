@@ -65,6 +65,13 @@ def train_tiny(output: Path, config: TrainingConfig = CONFIG, **callbacks):
     return train(episodes(), SPEC, STREAMS, config, output, **callbacks)
 
 
+def train_in_parts(output: Path, config: TrainingConfig):
+    """Stop after two updates, and go on."""
+    stops = iter([False, True])
+    train_tiny(output, config, should_stop=lambda: next(stops))
+    return train_tiny(output, config)
+
+
 def trace(output: Path) -> dict[str, str]:
     """Return digests of everything that must come out the same, bit for bit."""
     files = ("log.jsonl", "resume/state.safetensors")
