@@ -147,11 +147,20 @@ class ControlledUnet1d(nn.Module):
 
     def denoise_modulated(self, xt: Tensor, modulation: Tensor) -> Tensor:
         """Noisy chunk (B, Tp, Da), both parts added (B, M) -> (B, Tp, answers * Da)."""
+        return self.asked(xt, modulation)[0]
+
+    def asked(
+        self, xt: Tensor, modulation: Tensor
+    ) -> tuple[Tensor, Encoding | None, Tensor | None]:
+        """Return the answer, with the branch asked, and what can be added at the next steps.
+
+        To the base's way down, or where the transition has a scale of its own to its answer.
+        """
         added = self.added(xt, modulation)
         if added is None or self.transition_scale == 1.0:
-            return self.answer(xt, modulation, added)
+            return self.answer(xt, modulation, added), added, None
         plain, transition = self.apart(xt, modulation, added)
-        return plain + self.transition_scale * transition
+        return plain + self.transition_scale * transition, None, transition
 
     def along_chain(self) -> "BranchAlongChain":
         """Return what answers as ``denoise_modulated`` does, for the steps of one chain."""
@@ -227,15 +236,10 @@ class BranchAlongChain:
 
     def _asking(self, xt: Tensor, modulation: Tensor) -> Tensor:
         """Ask the branch; keep what it says, without its graph."""
-        unet = self._unet
-        self._added = self._transition = None
-        added = unet.added(xt, modulation)
-        if added is None or unet.transition_scale == 1.0:
-            self._added = None if added is None else _detached(added)
-            return unet.answer(xt, modulation, added)
-        plain, transition = unet.apart(xt, modulation, added)
-        self._transition = transition.detach()
-        return plain + unet.transition_scale * transition
+        answer, added, transition = self._unet.asked(xt, modulation)
+        self._added = None if added is None else _detached(added)
+        self._transition = None if transition is None else transition.detach()
+        return answer
 
 
 def _sum(one: Encoding, other: Encoding) -> Encoding:
