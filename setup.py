@@ -39,12 +39,12 @@ def version() -> str:
 
 
 def executables() -> dict[str, str]:
-    """Read EXECUTABLES of ros/graph.py without importing it: nothing is installed yet."""
-    tree = ast.parse((HERE / PACKAGE / "ros" / "graph.py").read_text(encoding="utf-8"))
+    """Read EXECUTABLES of ros/graph/graphs.py without importing it: nothing is installed yet."""
+    tree = ast.parse((HERE / PACKAGE / "ros" / "graph" / "graphs.py").read_text(encoding="utf-8"))
     for node in tree.body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "EXECUTABLES":
             return ast.literal_eval(node.value)
-    raise RuntimeError("ros/graph.py has no EXECUTABLES")
+    raise RuntimeError("ros/graph/graphs.py has no EXECUTABLES")
 
 
 def shared(*folders: str) -> list[tuple[str, list[str]]]:

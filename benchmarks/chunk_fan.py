@@ -19,16 +19,16 @@ import tyro
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ddpm_controller.control.forward_kinematics import LinkChain
+from ddpm_controller.cli.evaluate import policy_view
+from ddpm_controller.control.moving.forward_kinematics import LinkChain
 from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
 from ddpm_controller.evaluation.results import Trial
 from ddpm_controller.policy import PlanSettings, Policy, Window
-from ddpm_controller.ros.evaluate import policy_view
-from ddpm_controller.ros.robot import load_robot
-from ddpm_controller.ros.share import share_path
-from ddpm_controller.ros.world_robots import robot_path
-from ddpm_controller.simulation.arm_world import ArmWorld
-from ddpm_controller.simulation.cameras import CAMERAS, CameraSpec
+from ddpm_controller.robots.robot import load_robot
+from ddpm_controller.robots.world_robots import robot_path
+from ddpm_controller.share import share_path
+from ddpm_controller.simulation.arm.arm_world import ArmWorld
+from ddpm_controller.simulation.arm.cameras import CAMERAS, CameraSpec
 from ddpm_controller.simulation.session import START_NS
 from ddpm_controller.simulation.worlds import WORLDS
 from ddpm_controller.systems import restore

@@ -28,8 +28,8 @@ from rich.progress import track
 from rich.table import Table
 
 from ddpm_controller.evaluation.intervals import wilson_interval
-from ddpm_controller.policies.diffusion_policy import DiffusionPolicyConfig
-from ddpm_controller.policies.seams import SeamSettings
+from ddpm_controller.policies.diffusion_policy.policy import DiffusionPolicyConfig
+from ddpm_controller.policies.seams.strategies import SeamSettings
 from ddpm_controller.policy import PlanSettings, Policy, plan_batch
 from ddpm_controller.systems import restore
 from ddpm_controller.training.config import TrainingConfig

@@ -5,10 +5,10 @@ from ddpm_msgs.msg import ActionChunk as ChunkMessage
 from fault_graph import RATE_HZ, FaultGraph
 from trajectory_msgs.msg import JointTrajectory
 
-from ddpm_controller.control.interpolation import ChunkCurve, Motion
-from ddpm_controller.control.motion_loop import MotionLoop, Order, Sent
+from ddpm_controller.bags.conversions import seconds
+from ddpm_controller.control.moving.interpolation import ChunkCurve, Motion
+from ddpm_controller.control.moving.motion_loop import MotionLoop, Order, Sent
 from ddpm_controller.control.states import State, Verdict
-from ddpm_controller.ros.conversions import seconds
 from ddpm_controller.types import ActionChunk
 
 _RUNNING = Verdict(State.RUNNING)

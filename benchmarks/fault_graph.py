@@ -22,11 +22,11 @@ from robot_source import write_robot
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
-from ddpm_controller.ros.conversions import seconds
-from ddpm_controller.ros.robot import joint_limits, load_robot
-from ddpm_controller.ros.supervisor import started
-from ddpm_controller.ros.trial_graph import parameter_file
-from ddpm_controller.simulation.robot_description import robot_description
+from ddpm_controller.bags.conversions import seconds
+from ddpm_controller.robots.robot import joint_limits, load_robot
+from ddpm_controller.ros.graph.supervisor import started
+from ddpm_controller.ros.simulation.trial_graph import parameter_file
+from ddpm_controller.simulation.arm.robot_description import robot_description
 
 RATE_HZ = 100.0
 START_PATIENCE_S = 90.0
@@ -177,12 +177,12 @@ class FaultGraph(Node):
     @property
     def command_pid(self) -> int:
         """Of the process that commands; one that stands by was begun after it."""
-        return self._pids(b"ddpm_controller.ros.command_process")[0]
+        return self._pids(b"ddpm_controller.ros.commanding.command_process")[0]
 
     @property
     def processes(self) -> dict[str, int]:
         """Name -> number of each process that belongs to the controller."""
-        commanding = self._pids(b"ddpm_controller.ros.command_process")
+        commanding = self._pids(b"ddpm_controller.ros.commanding.command_process")
         names = ("command process", "standby")
         return {"controller": self.controller_pid, **dict(zip(names, commanding, strict=False))}
 

@@ -14,7 +14,7 @@ from fault_graph import FaultGraph, send_signal
 
 from ddpm_controller.checkpoint import load_checkpoint, save_checkpoint
 from ddpm_controller.policy import PlanSettings
-from ddpm_controller.ros.process_command import python_command
+from ddpm_controller.ros.graph.process_command import python_command
 from ddpm_controller.systems import restore
 from ddpm_controller.types import Observation
 

@@ -30,10 +30,10 @@ from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory
 
-from ddpm_controller.ros.conversions import byte_array
-from ddpm_controller.ros.robot import COMPRESSED_IMAGE, Robot, RobotStream, load_robot
+from ddpm_controller.bags.conversions import byte_array
+from ddpm_controller.robots.robot import COMPRESSED_IMAGE, Robot, RobotStream, load_robot
 from ddpm_controller.ros.stamps import time_from
-from ddpm_controller.simulation.robot_description import robot_description
+from ddpm_controller.simulation.arm.robot_description import robot_description
 from ddpm_controller.simulation.worlds import WORLDS
 
 FAULTY_ROBOT = Path(__file__).resolve()

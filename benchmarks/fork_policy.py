@@ -8,7 +8,10 @@ import torch
 from rich.progress import track
 
 from ddpm_controller.checkpoint import save_checkpoint
-from ddpm_controller.policies.diffusion_policy import DiffusionPolicyConfig, DiffusionPolicyNetwork
+from ddpm_controller.policies.diffusion_policy.policy import (
+    DiffusionPolicyConfig,
+    DiffusionPolicyNetwork,
+)
 from ddpm_controller.simulation.fork_world import DETOUR_M, ForkWorld, demonstrated, detour
 from ddpm_controller.types import ActionSpec, StreamSpec
 

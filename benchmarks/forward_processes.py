@@ -30,13 +30,13 @@ from rich.progress import track
 from rich.table import Table
 from trials import scores_of, successes_of
 
+from ddpm_controller.bags.training_inputs import TrainingInputs, read_training_inputs
 from ddpm_controller.checkpoint import load_checkpoint
 from ddpm_controller.diffusion.timesteps import Spacing
 from ddpm_controller.evaluation.intervals import wilson_interval
 from ddpm_controller.evaluation.nll import evaluate_nll
 from ddpm_controller.policy import BoundSettings
-from ddpm_controller.ros.training_inputs import TrainingInputs, read_training_inputs
-from ddpm_controller.ros.world_robots import robot_path
+from ddpm_controller.robots.world_robots import robot_path
 from ddpm_controller.systems import restore
 from ddpm_controller.training.config import TrainingConfig
 from ddpm_controller.training.run import train

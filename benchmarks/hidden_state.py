@@ -40,16 +40,16 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from ddpm_controller.bags.files import find_bags
+from ddpm_controller.bags.training_inputs import TrainingInputs, read_training_inputs
+from ddpm_controller.cli.evaluate import policy_view
 from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
 from ddpm_controller.evaluation.intervals import wilson_interval
 from ddpm_controller.evaluation.matched_pairs import mcnemar
 from ddpm_controller.evaluation.results import Trial
 from ddpm_controller.policy import PlanSettings, Policy, Window
-from ddpm_controller.ros.bag_files import find_bags
-from ddpm_controller.ros.evaluate import policy_view
-from ddpm_controller.ros.robot import load_robot
-from ddpm_controller.ros.training_inputs import TrainingInputs, read_training_inputs
-from ddpm_controller.ros.world_robots import robot_path
+from ddpm_controller.robots.robot import load_robot
+from ddpm_controller.robots.world_robots import robot_path
 from ddpm_controller.simulation.disturbances import PULLING
 from ddpm_controller.simulation.worlds import WORLDS, perturbations_of, perturbed_world
 from ddpm_controller.systems import restore

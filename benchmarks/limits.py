@@ -23,7 +23,7 @@ from rich.table import Table
 
 from ddpm_controller.control.command import Command
 from ddpm_controller.control.loop import ControlLoop
-from ddpm_controller.control.safety import JointLimits
+from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.types import ActionChunk, ActionSpec, Plan, StreamSpec
 
 JOINTS = ("a", "b", "c", "d", "e", "f", "g")

@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from ddpm_controller.policies.bc_lstm import BcLstmConfig
-from ddpm_controller.policies.diff_control_config import CONTROLLED, DiffControlConfig, StateName
+from ddpm_controller.policies.bc_lstm.policy import BcLstmConfig
+from ddpm_controller.policies.diff_control.config import CONTROLLED, DiffControlConfig, StateName
 from ddpm_controller.training.config import TrainingConfig
 
 STATELESS = "stateless"

@@ -28,13 +28,13 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from ddpm_controller.cli.evaluate import policy_view
 from ddpm_controller.diffusion.targets import training_target
 from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
-from ddpm_controller.policies.diffusion_policy import DiffusionPolicy
+from ddpm_controller.policies.diffusion_policy.policy import DiffusionPolicy
 from ddpm_controller.policy import Window
-from ddpm_controller.ros.evaluate import policy_view
-from ddpm_controller.ros.robot import load_robot
-from ddpm_controller.ros.world_robots import robot_path
+from ddpm_controller.robots.robot import load_robot
+from ddpm_controller.robots.world_robots import robot_path
 from ddpm_controller.simulation.worlds import WORLDS
 from ddpm_controller.systems import restore
 from ddpm_controller.types import Memory, Observation, Plan

@@ -21,8 +21,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from ddpm_controller.data.residuals import chunks_of, hold_out
-from ddpm_controller.diffusion.noise_fit import (
+from ddpm_controller.diffusion.recorded.noise_fit import (
     GaussianNoise,
     NoiseShape,
     fit_full_covariance,
@@ -30,8 +29,9 @@ from ddpm_controller.diffusion.noise_fit import (
     fit_white,
     nats_per_number,
 )
-from ddpm_controller.ros.noise_recordings import ResidualChoice, residuals_of_matlab
-from ddpm_controller.training.state_denoising import train_state_denoiser
+from ddpm_controller.identification.noise_recordings import ResidualChoice, residuals_of_matlab
+from ddpm_controller.identification.residuals import chunks_of, hold_out
+from ddpm_controller.identification.state_denoising import train_state_denoiser
 
 ROWS, MEMORY, SLOW, RATE, SPIKE = 16, 0.9, 0.25, 0.05, 1.5
 MODELS = ("white Gaussian", "full covariance", "fitted")

@@ -19,10 +19,10 @@ from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory
 
-from ddpm_controller.ros.robot import COMPRESSED_IMAGE
-from ddpm_controller.ros.share import share_path
-from ddpm_controller.simulation.arm import JOINT_NAMES
-from ddpm_controller.simulation.robot_description import robot_description
+from ddpm_controller.robots.robot import COMPRESSED_IMAGE
+from ddpm_controller.share import share_path
+from ddpm_controller.simulation.arm.arm import JOINT_NAMES
+from ddpm_controller.simulation.arm.robot_description import robot_description
 
 ROBOT_SOURCE = Path(__file__).resolve()
 HEIGHT, WIDTH = 480, 640

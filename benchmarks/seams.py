@@ -27,16 +27,16 @@ from rich.progress import track
 from rich.table import Table
 
 from ddpm_controller.checkpoint import load_checkpoint
-from ddpm_controller.control.safety import JointLimits
+from ddpm_controller.cli.evaluate import policy_view
+from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
 from ddpm_controller.evaluation.intervals import wilson_interval
 from ddpm_controller.evaluation.results import Trial
-from ddpm_controller.policies.seams import STRATEGIES
+from ddpm_controller.policies.seams.strategies import STRATEGIES
 from ddpm_controller.policy import PlanSettings, Policy
-from ddpm_controller.ros.evaluate import policy_view
-from ddpm_controller.ros.robot import joint_limits, load_robot
+from ddpm_controller.robots.robot import joint_limits, load_robot
+from ddpm_controller.simulation.arm.robot_description import robot_description
 from ddpm_controller.simulation.fork_world import ForkWorld
-from ddpm_controller.simulation.robot_description import robot_description
 from ddpm_controller.systems import restore
 from ddpm_controller.types import Observation
 

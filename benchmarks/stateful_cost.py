@@ -18,19 +18,19 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from ddpm_controller.policies.bc_lstm import BcLstm, BcLstmConfig, BcLstmNetwork
-from ddpm_controller.policies.diff_control import (
+from ddpm_controller.policies.bc_lstm.policy import BcLstm, BcLstmConfig, BcLstmNetwork
+from ddpm_controller.policies.diff_control.policy import (
     DiffControl,
     DiffControlConfig,
     DiffControlNetwork,
 )
-from ddpm_controller.policies.diff_control_states import STATES
-from ddpm_controller.policies.diffusion_policy import (
+from ddpm_controller.policies.diff_control.states import STATES
+from ddpm_controller.policies.diffusion_policy.policy import (
     DiffusionPolicy,
     DiffusionPolicyConfig,
     DiffusionPolicyNetwork,
 )
-from ddpm_controller.policies.seams import SeamSettings
+from ddpm_controller.policies.seams.strategies import SeamSettings
 from ddpm_controller.policy import PlanSettings, Policy
 from ddpm_controller.types import ActionSpec, Observation, StreamSpec
 

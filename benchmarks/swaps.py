@@ -17,8 +17,8 @@ from fixed_rate import figures
 from rich.console import Console
 from rich.table import Table
 
-from ddpm_controller.ros.robot import joint_limits
-from ddpm_controller.simulation.robot_description import robot_description
+from ddpm_controller.robots.robot import joint_limits
+from ddpm_controller.simulation.arm.robot_description import robot_description
 
 
 @dataclass(frozen=True)

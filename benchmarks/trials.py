@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from ddpm_controller.cli.evaluate import policy_view
 from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
 from ddpm_controller.evaluation.published_protocol import run_published
 from ddpm_controller.policy import PlanSettings
-from ddpm_controller.ros.evaluate import policy_view
-from ddpm_controller.ros.robot import load_robot
-from ddpm_controller.ros.world_robots import robot_path
-from ddpm_controller.simulation.robot_description import robot_description
+from ddpm_controller.robots.robot import load_robot
+from ddpm_controller.robots.world_robots import robot_path
+from ddpm_controller.simulation.arm.robot_description import robot_description
 from ddpm_controller.systems import restore
 
 REACHED = {"pusht": 0.90}

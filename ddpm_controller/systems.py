@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from ddpm_controller.checkpoint import Checkpoint, CheckpointError, load_checkpoint
-from ddpm_controller.policies.bc_lstm import BcLstm, BcLstmConfig, BcLstmNetwork
-from ddpm_controller.policies.diff_control import (
+from ddpm_controller.policies.bc_lstm.policy import BcLstm, BcLstmConfig, BcLstmNetwork
+from ddpm_controller.policies.diff_control.policy import (
     DiffControl,
     DiffControlConfig,
     DiffControlNetwork,
 )
-from ddpm_controller.policies.diffusion_policy import (
+from ddpm_controller.policies.diffusion_policy.policy import (
     DiffusionPolicy,
     DiffusionPolicyConfig,
     DiffusionPolicyNetwork,

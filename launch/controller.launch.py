@@ -1,9 +1,9 @@
-"""The controller on a robot. Described in ddpm_controller/ros/graph.py."""
+"""The controller on a robot. Described in ddpm_controller/ros/graph/graphs.py."""
 
 from launch import LaunchDescription
 
-from ddpm_controller.ros.graph import CONTROLLER
-from ddpm_controller.ros.launch_actions import launch_description
+from ddpm_controller.ros.graph.graphs import CONTROLLER
+from ddpm_controller.ros.graph.launch_actions import launch_description
 
 
 def generate_launch_description() -> LaunchDescription:

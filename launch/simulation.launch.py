@@ -1,9 +1,9 @@
-"""A simulated arm in its world. Described in ddpm_controller/ros/graph.py."""
+"""A simulated arm in its world. Described in ddpm_controller/ros/graph/graphs.py."""
 
 from launch import LaunchDescription
 
-from ddpm_controller.ros.graph import SIMULATION
-from ddpm_controller.ros.launch_actions import launch_description
+from ddpm_controller.ros.graph.graphs import SIMULATION
+from ddpm_controller.ros.graph.launch_actions import launch_description
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -1,9 +1,9 @@
-"""The trainer. Described in ddpm_controller/ros/graph.py."""
+"""The trainer. Described in ddpm_controller/ros/graph/graphs.py."""
 
 from launch import LaunchDescription
 
-from ddpm_controller.ros.graph import TRAIN
-from ddpm_controller.ros.launch_actions import launch_description
+from ddpm_controller.ros.graph.graphs import TRAIN
+from ddpm_controller.ros.graph.launch_actions import launch_description
 
 
 def generate_launch_description() -> LaunchDescription:

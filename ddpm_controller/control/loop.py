@@ -12,24 +12,24 @@ from dataclasses import replace
 
 import numpy as np
 
-from ddpm_controller.control.cartesian_box import BoxGuard
-from ddpm_controller.control.chunk_check import ChunkTolerance
 from ddpm_controller.control.command import Command
-from ddpm_controller.control.deadline import Deadline
-from ddpm_controller.control.departure_watch import DepartureWatch
-from ddpm_controller.control.distribution_watch import DistributionWatch
-from ddpm_controller.control.interpolation import Motion
-from ddpm_controller.control.motion_loop import MotionLoop, Order, Sent, is_near
-from ddpm_controller.control.observation_watch import ObservationWatch
-from ddpm_controller.control.plan_request import PlanRequest, Takeover
-from ddpm_controller.control.plan_schedule import PlanSchedule
-from ddpm_controller.control.safety import JointLimits
-from ddpm_controller.control.start_check import StartCheck
+from ddpm_controller.control.moving.cartesian_box import BoxGuard
+from ddpm_controller.control.moving.interpolation import Motion
+from ddpm_controller.control.moving.motion_loop import MotionLoop, Order, Sent, is_near
+from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.control.moving.stopping import longest_stop_s
+from ddpm_controller.control.observing.observation_watch import ObservationWatch
+from ddpm_controller.control.observing.stream_filter import StreamFilter
+from ddpm_controller.control.observing.stream_rules import StreamRule
+from ddpm_controller.control.planning.chunk_check import ChunkTolerance
+from ddpm_controller.control.planning.deadline import Deadline
+from ddpm_controller.control.planning.departure_watch import DepartureWatch
+from ddpm_controller.control.planning.distribution_watch import DistributionWatch
+from ddpm_controller.control.planning.plan_request import PlanRequest, Takeover
+from ddpm_controller.control.planning.plan_schedule import PlanSchedule
+from ddpm_controller.control.planning.start_check import StartCheck
 from ddpm_controller.control.start_place import place_problem
 from ddpm_controller.control.states import OBSERVATION_REASONS, Reason, State, Verdict
-from ddpm_controller.control.stopping import longest_stop_s
-from ddpm_controller.control.stream_filter import StreamFilter
-from ddpm_controller.control.stream_rules import StreamRule
 from ddpm_controller.types import ActionSpec, Memory, Plan, StreamSpec
 
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ddpm_controller.control.cartesian_box import BoxGuard
-from ddpm_controller.control.observation_watch import ObservationWatch
-from ddpm_controller.control.safety import JointLimits
+from ddpm_controller.control.moving.cartesian_box import BoxGuard
+from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.control.observing.observation_watch import ObservationWatch
 from ddpm_controller.control.states import Reason, State, Verdict
 
 _MARGIN_S = 0.05

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ddpm_controller.control.interpolation import Motion
+from ddpm_controller.control.moving.interpolation import Motion
 
 
 def within_step(

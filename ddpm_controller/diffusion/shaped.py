@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ddpm_controller.diffusion.gaussian import GaussianProcess
 from ddpm_controller.diffusion.noise import Generators
-from ddpm_controller.diffusion.noise_map import NoiseMap
+from ddpm_controller.diffusion.recorded.noise_map import NoiseMap
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from ddpm_controller.evaluation.closed_loop import View
 from ddpm_controller.evaluation.results import Trial, columns_of, picked_frames
 from ddpm_controller.evaluation.stream_values import vector_value
 from ddpm_controller.policy import Policy, plan_batch
-from ddpm_controller.simulation.pusht_world import PushTWorld
+from ddpm_controller.simulation.pusht.pusht_world import PushTWorld
 from ddpm_controller.simulation.session import Session
 from ddpm_controller.types import Memory, Observation
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from ddpm_controller.ros.process_command import child_environment
-from ddpm_controller.ros.share import share_path
+from ddpm_controller.ros.graph.process_command import child_environment
+from ddpm_controller.share import share_path
 
 _PROFILES, _RANGE = "FASTRTPS_DEFAULT_PROFILES_FILE", "ROS_AUTOMATIC_DISCOVERY_RANGE"
 

@@ -8,7 +8,7 @@ import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
-from ddpm_controller.ros.controller_node import Controller
+from ddpm_controller.ros.controller.node import Controller
 
 
 def _spin_once(executor: SingleThreadedExecutor, controller: Controller) -> None:

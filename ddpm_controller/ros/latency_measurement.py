@@ -13,20 +13,20 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 from std_msgs.msg import String
 
-from ddpm_controller.control.excitation import Excitation
-from ddpm_controller.control.interpolation import Motion
-from ddpm_controller.control.safety import JointLimits
-from ddpm_controller.control.stopping import SafeStop, longest_stop_s
-from ddpm_controller.evaluation.picture_lag import thumbnail
-from ddpm_controller.ros.bag_types import message_class
-from ddpm_controller.ros.conversions import (
+from ddpm_controller.bags.conversions import (
     ConversionError,
     observation_from,
     seconds,
     vector_from,
 )
-from ddpm_controller.ros.governed_sender import GovernedSender
-from ddpm_controller.ros.robot import Robot, RobotStream
+from ddpm_controller.bags.message_types import message_class
+from ddpm_controller.control.moving.interpolation import Motion
+from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.control.moving.stopping import SafeStop, longest_stop_s
+from ddpm_controller.identification.excitation import Excitation
+from ddpm_controller.identification.picture_lag import thumbnail
+from ddpm_controller.robots.robot import Robot, RobotStream
+from ddpm_controller.ros.commanding.governed_sender import GovernedSender
 
 _QUIET_S = 0.5
 """After a motion, for the states that are on their way."""

@@ -13,9 +13,15 @@ from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
-from ddpm_controller.ros.bag_thread import Arrival, BagThread, HeaderOrder, Order, ReceivedOrder
-from ddpm_controller.ros.bag_types import message_class
-from ddpm_controller.ros.bag_writer import BagTopic, BagWriteError, Storage
+from ddpm_controller.bags.message_types import message_class
+from ddpm_controller.bags.writer import BagTopic, BagWriteError, Storage
+from ddpm_controller.bags.writer_thread import (
+    Arrival,
+    BagThread,
+    HeaderOrder,
+    Order,
+    ReceivedOrder,
+)
 
 DEPTH = 2000
 MAX_PENDING_BYTES = 256 * 2**20

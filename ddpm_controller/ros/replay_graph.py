@@ -21,16 +21,16 @@ from rosgraph_msgs.msg import Clock
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory
 
-from ddpm_controller.ros.bag_files import BagError, OpenBag, resolve_topic
-from ddpm_controller.ros.bag_types import message_class
-from ddpm_controller.ros.controller_parameters import ControllerParameters
-from ddpm_controller.ros.conversions import command_from, seconds
-from ddpm_controller.ros.recorded_run import DESCRIPTION_TOPIC, RecordedCommand, RecordedRun
-from ddpm_controller.ros.replay_commands import CommandComparison, command_difference, run_ticks
-from ddpm_controller.ros.robot import JOINT_TRAJECTORY
+from ddpm_controller.bags.conversions import command_from, seconds
+from ddpm_controller.bags.files import BagError, OpenBag, resolve_topic
+from ddpm_controller.bags.message_types import message_class
+from ddpm_controller.replay.commands import CommandComparison, command_difference, run_ticks
+from ddpm_controller.replay.recorded_run import DESCRIPTION_TOPIC, RecordedCommand, RecordedRun
+from ddpm_controller.robots.robot import JOINT_TRAJECTORY
+from ddpm_controller.ros.controller.parameters import ControllerParameters
+from ddpm_controller.ros.graph.supervisor import started
+from ddpm_controller.ros.simulation.trial_graph import parameter_file, use_own_domain
 from ddpm_controller.ros.stamps import time_from
-from ddpm_controller.ros.supervisor import started
-from ddpm_controller.ros.trial_graph import parameter_file, use_own_domain
 
 NAMESPACE = "replay"
 """Apart from every real robot: what is played here must not move one."""

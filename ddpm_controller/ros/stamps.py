@@ -2,7 +2,7 @@
 
 from builtin_interfaces.msg import Duration, Time
 
-from ddpm_controller.ros.conversions import stamp_from
+from ddpm_controller.bags.conversions import stamp_from
 
 
 def time_from(stamp_s: float) -> Time:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from ddpm_controller.simulation.metaworld_world import MetaWorldWorld, Slide
+from ddpm_controller.simulation.metaworld.metaworld_world import MetaWorldWorld, Slide
 
 
 class DrawerOpenWorld(MetaWorldWorld):

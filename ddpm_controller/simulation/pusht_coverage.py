@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ddpm_controller.simulation.pusht_block import block_corners
+from ddpm_controller.simulation.pusht.pusht_block import block_corners
 
 GOAL_POSE = (0.256, 0.256, np.pi / 4)
 """Where the T belongs: x, y, m, and angle, rad, as published."""

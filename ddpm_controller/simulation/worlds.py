@@ -6,31 +6,31 @@ from typing import Protocol
 
 import numpy as np
 
-from ddpm_controller.simulation.cue_reach_expert import CueReachExpert
-from ddpm_controller.simulation.cue_reach_world import CueReachWorld
+from ddpm_controller.simulation.arm.pick_place_expert import PickPlaceExpert
+from ddpm_controller.simulation.arm.pick_place_world import PickPlaceWorld
+from ddpm_controller.simulation.arm.reach_expert import ReachExpert
+from ddpm_controller.simulation.arm.reach_world import ReachWorld
 from ddpm_controller.simulation.disturbances import (
     PERTURBATIONS,
     PULLING,
     UNPERTURBED,
     Perturbation,
 )
-from ddpm_controller.simulation.drum_expert import DrumExpert
-from ddpm_controller.simulation.drum_world import DrumWorld
-from ddpm_controller.simulation.metaworld_expert import MetaWorldExpert
-from ddpm_controller.simulation.metaworld_world import MetaWorldWorld
+from ddpm_controller.simulation.metaworld.metaworld_expert import MetaWorldExpert
+from ddpm_controller.simulation.metaworld.metaworld_world import MetaWorldWorld
 from ddpm_controller.simulation.metaworld_worlds import (
     ButtonPressWorld,
     DrawerOpenWorld,
     HammerWorld,
 )
-from ddpm_controller.simulation.pick_place_expert import PickPlaceExpert
-from ddpm_controller.simulation.pick_place_world import PickPlaceWorld
-from ddpm_controller.simulation.pusht_world import PushTWorld
-from ddpm_controller.simulation.reach_expert import ReachExpert
-from ddpm_controller.simulation.reach_world import ReachWorld
-from ddpm_controller.simulation.stick_world import StickWorld
-from ddpm_controller.simulation.sticky_lid_expert import StickyLidExpert
-from ddpm_controller.simulation.sticky_lid_world import StickyLidWorld
+from ddpm_controller.simulation.pusht.pusht_world import PushTWorld
+from ddpm_controller.simulation.stick.cue_reach_expert import CueReachExpert
+from ddpm_controller.simulation.stick.cue_reach_world import CueReachWorld
+from ddpm_controller.simulation.stick.drum_expert import DrumExpert
+from ddpm_controller.simulation.stick.drum_world import DrumWorld
+from ddpm_controller.simulation.stick.stick_world import StickWorld
+from ddpm_controller.simulation.stick.sticky_lid_expert import StickyLidExpert
+from ddpm_controller.simulation.stick.sticky_lid_world import StickyLidWorld
 from ddpm_controller.simulation.world import World
 
 WORLDS: dict[str, type[World]] = {

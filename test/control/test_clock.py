@@ -20,8 +20,8 @@ from stub_loop import (
     waves,
 )
 
+from ddpm_controller.control.observing.stream_rules import StreamRule
 from ddpm_controller.control.states import Reason
-from ddpm_controller.control.stream_rules import StreamRule
 
 BACK, FORWARD = 2.0, 500.0
 JUMPS = pytest.mark.parametrize(

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from ddpm_controller.control.interpolation import Motion
-from ddpm_controller.control.motion_loop import MotionLoop, Order, Sent
-from ddpm_controller.control.safety import JointLimits
+from ddpm_controller.control.moving.interpolation import Motion
+from ddpm_controller.control.moving.motion_loop import MotionLoop, Order, Sent
+from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.types import ActionChunk
 

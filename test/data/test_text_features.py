@@ -15,7 +15,7 @@ from ddpm_controller.data.text_features import (
     text_names,
     words_of,
 )
-from ddpm_controller.simulation.drum_world import DrumWorld
+from ddpm_controller.simulation.stick.drum_world import DrumWorld
 
 SENTENCE = "Strike three times"
 

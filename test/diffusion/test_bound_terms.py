@@ -7,10 +7,10 @@ from scipy.integrate import quad
 from scipy.stats import norm
 
 from ddpm_controller.diffusion.bound_terms import bound_term, gaussian_kl, prior_term, shaped_kl
-from ddpm_controller.diffusion.colouring import Colouring
-from ddpm_controller.diffusion.element_maps import SinhArcsinh
 from ddpm_controller.diffusion.gaussian import GaussianProcess
-from ddpm_controller.diffusion.noise_map import NoiseMap
+from ddpm_controller.diffusion.recorded.colouring import Colouring
+from ddpm_controller.diffusion.recorded.element_maps import SinhArcsinh
+from ddpm_controller.diffusion.recorded.noise_map import NoiseMap
 from ddpm_controller.diffusion.schedules import SCHEDULES, cosine_betas
 from ddpm_controller.diffusion.shaped import ShapedProcess, falling_strengths
 from ddpm_controller.diffusion.variances import step_variance

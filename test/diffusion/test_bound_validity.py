@@ -10,12 +10,12 @@ from mixtures import Mixture
 from reference_gaps import BY_VARIANCE, schedule_of
 
 from ddpm_controller.diffusion.bound import variational_bound
-from ddpm_controller.diffusion.colouring import Colouring
 from ddpm_controller.diffusion.decoders import gaussian_decoder_of
-from ddpm_controller.diffusion.element_maps import SinhArcsinh
 from ddpm_controller.diffusion.gaussian import GaussianProcess
 from ddpm_controller.diffusion.learned import ElementSchedule, ScalarSchedule
-from ddpm_controller.diffusion.noise_map import NoiseMap
+from ddpm_controller.diffusion.recorded.colouring import Colouring
+from ddpm_controller.diffusion.recorded.element_maps import SinhArcsinh
+from ddpm_controller.diffusion.recorded.noise_map import NoiseMap
 from ddpm_controller.diffusion.schedules import SCHEDULES, cosine_betas
 from ddpm_controller.diffusion.shaped import ShapedProcess, falling_strengths
 

@@ -5,13 +5,13 @@ import functools
 import numpy as np
 import pytest
 
-from ddpm_controller.control.safety import JointLimits
+from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
-from ddpm_controller.simulation.arm import joint_range
+from ddpm_controller.simulation.arm.arm import joint_range
 from ddpm_controller.simulation.disturbances import PERTURBATIONS
-from ddpm_controller.simulation.drum_world import DrumWorld
 from ddpm_controller.simulation.session import START_NS
-from ddpm_controller.simulation.stick_arm import STICK_JOINTS
+from ddpm_controller.simulation.stick.drum_world import DrumWorld
+from ddpm_controller.simulation.stick.stick_arm import STICK_JOINTS
 from ddpm_controller.simulation.worlds import WORLDS, make_expert
 from ddpm_controller.types import ActionChunk, ActionSpec, Plan, StreamSpec
 

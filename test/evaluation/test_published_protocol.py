@@ -9,12 +9,12 @@ pytest.importorskip("gym_pusht", reason="needs the extra pusht")
 from gym_pusht.envs.pusht import PushTEnv
 from random_pusher import ACTION_SPEC, STREAMS, random_pusher
 
-from ddpm_controller.control.safety import JointLimits
+from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
 from ddpm_controller.evaluation.published_protocol import run_published
 from ddpm_controller.policy import plan_batch
-from ddpm_controller.simulation.pusht_block import METRES_PER_PIXEL, block_corners
-from ddpm_controller.simulation.pusht_world import PushTWorld
+from ddpm_controller.simulation.pusht.pusht_block import METRES_PER_PIXEL, block_corners
+from ddpm_controller.simulation.pusht.pusht_world import PushTWorld
 from ddpm_controller.types import ActionChunk, ActionSpec, Observation, Plan, StreamSpec
 
 SEEDS = (100_000, 100_001, 100_002)

@@ -10,7 +10,7 @@ import pytest
 import small_diff_control
 from small_policy import ACTION_SPEC, network
 
-from ddpm_controller.policies.diffusion_policy import DiffusionPolicy
+from ddpm_controller.policies.diffusion_policy.policy import DiffusionPolicy
 from ddpm_controller.policy import PlanSettings
 
 

@@ -14,8 +14,8 @@ import yaml
 from controller_driver import client, process_of
 from random_checkpoint import save_random_checkpoint
 
-from ddpm_controller.simulation.arm import JOINT_NAMES, PUBLISHED_JOINT_NAMES
-from ddpm_controller.simulation.robot_description import robot_description
+from ddpm_controller.simulation.arm.arm import JOINT_NAMES, PUBLISHED_JOINT_NAMES
+from ddpm_controller.simulation.arm.robot_description import robot_description
 
 ROOT = Path(__file__).parents[2]
 RVIZ = yaml.safe_load((ROOT / "config/rviz/controller.rviz").read_text())

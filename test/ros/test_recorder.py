@@ -10,8 +10,8 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
-from ddpm_controller.ros.bag_files import OpenBag
-from ddpm_controller.ros.bag_writer import BagWriteError
+from ddpm_controller.bags.files import OpenBag
+from ddpm_controller.bags.writer import BagWriteError
 from ddpm_controller.ros.recorder import Recorder
 
 TOPICS = {"joint_states": "sensor_msgs/msg/JointState", "fact": "std_msgs/msg/String"}

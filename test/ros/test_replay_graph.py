@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from random_checkpoint import SIM_ARM, save_random_checkpoint
 
-from ddpm_controller.ros.bag_files import OpenBag
-from ddpm_controller.ros.record import RecordOptions, record
-from ddpm_controller.ros.replay import main
-from ddpm_controller.ros.supervisor import started
-from ddpm_controller.ros.trial_graph import connected, parameter_file
+from ddpm_controller.bags.files import OpenBag
+from ddpm_controller.cli.record import RecordOptions, record
+from ddpm_controller.cli.replay import main
+from ddpm_controller.ros.graph.supervisor import started
+from ddpm_controller.ros.simulation.trial_graph import connected, parameter_file
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from ddpm_controller.simulation import pick_place_expert, reach_expert
-from ddpm_controller.simulation.arm import joint_range
+from ddpm_controller.simulation.arm import pick_place_expert, reach_expert
+from ddpm_controller.simulation.arm.arm import joint_range
 from ddpm_controller.simulation.worlds import WORLDS, make_expert
 
 OCCASIONS = {"reach": reach_expert.OCCASIONS, "pick_place": pick_place_expert.OCCASIONS}

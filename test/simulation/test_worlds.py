@@ -2,8 +2,8 @@ import mujoco
 import numpy as np
 import pytest
 
-from ddpm_controller.simulation.arm_world import SUCCESS_HOLD_S
-from ddpm_controller.simulation.pick_place_world import (
+from ddpm_controller.simulation.arm.arm_world import SUCCESS_HOLD_S
+from ddpm_controller.simulation.arm.pick_place_world import (
     CUBE_AREA,
     CUBE_HALF,
     CUBE_YAW,
@@ -12,7 +12,7 @@ from ddpm_controller.simulation.pick_place_world import (
     SEPARATION,
     PickPlaceWorld,
 )
-from ddpm_controller.simulation.reach_world import BALL_AREA, ReachWorld
+from ddpm_controller.simulation.arm.reach_world import BALL_AREA, ReachWorld
 
 
 def hold(world, seconds: float) -> None:

@@ -8,7 +8,7 @@ import pytest
 @pytest.fixture(scope="session")
 def tiny() -> ModuleType:
     """The module tiny_training, which is also run as a program."""
-    path = Path(__file__).with_name("tiny_training.py")
+    path = Path(__file__).parents[1] / "support" / "tiny_training.py"
     spec = importlib.util.spec_from_file_location("tiny_training", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

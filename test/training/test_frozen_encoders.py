@@ -8,7 +8,7 @@ import torch
 
 from ddpm_controller.checkpoint import load_checkpoint
 from ddpm_controller.networks import image_encoder
-from ddpm_controller.policies.diff_control_config import DiffControlConfig
+from ddpm_controller.policies.diff_control.config import DiffControlConfig
 from ddpm_controller.systems import restore
 from ddpm_controller.training.config import TrainingError
 from ddpm_controller.types import Observation

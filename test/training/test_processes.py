@@ -11,15 +11,16 @@ from ddpm_controller.training.config import TrainingError
 from ddpm_controller.training.log import read_log
 from ddpm_controller.training.processes import processes_for
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[2]
+SUPPORT = ROOT / "test" / "support"
 
 
 def test_two_launched_processes_train_the_same_as_one(tiny, tmp_path):
     """Two shards of a batch make one sum of two gradients, in one process or in two."""
     one, two = tmp_path / "one", tmp_path / "two"
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     launcher = ("-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2")
-    program = (str(HERE / "tiny_training.py"), str(two), "2")
+    program = (str(SUPPORT / "tiny_training.py"), str(two), "2")
     subprocess.run(
         [sys.executable, *launcher, "--num_machines", "1", "--mixed_precision", "no",
          "--dynamo_backend", "no", "--main_process_port", "0", *program],

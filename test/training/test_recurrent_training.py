@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ddpm_controller.policies.bc_lstm import BcLstmConfig
-from ddpm_controller.policies.diff_control_config import DiffControlConfig
+from ddpm_controller.policies.bc_lstm.policy import BcLstmConfig
+from ddpm_controller.policies.diff_control.config import DiffControlConfig
 from ddpm_controller.systems import restore
 from ddpm_controller.types import Observation
 

@@ -12,12 +12,13 @@ from safetensors.torch import save_file
 
 from ddpm_controller.training.config import TrainingError
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[2]
+SUPPORT = ROOT / "test" / "support"
 
 
 def start(program: str, *arguments: str) -> subprocess.Popen:
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1])}
-    command = [sys.executable, str(HERE / program), *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(SUPPORT / program), *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
 
 

@@ -1,0 +1,1 @@
+"""Recordings: files, conversions, episodes, writing. No rclpy."""

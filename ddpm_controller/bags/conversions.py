@@ -1,0 +1,186 @@
+"""Messages to values and back, the same for a live topic and for a bag.
+
+Duck-typed on purpose: a message is whatever has the fields, from rclpy or from rosbags, so bags
+are read where there is no ROS.
+"""
+
+import array
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import simplejpeg
+
+from ddpm_controller.data.text_features import TextError, text_features
+from ddpm_controller.robots.robot import RobotAction, RobotStream
+
+
+class ConversionError(ValueError):
+    """A message does not hold what the robot file says."""
+
+
+def seconds(stamp: Any) -> float:
+    """Return a ``builtin_interfaces`` Time or Duration in s."""
+    return float(stamp.sec + stamp.nanosec * 1e-9)
+
+
+def stamp_from(stamp_s: float) -> tuple[int, int]:
+    """Return whole seconds and nanoseconds, rounded to the nearest nanosecond.
+
+    ``seconds`` of the result is ``stamp_s`` again, bit for bit, when that came from ``seconds``.
+    """
+    whole = math.floor(stamp_s)
+    # The fraction alone is scaled: stamp_s * 1e9 would lose 256 ns for the system clock.
+    nanoseconds = round((stamp_s - whole) * 1e9)
+    return (whole + 1, 0) if nanoseconds == 1_000_000_000 else (whole, nanoseconds)
+
+
+def observation_from(
+    message: Any, stream: RobotStream, came_s: float = math.nan
+) -> tuple[float, np.ndarray]:
+    """Return the acquisition time and the value of one message of ``stream``.
+
+    Args:
+        message: Of the type of the stream.
+        stream: What is read.
+        came_s: When it came, which stands for the acquisition of a text: that has no stamp.
+
+    Raises:
+        ConversionError: Names, size or encoding are not those of the robot file, or a text says
+            nothing.
+    """
+    stamp_s = came_s if stream.is_text else seconds(message.header.stamp)
+    try:
+        if stream.is_text:
+            return stamp_s, text_features(message.data, stream.spec.shape[0])
+        if stream.spec.kind == "vector":
+            return stamp_s, vector_from(message, stream.spec.names, stream.field)
+        height, width = stream.message_size
+        return stamp_s, image_from(message, height, width, stream.spec.shape[:2])
+    except (ConversionError, TextError) as error:
+        raise ConversionError(f"{stream.spec.name}: {error}") from None
+
+
+def vector_from(message: Any, names: Sequence[str], field: str = "position") -> np.ndarray:
+    """Return one field of a JointState in the order of ``names``; (D,) float64.
+
+    Raises:
+        ConversionError: A name is missing, or the field is empty or of another length.
+    """
+    return _by_name(list(message.name), getattr(message, field), names, f"field {field!r}")
+
+
+def command_from(message: Any, action: RobotAction) -> np.ndarray:
+    """Return the commanded positions in the order of the action; (Da,) float64.
+
+    A JointTrajectory commands the positions of its first point; a Float64MultiArray has no
+    names and must be in the order of the robot file.
+
+    Raises:
+        ConversionError: Names or sizes are not those of the robot file.
+    """
+    names = action.spec.joint_names
+    if not hasattr(message, "points"):
+        row = np.asarray(message.data, dtype=np.float64)
+        if row.shape != (len(names),):
+            raise ConversionError(
+                f"command has {row.size} numbers, the robot file has {len(names)} joints: "
+                f"{list(names)}"
+            )
+        return row
+    if len(message.points) == 0:
+        raise ConversionError("command has no points")
+    return _by_name(list(message.joint_names), message.points[0].positions, names, "positions")
+
+
+def image_from(
+    message: Any, height: int, width: int, resize: Sequence[int] | None = None
+) -> np.ndarray:
+    """Return an Image or CompressedImage as RGB, (H, W, 3) uint8.
+
+    Args:
+        message: rgb8, bgr8, mono8, or JPEG.
+        height: Rows that the message must have.
+        width: Columns that the message must have.
+        resize: (H, W) of the result; as the message when None.
+
+    Raises:
+        ConversionError: Another size, another encoding, or cut data.
+    """
+    pixels = _raw_pixels(message) if hasattr(message, "encoding") else _jpeg_pixels(message)
+    if pixels.shape[:2] != (height, width):
+        raise ConversionError(
+            f"image of {pixels.shape[0]} x {pixels.shape[1]} came (height x width), the robot "
+            f"file says {height} x {width}: set the camera or the robot file"
+        )
+    if resize is not None and tuple(resize) != (height, width):
+        return resized(pixels, resize[0], resize[1])
+    return pixels
+
+
+def resized(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return an image at another size by averaging over areas; (H, W, 3) uint8."""
+    rows = _area_weights(pixels.shape[0], height)  # (height, H)
+    columns = _area_weights(pixels.shape[1], width)  # (width, W)
+    flat = pixels.reshape(pixels.shape[0], -1).astype(np.float32)  # (H, W * 3)
+    mean = columns @ (rows @ flat).reshape(height, -1, 3)  # (height, width, 3)
+    return np.clip(np.rint(mean), 0, 255).astype(np.uint8)
+
+
+def byte_array(pixels: np.ndarray) -> "array.array[int]":
+    """Return bytes as the array that rclpy takes as it is; a list would cost 0.1 s per image."""
+    data = array.array("B")
+    data.frombytes(np.ascontiguousarray(pixels, dtype=np.uint8).tobytes())
+    return data
+
+
+def _by_name(have: list[str], numbers: Any, names: Sequence[str], what: str) -> np.ndarray:
+    missing = [name for name in names if name not in have]
+    if missing:
+        raise ConversionError(
+            f"joints {missing} are missing: the message has {have}, the robot file {list(names)}"
+        )
+    row = np.asarray(numbers, dtype=np.float64)
+    if row.shape != (len(have),):
+        raise ConversionError(f"{len(have)} joint names but {row.size} numbers in {what}")
+    return row[[have.index(name) for name in names]]
+
+
+def _raw_pixels(message: Any) -> np.ndarray:
+    channels = {"rgb8": 3, "bgr8": 3, "mono8": 1}.get(message.encoding)
+    if channels is None:
+        raise ConversionError(f"encoding {message.encoding!r} is not rgb8, bgr8 or mono8")
+    height, width, step = message.height, message.width, message.step
+    flat = np.frombuffer(message.data, dtype=np.uint8)
+    if step < width * channels or flat.size < height * step:
+        raise ConversionError(
+            f"image of {height} x {width} {message.encoding} with {step} bytes a row has only "
+            f"{flat.size} bytes"
+        )
+    rows = flat[: height * step].reshape(height, step)[:, : width * channels]
+    pixels = rows.reshape(height, width, channels)
+    if channels == 1:
+        return np.repeat(pixels, 3, axis=2)
+    if message.encoding == "bgr8":
+        pixels = pixels[:, :, ::-1]
+    return np.array(pixels, order="C")  # a copy: the message's memory may be reused
+
+
+def _jpeg_pixels(message: Any) -> np.ndarray:
+    data = bytes(message.data)
+    if not simplejpeg.is_jpeg(data):
+        raise ConversionError(f"compressed image of format {message.format!r} is not a JPEG")
+    try:
+        return np.asarray(simplejpeg.decode_jpeg(data, colorspace="RGB"))
+    except ValueError as error:
+        raise ConversionError(f"JPEG of {len(data)} bytes cannot be decoded: {error}") from None
+
+
+def _area_weights(size: int, new_size: int) -> np.ndarray:
+    """Return the share of each old pixel in each new one, (new_size, size) float32."""
+    edges = np.arange(new_size + 1) * (size / new_size)
+    begin, end = edges[:-1, None], edges[1:, None]
+    pixel = np.arange(size)[None]
+    overlap = np.minimum(end, pixel + 1) - np.maximum(begin, pixel)
+    return (np.clip(overlap, 0, None) * (new_size / size)).astype(np.float32)

@@ -1,0 +1,276 @@
+"""Episodes out of bags: the same conversions and the same buffer as on the robot. No rclpy."""
+
+import bisect
+import contextlib
+import math
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ddpm_controller.bags.conversions import ConversionError, command_from, observation_from
+from ddpm_controller.bags.files import (
+    BagError,
+    OpenBag,
+    RecordedMessage,
+    find_bags,
+    resolve_topic,
+)
+from ddpm_controller.control.observing.observation_buffer import (
+    ObservationBuffer,
+    ObservationError,
+)
+from ddpm_controller.control.observing.stream_filter import StreamFilter
+from ddpm_controller.robots.robot import Robot, RobotStream
+from ddpm_controller.types import Episode, Observation
+
+MARK_TOPIC = "episode"
+MARK_TYPE = "ddpm_msgs/msg/EpisodeMark"
+OnProgress = Callable[[int, int], None]
+"""Called with the bags read and the bags in all."""
+
+
+def read_episodes(
+    paths: Sequence[Path],
+    robot: Robot,
+    *,
+    progress: OnProgress = lambda done, total: None,
+    filters: Mapping[str, StreamFilter] | None = None,
+) -> list[Episode]:
+    """Return the episodes of bags, in order of name, on the policy's clock.
+
+    Each episode lies between two marks, BEGIN and END; a bag without marks is one episode. It
+    begins when every stream and the command have come.
+
+    Args:
+        paths: Bags, or folders of bags.
+        robot: Which topics are the streams and the action.
+        progress: Told after each bag.
+        filters: Vector stream -> what stands in for its newest value, as in the controller.
+
+    Raises:
+        BagError: No bag can be used. When others remain, a warning lists those left out.
+    """
+    bags = find_bags(paths)
+    episodes: list[Episode] = []
+    left_out: list[str] = []
+    for number, bag in enumerate(bags, start=1):
+        try:
+            episodes.extend(read_bag(bag, robot, filters))
+        except BagError as error:
+            left_out.append(str(error))
+        progress(number, len(bags))
+    if left_out and not episodes:
+        raise BagError("\n".join(left_out))
+    if left_out:
+        heading = f"{len(left_out)} of {len(bags)} bags left out:"
+        warnings.warn("\n  ".join([heading, *left_out]), stacklevel=2)
+    return episodes
+
+
+def read_bag(
+    bag: Path, robot: Robot, filters: Mapping[str, StreamFilter] | None = None
+) -> list[Episode]:
+    """Return the episodes of one bag.
+
+    Raises:
+        BagError: The bag is damaged, lacks a topic, or its messages do not fit the robot.
+    """
+    tape = _Tape(bag, robot)
+    with OpenBag(bag) as source:
+        topics = _topics(source, robot)
+        for message in source.messages(topics):
+            tape.add(topics[message.topic], message)
+    return [
+        _episode(tape, robot, span, f"{bag}#{n}", filters) for n, span in enumerate(tape.spans())
+    ]
+
+
+@dataclass
+class _Span:
+    """From where to where an episode lasts, ns."""
+
+    begin_ns: int
+    end_ns: int
+    success: bool | None = None
+
+
+class _Tape:
+    """Converted messages of one bag, in the order of recording."""
+
+    def __init__(self, bag: Path, robot: Robot) -> None:
+        self.bag = bag
+        self.observations: list[tuple[str, int, np.ndarray]] = []  # stream, stamp in ns, value
+        self.command_stamps_ns: list[int] = []
+        self.commands: list[np.ndarray] = []
+        self._robot = robot
+        self._marks: list[RecordedMessage] = []
+        self._newest_ns = 0
+
+    def add(self, role: RobotStream | str, message: RecordedMessage) -> None:
+        """Keep one message of a stream, of the command or of the marks."""
+        try:
+            if isinstance(role, RobotStream):
+                _, value = observation_from(message.message, role)
+                if role.is_text:  # it has no stamp: it counts from the newest one before it
+                    self.observations.append((role.spec.name, self._newest_ns, value))
+                    return
+                self.observations.append((role.spec.name, message.header_ns, value))
+            elif role == MARK_TOPIC:
+                self._marks.append(message)
+            else:
+                self._add_command(message)
+        except ConversionError as error:
+            raise BagError(f"bag {self.bag}, topic {message.topic}: {error}") from error
+        self._newest_ns = max(self._newest_ns, message.stamp_ns)
+
+    def spans(self) -> list[_Span]:
+        """Return where the episodes are.
+
+        Raises:
+            BagError: A stream or the command has no message, or no episode has a moment with all.
+        """
+        first_ns = self._first_ns()
+        spans: list[_Span] = []
+        is_open = False
+        for mark in self._marks:
+            begins = mark.message.mark == 0
+            if is_open:
+                spans[-1].end_ns = mark.stamp_ns - int(begins)
+                spans[-1].success = None if begins else bool(mark.message.success)
+            if begins:
+                spans.append(_Span(max(mark.stamp_ns, first_ns), self._newest_ns))
+            is_open = begins
+        if not self._marks:
+            spans.append(_Span(first_ns, self._newest_ns))
+        spans = [span for span in spans if span.begin_ns <= span.end_ns]
+        if not spans:
+            raise BagError(
+                f"bag {self.bag}: {len(self._marks)} marks, but no moment between BEGIN and END "
+                "at which all streams and the command have come; record from before BEGIN to END"
+            )
+        return spans
+
+    def _add_command(self, message: RecordedMessage) -> None:
+        row = command_from(message.message, self._robot.action)
+        if not np.isfinite(row).all():
+            raise BagError(
+                f"bag {self.bag}, topic {message.topic}: a command is not finite: {row}"
+            )
+        if self.command_stamps_ns and message.stamp_ns < self.command_stamps_ns[-1]:
+            return  # overtaken by a newer one: it was never in force
+        self.command_stamps_ns.append(message.stamp_ns)
+        self.commands.append(row)
+
+    def _first_ns(self) -> int:
+        """Return the moment from which every stream and the command are there."""
+        firsts: dict[str, int] = {}
+        for name, stamp_ns, _ in self.observations:
+            firsts[name] = min(stamp_ns, firsts.get(name, stamp_ns))
+        empty = [s.topic for s in self._robot.streams if s.spec.name not in firsts]
+        if not self.commands:
+            empty.append(self._robot.action.topic)
+        if empty:
+            raise BagError(f"bag {self.bag}: no message on {empty}; record these topics")
+        return max(*firsts.values(), self.command_stamps_ns[0])
+
+
+def _topics(bag: OpenBag, robot: Robot) -> dict[str, RobotStream | str]:
+    """Return recorded topic -> the stream, ``action`` or ``episode`` that it is."""
+    recorded = bag.topics
+    roles: dict[str, RobotStream | str] = {}
+    wanted: list[tuple[str, str, RobotStream | str]] = [
+        (stream.topic, stream.type, stream) for stream in robot.streams
+    ]
+    wanted.append((robot.action.topic, robot.action.type, "action"))
+    missing = []
+    for name, message_type, role in wanted:
+        topic = resolve_topic(name, recorded)
+        if topic is None or recorded[topic] != message_type:
+            missing.append(f"{name} ({message_type})")
+        else:
+            roles[topic] = role
+    if missing:
+        have = ", ".join(f"{topic} ({kind})" for topic, kind in sorted(recorded.items()))
+        raise BagError(
+            f"bag {bag.folder} has no topic {', '.join(missing)}; it has {have or 'none'}. "
+            "Record it, or name the recorded topic and type in the robot file"
+        )
+    marks = resolve_topic(MARK_TOPIC, [t for t, kind in recorded.items() if kind == MARK_TYPE])
+    return {**roles, marks: MARK_TOPIC} if marks else roles
+
+
+def _episode(
+    tape: _Tape,
+    robot: Robot,
+    span: _Span,
+    source: str,
+    filters: Mapping[str, StreamFilter] | None,
+) -> Episode:
+    """Sample the tape as the robot does, at every period of the policy's clock."""
+    period_ns = round(robot.action_spec.period_s * 1e9)
+    moments_ns, player = (
+        range(span.begin_ns, span.end_ns + 1, period_ns),
+        _Player(tape, robot, filters),
+    )
+    observations = [player.at(moment_ns) for moment_ns in moments_ns]
+    rows = [bisect.bisect_right(tape.command_stamps_ns, ns) - 1 for ns in moments_ns]
+    return Episode(
+        stamps_s=np.array([observation.stamp_s for observation in observations]),
+        values={
+            name: np.stack([observation.values[name] for observation in observations])
+            for name in robot.max_ages_s
+        },
+        actions=np.stack([tape.commands[row] for row in rows]),
+        source=source,
+        success=span.success,
+    )
+
+
+class _Player:
+    """Feeds the buffer of the robot in the order of arrival and samples it."""
+
+    def __init__(
+        self, tape: _Tape, robot: Robot, filters: Mapping[str, StreamFilter] | None
+    ) -> None:
+        self._bag = tape.bag
+        self._max_ages_s = robot.max_ages_s
+        longest_s = max((s for s in self._max_ages_s.values() if s < math.inf), default=0.0)
+        longest_s += max((each.history_s for each in (filters or {}).values()), default=0.0)
+        self._buffer = ObservationBuffer(robot.stream_specs, self._max_ages_s, longest_s, filters)
+        self._coming: dict[str, list[tuple[int, np.ndarray]]] = {n: [] for n in self._max_ages_s}
+        for name, stamp_ns, value in reversed(tape.observations):
+            self._coming[name].append((stamp_ns, value))
+
+    def at(self, moment_ns: int) -> Observation:
+        """Return what the robot's buffer would give at a moment; moments must not go back.
+
+        Raises:
+            BagError: A stream had nothing usable, or had stood still for too long.
+        """
+        for name, coming in self._coming.items():
+            while coming and coming[-1][0] <= moment_ns:
+                stamp_ns, value = coming.pop()
+                # What the robot refuses is refused here: both go on with the last good value.
+                with contextlib.suppress(ObservationError):
+                    self._buffer.add(name, _seconds(stamp_ns), value)
+        moment_s = _seconds(moment_ns)
+        observation = self._buffer.sample(moment_s)
+        if observation is None:
+            raise BagError(f"bag {self._bag}: no usable observation before {moment_s:.3f} s")
+        for name, source_s in observation.source_stamps_s.items():
+            if moment_s - source_s > self._max_ages_s[name]:
+                raise BagError(
+                    f"bag {self._bag}: {name} stood still for {moment_s - source_s:.2f} s at "
+                    f"{moment_s:.3f} s, more than its max_age_s {self._max_ages_s[name]}; record "
+                    "again, or allow it in the robot file"
+                )
+        return observation
+
+
+def _seconds(stamp_ns: int) -> float:
+    """Return s exactly as ``conversions.seconds`` does, so that stamps compare equal."""
+    sec, nanosec = divmod(stamp_ns, 1_000_000_000)
+    return float(sec + nanosec * 1e-9)

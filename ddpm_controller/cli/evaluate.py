@@ -1,0 +1,271 @@
+"""The command `evaluate`: closed-loop trials of a checkpoint, in process or over ROS."""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+import tyro
+from rich.console import Console
+
+from ddpm_controller.bags.conversions import resized
+from ddpm_controller.checkpoint import CheckpointError, load_checkpoint, refuse_mismatch
+from ddpm_controller.evaluation.closed_loop import TrialSettings, View, run_trials
+from ddpm_controller.evaluation.published_protocol import MAX_STEPS, STEP_HZ, run_published
+from ddpm_controller.evaluation.report import (
+    coverage_table,
+    draw,
+    table,
+    trial_line,
+    write_json,
+)
+from ddpm_controller.evaluation.results import Summary, Trial, summarize
+from ddpm_controller.policy import PlanSettings
+from ddpm_controller.robots.robot import Robot, RobotError, load_robot
+from ddpm_controller.robots.world_robots import WorldName, robot_path
+from ddpm_controller.share import share_path
+from ddpm_controller.simulation.worlds import WORLDS, perturbations_of, perturbed_world
+from ddpm_controller.systems import restore
+
+OnTrial = Callable[[int, int, Trial], None]
+OnStep = Callable[[int, int], None]
+"""Told the step and the number of steps, where all trials go side by side."""
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """Try a checkpoint in a simulated world on matched seeds.
+
+    Attributes:
+        checkpoint: Folder; models/<world> as shipped when left out.
+        world: Task.
+        protocol: ``controller``: the control loop that a robot would run, with its smoothing and
+            limits. ``published``: PushT as papers evaluate it, each row applied for 0.1 s, up to
+            300 of them; it says nothing about a robot, but compares with papers.
+        trials: Number of trials.
+        seed: Of the first trial; each further one counts up. The same seeds give the same
+            worlds, so that two checkpoints can be compared.
+        perturbation: How every trial is disturbed, in process: nominal (not at all), in worlds
+            with hidden state also pushed, occluded, longer, in MetaWorld's also pulled_back.
+        over_ros: Run the real nodes instead of one process.
+        mode: Of the simulation over ROS.
+        robot: Robot file; that of the world when left out.
+        sampler: Instead of the checkpoint's.
+        num_inference_steps: Denoising steps instead of the checkpoint's; 0: as there.
+        n_action_steps: Rows of a chunk instead of the checkpoint's; 0: as there.
+        replan_period_s: Time between plans.
+        plan_delay_s: Simulated time that a plan takes, in process.
+        seam: How a plan is joined to the one before, instead of the checkpoint's way; by the
+            published protocol `switch` when left out.
+        expected_delay_s: Time that a plan takes, in which what the robot does is settled.
+        surprise: Departure from what was expected beyond which a plan begins anew; 0: never.
+        transition_scale: Weight of what the policy remembers of the chunk before, 0 to 1.5.
+        timeout_s: Longest trial; 0: as the world, or the published protocol, says.
+        torch_num_threads: Of the denoiser, in process.
+        output: Folder of the results; runs/evaluate/<world> when left out.
+    """
+
+    checkpoint: Path | None = None
+    world: WorldName = "pick_place"
+    protocol: Literal["controller", "published"] = "controller"
+    trials: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 100
+    seed: int = 10_000_000
+    perturbation: str = "nominal"
+    over_ros: bool = False
+    mode: Literal["real_time", "lockstep"] = "real_time"
+    robot: Path | None = None
+    sampler: str | None = None
+    num_inference_steps: int = 0
+    n_action_steps: int = 0
+    replan_period_s: float = 0.8
+    plan_delay_s: float = 0.0
+    seam: str | None = None
+    expected_delay_s: Annotated[float | None, tyro.conf.arg(aliases=["--delay-s"])] = None
+    surprise: float | None = None
+    transition_scale: float | None = None
+    timeout_s: float = 0.0
+    torch_num_threads: int = 1
+    output: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.trials < 1:
+            raise ValueError(f"trials must be at least 1, got {self.trials}")
+        if self.protocol == "published" and (self.world != "pusht" or self.over_ros):
+            raise ValueError(
+                "the published protocol is for the world pusht in one process, got "
+                f"{self.world}{' over ROS' if self.over_ros else ''}; use --protocol controller"
+            )
+
+        known = ("nominal",) if self.over_ros else tuple(perturbations_of(self.world))
+        if self.perturbation not in known:
+            raise ValueError(
+                f"perturbation {self.perturbation!r}: in the world {self.world} "
+                f"{'over ROS' if self.over_ros else 'in process'} there is {', '.join(known)}"
+            )
+
+    @property
+    def folder(self) -> Path:
+        """Of the checkpoint."""
+        return self.checkpoint or Path(share_path(f"models/{self.world}"))
+
+    @property
+    def robot_file(self) -> str:
+        """Path of the robot file."""
+        return str(self.robot or robot_path(self.world))
+
+    @property
+    def plan_settings(self) -> PlanSettings:
+        """What is asked for instead of the checkpoint's choices."""
+        return PlanSettings(
+            sampler=self.sampler,
+            num_inference_steps=self.num_inference_steps or None,
+            n_action_steps=self.n_action_steps or None,
+            seam=self.seam or ("switch" if self.protocol == "published" else None),
+            expected_delay_s=self.expected_delay_s,
+            surprise=self.surprise,
+            transition_scale=self.transition_scale,
+        )
+
+    @property
+    def seeds(self) -> range:
+        """One per trial."""
+        return range(self.seed, self.seed + self.trials)
+
+    @property
+    def results(self) -> Path:
+        """Folder of the results."""
+        return self.output or Path("runs") / "evaluate" / self.world
+
+
+def evaluate(
+    options: EvaluateOptions, on_trial: OnTrial, on_step: OnStep = lambda step, steps: None
+) -> tuple[Summary, Path]:
+    """Run the trials, write results.json and trials.png; return the summary and the picture.
+
+    Raises:
+        CheckpointError: If the checkpoint cannot be used or does not fit the robot.
+        RobotError: If the robot file cannot be used.
+    """
+    robot = load_robot(options.robot_file)
+    checkpoint = load_checkpoint(options.folder)
+    refuse_mismatch(checkpoint.manifest, robot.stream_specs, robot.action_spec)
+    runs = _over_ros(options) if options.over_ros else _in_process(options, robot, on_step)
+    trials = []
+    for trial in runs:
+        trials.append(trial)
+        on_trial(len(trials), options.trials, trial)
+    how = f"over ROS, {options.mode}" if options.over_ros else "in process"
+    if options.protocol == "published":
+        how = "published protocol"
+    facts = _facts(options, checkpoint.hash, how)
+    write_json(options.results / "results.json", trials, facts)
+    picture = options.results / "trials.png"
+    draw(picture, f"{options.world}, {how}", trials)
+    return summarize(trials), picture
+
+
+def _facts(options: EvaluateOptions, checkpoint_hash: str, how: str) -> dict[str, object]:
+    facts: dict[str, object] = {
+        "world": options.world,
+        "checkpoint_hash": checkpoint_hash,
+        "how": how,
+        "first_seed": options.seed,
+        "sampler": options.sampler or "as the checkpoint says",
+        "num_inference_steps": options.num_inference_steps or "as the checkpoint says",
+        "seam": options.plan_settings.seam or "as the checkpoint says",
+    }
+    if options.protocol == "published":
+        return facts
+    return facts | {
+        "perturbation": options.perturbation,
+        "replan_period_s": options.replan_period_s,
+        "plan_delay_s": options.plan_delay_s,
+    }
+
+
+def _in_process(options: EvaluateOptions, robot: Robot, on_step: OnStep) -> Iterable[Trial]:
+    torch.set_num_threads(options.torch_num_threads)
+    policy = restore(options.folder, options.plan_settings)
+    view = policy_view(robot)
+    if options.protocol == "published":
+        max_steps = round(options.timeout_s * STEP_HZ) or MAX_STEPS
+        return run_published(policy, options.seeds, max_steps, on_step, view=view)
+    world = WORLDS[options.world]
+    disturbance = perturbations_of(options.world)[options.perturbation]
+    made = perturbed_world(options.world, options.perturbation)
+    trial_settings = TrialSettings(
+        replan_period_s=options.replan_period_s,
+        plan_delay_s=options.plan_delay_s,
+        timeout_s=options.timeout_s or disturbance.stretch * world.timeout_s,
+    )
+    limits = robot.limits(world.robot_description())
+    return run_trials(policy, made, limits, options.seeds, trial_settings, view)
+
+
+def policy_view(robot: Robot) -> View:
+    """Return what makes a camera's picture the one that the policy takes, as for messages."""
+    sizes = {spec.name: spec.shape[:2] for spec in robot.stream_specs if spec.kind == "image"}
+
+    def view(camera: str, pixels: np.ndarray) -> np.ndarray:
+        height, width = sizes[camera]
+        return pixels if pixels.shape[:2] == (height, width) else resized(pixels, height, width)
+
+    return view
+
+
+def _over_ros(options: EvaluateOptions) -> Iterator[Trial]:
+    # Imported here: trials in one process need no ROS.
+    from ddpm_controller.ros.simulation.trial_graph import trials_over_ros
+
+    parameters = {
+        "sampler": options.sampler or "",
+        "num_inference_steps": options.num_inference_steps,
+        "n_action_steps": options.n_action_steps,
+        "replan_period_s": options.replan_period_s,
+        "seam": options.seam or "",
+        "expected_delay_s": -1.0 if options.expected_delay_s is None else options.expected_delay_s,
+        "surprise": -1.0 if options.surprise is None else options.surprise,
+    }
+    return trials_over_ros(
+        options.world,
+        options.folder,
+        options.seeds,
+        options.mode,
+        options.timeout_s,
+        parameters,
+        options.robot_file,
+    )
+
+
+def main() -> int:
+    """Run the command."""
+    os.environ.setdefault("MUJOCO_GL", "egl")
+    console = Console(highlight=False)
+    options = tyro.cli(EvaluateOptions)
+
+    def show(number: int, count: int, trial: Trial) -> None:
+        console.print(trial_line(number, count, trial))
+
+    try:
+        with console.status(f"trials of {options.folder}") as status:
+            summary, picture = evaluate(
+                options,
+                show,
+                lambda step, steps: status.update(f"all trials at step {step} of {steps}"),
+            )
+    except (CheckpointError, RobotError, ValueError, RuntimeError) as error:
+        console.print(f"[red]evaluate: {error}[/red]")
+        return 1
+    console.print(table(f"{options.world}, {options.folder}", summary))
+    if summary.coverage is not None:
+        console.print(coverage_table(summary.coverage))
+    console.print(f"picture: {picture}\nresults: {options.results / 'results.json'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

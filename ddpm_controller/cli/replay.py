@@ -1,0 +1,142 @@
+"""The command `replay`: is a recorded run reproduced, bit for bit, and if not, where not first?"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import tyro
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from ddpm_controller.bags.files import BagError
+from ddpm_controller.checkpoint import CheckpointError
+from ddpm_controller.replay.commands import CommandComparison, compare_commands
+from ddpm_controller.replay.plans import PlanComparison, Policies, compare_plans
+from ddpm_controller.replay.recorded_run import RecordedRun, read_run
+from ddpm_controller.robots.robot import RobotError, load_robot
+from ddpm_controller.share import share_path
+
+SIM_ARM = "config/robots/sim_arm.yaml"
+SAME, DIFFERENT, NOT_POSSIBLE = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class ReplayOptions:
+    """Make the plans and commands of a recorded run again and compare them with the bag.
+
+    Attributes:
+        bag: A run, as `record` writes it.
+        checkpoint: Folder of the checkpoint; several after swaps.
+        robot: Robot file of the recording; the simulated arm's when not given.
+        graph: Play the bag into a real controller node instead (lockstep recordings).
+        torch_num_threads: As the controller had; another number may round differently.
+        device: Torch device, as the controller had.
+    """
+
+    bag: tyro.conf.Positional[Path]
+    checkpoint: Annotated[tuple[Path, ...], tyro.conf.arg(aliases=["-c"])]
+    robot: Path | None = None
+    graph: bool = False
+    torch_num_threads: int = 1
+    device: str = "cpu"
+
+
+def main() -> int:
+    """Run the command; the exit code is 0 when all is the same, 1 when not, 2 for an error."""
+    options = tyro.cli(ReplayOptions)
+    console = Console(soft_wrap=True)
+    torch.set_num_threads(options.torch_num_threads)
+    try:
+        robot = load_robot(options.robot or share_path(SIM_ARM))
+        run = read_run(options.bag, robot)
+        if options.graph:
+            return _replay_in_graph(options, run, console)
+        return _replay_directly(options, run, console)
+    except KeyboardInterrupt:
+        return 130
+    except (BagError, CheckpointError, RobotError, ValueError) as error:
+        console.print(f"[red]{error}[/red]")
+        return NOT_POSSIBLE
+
+
+def _replay_directly(options: ReplayOptions, run: RecordedRun, console: Console) -> int:
+    if denoiser := run.parameters.get("state_denoiser"):
+        raise BagError(
+            f"bag {run.bag}: the policy saw states cleaned by {denoiser}, and a bag does not tell "
+            "from which history; replay a lockstep recording with --graph"
+        )
+    policies = Policies(run, options.checkpoint, options.device)
+    with _bar(console) as bar:
+        task = bar.add_task("plans", total=len(run.chunks))
+        plans = compare_plans(run, policies, lambda done, total: bar.update(task, completed=done))
+    _tell_plans(console, plans)
+    codes = [_code(plans.count, plans.num_equal)]
+    if run.commands:
+        commands = compare_commands(run)
+        _tell_commands(console, commands)
+        codes.append(_code(commands.count, commands.num_equal))
+    else:
+        console.print("commands: none with stamps in the bag, not compared")
+    return max(codes)
+
+
+def _replay_in_graph(options: ReplayOptions, run: RecordedRun, console: Console) -> int:
+    # Imported here: a direct replay needs no ROS.
+    from ddpm_controller.ros.replay_graph import replay_in_graph
+
+    robot_file = options.robot or Path(share_path(SIM_ARM))
+    with _bar(console) as bar:
+        task = bar.add_task("commands", total=len(run.commands))
+        commands = replay_in_graph(
+            run,
+            options.checkpoint[0],
+            robot_file,
+            lambda done, total: bar.update(task, completed=done),
+        )
+    _tell_commands(console, commands)
+    return _code(commands.count, commands.num_equal)
+
+
+def _bar(console: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    return Progress(*columns, console=console, transient=True)
+
+
+def _code(count: int, num_equal: int) -> int:
+    if count == 0:
+        return NOT_POSSIBLE
+    return SAME if count == num_equal else DIFFERENT
+
+
+def _tell_plans(console: Console, plans: PlanComparison) -> None:
+    console.print(f"plans: {plans.num_equal} of {plans.count} are the same, bit for bit")
+    if plans.first is not None:
+        console.print(f"  first difference: {plans.first}")
+    if plans.num_resumed:
+        console.print(
+            f"  {plans.num_resumed} of them go on from a plan that is not in the bag, by their "
+            "recorded memory"
+        )
+    for reason in plans.skipped[:3]:
+        console.print(f"  not compared: {reason}")
+    if len(plans.skipped) > 3:
+        console.print(f"  not compared: {len(plans.skipped) - 3} more")
+
+
+def _tell_commands(console: Console, commands: CommandComparison) -> None:
+    console.print(
+        f"commands: {commands.num_equal} of {commands.count} are the same, bit for bit "
+        f"({commands.num_runs} runs)"
+    )
+    if commands.first is not None:
+        console.print(f"  first difference: {commands.first}")
+    if commands.num_before:
+        console.print(
+            f"  not compared: {commands.num_before} along a chunk from before the recording"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,205 @@
+"""The command `train`: bags in, a checkpoint out, with a progress bar."""
+
+import math
+import os
+import signal
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import FrameType
+
+import tyro
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from ddpm_controller.bags.training_inputs import TrainingInputs, read_training_inputs
+from ddpm_controller.policy import policy_facts, policy_warning
+from ddpm_controller.share import share_path
+from ddpm_controller.systems import restore
+from ddpm_controller.training.config import TrainingConfig, TrainingError
+from ddpm_controller.training.result import Progress as TrainingProgress
+from ddpm_controller.training.result import TrainingResult
+from ddpm_controller.training.run import train
+
+INTERRUPTED = 130
+"""Exit code of a training that was stopped and can go on."""
+
+
+@dataclass(frozen=True)
+class TrainCommand:
+    """Train a policy from bags. The same command again goes on with an unfinished training.
+
+    On many GPUs: ``accelerate launch --multi_gpu --num_processes 2 -m ddpm_controller.cli.train
+    --device cuda ...`` with a recipe whose ``num_shards`` is a multiple of the processes. The same
+    with ``--device cpu`` uses CPU processes (accelerate's own ``--cpu`` would start only one).
+
+    Attributes:
+        bags: Bags, or folders of bags.
+        config: Recipe, for example config/training/reach.yaml.
+        output: Folder of the run: checkpoints, curves and the state to go on from.
+        robot: Robot file; its streams are observed and its action is learned. Default: sim_arm.
+        initial_checkpoint: Begin with its weights, in place of the recipe's.
+        num_steps: Updates, in place of the recipe's.
+        seed: In place of the recipe's.
+        torch_num_threads: In place of the recipe's.
+        device: In place of the recipe's.
+    """
+
+    bags: tuple[Path, ...]
+    config: Path
+    output: Path
+    robot: Path | None = None
+    initial_checkpoint: Path | None = None
+    num_steps: int | None = None
+    seed: int | None = None
+    torch_num_threads: int | None = None
+    device: str | None = None
+
+    def changed(self, config: TrainingConfig) -> TrainingConfig:
+        """Return the recipe with what the command line sets.
+
+        Raises:
+            ValueError: If it breaks a rule.
+        """
+        names = ("num_steps", "seed", "torch_num_threads", "device")
+        given = {name: getattr(self, name) for name in names}
+        if self.initial_checkpoint is not None:
+            given["initial_checkpoint"] = str(self.initial_checkpoint)
+        return replace(config, **{name: x for name, x in given.items() if x is not None})
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return 0, 1 after an error or 130 when it was interrupted."""
+    command = tyro.cli(TrainCommand, args=arguments)
+    # Of many processes the first one speaks.
+    console = Console(quiet=os.environ.get("RANK", "0") != "0")
+    try:
+        inputs = _inputs(command, console)
+        result = _trained(command, inputs, console)
+    except (TrainingError, ValueError) as error:
+        _tell(console, "[bold red]error:[/]", str(error))
+        return 1
+    except KeyboardInterrupt:
+        console.print("interrupted")
+        return INTERRUPTED
+    _summarize(console, result)
+    if not result.finished:
+        console.print("stopped; the same command goes on from here")
+    return 0 if result.finished else INTERRUPTED
+
+
+def _tell(console: Console, label: str, text: str) -> None:
+    """Print a text as it is: brackets in it are lists and units, not styles."""
+    console.print(label, end=" ")
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _inputs(command: TrainCommand, console: Console) -> TrainingInputs:
+    robot = command.robot or Path(share_path("config/robots/sim_arm.yaml"))
+    with _bar(console) as bar, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        task = bar.add_task("reading bags", total=None, text="")
+        inputs = read_training_inputs(
+            command.bags,
+            robot,
+            command.config,
+            lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    for warning in caught:
+        if issubclass(warning.category, UserWarning):
+            _tell(console, "[yellow]warning:[/]", str(warning.message))
+    if inputs.left_out:
+        _tell(console, "[yellow]warning:[/]", f"{inputs.left_out} failed episodes left out")
+    moments = sum(len(episode) for episode in inputs.episodes)
+    console.print(f"{len(inputs.episodes)} episodes, {moments} moments")
+    return inputs
+
+
+def _trained(command: TrainCommand, inputs: TrainingInputs, console: Console) -> TrainingResult:
+    config = command.changed(inputs.config)
+    with _bar(console) as bar, _stop_signals(console) as should_stop:
+        task = bar.add_task("training", total=config.num_steps, text="")
+
+        def show(progress: TrainingProgress) -> None:
+            bar.update(task, completed=progress.step, text=_figures(progress))
+
+        return train(
+            inputs.episodes,
+            inputs.robot.action_spec,
+            inputs.robot.stream_specs,
+            config,
+            command.output,
+            provenance=inputs.provenance,
+            on_progress=show,
+            should_stop=should_stop,
+        )
+
+
+def _figures(progress: TrainingProgress) -> str:
+    measured = not math.isnan(progress.validation_loss)
+    held_out = f"{progress.validation_loss:.4f}" if measured else "-"
+    return f"loss {progress.loss:.4f}, held out {held_out}"
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[text]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
+def _summarize(console: Console, result: TrainingResult) -> None:
+    """Print what is where; no table, since that would cut long paths."""
+    policy = restore(result.last_checkpoint) if result.last_checkpoint else None
+    facts = policy_facts(policy) if policy else "-"
+    if policy and policy_warning(policy):
+        _tell(console, "[yellow]warning:[/]", policy_warning(policy))
+    for name, value in (
+        ("updates", result.steps),
+        ("best checkpoint", result.best_checkpoint),
+        ("held-out loss", f"{result.validation_loss:.5f}"),
+        ("last checkpoint", result.last_checkpoint),
+        ("forward process", facts),
+        ("curves", result.output / "curves.png"),
+        ("sampled chunks", result.output / "samples.png"),
+        ("TensorBoard", f"tensorboard --logdir {result.output / 'tensorboard'}"),
+    ):
+        _tell(console, f"[bold]{name + ':':17}[/]", str(value))
+
+
+@contextmanager
+def _stop_signals(console: Console) -> Iterator[Callable[[], bool]]:
+    """Let the first SIGINT or SIGTERM end the training tidily; a second SIGINT at once."""
+    received: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if received and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        received.append(number)
+        console.print("stopping after this update; once more to stop at once")
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, note) for number in numbers}
+    try:
+        yield lambda: bool(received)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""Limits, curves and stops."""

@@ -1,0 +1,277 @@
+"""The last thing that a command passes: a filter that no limit can be broken through.
+
+What is sent are samples of one motion whose velocity, acceleration and jerk stay inside the
+limits, so their divided differences do too. After every sample the fastest stop must still end
+inside the position and velocity limits; where it would not, the stop itself is the next step.
+By induction there is always a way to rest.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ddpm_controller.control.moving.braking import Braking, stoppable_speed
+from ddpm_controller.control.moving.interpolation import Motion
+from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.control.moving.time_optimal import TimeOptimal
+
+SHARE = 0.999
+"""Of velocity, acceleration and jerk are used: rounding must not exceed a limit."""
+LONGEST_STEP = 1.25
+"""Periods that a step may last: the jitter of a tick shall not look like a motion of its own."""
+_NEAR = 8.0
+"""A wish that can be reached in so many periods is followed with its acceleration."""
+_REST = Motion(np.zeros(()), np.zeros(()), np.zeros(()))
+_TOLERANCE = 1e-6
+"""Of the jerk limit times period^3: a thousandth of what ``SHARE`` leaves."""
+
+
+@dataclass(frozen=True)
+class Limited:
+    """A motion that may be sent, and which limits changed it.
+
+    Attributes:
+        motion: Finite and inside the limits.
+        reasons: Any of ``not_finite``, ``position``, ``velocity``, ``acceleration``, ``jerk``.
+        step_s: Time by which the motion went on.
+    """
+
+    motion: Motion
+    reasons: tuple[str, ...] = ()
+    step_s: float = 0.0
+
+
+class Governor:
+    """Leads what was sent towards what is wished, in the shortest time that the limits allow.
+
+    A wish that can be reached in one step is reached exactly. All numbers inside count time in
+    periods and position in the distance J T^3 of each joint, from where it is: there the jerk
+    limit is 1, and the absolute tolerances of ruckig mean the same for every joint and rate.
+
+    Args:
+        limits: Of the joints.
+        period_s: Time between ticks.
+    """
+
+    def __init__(self, limits: JointLimits, period_s: float) -> None:
+        self._limits, self._period_s = limits, period_s
+        self._used = used = limits.scaled(SHARE)
+        self._unit = used.jerk * period_s**3
+        self._jerk = np.ones_like(used.jerk)
+        self._acceleration = used.acceleration / (used.jerk * period_s)
+        self._velocity = used.velocity / (used.jerk * period_s**2)
+        self._way = TimeOptimal(len(self._unit))
+
+    def step(self, last: Motion, wish: Motion, elapsed_s: float) -> Limited:
+        """Return what to send next.
+
+        Args:
+            last: What was sent before: a motion returned by this function, or a rest inside the
+                position limits.
+            wish: Wanted now; anything, also numbers that are not finite.
+            elapsed_s: Since ``last``. After a late tick the motion goes on by one period only:
+                to catch up must not be a jump.
+        """
+        period_s = self._period_s
+        step_s = min(max(elapsed_s, 0.0), period_s)
+        if step_s == 0.0:
+            return Limited(last)
+        if not np.isfinite([wish.position, wish.velocity, wish.acceleration]).all():
+            braked = self._braked(self._scaled(last, last.position), step_s / period_s)
+            return Limited(self._physical(braked, last), ("not_finite",), step_s)
+        target = self._target(wish, last)
+        if period_s < elapsed_s <= LONGEST_STEP * period_s:
+            found = self._towards(target, wish, last, elapsed_s / period_s)
+            if (np.abs(found.position - last.position) <= self._velocity * self._unit).all():
+                return Limited(found, self._reasons(found, wish, last), elapsed_s)
+        found = self._towards(target, wish, last, step_s / period_s)
+        return Limited(found, self._reasons(found, wish, last), step_s)
+
+    # Parts; motions here are scaled and count from the last position, `h` is in periods
+
+    def _scaled(self, motion: Motion, origin: np.ndarray) -> Motion:
+        period_s = self._period_s
+        return Motion(
+            (motion.position - origin) / self._unit,
+            motion.velocity * period_s / self._unit,
+            motion.acceleration * period_s**2 / self._unit,
+        )
+
+    def _physical(self, motion: Motion, last: Motion) -> Motion:
+        period_s = self._period_s
+        position = last.position + motion.position * self._unit
+        return Motion(
+            self._inside(position),  # off by rounding at most
+            motion.velocity * self._unit / period_s,
+            motion.acceleration * self._unit / period_s**2,
+        )
+
+    def _inside(self, position: np.ndarray) -> np.ndarray:
+        inside: np.ndarray = np.clip(position, self._limits.lower, self._limits.upper)
+        return inside
+
+    def _target(self, wish: Motion, last: Motion) -> Motion:
+        """Return the wish, cut to where the joints can be and still stop in time."""
+        limits, inside = self._limits, self._inside(wish.position)
+        distances = np.array([inside - limits.lower, limits.upper - inside])
+        used = self._used
+        speeds = stoppable_speed(distances, used.acceleration, used.jerk)
+        down, up = np.minimum(speeds, used.velocity)
+        outside = inside != wish.position
+        velocity = np.where(outside, 0.0, np.minimum(np.maximum(wish.velocity, -down), up))
+        changed = outside | (velocity != wish.velocity)
+        highest = limits.acceleration
+        acceleration = np.minimum(np.maximum(wish.acceleration, -highest), highest)
+        return Motion(inside, velocity, np.where(changed, 0.0, acceleration))
+
+    def _towards(self, target: Motion, wish: Motion, last: Motion, h: float) -> Motion:
+        start = self._scaled(last, last.position)
+        braked = self._braked(start, h)
+        # The fastest stop is always possible, and ends in its time only if it is not cut.
+        with np.errstate(over="ignore"):
+            brakes = _same(braked, self._scaled(wish, last.position))
+        stop = Motion(self._inside(wish.position), wish.velocity, wish.acceleration)
+        if brakes.all():
+            return stop
+        goal = self._scaled(target, last.position)
+        found, arrived = self._chased(start, goal, h)
+        safe = self._can_stop(found, last, h)
+        arrived &= safe
+        if not safe.all():
+            frame = Motion.rest(goal.position)
+            rest, _ = self._moved(_relative(start, frame, h), frame, self._velocity, h)
+            found = _chosen(safe, found, rest)
+            safe = self._can_stop(found, last, h)
+        if not safe.all():
+            found = _chosen(safe, found, braked)
+        return _chosen(brakes, stop, _chosen(arrived, target, self._physical(found, last)))
+
+    def _chased(self, start: Motion, goal: Motion, h: float) -> tuple[Motion, np.ndarray]:
+        """Return the motion after ``h``, and for which joints it is the goal.
+
+        Time-optimal in a frame that moves as the goal does: near it with its acceleration, for
+        then the goal is reached and kept; from afar with its velocity only, which says more
+        about where it will be.
+        """
+        top, most = self._velocity, 0.99 * self._acceleration
+        pull = np.minimum(np.maximum(goal.acceleration, -most), most)
+        steady = Motion(goal.position, goal.velocity, pull)
+        nearly = np.maximum(top, 1.05 * np.abs(goal.velocity))
+        relative = _relative(start, steady, h)
+        near = _reachable(relative)
+        found, duration = self._moved(_chosen(near, relative, _REST), steady, nearly, h)
+        near &= duration <= _NEAR
+        arrived = near & (duration <= h + _TOLERANCE) & (steady.acceleration == goal.acceleration)
+        if not near.all():
+            slower = np.clip(goal.velocity, -0.95 * top, 0.95 * top)
+            moving = Motion(goal.position, slower, np.zeros_like(slower))
+            relative = _relative(start, moving, h)
+            found = _chosen(near, found, self._moved(relative, moving, top, h)[0])
+        return _chosen(arrived, goal, found), arrived
+
+    def _moved(
+        self, start: Motion, frame: Motion, top: np.ndarray, h: float
+    ) -> tuple[Motion, np.ndarray]:
+        """Return the motion after ``h`` towards rest in ``frame``, and (Da,) times to arrive.
+
+        Args:
+            start: Where it begins, as seen from the frame.
+            frame: The origin of the frame after ``h``; its acceleration is constant.
+            top: (Da,) highest speed, above that of the frame.
+            h: Periods.
+        """
+        speeds = np.array([-top - frame.velocity, top - frame.velocity])
+        bound = self._acceleration
+        accelerations = np.array([-bound - frame.acceleration, bound - frame.acceleration])
+        moved, duration = self._way.after(start, speeds, accelerations, h)
+        return _sum(frame, moved), duration
+
+    def _braked(self, start: Motion, h: float) -> Motion:
+        return Braking.of(start, self._acceleration, self._jerk).at(h)
+
+    def _can_stop(self, found: Motion, last: Motion, h: float) -> np.ndarray:
+        """Return for which joints ``found`` may be sent and can be stopped afterwards, (Da,)."""
+        lowest, highest, fastest = Braking.of(found, self._acceleration, self._jerk).extent()
+        lower = (self._limits.lower - last.position) / self._unit - _TOLERANCE
+        upper = (self._limits.upper - last.position) / self._unit + _TOLERANCE
+        top, most = self._velocity + _TOLERANCE, self._acceleration + _TOLERANCE
+        safe: np.ndarray = (
+            (lowest >= lower)
+            & (highest <= upper)
+            & (fastest <= top)
+            & (np.abs(found.acceleration) <= most)
+            & (np.abs(found.position) <= top * h)
+        )
+        return safe
+
+    def _reasons(self, found: Motion, wish: Motion, last: Motion) -> tuple[str, ...]:
+        changed = found.position != wish.position
+        if not changed.any():
+            return ()
+        limits, period_s = self._limits, self._period_s
+        outside = (wish.position < limits.lower) | (wish.position > limits.upper)
+        fast = np.abs(wish.position - last.position) > limits.velocity * period_s
+        hard = np.abs(wish.velocity - last.velocity) > limits.acceleration * period_s
+        masks = {
+            "position": changed & outside,
+            "velocity": changed & fast,
+            "acceleration": changed & ~outside & ~fast & hard,
+            "jerk": changed & ~outside & ~fast & ~hard,
+        }
+        return tuple(name for name, mask in masks.items() if mask.any())
+
+
+def _chosen(mask: np.ndarray, first: Motion, second: Motion) -> Motion:
+    """Return ``first`` for the joints of ``mask`` (Da,), else ``second``."""
+    return Motion(
+        np.where(mask, first.position, second.position),
+        np.where(mask, first.velocity, second.velocity),
+        np.where(mask, first.acceleration, second.acceleration),
+    )
+
+
+def _same(first: Motion, second: Motion) -> np.ndarray:
+    """Return for which joints two motions are one up to rounding, (Da,)."""
+    same: np.ndarray = (
+        (np.abs(first.position - second.position) <= _TOLERANCE)
+        & (np.abs(first.velocity - second.velocity) <= _TOLERANCE)
+        & (np.abs(first.acceleration - second.acceleration) <= _TOLERANCE)
+    )
+    return same
+
+
+def _sum(first: Motion, second: Motion) -> Motion:
+    return Motion(
+        first.position + second.position,
+        first.velocity + second.velocity,
+        first.acceleration + second.acceleration,
+    )
+
+
+def _back(frame: Motion, h: float) -> Motion:
+    """Return where a frame of constant acceleration was ``h`` before."""
+    velocity = frame.velocity - h * frame.acceleration
+    position = frame.position - h * frame.velocity + h * h / 2 * frame.acceleration
+    return Motion(position, velocity, frame.acceleration)
+
+
+def _relative(start: Motion, frame: Motion, h: float) -> Motion:
+    """Return ``start`` as seen from a frame that has its motion ``h`` later."""
+    begin = _back(frame, h)
+    return Motion(
+        start.position - begin.position,
+        start.velocity - begin.velocity,
+        start.acceleration - begin.acceleration,
+    )
+
+
+def _reachable(start: Motion) -> np.ndarray:
+    """Return for which joints the jerk 1 may lead to rest at 0 within ``_NEAR``, (Da,)."""
+    t = _NEAR
+    acceleration, velocity = np.abs(start.acceleration), np.abs(start.velocity)
+    reachable: np.ndarray = (
+        (acceleration <= t)
+        & (velocity <= t * acceleration + t * t / 2)
+        & (np.abs(start.position) <= t * velocity + t * t / 2 * acceleration + t**3 / 6)
+    )
+    return reachable

@@ -1,0 +1,201 @@
+"""What moves and does not decide: follows chunks, stops, and keeps the limits, tick by tick.
+
+It takes orders and gives commands, so that it can run in a process of its own: see
+``ros/commanding/command_process.py``.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ddpm_controller.control.command import Command
+from ddpm_controller.control.moving.cartesian_box import governor_of
+from ddpm_controller.control.moving.governor import LONGEST_STEP
+from ddpm_controller.control.moving.interpolation import Motion
+from ddpm_controller.control.moving.receding_horizon import ChunkFollower
+from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.control.moving.stopping import SafeStop, longest_stop_s
+from ddpm_controller.control.states import Reason, State, Verdict
+from ddpm_controller.control.step_limit import within_step
+from ddpm_controller.types import ActionChunk
+
+_NEAR_S = 0.2
+"""A robot is near its last command when it can get there in this time, s."""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What was sent last, by whichever process.
+
+    Attributes:
+        stamp_s: The tick.
+        motion: Of the joints then.
+    """
+
+    stamp_s: float
+    motion: Motion
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to do from the next tick on, until another order comes.
+
+    Attributes:
+        verdict: Waiting sends nothing, running follows the chunk, holding stops smoothly.
+        chunk: To be followed from the next tick on; None: the one in force.
+        begin_at: (Da,) measured position; a run begins there.
+        keep_position: It goes on from the last command where that is near ``begin_at``.
+        measured: (Da,) newest measured position, for a limit on the step from there.
+        sent: What another process has sent last; the motion goes on from there.
+    """
+
+    verdict: Verdict
+    chunk: ActionChunk | None = None
+    begin_at: np.ndarray | None = None
+    keep_position: bool = False
+    measured: np.ndarray | None = None
+    sent: Sent | None = None
+
+
+class MotionLoop:
+    """Follower, governor and stop of one robot.
+
+    Args:
+        limits: Of its joints.
+        period_s: Time between ticks.
+        fade_s: How long the difference between two chunks fades.
+        stop_s: How long a stop takes; longer where the limits do not allow that.
+    """
+
+    def __init__(
+        self, limits: JointLimits, period_s: float, *, fade_s: float = 0.2, stop_s: float = 0.2
+    ) -> None:
+        self._limits, self._period_s = limits, period_s
+        self._fade_s, self._stop_s = fade_s, stop_s
+        self._governor = governor_of(limits, period_s)
+        self._follower: ChunkFollower | None = None
+        self._sent: Motion | None = None
+        self._was_limited = False
+        self._last_s = -math.inf
+        self._rest_s = -math.inf
+
+    @property
+    def longest_stop_s(self) -> float:
+        """Time within which every stop ends, s."""
+        return longest_stop_s(self._stop_s, self._limits)
+
+    @property
+    def has_chunk(self) -> bool:
+        """Whether there is a chunk to follow, which may have ended."""
+        return self._follower is not None and self._follower.chunk is not None
+
+    def hold_at(self, position: np.ndarray, now_s: float) -> None:
+        """Begin at ``position`` (Da,), at rest, whatever has been sent."""
+        self.go_on(Motion.rest(position), now_s)
+
+    def go_on(self, motion: Motion, now_s: float) -> None:
+        """Begin with a motion that was sent for ``now_s``; a chunk to follow must come next."""
+        self._follower = ChunkFollower(
+            motion.position, now_s, self._limits, fade_s=self._fade_s, stop_s=self._stop_s
+        )
+        self._sent, self._last_s = motion, now_s
+        self._was_limited = False
+
+    def take_up(self, sent: Sent, now_s: float) -> None:
+        """Go on from what another one has sent: stop smoothly, until there is a chunk."""
+        self.hold_at(sent.motion.position, sent.stamp_s)
+        assert self._follower is not None
+        self._sent, self._rest_s = sent.motion, now_s + self._stop_s
+        self._stop_from_sent(self._follower, now_s)
+
+    def follow(self, now_s: float, order: Order) -> Command:
+        """Return the command that carries out ``order`` at ``now_s``."""
+        verdict = order.verdict
+        went_back = now_s < self._last_s
+        if went_back:
+            self._last_s = now_s - self._period_s  # the motion goes on all the same
+            if verdict.state == State.RUNNING and order.chunk is None:
+                verdict = Verdict(State.HOLDING, Reason.CLOCK_JUMP, "the time went back")
+        if order.begin_at is not None:
+            self._begin(order.begin_at, order.keep_position, now_s)
+        if order.sent is not None:
+            self.take_up(order.sent, now_s)
+        if verdict.state in (State.WAITING, State.INACTIVE) or self._follower is None:
+            return Command(now_s, None, verdict.state, verdict.reason, verdict.text)
+        if verdict.state == State.RUNNING:
+            if order.chunk is not None:
+                # From what was really sent: the curve may have wanted more than the limits.
+                assert self._sent is not None
+                self._follower.accept(order.chunk, self._sent, self._sent_s(now_s))
+        # A stop that was not followed to the letter begins anew: what it has missed must not
+        # be caught up with.
+        elif verdict.reason != Reason.PLAN_LATE and (
+            self.has_chunk or self._was_limited or went_back or self._is_late(now_s)
+        ):
+            self._stop_from_sent(self._follower, now_s)
+        # A stop goes to its own rest, wherever the robot is thrown meanwhile.
+        measured = order.measured if verdict.state == State.RUNNING else None
+        return self._limited(self._follower, now_s, verdict, measured)
+
+    def _begin(self, measured: np.ndarray, keep_position: bool, now_s: float) -> None:
+        start = np.clip(measured, self._limits.lower, self._limits.upper)
+        sent = self._sent if keep_position else None
+        if sent is not None and is_near(measured, sent.position, self._limits):
+            start = sent.position
+        self.hold_at(start, now_s)
+
+    def _limited(
+        self,
+        follower: ChunkFollower,
+        now_s: float,
+        verdict: Verdict,
+        measured: np.ndarray | None,
+    ) -> Command:
+        assert self._sent is not None
+        elapsed_s = max(now_s - self._last_s, 0.0)
+        wish, is_drawn = within_step(follower.command(now_s), measured, self._limits.step)
+        safe = self._governor.step(self._sent, wish, elapsed_s)
+        limited = ("step", *safe.reasons) if is_drawn else safe.reasons
+        self._was_limited = bool(limited)
+        if limited:
+            verdict = verdict.limited(limited)
+        motion = self._sent = safe.motion
+        self._last_s = now_s
+        return Command(
+            now_s,
+            motion.position,
+            verdict.state,
+            verdict.reason,
+            verdict.text,
+            velocity=motion.velocity,
+            acceleration=motion.acceleration,
+            step_s=safe.step_s,
+            limited=limited,
+        )
+
+    def _stop_from_sent(self, follower: ChunkFollower, now_s: float) -> None:
+        assert self._sent is not None
+        begin_s = self._sent_s(now_s)
+        if follower.chunk is not None:
+            self._rest_s = begin_s + self._stop_s
+        # A stop that begins anew has less time: else it would never end.
+        left_s = max(self._rest_s - begin_s, self._period_s)
+        follower.stop(SafeStop(begin_s, self._sent, left_s, self._limits))
+
+    def _is_late(self, now_s: float) -> bool:
+        return now_s - self._last_s > LONGEST_STEP * self._period_s
+
+    def _sent_s(self, now_s: float) -> float:
+        """Return the moment for which the last command counts, a period ago at most.
+
+        After a late tick the reach stays that of one period: a catch-up must not be a jump.
+        """
+        if self._is_late(now_s):
+            return now_s - self._period_s
+        return min(self._last_s, now_s)
+
+
+def is_near(measured: np.ndarray, position: np.ndarray, limits: JointLimits) -> bool:
+    """Return whether a robot at ``measured`` (Da,) may be led on from ``position`` (Da,)."""
+    return bool((np.abs(measured - position) <= limits.velocity * _NEAR_S).all())

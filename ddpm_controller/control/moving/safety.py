@@ -1,0 +1,102 @@
+"""How far, how fast and how abruptly the joints may move."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from ddpm_controller.control.moving.cartesian_box import BoxedArm
+
+ACCELERATION_TIME_S = 0.025
+"""Where nobody gives an acceleration limit, the velocity limit is reached in this time, s.
+
+Generous, so that it changes nothing in what a learned policy does: with 0.1 s the noise between
+two rows of a chunk, 0.1 s apart, ran into the limit all the time, and the shipped reach policy
+failed in more than half of its trials.
+"""
+JERK_TIME_S = 0.02
+"""Where nobody gives a jerk limit, the acceleration limit is reached in this time, s."""
+
+
+@dataclass(frozen=True)
+class JointLimits:
+    """Limits in the order of the action's joints.
+
+    Attributes:
+        lower: (Da,) lowest position, rad or m.
+        upper: (Da,) highest position, rad or m.
+        velocity: (Da,) highest speed, rad/s or m/s.
+        acceleration: (Da,) highest, rad/s^2 or m/s^2; left out or infinite: derived from the
+            velocity by ``ACCELERATION_TIME_S``.
+        jerk: (Da,) highest, rad/s^3 or m/s^3; left out or infinite: derived from the
+            acceleration by ``JERK_TIME_S``.
+        step: (Da,) farthest that a command may be from the measured position, rad or m; left out:
+            infinite.
+        arm: With the box that its end effector must not leave; None: no box.
+
+    Raises:
+        ValueError: Limits that contradict each other or allow no motion.
+    """
+
+    lower: np.ndarray
+    upper: np.ndarray
+    velocity: np.ndarray
+    acceleration: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    jerk: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    step: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    arm: "BoxedArm | None" = None
+
+    def __post_init__(self) -> None:
+        shapes = {self.lower.shape, self.upper.shape, self.velocity.shape}
+        shapes |= {each.shape for each in (self.acceleration, self.jerk, self.step) if each.size}
+        if len(shapes) != 1 or self.lower.ndim != 1:
+            raise ValueError(f"limits must be vectors of one length, got shapes {shapes}")
+        self._derive("acceleration", self.velocity / ACCELERATION_TIME_S)
+        self._derive("jerk", self.acceleration / JERK_TIME_S)
+        if self.step.size == 0:
+            object.__setattr__(self, "step", np.full_like(self.velocity, np.inf))
+        rows = (self.lower, self.upper, self.velocity, self.acceleration, self.jerk, self.step)
+        if np.isnan(np.stack(rows)).any():
+            raise ValueError(f"limits must not be NaN, got {self}")
+        if not (self.lower < self.upper).all():
+            raise ValueError(
+                f"lower limits {self.lower} must be below upper limits {self.upper}: correct the "
+                "URDF or the joint-limits file"
+            )
+        if not (self.step > 0).all():
+            raise ValueError(
+                f"max_step_from_measured must be above 0, got {self.step}: correct the "
+                "joint-limits file"
+            )
+        for name in ("velocity", "acceleration", "jerk"):
+            values = getattr(self, name)
+            if not ((values > 0) & np.isfinite(values)).all():
+                raise ValueError(
+                    f"{name} limits must be above 0 and finite, got {values}: correct the URDF or "
+                    "the joint-limits file"
+                )
+
+    def _derive(self, name: str, derived: np.ndarray) -> None:
+        given = getattr(self, name)
+        values = derived if given.size == 0 else np.where(np.isposinf(given), derived, given)
+        object.__setattr__(self, name, values)
+
+    def scaled(self, share: float) -> "JointLimits":
+        """Return the same positions with ``share`` of velocity, acceleration and jerk."""
+        return replace(
+            self,
+            velocity=share * self.velocity,
+            acceleration=share * self.acceleration,
+            jerk=share * self.jerk,
+        )
+
+    def violations(self, position: np.ndarray, names: Sequence[str]) -> str:
+        """Return in words which joints of ``position`` (Da,) are outside, or an empty text."""
+        outside = (position < self.lower) | (position > self.upper)
+        return ", ".join(
+            f"{name} at {position[i]:.4f} outside [{self.lower[i]:.4f}, {self.upper[i]:.4f}]"
+            for i, name in enumerate(names)
+            if outside[i]
+        )

@@ -1,0 +1,1 @@
+"""What was seen, and whether it can be used."""

@@ -1,0 +1,262 @@
+"""Whether what has been observed may be acted on: complete, fresh, valid and moving."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ddpm_controller.control.frozen_image import MOTION, FrozenImage
+from ddpm_controller.control.observing.observation_buffer import (
+    ObservationBuffer,
+    ObservationError,
+    OutOfOrderError,
+)
+from ddpm_controller.control.observing.stream_filter import StreamFilter
+from ddpm_controller.control.observing.stream_rules import StreamHealth, StreamRule
+from ddpm_controller.control.states import Reason, State, Verdict
+from ddpm_controller.control.stream_statistics import StreamStatistics
+from ddpm_controller.types import Observation, StreamSpec
+
+LEAP_S = 1.0
+"""The time has leapt when two ticks are further apart than this."""
+_REASONS = (
+    Reason.INVALID_OBSERVATION,
+    Reason.NO_OBSERVATION,
+    Reason.STALE_OBSERVATION,
+    Reason.FROZEN_IMAGE,
+)
+"""The first to be told first."""
+
+
+class ObservationWatch:
+    """A buffer, and what is wrong with its streams.
+
+    Args:
+        streams: What is observed.
+        max_ages_s: Stream name -> age beyond which it is stale.
+        joint_names: The commanded joints; one vector stream must have them all.
+        max_lead_s: A stamp further ahead of the last tick than this is refused.
+        filters: As ``ObservationBuffer``; what is measured for safety stays as it came.
+        rules: Stream name -> how it is looked at; none: as a ``StreamRule`` by default.
+
+    Attributes:
+        buffer: The values.
+        measured_stream: Name of the stream that measures the commanded joints.
+
+    Raises:
+        ValueError: No stream measures the commanded joints, or it is to be masked.
+    """
+
+    def __init__(
+        self,
+        streams: Sequence[StreamSpec],
+        max_ages_s: Mapping[str, float],
+        joint_names: Sequence[str],
+        max_lead_s: float,
+        filters: Mapping[str, StreamFilter] | None = None,
+        rules: Mapping[str, StreamRule] | None = None,
+    ) -> None:
+        self.buffer = ObservationBuffer(streams, max_ages_s, filters=filters)
+        self._max_ages_s = max_ages_s
+        self._periods_s = {s.name: math.inf if s.holds else 1 / s.rate_hz for s in streams}
+        self._holding = {stream.name for stream in streams if stream.holds}
+        measuring, self._columns = _measuring_stream(streams, joint_names)
+        self.measured_stream = measuring.name
+        self._max_lead_s = max_lead_s
+        self._now_s = math.nan
+        self._invalid: dict[str, str] = {}
+        self._statistics = {stream.name: StreamStatistics() for stream in streams}
+        self._rules = {name: (rules or {}).get(name, StreamRule()) for name in self._periods_s}
+        if self._rules[self.measured_stream].when_stale == "mask":
+            raise ValueError(
+                f"{self.measured_stream} measures the commanded joints and cannot be masked: "
+                "when_stale must be hold or stop"
+            )
+        motion = np.array([MOTION.get(measuring.units[i], MOTION["rad"]) for i in self._columns])
+        self._frozen = {
+            stream.name: FrozenImage(self._rules[stream.name].frozen_after_s, motion)
+            for stream in streams
+            if stream.kind == "image" and self._rules[stream.name].frozen_after_s > 0
+        }
+        self._kept: Verdict | None = None
+
+    def start(self, not_before_s: float | None = None) -> None:
+        """Forget what is older than ``not_before_s``, and everything when None."""
+        self.buffer.reset(not_before_s)
+        if not_before_s is None or math.isfinite(not_before_s):
+            self._forget_invalid()
+        self._now_s = math.nan
+        self._kept = None
+
+    def advance(self, now_s: float) -> str:
+        """Note the time; when it has jumped, return how, and forget what was seen before."""
+        last_s, self._now_s = self._now_s, now_s
+        if self.buffer.advance(now_s):
+            jump = f"the time went back by {last_s - now_s:.2f} s"
+        elif now_s - last_s > LEAP_S:
+            jump = f"the time leapt forward by {now_s - last_s:.2f} s"
+            # What came at the new time already stays: in lockstep it does not come again.
+            self.buffer.reset(math.nextafter(last_s, math.inf))
+            self.buffer.advance(now_s)
+        else:
+            return ""
+        self._forget_invalid()
+        for statistics in self._statistics.values():
+            statistics.forget()
+        for frozen in self._frozen.values():
+            frozen.forget_motion()
+        return jump
+
+    def observe(
+        self, name: str, stamp_s: float, value: np.ndarray, arrived_s: float | None = None
+    ) -> str:
+        """Take one value of a stream; return why it was refused, or an empty text.
+
+        Args:
+            name: Of the stream.
+            stamp_s: Acquisition time.
+            value: As ``ObservationBuffer.add``.
+            arrived_s: When it came, by the clock of the ticks; None: at its stamp.
+        """
+        if stamp_s - self._now_s > self._max_lead_s and name not in self._holding:
+            lead_s = stamp_s - self._now_s
+            return self.refuse(name, f"{name}: stamp is {lead_s:.1f} s ahead of the clock")
+        try:
+            is_taken = self.buffer.add(name, stamp_s, value)
+        except OutOfOrderError as error:
+            self._statistics[name].out_of_order += 1
+            return str(error)  # the newer one that came before it is still good
+        except ObservationError as error:
+            return self.refuse(name, str(error))
+        self._invalid.pop(name, None)
+        if is_taken:
+            self._note(name, stamp_s, value, stamp_s if arrived_s is None else arrived_s)
+        return ""
+
+    def refuse(self, name: str, error: str) -> str:
+        """Note that the newest message of a stream cannot be used; return ``error``."""
+        self._invalid[name] = error
+        return error
+
+    def judge(self, now_s: float) -> Verdict | None:
+        """Return ``problem``, and keep it until the next start where a stream's rule says so."""
+        found = self.problem(now_s)
+        if found is None or self._kept is not None:
+            return found
+        for name, health in self.healths(now_s).items():
+            unusable = health.reason not in (Reason.NONE, Reason.NO_OBSERVATION)
+            if unusable and self._rules[name].when_stale == "stop":
+                text = f"{health.text}; its when_stale is stop: reset to go on"
+                self._kept = Verdict(State.HOLDING, health.reason, text)
+                return self._kept
+        return found
+
+    def problem(self, now_s: float, only: str | None = None) -> Verdict | None:
+        """Return why the streams, or ``only`` one of them, cannot be used at ``now_s``."""
+        if only is None and self._kept is not None:
+            return self._kept
+        healths = self.healths(now_s)
+        asked = [health for name, health in healths.items() if only in (None, name)]
+        for reason in _REASONS:
+            texts = [each.text for each in asked if each.reason == reason and not each.masked]
+            if texts:
+                return Verdict(State.HOLDING, reason, "; ".join(texts))
+        return None
+
+    def healths(self, now_s: float) -> dict[str, StreamHealth]:
+        """Return how every stream does at ``now_s``."""
+        ages_s, stale = self.buffer.ages(now_s), self.buffer.stale(now_s)
+        return {
+            name: self._health(name, age_s, name in stale, now_s) for name, age_s in ages_s.items()
+        }
+
+    def masked_window(
+        self, window: tuple[Observation, ...], now_s: float
+    ) -> tuple[Observation, ...]:
+        """Return ``window`` without the values of the streams that are masked at ``now_s``."""
+        names = tuple(name for name, each in self.healths(now_s).items() if each.masked)
+        if not names:
+            return window
+        return tuple(observation.without(names) for observation in window)
+
+    def late(self, now_s: float, tolerance_s: float) -> list[str]:
+        """Return the streams that, at their rate, should have delivered again by ``now_s``.
+
+        A stream whose newest message was refused has delivered; one that holds need not again.
+        """
+        return [
+            name
+            for name, age in self.buffer.ages(now_s).items()
+            if name not in self._invalid and not age < self._periods_s[name] - tolerance_s
+        ]
+
+    def measured(self, now_s: float) -> np.ndarray | None:
+        """Return the newest measured position of the commanded joints at ``now_s``, (Da,)."""
+        value = self.buffer.newest(self.measured_stream, now_s)
+        return None if value is None else value[self._columns]
+
+    def measured_in(self, observation: Observation) -> tuple[np.ndarray, float]:
+        """Return the position of the commanded joints in an observation, (Da,), and its stamp."""
+        name = self.measured_stream
+        return observation.values[name][self._columns], observation.source_stamps_s[name]
+
+    def _forget_invalid(self) -> None:
+        """Forget what was refused, but where no better message would come by itself."""
+        kept = self._invalid.items()
+        self._invalid = {name: error for name, error in kept if name in self._holding}
+
+    def _note(self, name: str, stamp_s: float, value: np.ndarray, arrived_s: float) -> None:
+        self._statistics[name].take(stamp_s, arrived_s)
+        if name in self._frozen:
+            self._frozen[name].see(stamp_s, value)
+        elif name == self.measured_stream:
+            for frozen in self._frozen.values():
+                frozen.move(stamp_s, value[self._columns])
+
+    def _health(self, name: str, age_s: float, is_stale: bool, now_s: float) -> StreamHealth:
+        statistics = self._statistics[name]
+        reason, text = self._fault(name, age_s, is_stale, now_s)
+        has_come = reason not in (Reason.NONE, Reason.NO_OBSERVATION)
+        return StreamHealth(
+            age_s,
+            statistics.arrival_age_s(now_s),
+            statistics.rate_hz,
+            statistics.out_of_order,
+            reason,
+            text,
+            masked=has_come and self._rules[name].when_stale == "mask" and not math.isnan(age_s),
+        )
+
+    def _fault(self, name: str, age_s: float, is_stale: bool, now_s: float) -> tuple[Reason, str]:
+        """Return why a stream cannot be used, as a code and in words."""
+        if name in self._invalid:
+            return Reason.INVALID_OBSERVATION, self._invalid[name]
+        if math.isnan(age_s):
+            return Reason.NO_OBSERVATION, f"nothing yet from {name}"
+        longest_s, statistics = self._max_ages_s[name], self._statistics[name]
+        silent_s = statistics.arrival_age_s(now_s)
+        if is_stale:
+            came = f", it came {silent_s:.2f} s ago" if silent_s < age_s - 0.01 else ""
+            return Reason.STALE_OBSERVATION, f"{name} is {age_s:.2f} s old by its stamp{came}"
+        if silent_s > longest_s:
+            text = f"{name} is {silent_s:.2f} s old: so long ago the newest came"
+            return Reason.STALE_OBSERVATION, text
+        if statistics.lead_s > longest_s:
+            text = f"{name} is {statistics.lead_s:.2f} s ahead of its arrival: set its clock"
+            return Reason.STALE_OBSERVATION, text
+        if name in self._frozen and self._frozen[name].is_frozen:
+            return Reason.FROZEN_IMAGE, f"{name} sends the same picture while the joints move"
+        return Reason.NONE, ""
+
+
+def _measuring_stream(
+    streams: Sequence[StreamSpec], joint_names: Sequence[str]
+) -> tuple[StreamSpec, list[int]]:
+    """Return the stream that measures the commanded joints, and their columns in it."""
+    for stream in streams:
+        if set(joint_names) <= set(stream.names):
+            return stream, [stream.names.index(name) for name in joint_names]
+    raise ValueError(
+        f"no stream measures all of {list(joint_names)}, so the first command could jump; "
+        f"streams: { {stream.name: list(stream.names) for stream in streams} }"
+    )

@@ -1,0 +1,69 @@
+"""Whether the joints are where the plan in force said: else what it remembers is not to be used.
+
+The robot was pushed, or something holds it: the state that a policy carries from plan to plan
+speaks of a course that it does not take any more.
+"""
+
+import math
+
+import numpy as np
+
+from ddpm_controller.control.moving.receding_horizon import LONGEST_FADE
+from ddpm_controller.control.planning.plan_request import Takeover
+from ddpm_controller.policy import DepartureLimit, deviation
+from ddpm_controller.types import ActionChunk, ActionSpec
+
+
+class DepartureWatch:
+    """Compares measured joints with the chunk in force when a plan is asked for.
+
+    While one chunk fades into another the joints are expected between the two.
+
+    Args:
+        action_spec: The joints.
+        fade_s: Time in which the difference between two chunks fades; it may take twice as long.
+
+    Attributes:
+        limit: None: nothing is compared.
+        departure: Of the last comparison, in the units of the limit; NaN: there was none.
+    """
+
+    def __init__(self, action_spec: ActionSpec, fade_s: float) -> None:
+        self._spec, self._fades_s = action_spec, LONGEST_FADE * fade_s
+        self.limit: DepartureLimit | None = None
+        self.departure = math.nan
+
+    def begin(self) -> None:
+        """Forget what was before."""
+        self.departure = math.nan
+
+    def problem(self, takeover: Takeover | None, measured: np.ndarray, stamp_s: float) -> str:
+        """Return what makes ``measured`` (Da,) at ``stamp_s`` a departure, or an empty text."""
+        self.departure = math.nan
+        if self.limit is None or takeover is None or takeover.is_approach:
+            return ""
+        chunk = takeover.plan.chunk
+        if stamp_s > chunk.end_s:  # it comes to rest somewhere behind
+            return ""
+        expected = followed = row_at(chunk, stamp_s)
+        if stamp_s < takeover.taken_s + self._fades_s:
+            if takeover.before is None:  # it comes from rest, wherever that was
+                return ""
+            followed = row_at(takeover.before, stamp_s)
+        self.departure = deviation(measured, expected, followed, self.limit.scale)
+        if self.departure <= self.limit.limit:
+            return ""
+        joint = int(np.argmax(np.abs(measured - expected) / self.limit.scale))
+        return (
+            f"{self._spec.joint_names[joint]} is at {measured[joint]:.3f} "
+            f"{self._spec.units[joint]} where plan {takeover.request.plan_number} said "
+            f"{expected[joint]:.3f}: {self.departure:.1f} usual departures, "
+            f"limit {self.limit.limit:.1f}"
+        )
+
+
+def row_at(chunk: ActionChunk, now_s: float) -> np.ndarray:
+    """Return what a chunk says for a moment, (Da,), between two rows linearly; then its last."""
+    place = (now_s - chunk.start_s) / chunk.period_s
+    index = np.arange(len(chunk.actions))
+    return np.array([np.interp(place, index, column) for column in chunk.actions.T])

@@ -1,0 +1,112 @@
+"""The beginning of a run under a start gate: let the first plan pass, refuse it, or approach."""
+
+import math
+
+import numpy as np
+
+from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.control.planning.plan_schedule import PlanSchedule
+from ddpm_controller.control.planning.start_gate import StartGate, approach_chunk
+from ddpm_controller.control.states import Reason, State, Verdict
+from ddpm_controller.types import ActionChunk, ActionSpec
+
+_SETTLE_S = 0.5
+"""After an approach the robot may take this long to be where it was sent."""
+
+
+class StartCheck:
+    """Looks at the first plan whenever none is in force: at the start, and after a stop.
+
+    An approach is a chunk in the place of the plan. When it is over the run begins anew, with a
+    plan for where the robot is then; what is still outside or far is refused.
+
+    Args:
+        action_spec: The joints, and the period of an approach.
+        schedule: Has the plan that waits.
+
+    Attributes:
+        gate: May be exchanged at any time.
+    """
+
+    def __init__(self, action_spec: ActionSpec, schedule: PlanSchedule) -> None:
+        self.gate = StartGate()
+        self._spec = action_spec
+        self._schedule = schedule
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget what was before."""
+        self._refused = ""
+        self._approaches = ""
+        self._until_s = -math.inf
+        self._approached = False
+
+    @property
+    def is_approaching(self) -> bool:
+        """Whether the robot is being brought to the first action: no plan is to be made."""
+        return bool(self._approaches)
+
+    def state(self, measured: np.ndarray, limits: JointLimits) -> Verdict | None:
+        """Return why nothing may be sent while the robot is at ``measured`` (Da,), or None."""
+        if self.gate.approach_share > 0:
+            return None
+        text = self.gate.state_problem(measured, limits, self._spec.joint_names)
+        return Verdict(State.WAITING, Reason.START_REFUSED, _remedied(text)) if text else None
+
+    def plan(
+        self, measured: np.ndarray | None, limits: JointLimits | None, now_s: float
+    ) -> Verdict | None:
+        """Return what to do in place of following the schedule at ``now_s``, or None."""
+        if self._schedule.in_force is None and self._schedule.first(now_s) is None:
+            self._approaches = ""  # an approach that was given up, with all that was planned
+        if self._approaches and now_s <= self._until_s:
+            return self._approaching()
+        if self._approaches:
+            self._approaches, self._approached = "", True
+            self._schedule.abandon()
+        takeover = self._schedule.first(now_s)
+        if takeover is None or measured is None or limits is None:
+            # A plan that was refused is told until there is another one.
+            waits = self._refused and self._schedule.in_force is None
+            return Verdict(State.HOLDING, Reason.START_REFUSED, self._refused) if waits else None
+        names, first = self._spec.joint_names, _next_row(takeover.plan.chunk, now_s)
+        text = self.gate.state_problem(measured, limits, names)
+        text = text or self.gate.action_problem(first, measured, limits, names)
+        if not text:
+            self._refused = ""
+            return None
+        share = self.gate.approach_share
+        if share == 0 or self._approached:
+            self._refused = _remedied(text)
+            self._schedule.replace_first(None)
+            return Verdict(State.HOLDING, Reason.START_REFUSED, self._refused)
+        chunk = approach_chunk(
+            np.clip(measured, limits.lower, limits.upper),
+            first,
+            limits,
+            share,
+            start_s=now_s,
+            period_s=self._spec.period_s,
+            joint_names=names,
+        )
+        self._schedule.replace_first(chunk)
+        self._approaches, self._until_s = text, chunk.end_s + _SETTLE_S
+        return self._approaching()
+
+    def _approaching(self) -> Verdict:
+        text = f"approaching slowly, for {self._approaches}"
+        return Verdict(State.RUNNING, Reason.START_REFUSED, text)
+
+
+def _next_row(chunk: ActionChunk, now_s: float) -> np.ndarray:
+    """Return the row (Da,) that would be reached first, those in the past left out."""
+    past = math.ceil((now_s - chunk.start_s) / chunk.period_s - 1e-6)
+    row: np.ndarray = chunk.actions[min(max(past, 0), len(chunk.actions) - 1)]
+    return row
+
+
+def _remedied(text: str) -> str:
+    return (
+        f"{text}: move the robot to where demonstrations began, set approach_slowly, or raise "
+        "start_margin or start_distance"
+    )

@@ -1,0 +1,1 @@
+"""Latency and noise measured from recordings, and what cleans it."""

@@ -1,0 +1,128 @@
+"""BC-LSTM: behaviour cloning with a memory, the plain baseline of the stateful policies.
+
+As BC-RNN of Mandlekar et al. 2021 ("What matters in learning from offline human demonstrations"),
+with chunks: a long short-term memory over all that was seen and executed, and a regression of the
+chunk by least squares. It has one answer to every situation where diffusion has many.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from ddpm_controller.checkpoint import Checkpoint
+from ddpm_controller.policies.bc_lstm.network import BcLstmConfig, BcLstmNetwork, config_from
+from ddpm_controller.policies.memory.recalled import ROWS, SINCE, START, refuse_memory
+from ddpm_controller.policies.memory.recurrent_state import RecurrentState, weights_digest
+from ddpm_controller.policies.memory.since_last_plan import Execution, Unseen
+from ddpm_controller.policies.restored import restored_network
+from ddpm_controller.policies.seams.strategies import SeamSettings
+from ddpm_controller.policy import PlanSettings, Window
+from ddpm_controller.types import ActionChunk, ActionSpec, Memory, Plan
+
+__all__ = ["BcLstm", "BcLstmConfig", "BcLstmNetwork"]
+
+
+class BcLstm:
+    """A trained network that plans.
+
+    Attributes:
+        hash: The checkpoint's.
+        n_action_steps: Rows per chunk.
+        seam: That its plans are not joined, and the delay that it was told.
+        memory_kind: Policies of equal kinds can go on with each other's memory.
+    """
+
+    def __init__(
+        self,
+        network: BcLstmNetwork,
+        action_spec: ActionSpec,
+        settings: PlanSettings,
+        checkpoint_hash: str = "",
+    ) -> None:
+        config = network.config
+        self.network = network.to(settings.device).eval()
+        self.action_spec, self.streams, self.hash = action_spec, network.streams, checkpoint_hash
+        self.n_obs_steps, self.horizon = config.n_obs_steps, config.horizon
+        self.n_action_steps = settings.n_action_steps or config.n_action_steps
+        if not 1 <= self.n_action_steps <= config.horizon:
+            raise ValueError(
+                f"n_action_steps must be between 1 and {config.horizon} = horizon, got "
+                f"{self.n_action_steps}"
+            )
+        self.seam = SeamSettings("switch", expected_delay_s=settings.expected_delay_s)
+        delay_s = settings.expected_delay_s or 0.0
+        self._state = RecurrentState(
+            network.history,
+            network.features,
+            network.action_normalizer,
+            {},
+            Execution(0, self.n_action_steps, action_spec.period_s, delay_s, config.fade_s),
+            config.horizon,
+        )
+        self.memory_kind = f"bc_lstm:{weights_digest(network.history)}"
+
+    @classmethod
+    def restore(cls, checkpoint: Checkpoint, settings: PlanSettings) -> "BcLstm":
+        """Return the policy of a checkpoint.
+
+        Raises:
+            CheckpointError: If the config or the weights do not fit this class.
+            ValueError: If the settings break a rule.
+        """
+        network = restored_network(checkpoint, config_from, BcLstmNetwork)
+        return cls(network, checkpoint.manifest.action_spec, settings, checkpoint.hash)
+
+    def initial_memory(self, seed: int) -> Memory:
+        """Return the memory of a run that begins; the seed is kept, though nothing is drawn."""
+        return {**self._numbers(np.array(seed, np.int64), 0), **self._state.initial()}
+
+    def plan(self, window: Window, memory: Memory) -> Plan:
+        """Return the next chunk, a pure function of window and memory."""
+        return self.plan_batch([window], [memory])[0]
+
+    def plan_batch(self, windows: Sequence[Window], memories: Sequence[Memory]) -> list[Plan]:
+        """Return one plan per run, equal to ``plan`` up to rounding.
+
+        Raises:
+            ValueError: If a window or a memory does not fit.
+        """
+        for window, memory in zip(windows, memories, strict=True):
+            if len(window) != self.n_obs_steps:
+                raise ValueError(
+                    f"a window has {self.n_obs_steps} observations, got {len(window)}"
+                )
+            refuse_memory(memory, self._state.initial(), self.memory_kind)
+        with torch.inference_mode():
+            advanced = self._state.advanced(windows, memories)
+            chunk = self.network.chunk(self.network.history.read(advanced.states))
+            rows = self.network.action_normalizer.unnormalize(chunk.clamp(-1, 1)).cpu().numpy()
+            kept = [
+                self._state.kept(*each)
+                for each in zip(windows, memories, advanced.unseen, advanced.states, strict=True)
+            ]
+        return [
+            self._plan(*each)
+            for each in zip(windows, memories, advanced.unseen, kept, rows, strict=True)
+        ]
+
+    def _plan(
+        self,
+        window: Window,
+        memory: Memory,
+        new: Unseen,
+        kept: dict[str, np.ndarray],
+        rows: np.ndarray,
+    ) -> Plan:
+        spec, now_s = self.action_spec, window[-1].stamp_s
+        sent = rows[: self.n_action_steps]
+        chunk = ActionChunk(now_s, spec.period_s, spec.joint_names, sent)
+        numbers = self._numbers(memory["seed"], int(memory["plan_number"]) + 1)
+        remembered = {**numbers, ROWS: rows, START: np.array(now_s), **kept}
+        age_s = now_s - float(kept[SINCE])
+        traces = {"horizon": rows, "state_age_s": age_s, "state_gap_s": new.gap_s}
+        return Plan(chunk, remembered, traces)
+
+    def _numbers(self, seed: np.ndarray, plan_number: int) -> dict[str, np.ndarray]:
+        number = np.array(plan_number, np.int64)
+        return {"seed": seed, "plan_number": number, **self.seam.delay_of_each_plan}

@@ -1,0 +1,1 @@
+"""Diff-Control, Liu et al. 2024, and its variants."""

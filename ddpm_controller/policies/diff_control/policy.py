@@ -1,0 +1,155 @@
+"""Diff-Control, Liu et al. 2024 (IROS): a diffusion policy that remembers.
+
+What it remembers becomes further columns of the condition of an ordinary Diffusion Policy, and
+what is remembered next goes into the memory of its plans; samplers, seams, batches and deadlines
+are those of the ordinary one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from ddpm_controller.checkpoint import Checkpoint
+from ddpm_controller.policies.diff_control.config import (
+    DiffControlConfig,
+    diff_control_config_from,
+    refuse_scale,
+)
+from ddpm_controller.policies.diff_control.network import DiffControlNetwork
+from ddpm_controller.policies.diff_control.states import STATES
+from ddpm_controller.policies.diffusion_policy.policy import DiffusionPolicy
+from ddpm_controller.policies.memory.recalled import (
+    ROWS,
+    SINCE,
+    START,
+    Recalled,
+    disagreement,
+    refuse_memory,
+)
+from ddpm_controller.policies.memory.since_last_plan import Execution
+from ddpm_controller.policies.restored import restored_network
+from ddpm_controller.policy import PlanSettings, Window
+from ddpm_controller.types import ActionSpec, Memory, Plan
+
+__all__ = ["DiffControl", "DiffControlConfig", "DiffControlNetwork"]
+
+
+class DiffControl:
+    """A trained network that plans and remembers.
+
+    Attributes:
+        n_obs_steps: Observations of a window.
+        memory_kind: Policies with equal words can go on with each other's memory.
+        transition_scale: w, the weight of what is remembered; None where it has none.
+        hash, horizon, n_action_steps, sampler, num_inference_steps, seam, terminal,
+            training_range, goal_ranges: As ``DiffusionPolicy`` has them.
+    """
+
+    def __init__(
+        self,
+        network: DiffControlNetwork,
+        action_spec: ActionSpec,
+        settings: PlanSettings,
+        checkpoint_hash: str = "",
+    ) -> None:
+        config = network.config
+        self.network = network.to(settings.device).eval()
+        self.transition_scale = _scaled(network, settings)
+        plain = replace(settings, transition_scale=None)
+        self._denoising = DiffusionPolicy(network.denoiser, action_spec, plain, checkpoint_hash)
+        own, first = self._denoising, config.n_obs_steps - 1
+        execution = Execution(
+            first=first,
+            sent=first + own.n_action_steps,
+            period_s=action_spec.period_s,
+            delay_s=own.seam.expected_delay_s or 0.0,
+            fade_s=own.seam.fade_s,
+        )
+        self._state = STATES[config.state].memory(network, action_spec, execution)
+        self._half_range = network.denoiser.action_normalizer.half_range.cpu().numpy()
+        self.n_obs_steps, self.memory_kind = self._state.n_obs_steps, self._state.kind
+        self.action_spec, self.streams, self.hash = action_spec, own.streams, own.hash
+        self.horizon, self.n_action_steps = own.horizon, own.n_action_steps
+        self.sampler, self.num_inference_steps = own.sampler, own.num_inference_steps
+        self.seam, self.terminal = own.seam, own.terminal
+        self.training_range, self.goal_ranges = own.training_range, own.goal_ranges
+
+    @classmethod
+    def restore(cls, checkpoint: Checkpoint, settings: PlanSettings) -> "DiffControl":
+        """Return the policy of a checkpoint.
+
+        Raises:
+            CheckpointError: If the config or the weights do not fit this class.
+            ValueError: If the settings break a rule.
+        """
+        network = restored_network(checkpoint, diff_control_config_from, DiffControlNetwork)
+        return cls(network, checkpoint.manifest.action_spec, settings, checkpoint.hash)
+
+    def initial_memory(self, seed: int) -> Memory:
+        """Return the memory of a run that begins: its seed, no plan made yet, nothing recalled."""
+        return {**self._denoising.initial_memory(seed), **self._state.initial()}
+
+    def relative_cost(self, window: Window, memory: Memory) -> float:
+        """Return the time of a plan over that of one that goes on from the plan before, about."""
+        newest = window[-self._denoising.n_obs_steps :]
+        return self._denoising.relative_cost(newest, memory)
+
+    def plan(self, window: Window, memory: Memory) -> Plan:
+        """Return the next chunk, a pure function of window and memory."""
+        return self.plan_batch([window], [memory])[0]
+
+    def plan_batch(self, windows: Sequence[Window], memories: Sequence[Memory]) -> list[Plan]:
+        """Return one plan per run, equal to ``plan`` up to rounding.
+
+        Raises:
+            ValueError: If a window does not fit, see ``DiffusionPolicy.values_of``, or a memory is
+                of another kind.
+        """
+        for memory in memories:
+            refuse_memory(memory, self._state.initial(), self.memory_kind)
+        for window in windows:
+            if len(window) != self.n_obs_steps:
+                raise ValueError(
+                    f"a window has {self.n_obs_steps} observations, got {len(window)}"
+                )
+        newest = [window[-self._denoising.n_obs_steps :] for window in windows]
+        values = self._denoising.values_of(newest)
+        with torch.no_grad():
+            recalled = self._state.recall(windows, memories)
+            columns = torch.stack([each.columns for each in recalled])
+            cond = self.network.denoiser.condition(values, columns)
+        plans = self._denoising.plans_given(newest, memories, cond)
+        return [self._remembering(*each) for each in zip(plans, recalled, strict=True)]
+
+    def _remembering(self, plan: Plan, recalled: Recalled) -> Plan:
+        """Return the plan with its state in memory, and what people should know of it."""
+        rows, now_s = plan.traces["horizon"], plan.chunk.start_s
+        first = self._denoising.n_obs_steps - 1
+        start_s = now_s - first * self.action_spec.period_s
+        state = {ROWS: rows, START: np.array(start_s), **recalled.kept}
+        traces = {
+            "state_age_s": now_s - float(state[SINCE]),
+            "prior_disagreement": disagreement(rows, recalled.expected, self._half_range),
+            "state_spread": float("nan"),
+            **recalled.traces,
+        }
+        return Plan(plan.chunk, {**plan.memory, **state}, {**plan.traces, **traces})
+
+
+def _scaled(network: DiffControlNetwork, settings: PlanSettings) -> float | None:
+    """Return w and give it to the network."""
+    unet = network.denoiser.unet
+    if not hasattr(unet, "transition_scale"):
+        if settings.transition_scale is not None:
+            raise ValueError(
+                f"transition_scale {settings.transition_scale:g}: state {network.config.state!r} "
+                "has no transition apart from the rest; leave it out"
+            )
+        return None
+    wanted = settings.transition_scale
+    scale = network.config.transition_scale if wanted is None else wanted
+    refuse_scale(scale)
+    unet.transition_scale = scale
+    return scale

@@ -1,0 +1,162 @@
+"""What a Diffusion Policy (Chi et al. 2023, RSS) is: every choice that its checkpoints carry."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, get_args
+
+from pydantic import ConfigDict
+
+from ddpm_controller.diffusion.samplers import SAMPLERS
+from ddpm_controller.diffusion.schedules import SCHEDULES
+from ddpm_controller.diffusion.targets import Prediction
+from ddpm_controller.diffusion.timesteps import Spacing
+from ddpm_controller.diffusion.variances import Variance
+from ddpm_controller.networks.unet1d import check_unet_sizes
+from ddpm_controller.policies.restored import validated_config
+from ddpm_controller.policies.seams.strategies import SeamSettings
+
+ForwardProcessName = Literal["fixed", "scalar", "element", "recorded"]
+"""fixed: the schedule as it is; scalar: one learned schedule; element: one learned for every row
+and joint, given the observation; recorded: the noise shaped as a recording's."""
+TimestepSampling = Literal["uniform", "loss_second_moment"]
+
+
+@dataclass(frozen=True)
+class DiffusionPolicyConfig:
+    """What the policy is; saved in its checkpoints.
+
+    Attributes:
+        n_obs_steps: Observations per window, To.
+        horizon: Rows that are denoised, Tp; the first is for the oldest observation.
+        n_action_steps: Rows sent to the robot, Ta, from the newest observation on.
+        num_train_timesteps: Noise levels, T.
+        schedule: Key of ``diffusion.schedules.SCHEDULES``.
+        zero_terminal_snr: Rescale the schedule so that no signal is left at T - 1; not with
+            prediction "epsilon".
+        forward_process: What adds the noise.
+        bound_steps: Steps of the chain whose bound trains a learned schedule.
+        noise: Fields of the file that `fit_noise` has written; for "recorded" only. A recipe
+            names the file.
+        prediction: What the network answers.
+        variance: Of a step backwards; the network learns it with "learned_range".
+        bound_weight: Weight of the bound, nats per element, beside L_simple with "learned_range".
+        timestep_sampling: How training draws t.
+        clip_x0: Hold every estimate of the clean chunk within the range seen in training.
+        threshold_quantile: In its place hold each chunk within this quantile of its own absolute
+            values (Saharia et al. 2022); 0: off.
+        sampler: Key of ``diffusion.samplers.SAMPLERS``.
+        num_inference_steps: Denoising steps per plan.
+        spacing: Which timesteps a short chain visits.
+        seam: How a plan is joined to the one before.
+        channels: Widths of the U-Net's levels; each level halves the time axis.
+        kernel_size: Of the U-Net's convolutions, odd.
+        num_groups: Of every group normalization; divides all widths.
+        timestep_embedding_dim: Features of the timestep.
+        cond_hidden: Width of two layers through which the condition goes first; 0: none.
+        image_channels: Widths of the image encoder's layers; the first two halve the image.
+        num_keypoints: Image points per camera and frame that the policy sees.
+        image_shift_pixels: Largest random shift of training images; costs precision of place.
+        goal_streams: Vector streams that say what is wanted: at a plan they are refused outside
+            the range of the training.
+        maskable_streams: Streams without which it learns to plan, see ``when_stale: mask`` in a
+            robot file.
+        mask_share: Of the training windows, without each of them.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    n_obs_steps: int = 2
+    horizon: int = 16
+    n_action_steps: int = 8
+    num_train_timesteps: int = 100
+    schedule: Literal["linear", "linear_unscaled", "cosine", "scaled_linear", "sigmoid"] = "cosine"
+    zero_terminal_snr: bool = False
+    forward_process: ForwardProcessName = "fixed"
+    bound_steps: int = 8
+    noise: dict[str, Any] | None = None
+    prediction: Prediction = "epsilon"
+    variance: Variance = "fixed_small"
+    bound_weight: float = 0.1
+    timestep_sampling: TimestepSampling = "uniform"
+    clip_x0: bool = True
+    threshold_quantile: float = 0.0
+    sampler: str = "ddim"
+    num_inference_steps: int = 10
+    spacing: Spacing = "leading"
+    seam: SeamSettings = field(default_factory=SeamSettings)
+    channels: tuple[int, ...] = (64, 128, 256)
+    kernel_size: int = 5
+    num_groups: int = 8
+    timestep_embedding_dim: int = 128
+    cond_hidden: int = 0
+    image_channels: tuple[int, ...] = (16, 32, 32)
+    num_keypoints: int = 32
+    image_shift_pixels: int = 4
+    goal_streams: tuple[str, ...] = ()
+    maskable_streams: tuple[str, ...] = ()
+    mask_share: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name, known in (
+            ("schedule", tuple(SCHEDULES)),
+            ("sampler", tuple(SAMPLERS)),
+            ("prediction", get_args(Prediction)),
+            ("spacing", get_args(Spacing)),
+            ("variance", get_args(Variance)),
+            ("forward_process", get_args(ForwardProcessName)),
+            ("timestep_sampling", get_args(TimestepSampling)),
+        ):
+            _require(self, name, getattr(self, name) in known, f"must be one of {sorted(known)}")
+        _require(self, "n_obs_steps", self.n_obs_steps >= 1, "must be at least 1")
+        for name in ("image_shift_pixels", "cond_hidden", "bound_weight"):
+            _require(self, name, getattr(self, name) >= 0, "must not be below 0")
+        _require(self, "mask_share", 0 <= self.mask_share < 1, "must be in [0, 1)")
+        quantile = self.threshold_quantile
+        _require(self, "threshold_quantile", 0 <= quantile <= 1, "must be in [0, 1]")
+        for name in ("num_inference_steps", "bound_steps"):
+            inside = 1 <= getattr(self, name) <= self.num_train_timesteps
+            rule = f"must be between 1 and num_train_timesteps = {self.num_train_timesteps}"
+            _require(self, name, inside, rule)
+        _require(
+            self,
+            "noise",
+            (self.noise is not None) == (self.forward_process == "recorded"),
+            f"belongs to forward_process 'recorded' and only to it, not {self.forward_process!r}",
+        )
+        _require(
+            self,
+            "prediction",
+            not (self.zero_terminal_snr and self.prediction == "epsilon"),
+            "must be 'v' or 'x0' with zero_terminal_snr: noise alone says nothing of the signal",
+        )
+        refuse_rows(self, self.n_action_steps)
+        check_unet_sizes(self.horizon, self.channels, self.kernel_size, self.num_groups)
+
+    @property
+    def training_window(self) -> tuple[int, int]:
+        """Observations and rows of a training window."""
+        return self.n_obs_steps, self.horizon
+
+
+def _require(config: "DiffusionPolicyConfig", name: str, fulfilled: bool, rule: str) -> None:
+    if not fulfilled:
+        raise ValueError(f"{name} {rule}, got {getattr(config, name)!r}")
+
+
+def refuse_rows(config: DiffusionPolicyConfig, n_action_steps: int) -> None:
+    """Raise ValueError unless a chunk of ``n_action_steps`` rows lies within the horizon."""
+    available = config.horizon - config.n_obs_steps + 1
+    if not 1 <= n_action_steps <= available:
+        raise ValueError(
+            f"n_action_steps must be between 1 and {available} = horizon {config.horizon} - "
+            f"n_obs_steps {config.n_obs_steps} + 1, got {n_action_steps}"
+        )
+
+
+def config_from(values: Mapping[str, Any]) -> DiffusionPolicyConfig:
+    """Return the config that ``dataclasses.asdict`` made ``values`` of, also by way of JSON.
+
+    Raises:
+        ValueError: If a field is unknown or breaks a rule.
+    """
+    return validated_config(values, DiffusionPolicyConfig)

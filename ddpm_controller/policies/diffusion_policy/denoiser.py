@@ -1,0 +1,86 @@
+"""A trained network as the denoiser of one batch of plans; what can be is computed once."""
+
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from ddpm_controller.diffusion.chain import PredictX0
+from ddpm_controller.diffusion.forward_process import ForwardProcess
+from ddpm_controller.diffusion.guidance import clipped, dynamically_thresholded
+from ddpm_controller.diffusion.targets import x0_from
+
+if TYPE_CHECKING:
+    from ddpm_controller.policies.diffusion_policy.network import DiffusionPolicyNetwork
+
+
+class Denoiser:
+    """Predictions of a network, bound to an observation and to its forward process.
+
+    Args:
+        network: In evaluation mode.
+        process: Of ``cond``.
+        cond: (B, Dc).
+        time_modulation: (T, M), the timesteps' part of the U-Net's modulation; None computes it.
+        along_chain: Whether it is asked along the chains of one sampling only, so that a U-Net
+            may answer from what it found a step before.
+    """
+
+    def __init__(
+        self,
+        network: "DiffusionPolicyNetwork",
+        process: ForwardProcess,
+        cond: Tensor,
+        time_modulation: Tensor | None = None,
+        along_chain: bool = False,
+    ) -> None:
+        self._network, self._process = network, process
+        self._along = network.unet.along_chain() if along_chain and _can(network.unet) else None
+        self._of_cond = network.unet.cond_modulation(cond)  # once per plan
+        self._of_time = time_modulation
+        self._asked: tuple[Tensor, int] | None = None
+        self._answer: tuple[Tensor, Tensor | None] | None = None
+
+    def predict_x0(self, xt: Tensor, t: Tensor) -> Tensor:
+        """Return x0, (B, Tp, Da), clipped or thresholded as the config says."""
+        # Not kept: what refers to itself stays in memory, with its network, until it is collected.
+        return self.in_range(self._plain_x0)(xt, t)
+
+    def predict_fraction(self, xt: Tensor, t: Tensor) -> Tensor:
+        """Return where the variance lies between its ends, (B, ...); for "learned_range"."""
+        fraction = self._answers(xt, t)[1]
+        if fraction is None:
+            raise ValueError("a variance that was not learned has no fraction; see the config")
+        return fraction
+
+    def in_range(self, predict_x0: PredictX0) -> PredictX0:
+        """Return a denoiser that keeps to the range as the config says."""
+        config = self._network.config
+        if config.threshold_quantile:
+            return dynamically_thresholded(predict_x0, config.threshold_quantile)
+        return clipped(predict_x0) if config.clip_x0 else predict_x0
+
+    def _plain_x0(self, xt: Tensor, t: Tensor) -> Tensor:
+        answer, _ = self._answers(xt, t)
+        return x0_from(self._process, answer, xt, t, self._network.config.prediction)
+
+    def _answers(self, xt: Tensor, t: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Ask the network; both answers come from one evaluation at the same x_t."""
+        asked = (xt, int(t[0]))
+        if self._answer is None or self._asked is None or not _same(asked, self._asked):
+            unet = self._network.unet
+            of_time = unet.time_modulation(t) if self._of_time is None else self._of_time[t]
+            modulation = self._of_cond + of_time
+            if self._along is None:
+                raw = unet.denoise_modulated(xt, modulation)
+            else:
+                raw = self._along(xt, asked[1], modulation)
+            self._asked, self._answer = asked, self._network.split(raw)
+        return self._answer
+
+
+def _can(unet: Any) -> bool:
+    return getattr(unet, "branch_every", 1) > 1
+
+
+def _same(one: tuple[Tensor, int], other: tuple[Tensor, int]) -> bool:
+    return one[0] is other[0] and one[1] == other[1]

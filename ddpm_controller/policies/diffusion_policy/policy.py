@@ -1,0 +1,346 @@
+"""Diffusion Policy, Chi et al. 2023 (RSS): a chunk is denoised given a few observations."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar, cast, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ddpm_controller.checkpoint import Checkpoint
+from ddpm_controller.diffusion.samplers import SAMPLERS, Sampler, sample_ddpm
+from ddpm_controller.diffusion.timesteps import timesteps_for
+from ddpm_controller.diffusion.variances import Variance
+from ddpm_controller.policies.diffusion_policy.bound import policy_bound
+from ddpm_controller.policies.diffusion_policy.config import (
+    DiffusionPolicyConfig,
+    config_from,
+    refuse_rows,
+)
+from ddpm_controller.policies.diffusion_policy.denoiser import Denoiser
+from ddpm_controller.policies.diffusion_policy.network import DiffusionPolicyNetwork
+from ddpm_controller.policies.inputs.goals import goal_ranges_of
+from ddpm_controller.policies.inputs.masks import MASKED, masks_of
+from ddpm_controller.policies.inputs.training_range import training_range_of
+from ddpm_controller.policies.inputs.window_values import window_values
+from ddpm_controller.policies.monitors.out_of_distribution import (
+    FeatureDistance,
+    load_feature_distance,
+)
+from ddpm_controller.policies.restored import restored_network
+from ddpm_controller.policies.seams.joiner import Before, PlanJoiner
+from ddpm_controller.policies.seams.strategies import Sampling, SeamSettings
+from ddpm_controller.policy import BoundSettings, Likelihood, PlanSettings, Window
+from ddpm_controller.types import ActionChunk, ActionSpec, Memory, Plan
+
+_Value = TypeVar("_Value")
+
+__all__ = ["DiffusionPolicy", "DiffusionPolicyConfig", "DiffusionPolicyNetwork"]
+
+
+class DiffusionPolicy:
+    """A trained network that plans.
+
+    Attributes:
+        hash: The checkpoint's.
+        distance: Of what is seen to what was trained on; None where it was not fitted.
+        sampler: Name of the sampler in use.
+        num_inference_steps: Denoising steps per plan.
+        n_action_steps: Rows per chunk.
+        seam: How a plan is joined to the one before.
+        terminal: What the forward process leaves at its end, and whether that is too much.
+        training_range: Where the commanded joints were in training; None when it does not say.
+        goal_ranges: Where the goals were in training, (low, high) of each.
+        maskable: Streams without which it can plan.
+    """
+
+    def __init__(
+        self,
+        network: DiffusionPolicyNetwork,
+        action_spec: ActionSpec,
+        settings: PlanSettings,
+        checkpoint_hash: str = "",
+        distance: FeatureDistance | None = None,
+    ) -> None:
+        config = network.config
+        self.network = network.to(settings.device).eval()
+        self.action_spec = action_spec
+        self.streams = network.streams
+        self.hash, self.distance = checkpoint_hash, distance
+        self.n_obs_steps, self.horizon = config.n_obs_steps, config.horizon
+        self.n_action_steps = _chosen(settings.n_action_steps, config.n_action_steps)
+        self.sampler = _chosen(settings.sampler, config.sampler)
+        self.num_inference_steps = _chosen(
+            settings.num_inference_steps, config.num_inference_steps
+        )
+        refuse_rows(config, self.n_action_steps)
+        _refuse(settings, self.sampler)
+        self._timesteps = timesteps_for(
+            network.forward_process.fixed, self.num_inference_steps, config.spacing
+        )
+        self._device = torch.device(settings.device)
+        self.seam = _chosen_seam(settings, config.seam)
+        self._joiner = PlanJoiner(
+            self.seam,
+            action_spec,
+            self.streams,
+            network.action_normalizer,
+            config.n_obs_steps,
+            self.n_action_steps,
+        )
+        with torch.no_grad():
+            every = torch.arange(config.num_train_timesteps, device=self._device)
+            self._time_modulation = network.unet.time_modulation(every)  # (T, M)
+            self.terminal = network.terminal_facts()
+        self.training_range = training_range_of(network, action_spec)
+        self.goal_ranges, self.maskable = goal_ranges_of(network), config.maskable_streams
+
+    @classmethod
+    def restore(cls, checkpoint: Checkpoint, settings: PlanSettings) -> "DiffusionPolicy":
+        """Return the policy of a checkpoint.
+
+        Raises:
+            CheckpointError: If the config or the weights do not fit this class.
+            ValueError: If the settings break a rule.
+        """
+        network = network_of(checkpoint)
+        distance = load_feature_distance(checkpoint.folder, checkpoint.hash, network.cond_dim)
+        return cls(network, checkpoint.manifest.action_spec, settings, checkpoint.hash, distance)
+
+    def initial_memory(self, seed: int) -> Memory:
+        """Return the memory of a run that begins: its seed, and no plan made yet.
+
+        ``num_inference_steps`` may be set for each plan; 0: as restored. So may the delay where
+        the settings do not tell it.
+        """
+        return self._numbers(np.array(seed, np.int64), 0)
+
+    def relative_cost(self, window: Window, memory: Memory) -> float:
+        """Return the time of a plan over that of one that goes on from the plan before, about."""
+        return self._joiner.relative_cost(window, memory)
+
+    def plan(self, window: Window, memory: Memory) -> Plan:
+        """Return the next chunk, a pure function of window and memory."""
+        return self.plan_batch([window], [memory])[0]
+
+    def plan_batch(self, windows: Sequence[Window], memories: Sequence[Memory]) -> list[Plan]:
+        """Return one plan per run, equal to ``plan`` up to rounding.
+
+        Raises:
+            ValueError: As ``values_of``.
+        """
+        values = self.values_of(windows)
+        with torch.no_grad():
+            cond = self.network.encode(values)
+        return self.plans_given(windows, memories, cond)
+
+    def values_of(self, windows: Sequence[Window]) -> dict[str, Tensor]:
+        """Return what the network takes of windows, {stream: (B, To, ...)}.
+
+        Raises:
+            ValueError: If a window has another length, stream or shape, is not finite, lacks a
+                stream that is not maskable, or has a goal outside the range of the training.
+        """
+        values = window_values(
+            windows, self.streams, self.n_obs_steps, self.goal_ranges, self.maskable
+        )
+        values[MASKED] = masks_of(windows, self.maskable)
+        return {name: value.to(self._device) for name, value in values.items()}
+
+    def plans_given(
+        self, windows: Sequence[Window], memories: Sequence[Memory], cond: Tensor
+    ) -> list[Plan]:
+        """Return one plan per run, denoised under ``cond`` (B, Dc)."""
+        befores = [
+            self._joiner.before(window, memory)
+            for window, memory in zip(windows, memories, strict=True)
+        ]
+        with torch.no_grad():  # a seam may need a gradient, which inference mode forbids for good
+            x0 = self._joiner.drawn(befores, lambda rows: self._sampling(cond, memories, rows))
+            rows = self.network.action_normalizer.unnormalize(x0).cpu().numpy()
+            facts = self._facts(cond)
+        return [
+            self._plan(*one) for one in zip(windows, memories, befores, rows, facts, strict=True)
+        ]
+
+    def features(self, values: Mapping[str, np.ndarray]) -> Tensor:
+        """Return what the denoiser is told of windows: values (B, To, ...) -> (B, Dc)."""
+        with torch.inference_mode():
+            seen = {name: torch.from_numpy(each) for name, each in values.items()}
+            return self.network.encode({k: v.to(self._device) for k, v in seen.items()}).cpu()
+
+    def likelihood(
+        self,
+        values: Mapping[str, np.ndarray],
+        actions: np.ndarray,
+        mask: np.ndarray,
+        settings: BoundSettings,
+    ) -> Likelihood:
+        """Return the bound on -log p(actions | observations) of windows, see ``Likelihood``.
+
+        Raises:
+            ValueError: If the settings break a rule.
+        """
+        config = self.network.config
+        kind = settings.variance or config.variance
+        if kind not in get_args(Variance) or (
+            kind == "learned_range" and config.variance != "learned_range"
+        ):
+            raise ValueError(
+                f"variance {kind!r}: this checkpoint has {config.variance!r}; use it, "
+                "'fixed_small' or 'fixed_large'"
+            )
+        batch = {
+            "values": {k: torch.from_numpy(v).to(self._device) for k, v in values.items()},
+            "actions": torch.from_numpy(actions).to(self._device),
+            "mask": torch.from_numpy(mask).to(self._device),
+        }
+        ticks = None if settings.ticks is None else torch.tensor(settings.ticks).double()
+        steps = settings.num_steps or config.num_train_timesteps
+        with torch.inference_mode():
+            bound = policy_bound(
+                self.network,
+                batch,
+                torch.Generator().manual_seed(settings.seed),
+                num_steps=steps,
+                variance=cast(Variance, kind),
+                ticks=ticks,
+            )
+            timesteps = timesteps_for(self.network.forward_process.fixed, steps, config.spacing)
+        return Likelihood(
+            prior=bound.prior.cpu().numpy(),
+            steps=bound.steps.cpu().numpy(),
+            timesteps=timesteps.numpy(),
+            log_scale=bound.log_scale.cpu().numpy(),
+            mask=mask,
+        )
+
+    def _sampling(self, cond: Tensor, memories: Sequence[Memory], rows: list[int]) -> Sampling:
+        """Return what is needed to sample some rows of a batch."""
+        of_rows = cond[rows]
+        process = self.network.process(of_rows)
+        denoiser = Denoiser(
+            self.network, process, of_rows, self._time_modulation, along_chain=True
+        )
+        return Sampling(
+            sampler=self._sampler(denoiser),
+            process=process,
+            predict_x0=denoiser.predict_x0,
+            shape=(len(rows), self.horizon, len(self.action_spec.joint_names)),
+            generators=[
+                [_generator(memories[row], candidate) for row in rows]
+                for candidate in range(self.seam.num_candidates)
+            ],
+            timesteps=self._timesteps_of([memories[row] for row in rows]),
+            in_range=denoiser.in_range,
+        )
+
+    def _sampler(self, denoiser: Denoiser) -> Sampler:
+        variance = self.network.config.variance
+        if self.sampler != "ddpm" or variance == "fixed_small":
+            return SAMPLERS[self.sampler]
+        fraction = denoiser.predict_fraction if variance == "learned_range" else None
+        return partial(sample_ddpm, variance=variance, predict_fraction=fraction)
+
+    def _timesteps_of(self, memories: Sequence[Memory]) -> Tensor:
+        """Return the timesteps of a batch, (K,); one that is asked for goes before the setting."""
+        asked = {int(memory.get("num_inference_steps", 0)) for memory in memories}
+        if len(asked) > 1:
+            raise ValueError(f"plans of one batch need the same steps, got {sorted(asked)}")
+        if not any(asked):
+            return self._timesteps
+        spacing = self.network.config.spacing
+        return timesteps_for(self.network.forward_process.fixed, asked.pop(), spacing)
+
+    def _facts(self, cond: Tensor) -> list[dict[str, float]]:
+        """Return what else each plan tells of its condition (B, Dc)."""
+        if self.distance is None:
+            return [{}] * len(cond)
+        limit = self.distance.limit
+        return [
+            {"out_of_distribution": score, "out_of_distribution_limit": limit}
+            for score in self.distance.of(cond.cpu()).tolist()
+        ]
+
+    def _plan(
+        self,
+        window: Window,
+        memory: Memory,
+        before: Before,
+        rows: np.ndarray,
+        facts: Mapping[str, float],
+    ) -> Plan:
+        first = self.n_obs_steps - 1  # the row for the moment of window[-1]
+        spec = self.action_spec
+        chunk = ActionChunk(
+            start_s=window[-1].stamp_s,
+            period_s=spec.period_s,
+            joint_names=spec.joint_names,
+            actions=rows[first : first + self.n_action_steps],
+        )
+        remembered = {
+            **self._numbers(memory["seed"], int(memory["plan_number"]) + 1),
+            **self._joiner.remembered(before, window, rows),
+        }
+        traces = {"horizon": rows, **facts, **self._joiner.traces(before)}
+        return Plan(chunk, remembered, traces)
+
+    def _numbers(self, seed: np.ndarray, plan_number: int) -> dict[str, np.ndarray]:
+        return {
+            "seed": seed,
+            "plan_number": np.array(plan_number, np.int64),
+            "num_inference_steps": np.array(0, np.int64),
+            **self.seam.delay_of_each_plan,
+        }
+
+
+def network_of(checkpoint: Checkpoint) -> DiffusionPolicyNetwork:
+    """Return the network of a checkpoint.
+
+    Raises:
+        CheckpointError: If the config or the weights do not fit.
+    """
+    return restored_network(checkpoint, config_from, DiffusionPolicyNetwork)
+
+
+def _refuse(settings: PlanSettings, sampler: str) -> None:
+    if sampler not in SAMPLERS:
+        raise ValueError(f"sampler {sampler!r}: use one of {sorted(SAMPLERS)}")
+    if settings.transition_scale is not None:
+        raise ValueError(
+            f"transition_scale {settings.transition_scale:g}: this policy remembers no chunk "
+            "whose weight it could be; leave it out"
+        )
+
+
+def _chosen(setting: _Value | None, by_checkpoint: _Value) -> _Value:
+    return by_checkpoint if setting is None else setting
+
+
+def _chosen_seam(settings: PlanSettings, by_checkpoint: SeamSettings) -> SeamSettings:
+    return replace(
+        by_checkpoint,
+        strategy=_chosen(settings.seam, by_checkpoint.strategy),
+        # 0 was what checkpoints said before delays were measured: it tells nothing.
+        expected_delay_s=_chosen(
+            settings.expected_delay_s, by_checkpoint.expected_delay_s or None
+        ),
+        surprise=_chosen(settings.surprise, by_checkpoint.surprise),
+    )
+
+
+def _generator(memory: Memory, candidate: int = 0) -> torch.Generator:
+    """Return the noise of plan ``plan_number`` of the run with ``seed``, on the CPU.
+
+    Candidate 0 is the plan that is made when there is only one.
+
+    Mixed first, because torch uses the low 32 bits of a seed only; in words of a fixed number,
+    because the mixing takes (2 ** 32, 0) and (0, 1) for the same list of words.
+    """
+    seed, number = int(memory["seed"]) % 2**64, int(memory["plan_number"])
+    words = [seed % 2**32, seed >> 32, number % 2**32, number >> 32]
+    words += [candidate] if candidate else []
+    mixed = np.random.SeedSequence(words).generate_state(1, np.uint32)[0]
+    return torch.Generator().manual_seed(int(mixed))

@@ -1,0 +1,1 @@
+"""What networks are given: windows, goals, masks."""

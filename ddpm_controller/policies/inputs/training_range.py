@@ -1,0 +1,33 @@
+"""Where the commanded joints were in training, as the normalizers of a network know it."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ddpm_controller.networks.normalizer import MinMaxNormalizer
+from ddpm_controller.policy import TrainingRange
+from ddpm_controller.types import ActionSpec
+
+if TYPE_CHECKING:
+    from ddpm_controller.policies.diffusion_policy.network import DiffusionPolicyNetwork
+
+
+def training_range_of(
+    network: "DiffusionPolicyNetwork", action_spec: ActionSpec
+) -> TrainingRange | None:
+    """Return the ranges; None where no stream measures all commanded joints."""
+    names = action_spec.joint_names
+    for stream in network.streams:
+        if stream.kind == "vector" and set(names) <= set(stream.names):
+            columns = [stream.names.index(name) for name in names]
+            low, high = ends_of(network.normalizers[stream.name])
+            action_low, action_high = ends_of(network.action_normalizer)
+            return TrainingRange(low[columns], high[columns], action_low, action_high)
+    return None
+
+
+def ends_of(normalizer: object) -> tuple[np.ndarray, np.ndarray]:
+    """Return the smallest and largest values that a normalizer was made for, (D,) each."""
+    assert isinstance(normalizer, MinMaxNormalizer)
+    half = normalizer.half_range * normalizer.moved
+    return (normalizer.centre - half).cpu().numpy(), (normalizer.centre + half).cpu().numpy()

@@ -1,0 +1,1 @@
+"""Out of distribution, and departure from the plan."""

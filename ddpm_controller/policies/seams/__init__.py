@@ -1,0 +1,1 @@
+"""How a plan is joined to the one before."""

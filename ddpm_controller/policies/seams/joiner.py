@@ -1,0 +1,182 @@
+"""Which plans of a batch go on from the one before; the rest begin anew."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ddpm_controller.networks.normalizer import MinMaxNormalizer
+from ddpm_controller.policies.memory.previous_chunk import (
+    PreviousChunk,
+    previous_chunk,
+    remembered,
+)
+from ddpm_controller.policies.seams.strategies import STRATEGIES, Sampling, SeamSettings, Target
+from ddpm_controller.policy import EXPECTED_DELAY, Window, deviation
+from ddpm_controller.types import ActionSpec, Memory, StreamSpec
+
+DEFAULT_SCALE = 0.02
+"""Unit of surprise as a share of half the range of the actions, where none is given."""
+
+
+@dataclass(frozen=True)
+class Before:
+    """What a plan goes on from.
+
+    Attributes:
+        chunk: The one before; None where the plan begins anew.
+        surprise: How far the robot is from what it said; NaN without one.
+        followed: (Tp, Da) what the robot follows meanwhile, also where the plan begins anew.
+        delay_s: Time that the plan is expected to take.
+    """
+
+    chunk: PreviousChunk | None
+    surprise: float = float("nan")
+    followed: np.ndarray | None = None
+    delay_s: float = 0.0
+
+
+class PlanJoiner:
+    """Memory and seams of a system that denoises chunks; holds no state of a run.
+
+    Args:
+        settings: Of the seams.
+        action_spec: Of the chunks.
+        streams: What is observed.
+        normalizer: Of the actions.
+        n_obs_steps: Row ``n_obs_steps - 1`` of a chunk is for the newest observation.
+        n_action_steps: Rows that are sent, from this one on.
+
+    Raises:
+        ValueError: If surprise is wanted and no stream measures the joints, its scale is not
+            one number per joint, or a plan is expected to take longer than a chunk lasts.
+    """
+
+    def __init__(
+        self,
+        settings: SeamSettings,
+        action_spec: ActionSpec,
+        streams: Sequence[StreamSpec],
+        normalizer: MinMaxNormalizer,
+        n_obs_steps: int,
+        n_action_steps: int,
+    ) -> None:
+        self._settings, self._action_spec = settings, action_spec
+        self._normalizer, self._first = normalizer, n_obs_steps - 1
+        self._sent = self._first + n_action_steps
+        self._refuse_delay((n_action_steps - 1) * action_spec.period_s)
+        joints = action_spec.joint_names
+        measuring = [each for each in streams if set(joints) <= set(each.names)]
+        if settings.surprise and not measuring:
+            raise ValueError(
+                f"seam: surprise {settings.surprise} needs a stream that measures "
+                f"{list(joints)}, there are {[each.name for each in streams]}: use 0"
+            )
+        self._measured = measuring[0] if measuring else None
+        half_range = normalizer.half_range.cpu().numpy()
+        scale = np.array(settings.surprise_scale) if settings.surprise_scale else None
+        self._scale = DEFAULT_SCALE * half_range if scale is None else scale
+        if self._scale.shape != (len(joints),):
+            raise ValueError(
+                f"seam: surprise_scale needs one number for each of {list(joints)}, got "
+                f"{list(settings.surprise_scale)}"
+            )
+
+    def before(self, window: Window, memory: Memory) -> Before:
+        """Return what the next plan goes on from."""
+        if not self._settings.remembers:
+            return Before(None)
+        chunk = previous_chunk(memory, self._start_s(window), self._action_spec.period_s)
+        if chunk is None or chunk.sent <= self._first:  # the robot has come to its end and rests
+            return Before(None)
+        delay_s = float(memory.get(EXPECTED_DELAY, self._settings.expected_delay_s or 0.0))
+        surprise = self._surprise(window, chunk, delay_s)
+        threshold = self._settings.surprise
+        goes_on = None if threshold and surprise > threshold else chunk
+        return Before(goes_on, surprise, chunk.rows, delay_s)
+
+    def relative_cost(self, window: Window, memory: Memory) -> float:
+        """Return the time of a plan over that of one that goes on, about."""
+        anew = self.before(window, memory).chunk is None
+        return self._settings.relative_cost_anew if anew else 1.0
+
+    def drawn(
+        self, befores: Sequence[Before], sampling_of: Callable[[list[int]], Sampling]
+    ) -> Tensor:
+        """Return the samples of a batch, (B, Tp, Da) normalized.
+
+        Args:
+            befores: One per row.
+            sampling_of: Rows of the batch -> how to sample them.
+        """
+        anew = [row for row, each in enumerate(befores) if each.chunk is None]
+        goes_on = [row for row, each in enumerate(befores) if each.chunk is not None]
+        parts = []
+        if anew:
+            parts.append(sampling_of(anew).drawn())
+        if goes_on:
+            strategy = STRATEGIES[self._settings.strategy]
+            target = self._target([befores[row] for row in goes_on])
+            parts.append(strategy(sampling_of(goes_on), target, self._settings))
+        order = torch.tensor(anew + goes_on).argsort()
+        return torch.cat(parts)[order]
+
+    def remembered(self, before: Before, window: Window, rows: np.ndarray) -> Memory:
+        """Return what is kept of a plan with these rows (Tp, Da), SI units."""
+        if not self._settings.remembers:
+            return {}
+        counts = 0 if before.chunk is None else before.chunk.counts
+        plans = np.zeros(len(rows), np.int64) + counts + 1
+        followed = before.followed
+        if followed is None:  # nothing: the robot stays where it is
+            here = self._measured_joints(window)
+            followed = rows if here is None else np.tile(here, (len(rows), 1))
+        return remembered(rows, self._start_s(window), self._sent, plans, followed)
+
+    def traces(self, before: Before) -> dict[str, str | float]:
+        """Return what people may want to see of a seam."""
+        if not self._settings.remembers:
+            return {}
+        seam = "cold" if before.chunk is None else self._settings.strategy
+        return {"seam": seam, "surprise": before.surprise}
+
+    def _refuse_delay(self, chunk_s: float) -> None:
+        delay_s = self._settings.expected_delay_s or 0.0
+        if self._settings.remembers and delay_s > 0 and delay_s >= chunk_s - 1e-9:
+            raise ValueError(
+                f"seam: a plan that takes expected_delay_s {delay_s:g} comes when the chunk "
+                f"before, {chunk_s:g} s long, is over: plan faster or send more rows"
+            )
+
+    def _start_s(self, window: Window) -> float:
+        return window[-1].stamp_s - self._first * self._action_spec.period_s
+
+    def _surprise(self, window: Window, chunk: PreviousChunk, delay_s: float) -> float:
+        measured = self._measured_joints(window)
+        if measured is None:
+            return float("nan")
+        expected = chunk.rows[self._first]
+        fades = chunk.age_s < delay_s + self._settings.fade_s
+        followed = chunk.followed[self._first] if fades else expected
+        return deviation(measured, expected, followed, self._scale)
+
+    def _measured_joints(self, window: Window) -> np.ndarray | None:
+        """Return where the commanded joints are, (Da,); None where no stream tells."""
+        if self._measured is None:
+            return None
+        names = self._measured.names
+        columns = [names.index(joint) for joint in self._action_spec.joint_names]
+        joints: np.ndarray = window[-1].values[self._measured.name][columns]
+        return joints
+
+    def _target(self, befores: Sequence[Before]) -> Target:
+        device = self._normalizer.centre.device
+        chunks = [each.chunk for each in befores if each.chunk is not None]
+        rows = torch.from_numpy(np.stack([each.rows for each in chunks])).to(device)
+        counts = torch.from_numpy(np.stack([each.counts for each in chunks])).to(device)
+        covered = torch.tensor([each.covered for each in chunks], device=device)
+        delays_s = torch.tensor([each.delay_s for each in befores], dtype=torch.float64)
+        period_s = self._action_spec.period_s
+        return Target(self._normalizer(rows), covered, counts, delays_s, self._first, period_s)

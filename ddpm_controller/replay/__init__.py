@@ -1,0 +1,1 @@
+"""A recorded run made again, plan by plan and command by command."""

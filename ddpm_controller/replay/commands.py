@@ -1,0 +1,232 @@
+"""Every recorded command computed again from the recorded chunks, ticks and decisions."""
+
+import bisect
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ddpm_controller.bags.files import BagError
+from ddpm_controller.control.loop import ControlLoop
+from ddpm_controller.control.moving.motion_loop import Sent
+from ddpm_controller.control.planning.plan_request import PlanRequest
+from ddpm_controller.control.states import Reason, State, Verdict
+from ddpm_controller.replay.plans import Difference
+from ddpm_controller.replay.recorded_run import RecordedChunk, RecordedCommand, RecordedRun
+from ddpm_controller.robots.lead import lead_from
+from ddpm_controller.types import ActionChunk, Plan
+
+_UNTOLD = 3
+"""Of so many commands one is the last that a process which died has told of."""
+DEFAULTS_S = {"fade_s": 0.2, "stop_s": 0.2}
+"""Of the controller's parameters, for a bag that does not tell them."""
+
+
+@dataclass(frozen=True)
+class CommandComparison:
+    """What computing all commands again has shown.
+
+    Attributes:
+        count: Commands compared; the first of each run is given, not compared.
+        num_equal: Of these, equal bit for bit.
+        num_runs: Times that the controller began anew.
+        first: The first difference, if any.
+        num_before: Commands along a chunk from before the recording began, which are given.
+    """
+
+    count: int
+    num_equal: int
+    num_runs: int
+    first: Difference | None
+    num_before: int = 0
+
+
+def compare_commands(run: RecordedRun) -> CommandComparison:
+    """Drive the control loop through the recorded ticks.
+
+    A run begins where the robot is measured; that first command is taken from the bag. Where the
+    bag begins within a run, so are those up to the first chunk that is in it. Where the process
+    that commands has died and another one has gone on, it has from one of the last commands.
+
+    Raises:
+        BagError: The bag lacks the status, the commands or robot_description.
+    """
+    if run.limits is None or not run.commands or not run.statuses:
+        raise BagError(
+            f"bag {run.bag}: commands can be compared only with robot_description "
+            f"({'there' if run.limits else 'missing'}), stamped commands ({len(run.commands)}) "
+            f"and controller/status ({len(run.statuses)})"
+        )
+    player = _Player(
+        run, DEFAULTS_S | {k: run.parameters[k] for k in DEFAULTS_S if k in run.parameters}
+    )
+    ticks = list(run_ticks(run))
+    num_before = _num_before(run, ticks)
+    if num_before:
+        player.go_on(ticks[num_before - 1][0])
+    count = num_equal = 0
+    first: Difference | None = None
+    sent: deque[RecordedCommand] = deque(maxlen=_UNTOLD)
+    for command, begins in ticks[num_before:]:
+        is_taken_up = begins and player.takes_up(command, sent)
+        if begins and not is_taken_up:
+            player.begin(command)
+        position = command.position if is_taken_up else player.tick(command.stamp_s)
+        sent.append(command)
+        difference = command_difference(run, command, position)
+        if begins:
+            continue
+        count += 1
+        num_equal += difference is None
+        first = first or difference
+    num_runs = sum(begins for _, begins in ticks)
+    return CommandComparison(count, num_equal, num_runs, first, num_before)
+
+
+class _Player:
+    """A control loop that is told what the recorded one decided."""
+
+    def __init__(self, run: RecordedRun, times_s: Mapping[str, Any]) -> None:
+        self._run = run
+        self._takeovers = {chunk.takeover_s: chunk for chunk in run.chunks}
+        self._status_stamps_s = [status.stamp_s for status in run.statuses]
+        rates_hz = [status.control_rate_hz for status in run.statuses]
+        self._loop = ControlLoop(
+            run.robot.stream_specs,
+            run.robot.max_ages_s,
+            run.robot.action_spec,
+            n_obs_steps=1,
+            limits=run.limits,
+            period_s=1.0 / max(rates_hz),  # 0 before the first activation
+            replan_period_s=1.0,  # never asks: the take-overs are recorded
+            fade_s=times_s["fade_s"],
+            stop_s=times_s["stop_s"],
+            lead_s=lead_from(run.parameters, run.robot),
+        )
+
+    def begin(self, command: RecordedCommand) -> None:
+        """Begin a run at rest at ``command``."""
+        self._loop.start({})
+        self._loop.hold_at(command.position, command.stamp_s)
+
+    def takes_up(self, command: RecordedCommand, sent: Sequence[RecordedCommand]) -> bool:
+        """Go on to ``command`` from one of those that were sent; return whether one leads there.
+
+        A process that dies may have sent a command or two which it had no time to tell of.
+        """
+        for last in reversed(sent):
+            if last.motion is None or not last.motion.velocity.any():
+                continue
+            self._loop.start({})
+            self.go_on(last)
+            self._loop.resume(Sent(last.stamp_s, last.motion))
+            position = self.tick(command.stamp_s)
+            if position is not None and np.array_equal(position, command.position):
+                return True
+        return False
+
+    def go_on(self, command: RecordedCommand) -> None:
+        """Go on from the motion of ``command``, whatever led to it."""
+        assert command.motion is not None
+        self._loop.start({})
+        self._loop.go_on(command.motion, command.stamp_s)
+
+    def tick(self, now_s: float) -> np.ndarray | None:
+        """Return the command (Da,) of a recorded tick; None when there should be none."""
+        chunk = self._takeovers.get(now_s)
+        if chunk is not None:
+            request = PlanRequest(
+                (), {}, chunk.plan_number, self._loop.schedule.epoch, chunk.requested_s
+            )
+            self._loop.accept(Plan(self._chunk(chunk), {}), request)
+        return self._loop.follow(now_s, self._verdict(now_s)).position
+
+    def _verdict(self, now_s: float) -> Verdict:
+        """Return what the newest status says; one is published at every change."""
+        newest = bisect.bisect_right(self._status_stamps_s, now_s) - 1
+        if newest < 0:
+            return Verdict(State.WAITING)
+        return self._run.statuses[newest].verdict
+
+    def _chunk(self, chunk: RecordedChunk) -> ActionChunk:
+        period_s = self._run.robot.action_spec.period_s
+        return ActionChunk(chunk.start_s, period_s, chunk.joint_names, chunk.rows)
+
+
+def _num_before(run: RecordedRun, ticks: Sequence[tuple[RecordedCommand, bool]]) -> int:
+    """Return how many commands come before what can be computed: 0 unless a run goes on there.
+
+    With the first chunk in the bag the motion is known again, from the command before it.
+    """
+    command = ticks[0][0]
+    if command.motion is None:
+        return 0
+    takeovers_s = {chunk.takeover_s for chunk in run.chunks}
+    state = next(
+        (each.verdict.state for each in reversed(run.statuses) if each.stamp_s <= command.stamp_s),
+        run.statuses[0].verdict.state,
+    )
+    follows = state == State.RUNNING and min(takeovers_s) > command.stamp_s
+    if not follows and not command.motion.velocity.any():  # a run begins at rest
+        return 0
+    for number, (command, begins) in enumerate(ticks):
+        if number > 0 and (begins or command.stamp_s in takeovers_s):
+            return number
+    return len(ticks)
+
+
+def run_ticks(run: RecordedRun) -> Iterator[tuple[RecordedCommand, bool]]:
+    """Yield every command, and whether the controller began a run with it."""
+    begins_s = _begins_s(run)
+    previous_s = -np.inf
+    for command in run.commands:
+        between = (
+            bisect.bisect_right(begins_s, previous_s),
+            bisect.bisect_right(begins_s, command.stamp_s),
+        )
+        went_back = command.stamp_s < previous_s
+        yield command, bool(np.isinf(previous_s) or went_back or between[0] < between[1])
+        previous_s = command.stamp_s
+
+
+def _begins_s(run: RecordedRun) -> list[float]:
+    """Return moments after which the next command is the first of a run.
+
+    Either nothing was commanded before, or plans were counted from 0 again: then the run began
+    when it said that it had no plan, at the latest when it took the first one over.
+    """
+    begins_s = [
+        status.stamp_s
+        for status in run.statuses
+        if status.verdict.state in (State.INACTIVE, State.WAITING)
+    ]
+    for previous, chunk in zip(run.chunks, run.chunks[1:], strict=False):
+        span = (previous.takeover_s, chunk.takeover_s)
+        if chunk.plan_number > previous.plan_number and chunk.seed == previous.seed:
+            continue
+        if any(span[0] < begin_s <= span[1] for begin_s in begins_s):
+            continue
+        without_plan_s = [
+            status.stamp_s
+            for status in run.statuses
+            if span[0] < status.stamp_s <= span[1] and status.verdict.reason == Reason.NO_PLAN
+        ]
+        begins_s.append(min(without_plan_s, default=chunk.takeover_s))
+    return sorted(begins_s)
+
+
+def command_difference(
+    run: RecordedRun, command: RecordedCommand, position: np.ndarray | None
+) -> Difference | None:
+    """Return where a replayed command (Da,) leaves the recorded one, if it does."""
+    where = f"command at {command.stamp_s:.3f} s"
+    if position is None:
+        return Difference(f"{where} should not have been sent", "all", 0.0, float("nan"))
+    columns = np.flatnonzero(position != command.position)
+    if len(columns) == 0:
+        return None
+    joint = run.robot.action_spec.joint_names[columns[0]]
+    recorded, replayed = command.position[columns[0]], position[columns[0]]
+    return Difference(where, joint, float(recorded), float(replayed))

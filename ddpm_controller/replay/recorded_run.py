@@ -1,0 +1,265 @@
+"""What a bag tells of a controller: what it saw, planned, decided and commanded. No rclpy."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ddpm_controller.bags.conversions import (
+    ConversionError,
+    command_from,
+    observation_from,
+    seconds,
+)
+from ddpm_controller.bags.files import BagError, OpenBag, RecordedMessage, resolve_topic
+from ddpm_controller.bags.memory_messages import memory_from
+from ddpm_controller.control.moving.interpolation import Motion
+from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.control.states import Reason, State, Verdict
+from ddpm_controller.robots.robot import JOINT_TRAJECTORY, Robot
+from ddpm_controller.types import Memory, Observation
+
+CHUNK_TOPIC = "controller/action_chunk"
+MEMORY_TOPIC = "controller/memory"
+STATUS_TOPIC = "controller/status"
+DESCRIPTION_TOPIC = "robot_description"
+PARAMETERS_KEY = "controller_parameters"
+"""Key of the bag's custom data: JSON of the controller's parameters while it was recorded."""
+
+
+@dataclass(frozen=True)
+class RecordedChunk:
+    """One chunk that was taken over, and all that it was made from.
+
+    Attributes:
+        takeover_s: Tick at which it was taken over.
+        requested_s: Tick at which it was asked for.
+        start_s: Moment of its first row.
+        joint_names: One per column.
+        rows: (Ta, Da) float64.
+        plan_number: Number of the plan since the run began.
+        seed: Of the run.
+        checkpoint_hash: Of the policy.
+        sampler: Name.
+        num_inference_steps: Denoising steps.
+        seam: How it was joined to the chunk before.
+        expected_delay_s: Time that the plan was expected to take.
+        surprise: Above this the plan began anew; 0: never.
+        transition_scale: Weight of what the policy remembered; None: it has none.
+        window: Moments, oldest first, each with the acquisition time per stream.
+        masked: Streams that it was planned without.
+    """
+
+    takeover_s: float
+    requested_s: float
+    start_s: float
+    joint_names: tuple[str, ...]
+    rows: np.ndarray
+    plan_number: int
+    seed: int
+    checkpoint_hash: str
+    sampler: str
+    num_inference_steps: int
+    seam: str
+    expected_delay_s: float
+    surprise: float
+    window: tuple[tuple[float, Mapping[str, float]], ...]
+    transition_scale: float | None = None
+    masked: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RecordedCommand:
+    """One command: its tick, and positions (Da,) in the order of the robot file.
+
+    Attributes:
+        stamp_s: The tick.
+        position: (Da,).
+        motion: The same with velocity and acceleration; None where the bag has none.
+    """
+
+    stamp_s: float
+    position: np.ndarray
+    motion: Motion | None = None
+
+
+@dataclass(frozen=True)
+class RecordedStatus:
+    """What the controller did from a tick on, until the next status; hash of its checkpoint."""
+
+    stamp_s: float
+    verdict: Verdict
+    control_rate_hz: float
+    checkpoint_hash: str = ""
+
+
+@dataclass
+class RecordedRun:
+    """One bag.
+
+    Attributes:
+        bag: Where it came from.
+        robot: The robot that was recorded.
+        values: Stream -> acquisition time -> value.
+        chunks: In the order of take-over.
+        commands: In the order of recording.
+        statuses: In the order of recording.
+        limits: From robot_description; None when it was not recorded.
+        parameters: Of the controller; empty when they were not recorded.
+        oldest_s: Oldest stamp in the bag; infinite before the first.
+        newest_s: Newest stamp in the bag so far.
+        memories: Tick of take-over and plan number -> what the policy remembered when it was
+            asked; bags from before have none.
+    """
+
+    bag: Path
+    robot: Robot
+    values: dict[str, dict[float, np.ndarray]] = field(default_factory=dict)
+    chunks: list[RecordedChunk] = field(default_factory=list)
+    commands: list[RecordedCommand] = field(default_factory=list)
+    statuses: list[RecordedStatus] = field(default_factory=list)
+    limits: JointLimits | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    memories: dict[tuple[float, int], Memory] = field(default_factory=dict)
+    oldest_s: float = math.inf
+    newest_s: float = 0.0
+
+    def memory(self, chunk: RecordedChunk) -> Memory | None:
+        """Return what a chunk was planned from beside its window; None where it is not there."""
+        return self.memories.get((chunk.takeover_s, chunk.plan_number))
+
+    def window(self, chunk: RecordedChunk) -> tuple[Observation, ...]:
+        """Return the observations that a chunk was planned from.
+
+        Raises:
+            BagError: One of them is not in the bag.
+        """
+        return tuple(
+            Observation(
+                stamp_s,
+                {name: self._value(name, source_s) for name, source_s in sources_s.items()},
+                dict(sources_s),
+            ).without(chunk.masked)
+            for stamp_s, sources_s in chunk.window
+        )
+
+    def _value(self, name: str, stamp_s: float) -> np.ndarray:
+        values = self.values.get(name, {})
+        if values and any(s.spec.name == name and s.is_text for s in self.robot.streams):
+            # Sent without a stamp, it came to the controller and to the recorder within moments,
+            # or before the recording began.
+            stamp_s = min(values, key=lambda each_s: abs(max(each_s, self.oldest_s) - stamp_s))
+        value = values.get(stamp_s)
+        if value is None:
+            raise BagError(
+                f"bag {self.bag}: the message of {name} stamped {stamp_s:.9f} s, which a plan was "
+                "made from, is not in it; the recorder lost it"
+            )
+        return value
+
+
+def read_run(bag: Path, robot: Robot) -> RecordedRun:
+    """Read a bag of a running controller.
+
+    Raises:
+        BagError: The bag is damaged, or nothing of a controller was recorded.
+    """
+    run = RecordedRun(bag, robot, {stream.spec.name: {} for stream in robot.streams})
+    with OpenBag(bag) as source:
+        run.parameters = json.loads(source.provenance.get(PARAMETERS_KEY, "{}"))
+        roles = _roles(source, robot)
+        for message in source.messages(roles):
+            try:
+                _keep(run, roles[message.topic], message)
+            except ConversionError as error:
+                raise BagError(f"bag {bag}, topic {message.topic}: {error}") from error
+    if not run.chunks:
+        raise BagError(
+            f"bag {bag} has no plan of a controller; record {CHUNK_TOPIC}, {STATUS_TOPIC}, "
+            f"{DESCRIPTION_TOPIC}, the streams and the command, as `record` does"
+        )
+    return run
+
+
+def _roles(source: OpenBag, robot: Robot) -> dict[str, str]:
+    """Return recorded topic -> what it is to a run."""
+    names = {stream.topic: stream.spec.name for stream in robot.streams}
+    names |= {name: name for name in (CHUNK_TOPIC, MEMORY_TOPIC, STATUS_TOPIC, DESCRIPTION_TOPIC)}
+    if robot.action.type == JOINT_TRAJECTORY:  # an array carries no stamp, so no tick
+        names[robot.action.topic] = "command"
+    found = {resolve_topic(topic, source.topics): role for topic, role in names.items()}
+    return {topic: role for topic, role in found.items() if topic is not None}
+
+
+def _keep(run: RecordedRun, role: str, recorded: RecordedMessage) -> None:
+    message = recorded.message
+    if recorded.header_ns:
+        run.oldest_s = min(run.oldest_s, recorded.header_ns * 1e-9)
+        run.newest_s = max(run.newest_s, recorded.header_ns * 1e-9)
+    if role == CHUNK_TOPIC:
+        run.chunks.append(_chunk(message))
+    elif role == MEMORY_TOPIC:
+        key = seconds(message.header.stamp), int(message.plan_number)
+        run.memories[key] = memory_from(message)
+    elif role == STATUS_TOPIC:
+        verdict = Verdict(State(message.state), Reason(message.reason), message.text)
+        stamp_s = seconds(message.header.stamp)
+        rate_hz, checkpoint_hash = message.control_rate_hz, str(message.checkpoint_hash)
+        run.statuses.append(RecordedStatus(stamp_s, verdict, rate_hz, checkpoint_hash))
+    elif role == DESCRIPTION_TOPIC:
+        robot = run.robot
+        run.limits = robot.limits(message.data)
+    elif role == "command":
+        run.commands.append(_command(message, run.robot))
+    else:
+        stream = next(s for s in run.robot.streams if s.spec.name == role)
+        stamp_s, value = observation_from(message, stream, run.newest_s)
+        run.values[role][stamp_s] = value
+
+
+def _command(message: Any, robot: Robot) -> RecordedCommand:
+    position, point = command_from(message, robot.action), message.points[0]
+    motion = None
+    if len(point.velocities) == len(point.accelerations) == len(position):
+        names = list(message.joint_names)
+        columns = [names.index(name) for name in robot.action.spec.joint_names]
+        velocity, acceleration = (
+            np.asarray(each, dtype=np.float64)[columns]
+            for each in (point.velocities, point.accelerations)
+        )
+        motion = Motion(position, velocity, acceleration)
+    return RecordedCommand(seconds(message.header.stamp), position, motion)
+
+
+def _chunk(message: Any) -> RecordedChunk:
+    names = list(message.stream_names)
+    sources_s = [seconds(stamp) for stamp in message.source_stamps]
+    scale = float(getattr(message, "transition_scale", math.nan))
+    rows = np.asarray(message.rows, dtype=np.float64)
+    window = tuple(
+        (seconds(stamp), dict(zip(names, sources_s[i * len(names) :], strict=False)))
+        for i, stamp in enumerate(message.window_stamps)
+    )
+    return RecordedChunk(
+        takeover_s=seconds(message.header.stamp),
+        requested_s=seconds(message.requested),
+        start_s=seconds(message.start),
+        joint_names=tuple(message.joint_names),
+        rows=rows.reshape(message.num_rows, len(message.joint_names)),
+        plan_number=int(message.plan_number),
+        seed=int(message.seed),
+        checkpoint_hash=str(message.checkpoint_hash),
+        sampler=str(message.sampler),
+        num_inference_steps=int(message.num_inference_steps),
+        # Bags from before seams have none of these.
+        seam=str(getattr(message, "seam", "")) or "switch",
+        expected_delay_s=float(getattr(message, "expected_delay_s", 0.0)),
+        surprise=float(getattr(message, "surprise_limit", 0.0)),
+        window=window,
+        transition_scale=None if math.isnan(scale) else scale,
+        masked=tuple(getattr(message, "masked_streams", ())),
+    )

@@ -1,0 +1,1 @@
+"""What a robot is: robot file, joint limits, latencies. No ROS library."""

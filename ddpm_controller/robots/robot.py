@@ -1,0 +1,372 @@
+"""What the robot is: the file in config/robots, and the joint limits of its URDF."""
+
+import math
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+
+from ddpm_controller.control.moving.cartesian_box import BoxedArm, CartesianBox, governor_of
+from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.control.observing.stream_rules import StreamRule, WhenStale
+from ddpm_controller.data.text_features import FEWEST_FEATURES, MOST_FEATURES, text_names
+from ddpm_controller.robots.joint_limits_file import GivenLimits, read_given_limits
+from ddpm_controller.types import ActionSpec, StreamSpec
+
+JOINT_STATE = "sensor_msgs/msg/JointState"
+IMAGE = "sensor_msgs/msg/Image"
+COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
+JOINT_TRAJECTORY = "trajectory_msgs/msg/JointTrajectory"
+FROZEN_AFTER_S = 0.5
+"""Of a camera, where the robot file does not say."""
+MULTI_ARRAY = "std_msgs/msg/Float64MultiArray"
+STRING = "std_msgs/msg/String"
+LONGEST_LATENCY_S = 2.0
+"""More is a clock that is wrong, not a latency."""
+
+_HOLD = StreamRule()
+
+
+class RobotError(ValueError):
+    """The robot file or the robot description cannot be used."""
+
+
+@dataclass(frozen=True)
+class RobotStream:
+    """One observation stream and where it comes from.
+
+    Attributes:
+        spec: The stream as the policy sees it.
+        topic: Relative topic name.
+        type: Full message type name.
+        max_age_s: Older than this it is stale; infinite for a text, which is said once.
+        field: Field of a JointState that is observed.
+        message_size: (height, width) of an image message; (0, 0) of a vector.
+        latency_s: From acquisition to arrival, as `calibrate_latency` has measured; 0: unknown.
+        rule: What to do when it cannot be used.
+    """
+
+    spec: StreamSpec
+    topic: str
+    type: str
+    max_age_s: float
+    field: str = "position"
+    message_size: tuple[int, int] = (0, 0)
+    latency_s: float = 0.0
+    rule: StreamRule = _HOLD
+
+    def __post_init__(self) -> None:
+        if self.max_age_s <= self.latency_s:
+            raise ValueError(
+                f"stream {self.spec.name!r}: max_age_s {self.max_age_s} must be above latency_s "
+                f"{self.latency_s}: else it is stale when it comes"
+            )
+
+    @property
+    def is_text(self) -> bool:
+        """Whether its messages are sentences, latched and without a stamp."""
+        return self.type == STRING
+
+
+@dataclass(frozen=True)
+class RobotAction:
+    """The command that is learned and sent.
+
+    Attributes:
+        spec: Joints, units and the policy's clock.
+        topic: Relative topic name of the recorded command.
+        type: Full message type name.
+        latency_s: From sending to the motion, as `calibrate_latency` has measured; 0: unknown.
+    """
+
+    spec: ActionSpec
+    topic: str
+    type: str
+    latency_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Robot:
+    """A robot file, validated.
+
+    Attributes:
+        name: Of the robot.
+        streams: In the order in which a policy takes them.
+        action: The command.
+        given_limits: Joint -> limits from the joint-limits file; empty without one.
+        end_effector: Link of the robot description whose path is looked at; empty: the last one.
+        box: What the end effector must not leave, in the frame of the root link; None: no box.
+    """
+
+    name: str
+    streams: tuple[RobotStream, ...]
+    action: RobotAction
+    given_limits: Mapping[str, GivenLimits] = field(default_factory=dict)
+    end_effector: str = ""
+    box: CartesianBox | None = None
+
+    def limits(self, urdf: str) -> JointLimits:
+        """Return the limits of the commanded joints, and of the end effector.
+
+        Args:
+            urdf: Text of robot_description.
+
+        Raises:
+            RobotError: See ``joint_limits``; or there is no such end effector.
+        """
+        names = self.action_spec.joint_names
+        limits = joint_limits(urdf, names, self.given_limits)
+        if self.box is None:
+            return limits
+        limits = replace(limits, arm=BoxedArm(self.box, urdf, names, self.end_effector))
+        try:
+            governor_of(limits, 1.0)
+        except ValueError as error:
+            raise RobotError(f"end_effector_box: {error}") from None
+        return limits
+
+    @property
+    def stream_specs(self) -> tuple[StreamSpec, ...]:
+        """The streams as a policy sees them."""
+        return tuple(stream.spec for stream in self.streams)
+
+    @property
+    def action_spec(self) -> ActionSpec:
+        """The action as a policy sees it."""
+        return self.action.spec
+
+    @property
+    def max_ages_s(self) -> dict[str, float]:
+        """Stream name -> maximum age, s."""
+        return {stream.spec.name: stream.max_age_s for stream in self.streams}
+
+    @property
+    def rules(self) -> dict[str, StreamRule]:
+        """Stream name -> what to do when it cannot be used."""
+        return {stream.spec.name: stream.rule for stream in self.streams}
+
+
+_Latency = Annotated[float, Field(ge=0, lt=LONGEST_LATENCY_S, allow_inf_nan=False)]
+
+
+class _StreamFile(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    topic: str
+    type: Literal[
+        "sensor_msgs/msg/JointState", "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
+    ]
+    rate_hz: PositiveFloat
+    max_age_s: PositiveFloat
+    field: Literal["position", "velocity", "effort"] = "position"
+    names: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+    height: PositiveInt | None = None
+    width: PositiveInt | None = None
+    resize: tuple[PositiveInt, PositiveInt] | None = None
+    latency_s: _Latency = 0.0
+    when_stale: WhenStale = "hold"
+    frozen_after_s: NonNegativeFloat | None = None
+
+
+class _TextFile(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    topic: str
+    type: Literal["std_msgs/msg/String"]
+    text_features: Annotated[int, Field(ge=FEWEST_FEATURES, le=MOST_FEATURES)]
+    when_stale: WhenStale = "hold"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_times(cls, given: dict[str, Any]) -> dict[str, Any]:
+        if wrong := sorted({"rate_hz", "max_age_s", "latency_s"} & set(given)):
+            raise ValueError(f"{wrong} are not for a text, which is said once and then holds")
+        return given
+
+
+class _ActionFile(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    topic: str
+    type: Literal["trajectory_msgs/msg/JointTrajectory", "std_msgs/msg/Float64MultiArray"]
+    names: tuple[str, ...]
+    units: tuple[str, ...]
+    period_s: PositiveFloat
+    latency_s: _Latency = 0.0
+
+
+class _BoxFile(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    lower: tuple[float, float, float]
+    upper: tuple[float, float, float]
+
+
+class _RobotFile(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    robot: str
+    streams: dict[str, Annotated[_StreamFile | _TextFile, Discriminator("type")]]
+    action: _ActionFile
+    joint_limits: str | None = None
+    end_effector: str = ""
+    end_effector_box: _BoxFile | None = None
+
+
+def load_robot(path: str | Path) -> Robot:
+    """Read and validate a robot file.
+
+    Raises:
+        RobotError: The file is missing, is not YAML, or breaks a rule; with the path and the rule.
+    """
+    path = Path(path).expanduser()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise RobotError(f"robot file {path}: {error.strerror}") from None
+    given: Mapping[str, GivenLimits] = {}
+    try:
+        file = _RobotFile.model_validate(yaml.safe_load(text))
+        streams = tuple(_stream(name, stream) for name, stream in file.streams.items())
+        action = file.action
+        spec = ActionSpec(action.names, action.units, action.period_s)
+        given_box = file.end_effector_box
+        box = None if given_box is None else CartesianBox(given_box.lower, given_box.upper)
+        _refuse_masked_joints(streams, spec)
+        if file.joint_limits is not None:
+            given = read_given_limits(path.parent / file.joint_limits)
+    except ValidationError as error:
+        lines = [f"{_place(e['loc'])}: {e['msg']}, got {e['input']!r}" for e in error.errors()]
+        raise RobotError(f"robot file {path}: " + "; ".join(lines)) from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise RobotError(f"robot file {path}: {error}") from None
+    robot_action = RobotAction(spec, action.topic, action.type, action.latency_s)
+    return Robot(file.robot, streams, robot_action, given, file.end_effector, box)
+
+
+def joint_limits(
+    urdf: str, joint_names: Sequence[str], given: Mapping[str, GivenLimits] | None = None
+) -> JointLimits:
+    """Return the limits of ``joint_names`` from a URDF and a joint-limits file.
+
+    The stricter of both counts. Acceleration and jerk, which a URDF does not tell, are derived
+    as ``JointLimits`` says where the file does not give them either.
+
+    Args:
+        urdf: Text of robot_description.
+        joint_names: Order of the result.
+        given: From the joint-limits file, as ``Robot.given_limits``.
+
+    Raises:
+        RobotError: Not XML, a joint or one of its limits is missing, or they contradict.
+    """
+    try:
+        root = ElementTree.fromstring(urdf)
+    except ElementTree.ParseError as error:
+        raise RobotError(f"robot_description is not XML: {error}") from None
+    joints = {joint.get("name", ""): joint for joint in root.iter("joint")}
+    missing = [name for name in joint_names if name not in joints]
+    if missing:
+        raise RobotError(
+            f"robot_description has no joint {missing}: it has {sorted(joints)}, the robot file "
+            f"{list(joint_names)}"
+        )
+    rows = np.array([_limit_row(joints[name]) for name in joint_names])
+    more = [(given or {}).get(name, GivenLimits()) for name in joint_names]
+    lower = np.maximum(rows[:, 0], [each.min_position for each in more])
+    upper = np.minimum(rows[:, 1], [each.max_position for each in more])
+    velocity = np.minimum(rows[:, 2], [each.max_velocity for each in more])
+    acceleration = np.array([each.max_acceleration for each in more])
+    jerk = np.array([each.max_jerk for each in more])
+    step = np.array([each.max_step_from_measured for each in more])
+    source = "robot_description with the joint-limits file" if given else "robot_description"
+    try:
+        return JointLimits(lower, upper, velocity, acceleration, jerk, step)
+    except ValueError as error:
+        raise RobotError(f"{source}, {list(joint_names)}: {error}") from None
+
+
+def _refuse_masked_joints(streams: Sequence[RobotStream], action: ActionSpec) -> None:
+    for stream in streams:
+        measures = set(action.joint_names) <= set(stream.spec.names)
+        if measures and stream.rule.when_stale == "mask":
+            raise ValueError(
+                f"stream {stream.spec.name!r} measures the commanded joints and cannot be masked: "
+                "when_stale must be hold or stop"
+            )
+
+
+def _place(loc: tuple[int | str, ...]) -> str:
+    """Return where in the file an error is, without the type by which a stream was read."""
+    return ".".join(str(part) for part in loc if "/msg/" not in str(part))
+
+
+def _limit_row(joint: ElementTree.Element) -> tuple[float, float, float]:
+    name, kind = joint.get("name"), joint.get("type")
+    element = joint.find("limit")
+    if element is None:
+        raise RobotError(f"robot_description: joint {name!r} ({kind}) has no <limit>")
+    try:
+        velocity = float(element.attrib["velocity"])
+        if kind == "continuous":
+            return -np.inf, np.inf, velocity
+        return float(element.attrib["lower"]), float(element.attrib["upper"]), velocity
+    except (KeyError, ValueError) as error:
+        raise RobotError(
+            f"robot_description: joint {name!r} needs numbers for lower, upper and velocity in "
+            f"<limit>, got {element.attrib} ({error})"
+        ) from None
+
+
+def _stream(name: str, file: _StreamFile | _TextFile) -> RobotStream:
+    if isinstance(file, _TextFile):
+        number = file.text_features
+        spec = StreamSpec(name, "vector", (number,), 0.0, text_names(number), ("1",) * number)
+        rule = StreamRule(file.when_stale)
+        return RobotStream(spec, file.topic, file.type, math.inf, field="data", rule=rule)
+    if file.type == JOINT_STATE:
+        spec = StreamSpec(name, "vector", (len(file.names),), file.rate_hz, file.names, file.units)
+        if file.frozen_after_s is not None:
+            raise ValueError(f"stream {name!r}: frozen_after_s is for images")
+        rule = StreamRule(file.when_stale)
+        return RobotStream(
+            spec,
+            file.topic,
+            file.type,
+            file.max_age_s,
+            file.field,
+            latency_s=file.latency_s,
+            rule=rule,
+        )
+    if file.height is None or file.width is None:
+        raise ValueError(f"stream {name!r}: an image needs height and width of its messages")
+    size = (file.height, file.width)
+    shape = (*(file.resize or size), 3)
+    spec = StreamSpec(name, "image", shape, file.rate_hz)
+    frozen_s = FROZEN_AFTER_S if file.frozen_after_s is None else file.frozen_after_s
+    rule = StreamRule(file.when_stale, frozen_s)
+    return RobotStream(
+        spec,
+        file.topic,
+        file.type,
+        file.max_age_s,
+        message_size=size,
+        latency_s=file.latency_s,
+        rule=rule,
+    )

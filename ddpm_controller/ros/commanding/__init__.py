@@ -1,0 +1,1 @@
+"""The commands: in a process of their own, or here."""

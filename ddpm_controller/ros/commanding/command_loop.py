@@ -1,0 +1,249 @@
+"""The loop that commands: carries out orders at a fixed rate, on a clock of its own.
+
+What is decided elsewhere it gets as orders through a socket; the newest counts. When the
+controller falls silent or ends, however that happened, it brings the robot to rest by itself and
+says why.
+"""
+
+import math
+import select
+import socket
+import time
+from collections import deque
+from dataclasses import replace
+
+import numpy as np
+from ddpm_msgs.msg import ControllerStatus
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+
+from ddpm_controller.control.command import Command
+from ddpm_controller.control.moving.motion_loop import MotionLoop, Order
+from ddpm_controller.control.states import Reason, State, Verdict
+from ddpm_controller.ros.commanding.command_messages import (
+    LARGEST_PACKET,
+    CommandSettings,
+    Told,
+    limits_from,
+    opened,
+    order_from,
+    told_packet,
+)
+from ddpm_controller.ros.commanding.command_publisher import CommandPublisher
+from ddpm_controller.ros.stamps import time_from
+
+_QUIET = Order(Verdict(State.WAITING))
+_SILENCE = Command(0.0, None, State.WAITING, Reason.NONE, "")
+_PATIENCE_S = 2.0
+_OTHER_SIDE_S = 0.5
+"""Until a listener that was found has found this process too, which cannot be seen from here."""
+_AHEAD_S, _AHEAD_SHARE = 1.5e-3, 0.4
+"""A command is made so long before its moment, so that it leaves on time whatever it takes; at
+high rates this share of a period."""
+_NEW_TOPIC_S = 0.03
+"""Until those who have long found this process have found its new topics too."""
+_MOST_UNTOLD = 100_000
+"""Ticks that are kept for a controller that does not read, before the oldest are dropped."""
+
+
+class CommandLoop:
+    """Carries out orders at a fixed rate.
+
+    Args:
+        link: Socket to the controller; packets of ``command_messages``.
+        settings: Rate, topics and times.
+        node: Owner of the publishers.
+        known_s: Since when others can find it, monotonic time.
+    """
+
+    def __init__(
+        self, link: socket.socket, settings: CommandSettings, node: Node, known_s: float
+    ) -> None:
+        self._link, self._settings, self._node = link, settings, node
+        self._commands = CommandPublisher(
+            node,
+            settings.output,
+            settings.joint_names,
+            settings.period_s,
+            depth=1,
+            topic=settings.topic,
+        )
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self._last_words = node.create_publisher(ControllerStatus, settings.status_topic, latched)
+        self._motion: MotionLoop | None = None
+        self._order, self._number = _QUIET, 0
+        self._known_s = known_s
+        self._heard_s = time.monotonic()
+        self._lost = False
+        self._ahead_s = min(_AHEAD_S, _AHEAD_SHARE * settings.period_s)
+        self._rest_s = math.inf
+        self._untold: deque[bytes] = deque(maxlen=_MOST_UNTOLD)
+
+    def run(self) -> None:
+        """Work until the controller has gone and the robot is at rest."""
+        self._wait_for_listener()
+        self._note(_SILENCE)  # ready
+        self._tell()
+        deadline_s = time.monotonic()
+        while not (self._lost and self._order is _QUIET):
+            missed = 0
+            if self._order is _QUIET:
+                select.select([self._link], [], [], 0.5)
+                deadline_s = time.monotonic()
+            else:
+                deadline_s += self._settings.period_s
+                # Linux sleeps to an absolute time of the monotonic clock, without drift.
+                time.sleep(max(deadline_s - self._ahead_s - time.monotonic(), 0.0))
+                missed = int((time.monotonic() - deadline_s) / self._settings.period_s)
+                deadline_s += max(missed, 0) * self._settings.period_s
+            self._read()
+            if self._order is not _QUIET:
+                self._tick(deadline_s, missed)
+            self._tell()
+
+    def _wait_for_listener(self) -> None:
+        """Give everybody time to be found: neither first commands nor last words must be lost."""
+        patience_s = self._known_s + _PATIENCE_S
+        wanted = (
+            (self._commands.publisher, max(self._settings.listeners, 1)),
+            (self._last_words, self._settings.status_listeners),
+        )
+        while time.monotonic() < patience_s:
+            if all(publisher.get_subscription_count() >= count for publisher, count in wanted):
+                time.sleep(_OTHER_SIDE_S)
+                return
+            time.sleep(0.02)
+        time.sleep(_NEW_TOPIC_S)
+
+    # Orders
+
+    def _read(self) -> None:
+        while not self._lost:
+            try:
+                data = self._link.recv(LARGEST_PACKET)
+            except BlockingIOError:
+                return
+            except ConnectionResetError:  # told once; the orders from before the end come then
+                continue
+            if not data:
+                self._lose()
+                return
+            self._heard_s = time.monotonic()
+            kind, content = opened(data)
+            if kind == "limits":
+                fade_s, stop_s = self._settings.fade_s, self._settings.stop_s
+                self._motion = MotionLoop(
+                    limits_from(content), self._settings.period_s, fade_s=fade_s, stop_s=stop_s
+                )
+            elif kind == "order":
+                self._obey(*order_from(content))
+
+    def _obey(self, number: int, order: Order) -> None:
+        """Let ``order`` count from the next tick on, with what an earlier one has left to do."""
+        if order.verdict.state == State.WAITING:
+            if self._order is not _QUIET:
+                self._note(replace(_SILENCE, stamp_s=time.time()))
+            self._order = _QUIET
+            return
+        waiting = self._order
+        if order.begin_at is None and waiting.begin_at is not None:
+            order = replace(order, begin_at=waiting.begin_at, keep_position=waiting.keep_position)
+        if order.sent is None and waiting.sent is not None:
+            order = replace(order, sent=waiting.sent)
+        if order.chunk is not None:
+            self._number = number
+        elif order.verdict.state == State.RUNNING and waiting.chunk is not None:
+            order = replace(order, chunk=waiting.chunk)
+        self._order = order
+
+    def _lose(self) -> None:
+        """Stop for good: nobody will send another order."""
+        self._lost = True
+        if self._order is _QUIET or self._motion is None:
+            self._order = _QUIET
+            return
+        text = "the controller has ended without a word: the robot is brought to rest"
+        self._node.get_logger().error(text)
+        self._order = Order(Verdict(State.HOLDING, Reason.CONTROLLER_LOST, text))
+        self._rest_s = time.monotonic() + self._motion.longest_stop_s
+
+    # Ticks
+
+    def _tick(self, deadline_s: float, missed: int) -> None:
+        """Make the command of the moment ``deadline_s`` and send it then."""
+        if self._motion is None:
+            return
+        order = replace(self._order, verdict=self._verdict(self._motion))
+        is_new = order.chunk is not None and order.verdict.state == State.RUNNING
+        left_s = max(deadline_s - time.monotonic(), 0.0)
+        command = self._motion.follow(time.time() + left_s, order)
+        if command.position is not None:
+            time.sleep(max(deadline_s - time.monotonic(), 0.0))
+            self._commands.send(command)
+        self._note(command, self._number if is_new else 0, missed)
+        self._order = replace(self._order, chunk=None, begin_at=None, sent=None)
+        if self._lost:
+            self._say(command)
+            # Late ticks make a stop last longer than it was to.
+            if time.monotonic() > self._rest_s and not np.any(command.velocity):
+                self._order = _QUIET
+
+    def _verdict(self, motion: MotionLoop) -> Verdict:
+        """Return what was ordered, or why that cannot be done any more."""
+        verdict = self._order.verdict
+        silent_s = time.monotonic() - self._heard_s
+        if self._lost:
+            return verdict
+        if silent_s > self._settings.silence_s:
+            text = f"nothing was heard from the controller for {silent_s:.2f} s"
+            return Verdict(State.HOLDING, Reason.CONTROLLER_LOST, text)
+        if verdict.state == State.RUNNING and self._order.chunk is None and not motion.has_chunk:
+            text = "the controller is back: waiting for its next plan"
+            return Verdict(State.HOLDING, Reason.CONTROLLER_LOST, text)
+        return verdict
+
+    # Words
+
+    def _note(self, command: Command, took_over: int = 0, missed: int = 0) -> None:
+        sent_s = time.monotonic() if command.position is not None else math.nan
+        told = Told(
+            command.stamp_s,
+            sent_s,
+            command.state,
+            command.reason,
+            command.text,
+            command.limited,
+            took_over,
+            missed,
+            _motion(command),
+        )
+        self._untold.append(told_packet(told))
+
+    def _tell(self) -> None:
+        """Tell what has been noted, as far as the controller has room for it."""
+        while self._untold and not self._lost:
+            try:
+                self._link.send(self._untold[0])
+            except BlockingIOError:
+                return
+            except ConnectionError:  # noticed at the next reading
+                return
+            self._untold.popleft()
+
+    def _say(self, command: Command) -> None:
+        message = ControllerStatus(
+            state=int(command.state), reason=int(command.reason), text=command.text
+        )
+        message.header.stamp = time_from(command.stamp_s)
+        self._last_words.publish(message)
+
+    def wait_until_heard(self, patience_s: float) -> None:
+        """Return when every listener has the last command and word, or the patience is over."""
+        for publisher in (self._commands.publisher, self._last_words):
+            publisher.wait_for_all_acked(Duration(seconds=patience_s))
+
+
+def _motion(command: Command) -> tuple[tuple[float, ...], ...]:
+    rows = (command.position, command.velocity, command.acceleration)
+    return tuple(tuple(row.tolist()) for row in rows if row is not None)

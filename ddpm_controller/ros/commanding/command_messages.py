@@ -1,0 +1,198 @@
+"""What the controller and its command process say to each other, as JSON in packets.
+
+JSON gives every float back bit for bit, and a packet arrives whole or not at all.
+"""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from ddpm_controller.control.moving.cartesian_box import BoxedArm, CartesianBox
+from ddpm_controller.control.moving.interpolation import Motion
+from ddpm_controller.control.moving.motion_loop import Order, Sent
+from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.control.states import Reason, State, Verdict
+from ddpm_controller.types import ActionChunk
+
+LARGEST_PACKET = 1 << 20
+
+
+@dataclass(frozen=True)
+class CommandSettings:
+    """What a command process is begun with.
+
+    Attributes:
+        node_name: Of its node, whose only purpose are the publishers.
+        namespace: Likewise.
+        topic: Of the commands, with namespace.
+        status_topic: Where it tells why it stopped when the controller cannot any more.
+        output: ``joint_trajectory`` or ``commands``.
+        joint_names: In the order of the positions.
+        period_s: Time between ticks.
+        fade_s: As ``MotionLoop``.
+        stop_s: As ``MotionLoop``.
+        silence_s: When nothing was heard from the controller for so long, the robot is stopped.
+        listeners: Of the commands, known to the controller; it waits a while for all of them.
+        status_listeners: Of its last words, likewise.
+        priority: Of SCHED_FIFO, 1 to 99, where that is permitted; 0 asks for none.
+        stands_by: Publish nothing, not even that there are topics, until settings come again.
+    """
+
+    node_name: str
+    namespace: str
+    topic: str
+    status_topic: str
+    output: str
+    joint_names: tuple[str, ...]
+    period_s: float
+    fade_s: float
+    stop_s: float
+    silence_s: float
+    priority: int
+    listeners: int = 1
+    status_listeners: int = 0
+    stands_by: bool = False
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the command process tells of one tick.
+
+    Attributes:
+        stamp_s: The tick, system time.
+        sent_s: When its command was published, monotonic time; NaN when none was.
+        state: What it did.
+        reason: Why, or which limit changed the command.
+        text: The reason in words.
+        limited: Names of the limits that changed the command.
+        took_over: Number of the order whose chunk is followed from this tick on; 0: none.
+        missed: Ticks left out just before this one.
+        motion: Position, velocity and acceleration that were sent, if something was.
+    """
+
+    stamp_s: float
+    sent_s: float
+    state: State
+    reason: Reason
+    text: str = ""
+    limited: tuple[str, ...] = ()
+    took_over: int = 0
+    missed: int = 0
+    motion: tuple[tuple[float, ...], ...] = ()
+
+    @property
+    def moves(self) -> bool:
+        """Whether what was sent had a velocity."""
+        return bool(self.motion) and any(self.motion[1])
+
+    @property
+    def sent(self) -> Sent | None:
+        """What was sent, for another process to go on from."""
+        if not self.motion:
+            return None
+        return Sent(self.stamp_s, Motion(*(np.array(each) for each in self.motion)))
+
+
+def packet(kind: str, content: Any) -> bytes:
+    """Return one packet."""
+    return json.dumps([kind, content], separators=(",", ":")).encode()
+
+
+def opened(data: bytes) -> tuple[str, Any]:
+    """Return kind and content of a packet."""
+    kind, content = json.loads(data)
+    return kind, content
+
+
+def settings_packet(settings: CommandSettings) -> bytes:
+    """Return the packet with which a command process begins."""
+    return packet("settings", vars(settings))
+
+
+def settings_from(content: dict[str, Any]) -> CommandSettings:
+    """Return what ``settings_packet`` was made of."""
+    return CommandSettings(**{**content, "joint_names": tuple(content["joint_names"])})
+
+
+def limits_packet(limits: JointLimits) -> bytes:
+    """Return the packet that tells the limits of the joints."""
+    rows = {f.name: getattr(limits, f.name) for f in fields(limits) if f.name != "arm"}
+    arm = asdict(limits.arm) if limits.arm else None
+    return packet("limits", {"arm": arm, **{name: row.tolist() for name, row in rows.items()}})
+
+
+def limits_from(content: dict[str, Any]) -> JointLimits:
+    """Return what ``limits_packet`` was made of."""
+    told = content["arm"]
+    arm = None
+    if told is not None:
+        box = CartesianBox(*(tuple(told["box"][name]) for name in ("lower", "upper")))
+        arm = BoxedArm(box, told["urdf"], tuple(told["joint_names"]), told["link"])
+    rows = {name: np.array(values) for name, values in content.items() if name != "arm"}
+    return JointLimits(**rows, arm=arm)
+
+
+def order_packet(number: int, order: Order) -> bytes:
+    """Return the packet of an order; numbers count from 1."""
+    verdict, chunk = order.verdict, order.chunk
+    content: dict[str, Any] = {
+        "number": number,
+        "verdict": [int(verdict.state), int(verdict.reason), verdict.text],
+    }
+    if chunk is not None:
+        rows = [chunk.start_s, chunk.period_s, list(chunk.joint_names), chunk.actions.tolist()]
+        content["chunk"] = rows
+    if order.begin_at is not None:
+        content["begin_at"] = order.begin_at.tolist()
+        content["keep_position"] = order.keep_position
+    if order.measured is not None:
+        content["measured"] = order.measured.tolist()
+    if order.sent is not None:
+        content["sent"] = [order.sent.stamp_s, *_rows(order.sent.motion)]
+    return packet("order", content)
+
+
+def order_from(content: dict[str, Any]) -> tuple[int, Order]:
+    """Return what ``order_packet`` was made of."""
+    state, reason, text = content["verdict"]
+    chunk = None
+    if "chunk" in content:
+        start_s, period_s, names, rows = content["chunk"]
+        chunk = ActionChunk(start_s, period_s, tuple(names), np.array(rows))
+    begin_at, measured = (
+        np.array(content[name]) if name in content else None for name in ("begin_at", "measured")
+    )
+    verdict = Verdict(State(state), Reason(reason), text)
+    keep_position = content.get("keep_position", False)
+    sent = None
+    if "sent" in content:
+        stamp_s, *motion = content["sent"]
+        sent = Sent(stamp_s, Motion(*(np.array(each) for each in motion)))
+    return content["number"], Order(verdict, chunk, begin_at, keep_position, measured, sent)
+
+
+def _rows(motion: Motion) -> list[list[float]]:
+    return [each.tolist() for each in (motion.position, motion.velocity, motion.acceleration)]
+
+
+def told_packet(told: Told) -> bytes:
+    """Return the packet of what was done at a tick."""
+    return packet("told", list(vars(told).values()))
+
+
+def told_from(content: list[Any]) -> Told:
+    """Return what ``told_packet`` was made of."""
+    stamp_s, sent_s, state, reason, text, limited, took_over, missed, motion = content
+    return Told(
+        stamp_s,
+        sent_s,
+        State(state),
+        Reason(reason),
+        text,
+        tuple(limited),
+        took_over,
+        missed,
+        tuple(tuple(row) for row in motion),
+    )

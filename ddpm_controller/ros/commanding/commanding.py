@@ -1,0 +1,216 @@
+"""The two ways to command: from the control thread itself, or by orders to another process."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from ddpm_controller.control.command import Command
+from ddpm_controller.control.loop import ControlLoop
+from ddpm_controller.control.moving.motion_loop import Order, Sent
+from ddpm_controller.control.planning.plan_request import Takeover
+from ddpm_controller.control.states import Reason, State, Verdict
+from ddpm_controller.ros.commanding.command_link import CommandLink
+from ddpm_controller.ros.commanding.command_messages import Told
+from ddpm_controller.ros.commanding.command_publisher import CommandPublisher
+
+_SILENCE_S = 0.5
+"""A command process that has said nothing for so long does not command either."""
+_GONE_S = 0.5
+"""So long after the last command of a process that has died its motion is over: begin at rest."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """One tick that has been carried out.
+
+    Attributes:
+        command: What was sent; one that another process sent comes without its numbers.
+        sent_s: When it was published, monotonic time; NaN when nothing was.
+        missed: Ticks left out just before.
+    """
+
+    command: Command
+    sent_s: float = math.nan
+    missed: int = 0
+
+
+class Commanding(Protocol):
+    """Carries out what the loop decides."""
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing is being sent."""
+        ...
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether what was sent last had no velocity."""
+        ...
+
+    def step(self, now_s: float) -> list[Done]:
+        """Let the loop decide at ``now_s``; return what has been carried out since."""
+        ...
+
+    def rest(self) -> list[Done]:
+        """Send nothing any more; return what has been carried out since."""
+        ...
+
+    def miss(self, ticks: int) -> None:
+        """Note that the calling thread has left out ticks."""
+        ...
+
+    def repeat(self) -> None:
+        """Send the last command again where its stamp makes that harmless."""
+        ...
+
+
+class CommandHere:
+    """Commands from the control thread, one per step.
+
+    Args:
+        loop: Decides and moves.
+        publisher: Sends.
+    """
+
+    def __init__(self, loop: ControlLoop, publisher: CommandPublisher) -> None:
+        self._loop, self._publisher = loop, publisher
+        self._missed = 0
+        self.is_at_rest = True
+
+    @property
+    def is_quiet(self) -> bool:
+        """Always, between two steps."""
+        return True
+
+    def step(self, now_s: float) -> list[Done]:
+        """Tick and send."""
+        missed, self._missed = self._missed, 0
+        command = self._loop.tick(now_s)
+        self.is_at_rest = command.velocity is None or not command.velocity.any()
+        if command.position is None:
+            return [Done(command, missed=missed)]
+        self._publisher.send(command)
+        return [Done(command, time.monotonic(), missed)]
+
+    def rest(self) -> list[Done]:
+        """Nothing is sent between steps anyway."""
+        return []
+
+    def miss(self, ticks: int) -> None:
+        """Count them."""
+        self._missed += ticks
+
+    def repeat(self) -> None:
+        """Send the last command again."""
+        self._publisher.repeat()
+
+
+class CommandByOrder:
+    """Sends an order per step to the command process, which ticks on its own clock.
+
+    Args:
+        loop: Decides; the other process moves.
+        link: To that process.
+        log_error: For its death.
+    """
+
+    def __init__(
+        self, loop: ControlLoop, link: CommandLink, log_error: Callable[[str], object]
+    ) -> None:
+        self._loop, self._link, self._log_error = loop, link, log_error
+        self._takeovers: dict[int, Takeover] = {}
+        self._was_lost = self._is_deaf = self._has_died = False
+        self._sent: Sent | None = None
+        self._why_starting = Reason.NONE, "the command process is starting"
+        self._heard_s = time.monotonic()
+        link.heard()  # what a run before this one has left
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the process has nothing to send, by its own word."""
+        return self._link.is_quiet
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether what the process sent last had no velocity, by its own word."""
+        return self._link.is_at_rest
+
+    def step(self, now_s: float) -> list[Done]:
+        """Decide and order; return what the process has done since the last step."""
+        done = self._hear()
+        self._loop.advance(now_s)
+        if self._link.revive():
+            text = "the command process has died and another one goes on"
+            self._log_error(text)
+            self._loop.lose_motion()
+            self._why_starting, self._has_died = (Reason.CONTROLLER_LOST, text), True
+        if not self._link.is_ready:
+            self._heard_s = time.monotonic()
+            return [*done, Done(Command(now_s, None, State.WAITING, *self._why_starting))]
+        if self._has_died:
+            self._has_died = False
+            if self._sent is not None and now_s - self._sent.stamp_s < _GONE_S:
+                self._loop.take_up(self._sent, now_s)
+        verdict = self._loop.decide(now_s)
+        order, takeover = self._loop.order(now_s, verdict)
+        number = self._send(order)
+        if number == 0:
+            # A chunk and a beginning are handed out once: both are lost with the order.
+            self._loop.lose_motion()
+        elif takeover is not None:
+            self._takeovers[number] = takeover
+        if verdict.state == State.WAITING and self._link.is_quiet:
+            done.append(Done(Command(now_s, None, verdict.state, verdict.reason, verdict.text)))
+        silent_s = time.monotonic() - self._heard_s
+        if not self._link.is_quiet and silent_s > _SILENCE_S:
+            text = f"the command process has said nothing for {silent_s:.1f} s"
+            lost = Command(now_s, None, State.HOLDING, Reason.CONTROLLER_LOST, text)
+            done.append(Done(lost))
+        return done
+
+    def rest(self) -> list[Done]:
+        """Order silence until the process has said that it is."""
+        if not self._link.is_quiet:
+            self._send(Order(Verdict(State.WAITING)))
+        return self._hear()
+
+    def miss(self, ticks: int) -> None:
+        """Orders are not commands: the process counts its own."""
+
+    def repeat(self) -> None:
+        """Only in lockstep, which is not for another process."""
+
+    def _send(self, order: Order) -> int:
+        """Return the number of the order, 0 where it was not taken."""
+        try:
+            number = self._link.send(order, self._loop.limits)
+        except OSError as error:
+            if not self._is_deaf:
+                self._log_error(f"the command process takes no orders: {error}")
+            self._is_deaf = True
+            return 0
+        self._is_deaf = False
+        return number
+
+    def _hear(self) -> list[Done]:
+        heard = self._link.heard()
+        if heard or self._link.is_quiet:
+            self._heard_s = time.monotonic()
+        return [self._done(told) for told in heard if told.state != State.WAITING]
+
+    def _done(self, told: Told) -> Done:
+        is_lost = told.reason == Reason.CONTROLLER_LOST
+        if is_lost and not self._was_lost:
+            # It has come to rest meanwhile: what was planned for the motion is out of date.
+            self._loop.schedule.abandon(told.text)
+        self._was_lost = is_lost
+        self._sent = told.sent
+        command = Command(
+            told.stamp_s, None, told.state, told.reason, told.text, limited=told.limited
+        )
+        if told.took_over:
+            command = replace(command, takeover=self._takeovers.pop(told.took_over, None))
+            self._takeovers = {n: t for n, t in self._takeovers.items() if n > told.took_over}
+        return Done(command, told.sent_s, told.missed)

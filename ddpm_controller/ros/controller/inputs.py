@@ -1,0 +1,173 @@
+"""Everything that the controller listens to: streams, joint limits and the clock."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions, QoSPolicyKind
+from rclpy.subscription import Subscription
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CompressedImage, Image, JointState
+from std_msgs.msg import String
+
+from ddpm_controller.bags.conversions import ConversionError, observation_from, seconds
+from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.robots.robot import (
+    COMPRESSED_IMAGE,
+    IMAGE,
+    JOINT_STATE,
+    STRING,
+    Robot,
+    RobotError,
+    RobotStream,
+)
+from ddpm_controller.ros.controller.session import ControlSession
+from ddpm_controller.ros.qos_events import QosEvents
+
+_TYPES = {
+    JOINT_STATE: JointState,
+    IMAGE: Image,
+    COMPRESSED_IMAGE: CompressedImage,
+    STRING: String,
+}
+_MAY_BE_SET = (
+    QoSPolicyKind.HISTORY,
+    QoSPolicyKind.DEPTH,
+    QoSPolicyKind.RELIABILITY,
+    QoSPolicyKind.DEADLINE,
+    QoSPolicyKind.LIVELINESS,
+    QoSPolicyKind.LIVELINESS_LEASE_DURATION,
+)
+"""By the parameters qos_overrides.<topic>.subscription."""
+_NO_LIMITS = "no joint limits yet: nothing has come on robot_description"
+
+
+class ControllerInputs:
+    """Subscriptions of a configured controller; what comes goes to the session, if there is one.
+
+    What is said in words is said once: it is kept for the next session too.
+
+    Args:
+        node: Owner of the subscriptions.
+        robot: Streams and joints.
+        lockstep: Nothing may be lost: reliable and deep; else the newest is what counts.
+        events: Is told of publishers that do not fit or fall silent.
+
+    Attributes:
+        limits: From ``robot_description``; None before it came.
+        no_limits_text: Why there are no limits.
+    """
+
+    def __init__(self, node: Node, robot: Robot, lockstep: bool, events: QosEvents) -> None:
+        self.limits: JointLimits | None = None
+        self.no_limits_text = _NO_LIMITS
+        self._node = node
+        self._robot = robot
+        self._lockstep = lockstep
+        self._session: ControlSession | None = None
+        self._on_clock: Callable[[float], None] | None = None
+        self._said: dict[str, tuple[RobotStream, String]] = {}
+        reliability = ReliabilityPolicy.RELIABLE if lockstep else ReliabilityPolicy.BEST_EFFORT
+        depth = 100 if lockstep else 5
+        self._subscriptions: list[Subscription] = [
+            node.create_subscription(
+                _TYPES[stream.type],
+                stream.topic,
+                partial(self._on_message, stream),
+                # Each its own: what is set for one topic is written into it.
+                _latched() if stream.is_text else QoSProfile(depth=depth, reliability=reliability),
+                event_callbacks=events.of_subscription(stream.topic),
+                qos_overriding_options=QoSOverridingOptions(_MAY_BE_SET),
+            )
+            for stream in robot.streams
+        ]
+        self._subscriptions.append(
+            node.create_subscription(String, "robot_description", self._on_description, _latched())
+        )
+        if lockstep:
+            qos = QoSProfile(depth=depth, reliability=reliability)
+            self._subscriptions.append(
+                node.create_subscription(
+                    Clock,
+                    "/clock",
+                    self._on_time,
+                    qos,
+                    event_callbacks=events.of_subscription("/clock"),
+                )
+            )
+
+    def connect(self, session: ControlSession, on_clock: Callable[[float], None]) -> None:
+        """Send what comes from now on to ``session``."""
+        self._on_clock = on_clock
+        self._session = session
+        for stream, message in self._said.values():
+            self._on_message(stream, message)
+
+    def disconnect(self) -> None:
+        """Drop what comes from now on."""
+        self._session = self._on_clock = None
+
+    def destroy(self) -> None:
+        """Leave the topics."""
+        self.disconnect()
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+
+    def _on_message(self, stream: RobotStream, message: Any) -> None:
+        session, name = self._session, stream.spec.name
+        if stream.is_text:
+            self._said[name] = (stream, message)
+        if session is None:
+            return
+        if stream.is_text:
+            session.post(partial(session.hear, name, message.data))
+        try:
+            stamp_s, value = observation_from(message, stream, self._now_s())
+        except ConversionError as error:
+            session.post(partial(session.loop.refuse, name, str(error)))
+            self._node.get_logger().warning(f"refused: {error}", throttle_duration_sec=1.0)
+        else:
+            session.post(partial(session.loop.observe, name, stamp_s, value, self._arrived_s()))
+
+    def _arrived_s(self) -> float | None:
+        """Return the time by the clock of the ticks; None where it does not count or not go.
+
+        In lockstep everything due is awaited, and a run must not depend on when it came.
+        """
+        now_s = self._now_s()
+        return None if self._lockstep or now_s <= 0 else now_s
+
+    def _now_s(self) -> float:
+        return seconds(self._node.get_clock().now().to_msg())
+
+    def _on_time(self, message: Clock) -> None:
+        if self._on_clock is not None:
+            self._on_clock(seconds(message.clock))
+
+    def _on_description(self, message: String) -> None:
+        session = self._session
+        try:
+            limits = self._robot.limits(message.data)
+        except RobotError as error:
+            self.no_limits_text = str(error)
+            self._node.get_logger().error(str(error))
+            if session is not None:
+                session.post(partial(setattr, session.loop, "no_limits_text", str(error)))
+            return
+        if session is None:
+            self.limits = limits
+        elif self.limits is None:
+            self.limits = limits
+            session.post(partial(setattr, session.loop, "limits", limits))
+        else:
+            self._node.get_logger().warning(
+                "another robot_description came: its limits count from the next activation on",
+                throttle_duration_sec=10.0,
+            )
+
+
+def _latched() -> QoSProfile:
+    """Return the quality of service of what is said once, for all who come later too."""
+    return QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)

@@ -1,0 +1,217 @@
+"""The lifecycle node: observations in, plans on a worker, limited commands out."""
+
+import dataclasses
+import gc
+import threading
+import traceback
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from std_srvs.srv import Trigger
+
+from ddpm_controller.bags.conversions import seconds
+from ddpm_controller.checkpoint import CheckpointError
+from ddpm_controller.control.states import Reason, State
+from ddpm_controller.robots.robot import RobotError, load_robot
+from ddpm_controller.ros.controller.checkpoint_swap import CheckpointSwap
+from ddpm_controller.ros.controller.diagnostics import Diagnostics
+from ddpm_controller.ros.controller.parameters import ControllerParameters, found_path
+from ddpm_controller.ros.controller.parts import ControllerParts
+from ddpm_controller.ros.controller.policy_loader import LoadedPolicy
+from ddpm_controller.ros.controller.run_policy import RunPolicyServer
+from ddpm_controller.ros.controller.session import ControlSession
+from ddpm_controller.ros.controller.smooth_stop import LONGER_S
+from ddpm_controller.ros.controller.thread import LockstepThread, RealTimeThread
+from ddpm_controller.ros.controller.topics import ControllerTopics, Health
+from ddpm_controller.ros.executor_calls import ExecutorCalls
+from ddpm_controller.ros.parameters import declare, read
+from ddpm_controller.ros.qos_events import QosEvents
+
+_PATIENCE_S = 1.0 + LONGER_S
+_GOODBYE_S = 0.2
+
+
+class Controller(LifecycleNode):
+    """Puts the parts together; each part has a file of its own.
+
+    Threads: the executor's, the control thread (while active), the planner and the loader
+    (while configured). The control thread waits for none of the others in real time.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("controller")
+        self._deployed = declare(self, ControllerParameters)
+        torch.set_num_threads(self._deployed.torch_num_threads)
+        self._health = Health()
+        self._topics = ControllerTopics(self)
+        self._events = QosEvents(self.get_logger().warning)
+        self._diagnostics = Diagnostics(self, self._health, self._events)
+        calls = ExecutorCalls(self)
+        self._swap = CheckpointSwap(self, calls, self._health, self._use, self._tell_inactive)
+        self._runs = RunPolicyServer(
+            self, calls, lambda: self._session, self._deployed.success_topic
+        )
+        self._parts: ControllerParts | None = None
+        self._session: ControlSession | None = None
+        self._thread: RealTimeThread | LockstepThread | None = None
+        self.create_service(Trigger, "~/reset", self._on_reset)
+        self.add_on_set_parameters_callback(self._refused_parameters)
+
+    # Transitions
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load and validate the robot file and the checkpoint."""
+        try:
+            self._configure()
+        except Exception as error:  # rclpy would swallow it without a word
+            known = isinstance(error, RobotError | CheckpointError | ValueError)
+            text = str(error) if known else traceback.format_exc()
+            self._health.checkpoint_error = text
+            self.get_logger().error(f"not configured: {text}")
+            self._clean_up()
+            self._tell_inactive(str(error))
+            return TransitionCallbackReturn.FAILURE
+        self._tell_inactive("configured")
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Begin to command."""
+        parts = self._parts
+        if parts is None:
+            return TransitionCallbackReturn.ERROR
+        if problem := parts.rate_problem():
+            self.get_logger().error(f"not activated: {problem}")
+            self._tell_inactive(problem)
+            return TransitionCallbackReturn.FAILURE
+        self._health.begin(self._deployed.seed, self._deployed.control_rate_hz)
+        session = parts.session(self._topics)
+        # A collection of all that torch has made would take longer than a tick.
+        gc.collect()
+        gc.freeze()
+        self._session = session
+        log_error = self.get_logger().error
+        if self._deployed.lockstep:
+            self._thread = LockstepThread(session, log_error)
+        else:
+            period_s = parts.decision_period_s
+            self._thread = RealTimeThread(session, period_s, self._now_s, log_error)
+        parts.inputs.connect(session, self._thread.on_clock)
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop smoothly, then send nothing."""
+        self._stop()
+        self._tell_inactive("deactivated")
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Forget robot and checkpoint."""
+        self._clean_up()
+        self._tell_inactive("not configured")
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop from whatever state."""
+        self.close()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop and be ready to be configured again."""
+        self._stop()
+        self._clean_up()
+        self._tell_inactive("an error was raised, see the log")
+        return TransitionCallbackReturn.SUCCESS
+
+    def close(self) -> None:
+        """Stop smoothly, end all threads and say so."""
+        self._stop()
+        self._clean_up()
+        self._tell_inactive("the node ends")
+        self._topics.wait_until_heard(_GOODBYE_S)
+
+    # Parts
+
+    def _configure(self) -> None:
+        parameters = self._deployed = read(self, ControllerParameters)
+        if parameters.lockstep and not self.get_parameter("use_sim_time").value:
+            raise ValueError("lockstep needs the time of /clock: set use_sim_time to true")
+        robot = load_robot(found_path(parameters.robot))
+        if parameters.max_age_s > 0:
+            streams = (
+                each
+                if each.spec.holds
+                else dataclasses.replace(each, max_age_s=parameters.max_age_s)
+                for each in robot.streams
+            )
+            robot = dataclasses.replace(robot, streams=tuple(streams))
+        self._parts = parts = ControllerParts(
+            self, parameters, robot, self._health, self._events, self._wake
+        )
+        self._health.loaded = parts.load(parameters.checkpoint) if parameters.checkpoint else None
+        self._health.checkpoint_error = ""
+        self._diagnostics.watch(robot, parameters.replan_period_s)
+        self._swap.open(robot, parts.load)
+
+    def _stop(self) -> None:
+        session, thread = self._session, self._thread
+        if session is None or thread is None:
+            return
+        at_rest = threading.Event()
+        session.post(partial(session.finish, at_rest.set))
+        if not self._deployed.lockstep:
+            at_rest.wait(session.loop.longest_stop_s + _PATIENCE_S)
+        thread.close()
+        if self._parts is not None:
+            self._parts.inputs.disconnect()
+        self._session = self._thread = None
+
+    def _clean_up(self) -> None:
+        self._swap.close()
+        parts, self._parts = self._parts, None
+        if parts is not None:
+            parts.close()
+        self._health.loaded = None
+        self._events.forget()
+
+    def _use(self, loaded: LoadedPolicy, done: Callable[[], None]) -> None:
+        if self._session is not None:
+            self._session.post(partial(self._session.use, loaded, done))
+        else:
+            self._health.loaded = loaded
+            done()
+
+    def _wake(self) -> None:
+        session = self._session
+        if session is not None:
+            session.wake()
+
+    def _now_s(self) -> float:
+        return seconds(self.get_clock().now().to_msg())
+
+    def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success = self._session is not None
+        response.message = "the run begins again" if response.success else "not active"
+        if self._session is not None:
+            self._session.post(partial(self._session.reset, lambda: None))
+        return response
+
+    def _refused_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
+        """Only validates; what is accepted is acted on after it has been set."""
+        values = {each.name: each.value for each in parameters}
+        reason = self._deployed.refusal(values, active=self._session is not None)
+        if not reason and "checkpoint" in values:
+            reason = self._swap.problem(values["checkpoint"])
+        return SetParametersResult(successful=not reason, reason=reason)
+
+    def _tell_inactive(self, text: str = "") -> None:
+        """Publish a status where no control thread does it."""
+        if self._session is None:
+            health = self._health
+            health.stamp_s, health.state = self._now_s(), State.INACTIVE
+            health.reason, health.text = Reason.DEACTIVATED, text or health.text
+            health.streams = {}
+            self._topics.tell(health)

@@ -1,0 +1,238 @@
+"""How the controller is deployed; what the policy is comes with the checkpoint."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ddpm_controller.control.planning.chunk_check import ChunkTolerance
+from ddpm_controller.control.planning.start_gate import MARGIN, StartGate, start_gate
+from ddpm_controller.policy import PlanSettings, Policy, training_range
+from ddpm_controller.ros.parameters import parameter
+from ddpm_controller.share import share_path
+
+OUTPUTS = ("joint_trajectory", "commands")
+LIVE = ("checkpoint",)
+"""Parameters that may be set while the node is active."""
+
+
+@dataclass(frozen=True)
+class ControllerParameters:
+    """Deployment facts; all but ``checkpoint`` are read when the node is configured."""
+
+    checkpoint: str = parameter(
+        "", "Folder of the checkpoint to run; setting it while the robot moves swaps policies."
+    )
+    robot: str = parameter(
+        "config/robots/sim_arm.yaml",
+        "Robot file with streams, joints and the action; relative to here or to the package.",
+        read_only=True,
+    )
+    state_denoiser: str = parameter(
+        "", "Folder of a state denoiser of fit_noise for what the policy sees; empty: none."
+    )
+    control_rate_hz: float = parameter(50.0, "Commands per second, Hz.", low=10.0, high=500.0)
+    replan_period_s: float = parameter(
+        0.8,
+        "Time between two requests for a plan, s; less where its rows would not last or plans are "
+        "slow: twice the time that they take is left of the rows.",
+        low=0.01,
+        high=10.0,
+    )
+    n_action_steps: int = parameter(
+        0, "Rows of a plan that are followed; 0: as the checkpoint says.", low=0
+    )
+    sampler: str = parameter("", "Sampler, ddpm or ddim; empty: as the checkpoint says.")
+    num_inference_steps: int = parameter(
+        0, "Denoising steps of a plan; 0: as the checkpoint says.", low=0
+    )
+    deadline_aware: bool = parameter(
+        False,
+        "Take fewer denoising steps where a plan would not be there before the chunk in force "
+        "ends, and stop where min_inference_steps are too slow too.",
+    )
+    min_inference_steps: int = parameter(
+        4, "Denoising steps that a plan has at the least when deadline_aware.", low=1
+    )
+    seam: str = parameter(
+        "", "How a plan is joined to the one before; empty: as the checkpoint says, or rtc_exact."
+    )
+    expected_delay_s: float = parameter(
+        -1.0,
+        "Time that a plan takes, in which what the robot does is settled, s; "
+        "below 0: as the checkpoint says, or else as plans have taken.",
+        low=-1.0,
+        high=10.0,
+    )
+    surprise: float = parameter(
+        -1.0,
+        "Departure from what was expected beyond which a plan begins anew; 0: never; "
+        "below 0: as the checkpoint says.",
+        low=-1.0,
+    )
+    transition_scale: float = parameter(
+        -1.0,
+        "Weight of what a policy remembers of the chunk before; 0: none, 1: as it was trained; "
+        "below 0: as the checkpoint says.",
+        low=-1.0,
+        high=1.5,
+    )
+    reset_state_above: float = parameter(
+        -1.0,
+        "Departure of a joint from what the plan in force said above which what the policy "
+        "remembers begins anew, in usual departures; 0: never; below 0: as fit_state_reset has "
+        "learned for the checkpoint.",
+        low=-1.0,
+        high=1e6,
+    )
+    seed: int = parameter(0, "Seed of the denoising noise of a run.", low=0)
+    max_age_s: float = parameter(
+        0.0,
+        "Hold when any observation is older, s; 0: as the robot file says for each stream. "
+        "What was said in words does not age.",
+        low=0.0,
+    )
+    fade_s: float = parameter(
+        0.2, "Time in which the difference between two chunks fades, s.", low=0.02, high=2.0
+    )
+    stop_s: float = parameter(0.2, "Time in which the robot stops, s.", low=0.02, high=2.0)
+    lead_s: float = parameter(
+        0.0,
+        "Send each command so much ahead of its moment, because it acts so much later, s; "
+        "below 0: action.latency_s of the robot file. See docs/timing.md.",
+        low=-1.0,
+        high=2.0,
+    )
+    start_margin: float = parameter(
+        MARGIN,
+        "Do not start where a joint is further outside its training range than this fraction of "
+        "it; below 0: start anywhere.",
+        low=-1.0,
+        high=10.0,
+    )
+    start_distance: float = parameter(
+        0.0,
+        "Do not start where the first action is further from a measured joint, rad "
+        "or m; 0: than half of its training range; below 0: never mind.",
+        low=-1.0,
+        high=100.0,
+    )
+    approach_slowly: bool = parameter(
+        False, "Bring the robot slowly to the first action where it would not start."
+    )
+    approach_share: float = parameter(
+        0.1, "Share of the joint limits that a slow approach uses.", low=0.001, high=1.0
+    )
+    chunk_position_tolerance: float = parameter(
+        ChunkTolerance.position,
+        "Refuse a plan that goes further beyond a position limit than this share of the range.",
+        low=0.0,
+        high=1e6,
+    )
+    chunk_velocity_tolerance: float = parameter(
+        ChunkTolerance.velocity,
+        "Refuse a plan that is faster than this many times a velocity limit.",
+        low=1.0,
+        high=1e6,
+    )
+    stop_out_of_distribution: bool = parameter(
+        False,
+        "Stop where the policy finds what it sees unlike its training data; false: only tell. "
+        "Needs a checkpoint with the file of fit_out_of_distribution.",
+    )
+    out_of_distribution_plans: int = parameter(
+        3, "Stop after so many such plans in a row.", low=1, high=1000
+    )
+    output: str = parameter(
+        "joint_trajectory", "Message that is sent: joint_trajectory or commands."
+    )
+    command_process: bool = parameter(
+        True,
+        "Command from a process of its own, which nothing that is computed here can delay and "
+        "which stops the robot when this node dies; not with simulated time.",
+    )
+    command_standby: bool = parameter(
+        True,
+        "Have a second process ready that goes on at once when the one that commands dies; "
+        "it takes memory, but no time.",
+    )
+    command_priority: int = parameter(
+        50, "SCHED_FIFO priority of that process where permitted; 0: none.", low=0, high=99
+    )
+    silence_s: float = parameter(
+        0.5,
+        "That process stops the robot when it hears nothing for so long, s.",
+        low=0.05,
+        high=5.0,
+    )
+    run_on_activate: bool = parameter(
+        True, "Run as soon as active; false: only while a RunPolicy goal runs."
+    )
+    lockstep: bool = parameter(
+        False,
+        "One tick per message on /clock, for which observations and plans are waited.",
+        read_only=True,
+    )
+    success_topic: str = parameter(
+        "success", "Topic of std_msgs/Bool that ends a RunPolicy goal.", read_only=True
+    )
+    pictures: bool = parameter(
+        True, "Publish the chunks as a trajectory and as a path, while somebody listens."
+    )
+    device: str = parameter("cpu", "Torch device of the policy.", read_only=True)
+    torch_num_threads: int = parameter(
+        1, "Torch threads; more than one is slower on busy cores.", low=1, high=256, read_only=True
+    )
+
+    def __post_init__(self) -> None:
+        if self.output not in OUTPUTS:
+            raise ValueError(f"output must be one of {list(OUTPUTS)}, got {self.output!r}")
+
+    @property
+    def plan_settings(self) -> PlanSettings:
+        """The part that a policy is restored with."""
+        return PlanSettings(
+            sampler=self.sampler or None,
+            num_inference_steps=self.num_inference_steps or None,
+            n_action_steps=self.n_action_steps or None,
+            device=self.device,
+            seam=self.seam or None,
+            expected_delay_s=self.expected_delay_s if self.expected_delay_s >= 0 else None,
+            surprise=self.surprise if self.surprise >= 0 else None,
+            transition_scale=self.transition_scale if self.transition_scale >= 0 else None,
+        )
+
+    def start_gate(self, policy: Policy | None) -> StartGate:
+        """Return what a start is held to with ``policy``."""
+        return start_gate(
+            training_range(policy) if policy else None,
+            margin=self.start_margin,
+            distance=self.start_distance,
+            approach_share=self.approach_share if self.approach_slowly else 0.0,
+        )
+
+    @property
+    def chunk_tolerance(self) -> ChunkTolerance:
+        """What is too much to be merely limited."""
+        return ChunkTolerance(self.chunk_position_tolerance, self.chunk_velocity_tolerance)
+
+    def refusal(self, values: Mapping[str, Any], *, active: bool) -> str:
+        """Return why these values cannot be set, or an empty text; other names do not count."""
+        changes = {name: value for name, value in values.items() if hasattr(self, name)}
+        try:
+            replace(self, **changes)
+        except ValueError as error:
+            return str(error)
+        blocked = sorted(set(changes) - set(LIVE))
+        if blocked and active:
+            return f"{blocked} cannot change while active: deactivate and clean up first"
+        return ""
+
+
+def found_path(path: str) -> str:
+    """Return ``path`` as given where it exists, else the same inside the package's share."""
+    given = Path(path).expanduser()
+    if given.exists() or given.is_absolute():
+        return str(given)
+    shared = share_path(path)
+    return shared if Path(shared).exists() else str(given)

@@ -1,0 +1,221 @@
+"""What a configured controller has, and how an activation is put together from it."""
+
+import math
+from collections.abc import Callable
+from functools import partial
+
+from rclpy.lifecycle import LifecycleNode
+
+from ddpm_controller.control.loop import ControlLoop
+from ddpm_controller.control.observing.stream_filter import StreamFilter
+from ddpm_controller.control.planning.deadline import Deadline
+from ddpm_controller.identification.noise_denoiser import filters_of
+from ddpm_controller.identification.state_denoiser import load_state_denoiser
+from ddpm_controller.robots.lead import lead_from
+from ddpm_controller.robots.robot import Robot
+from ddpm_controller.ros.commanding.command_link import CommandLink
+from ddpm_controller.ros.commanding.command_messages import CommandSettings
+from ddpm_controller.ros.commanding.command_publisher import CommandPublisher
+from ddpm_controller.ros.commanding.commanding import CommandByOrder, CommandHere, Commanding
+from ddpm_controller.ros.controller.chunk_pictures import ChunkPictures
+from ddpm_controller.ros.controller.inputs import ControllerInputs
+from ddpm_controller.ros.controller.parameters import ControllerParameters, found_path
+from ddpm_controller.ros.controller.planner import Planner
+from ddpm_controller.ros.controller.policy_loader import LoadedPolicy, load_policy
+from ddpm_controller.ros.controller.rate_check import RateError, check_rate, trial_ticks
+from ddpm_controller.ros.controller.report import ControlReport
+from ddpm_controller.ros.controller.session import ControlSession
+from ddpm_controller.ros.controller.topics import ControllerTopics, Health
+from ddpm_controller.ros.qos_events import QosEvents
+
+_PATIENCE_S = 1.0
+_DECISION_PERIOD_S = 0.01
+"""Orders to a command process need not come more often than this."""
+_MARGIN_PERIODS = 2
+"""A plan is taken over at the tick after it came; one more for the jitter of its time."""
+
+
+class ControllerParts:
+    """Publishers, subscriptions and workers of a configured node.
+
+    Args:
+        node: Their owner.
+        deployed: Parameters.
+        robot: Streams, joints and limits.
+        health: Of the node.
+        events: Of quality of service.
+        wake: Called when a plan is there.
+
+    Attributes:
+        load: Folder of a checkpoint -> policy that fits.
+        inputs: What is listened to.
+
+    Raises:
+        ValueError: A parameter does not fit the robot.
+    """
+
+    def __init__(
+        self,
+        node: LifecycleNode,
+        deployed: ControllerParameters,
+        robot: Robot,
+        health: Health,
+        events: QosEvents,
+        wake: Callable[[], None],
+    ) -> None:
+        self._node, self._deployed, self._robot = node, deployed, robot
+        self._health, self._events = health, events
+        self.load: Callable[[str], LoadedPolicy] = partial(
+            load_policy,
+            robot=robot,
+            settings=deployed.plan_settings,
+            lead_s=lead_from(vars(deployed), robot),
+            lowest_steps=deployed.min_inference_steps if deployed.deadline_aware else 0,
+            reset_state_above=deployed.reset_state_above,
+        )
+        self._filters = self._state_filters()
+        self._planner = Planner(wake)
+        self._commands = self._command_side()
+        self.inputs = ControllerInputs(node, robot, deployed.lockstep, events)
+        self._pictures: ChunkPictures | None = None
+        if deployed.pictures:
+            names = robot.action_spec.joint_names
+            self._pictures = ChunkPictures(node, names, robot.end_effector)
+
+    @property
+    def decision_period_s(self) -> float:
+        """Time between two ticks of the control thread, s; a command process keeps its own."""
+        period_s = 1.0 / self._deployed.control_rate_hz
+        by_order = isinstance(self._commands, CommandLink)
+        return max(period_s, _DECISION_PERIOD_S) if by_order else period_s
+
+    def session(self, topics: ControllerTopics) -> ControlSession:
+        """Return the session of an activation.
+
+        Args:
+            topics: Where it tells what it does.
+        """
+        deployed = self._deployed
+        loop = self._loop(self.decision_period_s)
+        show = self._pictures.show if self._pictures else None
+        return ControlSession(
+            loop,
+            self._planner,
+            ControlReport(topics, self._health, show),
+            self._commanding(loop),
+            run_on_activate=deployed.run_on_activate,
+            lockstep=deployed.lockstep,
+            stop_s=deployed.stop_s,
+            gate_of=deployed.start_gate,
+            log=self._node.get_logger().info,
+        )
+
+    def rate_problem(self) -> str:
+        """Return why the control rate cannot be held, or an empty text; lockstep has time."""
+        deployed, spec = self._deployed, self._robot.action_spec
+        if deployed.lockstep:
+            return ""
+        rate_hz = deployed.control_rate_hz
+        # Nobody listens there, and nobody moves.
+        trial = CommandPublisher(
+            self._node, deployed.output, spec.joint_names, 1 / rate_hz, 1, "~/trial_command"
+        )
+        ticks = trial_ticks(self._loop(1 / rate_hz), self._robot.stream_specs, rate_hz)
+        try:
+            median_s = check_rate(ticks, trial.send, rate_hz)
+        except RateError as error:
+            return str(error)
+        finally:
+            self._node.destroy_publisher(trial.publisher)
+        share = 100 * median_s * rate_hz
+        self._node.get_logger().info(
+            f"a tick takes {1e3 * median_s:.2f} ms, {share:.0f} % of a period"
+        )
+        return ""
+
+    def close(self) -> None:
+        """End the workers and leave the topics."""
+        self._planner.close()
+        self.inputs.destroy()
+        if self._pictures is not None:
+            self._pictures.close()
+        if isinstance(self._commands, CommandLink):
+            self._commands.close()
+        else:
+            self._node.destroy_publisher(self._commands.publisher)
+
+    def _state_filters(self) -> dict[str, StreamFilter]:
+        if not self._deployed.state_denoiser:
+            return {}
+        folder = found_path(self._deployed.state_denoiser)
+        denoiser = load_state_denoiser(folder, self._robot.stream_specs)
+        self._node.get_logger().info(f"state denoiser {folder} ({denoiser.hash[:12]})")
+        return filters_of(denoiser)
+
+    def _command_side(self) -> CommandPublisher | CommandLink:
+        """Return what sends the commands; another process has no simulated time."""
+        node, deployed = self._node, self._deployed
+        joints, period_s = self._robot.action_spec.joint_names, 1.0 / deployed.control_rate_hz
+        if not deployed.command_process or node.get_parameter("use_sim_time").value:
+            depth = 10 if deployed.lockstep else 1
+            events = self._events.of_publisher(deployed.output)
+            return CommandPublisher(node, deployed.output, joints, period_s, depth, events=events)
+        topic = node.resolve_topic_name(deployed.output)
+        status_topic = node.resolve_topic_name("~/status")
+        return CommandLink(
+            CommandSettings(
+                node_name=f"{node.get_name()}_commands",
+                namespace=node.get_namespace(),
+                topic=topic,
+                status_topic=status_topic,
+                output=deployed.output,
+                joint_names=joints,
+                period_s=period_s,
+                fade_s=deployed.fade_s,
+                stop_s=deployed.stop_s,
+                silence_s=deployed.silence_s,
+                priority=deployed.command_priority,
+                listeners=node.count_subscribers(topic),
+                status_listeners=node.count_subscribers(status_topic),
+            ),
+            standby=deployed.command_standby,
+        )
+
+    def _commanding(self, loop: ControlLoop) -> Commanding:
+        if isinstance(self._commands, CommandLink):
+            return CommandByOrder(loop, self._commands, self._node.get_logger().error)
+        return CommandHere(loop, self._commands)
+
+    def _loop(self, period_s: float) -> ControlLoop:
+        robot, deployed, loaded = self._robot, self._deployed, self._health.loaded
+        loop = ControlLoop(
+            robot.stream_specs,
+            robot.max_ages_s,
+            robot.action_spec,
+            loaded.policy.n_obs_steps if loaded else 1,
+            self.inputs.limits,
+            period_s,
+            deployed.replan_period_s,
+            fade_s=deployed.fade_s,
+            stop_s=deployed.stop_s,
+            max_lead_s=math.inf if deployed.lockstep else _PATIENCE_S,
+            filters=self._filters,
+            lead_s=lead_from(vars(deployed), robot),
+            deadline=self._deadline(period_s),
+            rules=robot.rules,
+        )
+        loop.no_limits_text = self.inputs.no_limits_text
+        loop.start_check.gate = deployed.start_gate(loaded.policy if loaded else None)
+        if deployed.stop_out_of_distribution:
+            loop.distribution.num_plans = deployed.out_of_distribution_plans
+        loop.departure.limit = loaded.departure if loaded else None
+        loop.chunk_tolerance = deployed.chunk_tolerance
+        return loop
+
+    def _deadline(self, period_s: float) -> Deadline | None:
+        if not self._deployed.deadline_aware:
+            return None
+        deadline = Deadline(self._deployed.min_inference_steps, _MARGIN_PERIODS * period_s)
+        loaded = self._health.loaded
+        deadline.use(loaded.num_inference_steps if loaded else 0)
+        return deadline

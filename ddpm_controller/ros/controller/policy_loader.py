@@ -1,0 +1,196 @@
+"""Checkpoints become policies here, away from everything that moves."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ddpm_controller.checkpoint import CheckpointError, load_checkpoint, refuse_mismatch
+from ddpm_controller.policies.monitors.departure_limit import (
+    asked_departure_limit,
+    load_departure_limit,
+)
+from ddpm_controller.policies.seams.strategies import SeamSettings
+from ddpm_controller.policy import (
+    DepartureLimit,
+    PlanSettings,
+    Policy,
+    goal_ranges,
+    maskable,
+    policy_facts,
+    policy_warning,
+)
+from ddpm_controller.robots.lead import delay_problem
+from ddpm_controller.robots.robot import Robot
+from ddpm_controller.ros.controller.latest_worker import LatestWorker
+from ddpm_controller.ros.controller.parameters import found_path
+from ddpm_controller.systems import restore
+from ddpm_controller.types import ActionChunk, Observation
+
+_WARM_UP_PLANS = 2
+_LEAD_REMEDY = (
+    "measure action.latency_s of the robot file again with calibrate_latency, set lead_s to 0, or "
+    "follow more rows (n_action_steps)"
+)
+
+
+@dataclass(frozen=True)
+class LoadedPolicy:
+    """A policy that is ready to plan, and where it came from.
+
+    Attributes:
+        policy: Warmed up.
+        folder: Of the checkpoint, as it was asked for.
+        hash: Of the checkpoint.
+        sampler: Name of the sampler in use; empty when the policy has none.
+        num_inference_steps: Denoising steps in use; 0 when the policy has none.
+        seam: How its plans are joined.
+        load_time_s: Wall time of loading and warming up.
+        rows_last_s: From the first row of its chunks to the last.
+        facts: What else people should know of it, for the log.
+        warning: What may be wrong with it; empty when nothing is.
+        departure: Where its state begins anew; None: for no departure.
+        transition_scale: Weight of what it remembers in its plans; NaN: it has none.
+    """
+
+    policy: Policy
+    folder: str
+    hash: str
+    sampler: str
+    num_inference_steps: int
+    seam: SeamSettings
+    load_time_s: float
+    rows_last_s: float = 0.0
+    facts: str = ""
+    warning: str = ""
+    departure: DepartureLimit | None = None
+    transition_scale: float = math.nan
+
+
+def load_policy(
+    folder: str,
+    robot: Robot,
+    settings: PlanSettings,
+    lead_s: float = 0.0,
+    lowest_steps: int = 0,
+    reset_state_above: float = -1.0,
+) -> LoadedPolicy:
+    """Read, verify and warm up a checkpoint.
+
+    Args:
+        folder: Of the checkpoint.
+        robot: That it must fit.
+        settings: How it is run.
+        lead_s: Time by which its rows will be sent ahead of their moments.
+        lowest_steps: Denoising steps that a plan may have at the least; 0: nobody asks.
+        reset_state_above: Departure above which its state begins anew; 0: none, below 0: as
+            learned for this checkpoint.
+
+    Raises:
+        CheckpointError: It is missing, damaged, or does not fit the robot.
+        ValueError: The settings or the lead do not fit it.
+    """
+    began_s = time.monotonic()
+    checkpoint = load_checkpoint(found_path(folder))
+    refuse_mismatch(checkpoint.manifest, robot.stream_specs, robot.action_spec)
+    policy = restore(checkpoint, settings)
+    _refuse_unmaskable(policy, robot, folder)
+    learned = load_departure_limit(checkpoint.folder, checkpoint.hash, robot.action_spec)
+    steps = int(getattr(policy, "num_inference_steps", 0))
+    if lowest_steps > steps > 0:
+        raise ValueError(
+            f"{folder}: min_inference_steps {lowest_steps} is above the {steps} steps of a plan: "
+            "lower it, or raise num_inference_steps"
+        )
+    chunk = _warm_up(policy, folder)
+    rows_last_s = chunk.end_s - chunk.start_s
+    if problem := delay_problem("lead_s", lead_s, rows_last_s, _LEAD_REMEDY):
+        raise ValueError(f"{folder}: {problem}")
+    return LoadedPolicy(
+        policy=policy,
+        folder=folder,
+        hash=checkpoint.hash,
+        sampler=str(getattr(policy, "sampler", "")),
+        num_inference_steps=steps,
+        seam=getattr(policy, "seam", SeamSettings("switch")),
+        load_time_s=time.monotonic() - began_s,
+        rows_last_s=rows_last_s,
+        facts=policy_facts(policy),
+        warning=policy_warning(policy),
+        departure=asked_departure_limit(policy, learned, reset_state_above),
+        transition_scale=_transition_scale(policy),
+    )
+
+
+def _transition_scale(policy: Policy) -> float:
+    scale = getattr(policy, "transition_scale", None)
+    return math.nan if scale is None else float(scale)
+
+
+def _refuse_unmaskable(policy: Policy, robot: Robot, folder: str) -> None:
+    used = [stream.name for stream in policy.streams]
+    asked = [name for name in used if robot.rules[name].when_stale == "mask"]
+    if not set(asked) <= set(maskable(policy)):
+        raise CheckpointError(
+            f"{folder} can plan without the streams {list(maskable(policy))}, but the robot file "
+            f"asks when_stale: mask for {asked}: set hold or stop there, or use a checkpoint that "
+            "was trained with masks"
+        )
+
+
+def _warm_up(policy: Policy, folder: str) -> ActionChunk:
+    """Plan on nothing: the first plans are 10 to 100 times slower, and must be finite."""
+    blank = Observation(0.0, _blank_values(policy))
+    memory = policy.initial_memory(0)
+    for _ in range(_WARM_UP_PLANS):
+        plan = policy.plan((blank,) * policy.n_obs_steps, memory)
+        memory = plan.memory
+        if not np.isfinite(plan.chunk.actions).all():
+            raise CheckpointError(f"{folder}: a trial plan is not finite; train it again")
+    return plan.chunk
+
+
+def _blank_values(policy: Policy) -> dict[str, np.ndarray]:
+    blank = {
+        stream.name: np.zeros(stream.shape, np.uint8 if stream.kind == "image" else np.float64)
+        for stream in policy.streams
+    }
+    return {**blank, **{name: low for name, (low, _) in goal_ranges(policy).items()}}
+
+
+class PolicyLoader:
+    """Loads one checkpoint after the other on a thread of its own; the last request wins.
+
+    Args:
+        load: Folder -> policy; may raise anything.
+        on_loaded: Called on the loader's thread with request number, policy or None, and error.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[str], LoadedPolicy],
+        on_loaded: Callable[[int, LoadedPolicy | None, str], None],
+    ) -> None:
+        self._load = load
+        self._on_loaded = on_loaded
+        self._worker: LatestWorker[tuple[int, str]] = LatestWorker("policy_loader", self._load_one)
+
+    def request(self, number: int, folder: str) -> None:
+        """Load ``folder`` next; a request that has not been begun is forgotten."""
+        self._worker.submit((number, folder))
+
+    def close(self) -> None:
+        """End the thread after the load that runs, if that takes no longer than usual."""
+        self._worker.close()
+
+    def _load_one(self, wanted: tuple[int, str]) -> None:
+        number, folder = wanted
+        try:
+            loaded, problem = self._load(folder), ""
+        except (CheckpointError, ValueError) as error:
+            loaded, problem = None, str(error)
+        except Exception as error:  # a foreign checkpoint may break anything; the old one runs
+            loaded, problem = None, f"{folder}: {type(error).__name__}: {error}"
+        self._on_loaded(number, loaded, problem)

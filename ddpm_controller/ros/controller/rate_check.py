@@ -1,0 +1,88 @@
+"""Whether this machine holds a control rate: trial ticks, timed before anything is commanded."""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from ddpm_controller.control.command import Command
+from ddpm_controller.control.loop import ControlLoop
+from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.types import ActionChunk, Plan, StreamSpec
+
+LARGEST_SHARE = 0.6
+"""Of a period that a tick may take: the rest is for callbacks and for the other processes."""
+_NUM_TICKS = 60
+_NUM_ROWS = 8
+_BEGIN_S = 1000.0
+
+
+class RateError(ValueError):
+    """The control rate is more than the machine can do."""
+
+
+def trial_ticks(
+    loop: ControlLoop, streams: tuple[StreamSpec, ...], rate_hz: float
+) -> Iterator[Command]:
+    """Drive a loop that is thrown away along an invented chunk, tick by tick.
+
+    Args:
+        loop: As it will be used, but not the one that will be; its limits may be missing.
+        streams: What it observes.
+        rate_hz: Of the ticks.
+    """
+    spec, num_joints = loop.action_spec, len(loop.action_spec.joint_names)
+    one = np.ones(num_joints)
+    loop.limits = JointLimits(-one, one, one)
+    loop.start({})
+    blank = {
+        stream.name: np.zeros(stream.shape, np.uint8 if stream.kind == "image" else np.float64)
+        for stream in streams
+    }
+    waves = np.sin(np.arange(_NUM_ROWS) * spec.period_s)[:, None] * 0.1 * one
+    for k in range(_NUM_TICKS):
+        now_s = _BEGIN_S + k / rate_hz
+        for name, value in blank.items():
+            loop.observe(name, now_s, value)
+        request = loop.plan_request(now_s)
+        if request is not None:
+            chunk = ActionChunk(now_s, spec.period_s, spec.joint_names, waves)
+            loop.accept(Plan(chunk, {}), request)
+        yield loop.tick(now_s)
+
+
+def check_rate(
+    ticks: Iterator[Command],
+    send: Callable[[Command], None],
+    rate_hz: float,
+    timer: Callable[[], float] = time.perf_counter,
+) -> float:
+    """Return the median time of a tick with its publication, s.
+
+    Args:
+        ticks: See ``trial_ticks``.
+        send: Publishes where nobody moves.
+        rate_hz: Asked for.
+        timer: A clock, s.
+
+    Raises:
+        RateError: The median is above ``LARGEST_SHARE`` of the period; with figure and remedy.
+    """
+    times_s = []
+    began_s = timer()
+    for command in ticks:
+        if command.position is not None:
+            send(command)
+        ended_s = timer()
+        times_s.append(ended_s - began_s)
+        began_s = ended_s
+    median_s = statistics.median(times_s)
+    if median_s * rate_hz > LARGEST_SHARE:
+        raise RateError(
+            f"control_rate_hz {rate_hz:g}: a tick takes {1e3 * median_s:.2f} ms in the median of "
+            f"{len(times_s)}, {100 * median_s * rate_hz:.0f} % of the period of "
+            f"{1e3 / rate_hz:.2f} ms, and {100 * LARGEST_SHARE:.0f} % at the most can be held: "
+            f"set control_rate_hz to {LARGEST_SHARE / median_s:.0f} or less, or free the machine"
+        )
+    return median_s

@@ -1,0 +1,320 @@
+"""One activation of the controller: everything that happens on its control thread."""
+
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+
+from ddpm_controller.control.loop import ControlLoop
+from ddpm_controller.control.observing.stream_rules import StreamHealth
+from ddpm_controller.control.planning.start_gate import StartGate
+from ddpm_controller.control.states import Reason, State
+from ddpm_controller.policy import Policy, memory_kind
+from ddpm_controller.ros.commanding.commanding import Commanding, Done
+from ddpm_controller.ros.controller.planner import PlanAnswer, Planner
+from ddpm_controller.ros.controller.policy_loader import LoadedPolicy
+from ddpm_controller.ros.controller.policy_run import Outcome, PolicyRun
+from ddpm_controller.ros.controller.report import ControlReport
+from ddpm_controller.ros.controller.smooth_stop import SmoothStop
+
+_PATIENCE_S = 1.0
+
+
+class ControlSession:
+    """Drives a control loop, a planner and, while there is a goal, its run.
+
+    Only ``post``, ``wake`` and ``abort`` may be used from other threads: an order that was
+    posted is carried out on the control thread before its next tick.
+
+    Args:
+        loop: Pure; knows neither threads nor messages.
+        planner: Makes the plans.
+        report: Tells what happens; its health has the policy and the seed to begin with.
+        commanding: Sends the commands.
+        run_on_activate: Follow the policy without a goal too.
+        lockstep: A tick waits for what is due.
+        stop_s: How long the loop takes to stop.
+        gate_of: Policy -> what a start with it is held to.
+        log: Told what is said, and what becomes of a state when another policy comes.
+    """
+
+    def __init__(
+        self,
+        loop: ControlLoop,
+        planner: Planner,
+        report: ControlReport,
+        commanding: Commanding,
+        *,
+        run_on_activate: bool,
+        lockstep: bool,
+        stop_s: float,
+        gate_of: Callable[[Policy], StartGate] = lambda policy: StartGate(),
+        log: Callable[[str], object] = lambda text: None,
+    ) -> None:
+        self.loop = loop
+        self.health = report.health
+        self._planner, self._report, self._commanding_by = planner, report, commanding
+        self._always, self._lockstep = run_on_activate, lockstep
+        self._orders: deque[Callable[[], object]] = deque()
+        self._changed = threading.Event()
+        self._aborted = False
+        self._sentences: dict[str, str] = {}
+        self._run: PolicyRun | None = None
+        self._answers: dict[int, PlanAnswer] = {}
+        self._commanding = run_on_activate
+        self._stop = SmoothStop(stop_s)
+        self._gate_of, self._log = gate_of, log
+        self._default_seed = self.health.seed
+        self._start_loop(self._default_seed)
+
+    # From any thread
+
+    def post(self, order: Callable[[], object]) -> None:
+        """Let the control thread call ``order`` before its next tick."""
+        self._orders.append(order)
+        self._changed.set()
+
+    def wake(self) -> None:
+        """Let the control thread look again, when it waits."""
+        self._changed.set()
+
+    def miss(self, ticks: int) -> None:
+        """Note that the control thread has left out ticks."""
+        self._commanding_by.miss(ticks)
+
+    def abort(self) -> None:
+        """Let a tick in lockstep give up waiting, for good."""
+        self._aborted = True
+        self._changed.set()
+
+    # Orders, on the control thread
+
+    def use(self, loaded: LoadedPolicy, done: Callable[[], None]) -> None:
+        """Plan with ``loaded`` from the next plan on; then call ``done``."""
+        before, self.health.loaded = self.health.loaded, loaded
+        if before is None or before.hash != loaded.hash:  # else its plans go on, for replay too
+            kinds = memory_kind(before.policy) if before else "", memory_kind(loaded.policy)
+            keeps = kinds[0] == kinds[1] != ""
+            memory = loaded.policy.initial_memory(self.health.seed)
+            steps = loaded.num_inference_steps
+            self.loop.use_policy(loaded.policy.n_obs_steps, memory, steps, keeps_memory=keeps)
+            if any(kinds):
+                what = "is kept" if keeps else "begins anew"
+                self._log(f"the state {what}: memory {kinds[0]!r} before, {kinds[1]!r} now")
+        self.loop.start_check.gate = self._gate_of(loaded.policy)
+        self.loop.departure.limit = loaded.departure
+        done()
+
+    def hear(self, name: str, sentence: str) -> None:
+        """Note what was said on a stream, for the log and for errors."""
+        if self._sentences.get(name) != sentence:
+            self._log(f"{name}: {sentence!r}")
+        self._sentences[name] = sentence
+
+    def begin_run(self, run: PolicyRun) -> None:
+        """Begin a run with its own seed; one that goes on is stopped."""
+        self.end_run(Outcome.STOPPED, "another run began")
+        self._stop.finish()
+        self._run = run
+        self._start_loop(run.seed, run.not_before_s)
+        self._report.begin()
+        self._commanding = True
+
+    def end_run(self, outcome: Outcome, message: str, only: PolicyRun | None = None) -> None:
+        """End the run that goes on, or ``only`` that one, after the robot has stopped."""
+        run = self._run
+        if run is None or (only is not None and run is not only):
+            return
+        self._run = None
+        end = partial(run.end, outcome, message)
+        if self._always:
+            end()
+        else:
+            self.come_to_rest(partial(self._be_quiet, end))
+
+    def reset(self, done: Callable[[], None]) -> None:
+        """Stop, forget everything and begin again."""
+        self.end_run(Outcome.STOPPED, "the controller was reset")
+        self._stop.finish()
+        self.come_to_rest(partial(self._begin_again, done))
+
+    def come_to_rest(self, then: Callable[[], None]) -> None:
+        """Stop smoothly, then call ``then``; at once where time would not go on."""
+        self._stop.finish()
+        if self._lockstep or not self._commanding or self.health.state == State.WAITING:
+            then()
+            return
+        self.loop.stop()
+        self._stop.begin(then, self.loop.longest_stop_s)
+
+    def finish(self, then: Callable[[], None]) -> None:
+        """Stop for good, end the run and call ``then``."""
+        run, self._run = self._run, None
+        if run is not None:
+            run.end(Outcome.STOPPED, "the controller was deactivated")
+        self._stop.finish()
+        self.come_to_rest(partial(self._be_quiet, then))
+
+    def close(self) -> None:
+        """End what goes on without waiting for it; the thread has ended."""
+        self.obey()
+        self._stop.finish()
+        run, self._run = self._run, None
+        self._commanding = False
+        self._commanding_by.rest()
+        if run is not None:
+            run.end(Outcome.STOPPED, "the controller was deactivated")
+
+    # Ticks, on the control thread
+
+    def obey(self) -> None:
+        """Carry out the orders that have been left and collect finished plans."""
+        for _ in range(len(self._orders)):
+            self._orders.popleft()()
+        while (answer := self._planner.collect()) is not None:
+            self._take(answer)
+
+    def step(self, now_s: float) -> None:
+        """One tick in real time: nothing here waits."""
+        self.obey()
+        self._end_in_time(now_s)
+        if not self._commanding:
+            self._tell(self._commanding_by.rest(), now_s)
+            if self._commanding_by.is_quiet:
+                self._report.idle(now_s, self._streams(now_s))
+            return
+        self._command(now_s)
+        self._submit(now_s)
+        self._stop.tick(now_s, self._commanding_by.is_at_rest)
+
+    def step_in_lockstep(self, now_s: float) -> bool:
+        """One tick for which everything due is awaited; return whether a command was sent."""
+        self.obey()
+        if not self.wants(now_s):
+            self._report.idle(now_s, self._streams(now_s))
+            return False
+        self.loop.advance(now_s)
+        run = self._run
+        if not self._await(lambda: self.loop.late_streams(now_s), now_s, run):
+            return False
+        self._end_in_time(now_s)
+        if self._run is not run:
+            return False
+        self._submit(now_s)
+        if not self._await(self._missing_plan, now_s, run):
+            return False
+        return self._command(now_s)
+
+    def stand_still(self, now_s: float, text: str) -> None:
+        """Say, when there is a ``text``, that the time does not go on; nothing is sent."""
+        self.obey()
+        if text:
+            streams = self._streams(now_s)
+            self._report.tell(now_s, State.WAITING, Reason.CLOCK_JUMP, text, streams)
+
+    def repeat(self) -> None:
+        """Send the last command again where its stamp makes that harmless."""
+        if self._commanding:
+            self._commanding_by.repeat()
+
+    def wants(self, now_s: float) -> bool:
+        """Return whether a command is wanted at ``now_s``."""
+        return self._commanding and (self._run is None or now_s >= self._run.not_before_s)
+
+    def sleep(self, seconds: float) -> None:
+        """Wait until something was posted, at most ``seconds``."""
+        self._changed.wait(seconds)
+        self._changed.clear()
+
+    # Parts
+
+    def _start_loop(
+        self, seed: int, not_before_s: float | None = None, keep_position: bool = False
+    ) -> None:
+        self.health.seed = seed
+        self.health.plan_number = 0
+        self.health.forget_plan()
+        loaded = self.health.loaded
+        memory = loaded.policy.initial_memory(seed) if loaded else None
+        self.loop.start(memory, not_before_s=not_before_s, keep_position=keep_position)
+
+    def _begin_again(self, done: Callable[[], None]) -> None:
+        # In lockstep the streams that are not due at this tick do not deliver again.
+        not_before_s = -math.inf if self._lockstep else None
+        self._start_loop(self._default_seed, not_before_s, keep_position=True)
+        self.loop.schedule.memory.note_reset("asked for by the service reset")
+        done()
+
+    def _be_quiet(self, end: Callable[[], None]) -> None:
+        self._commanding = False
+        end()
+
+    def _end_in_time(self, now_s: float) -> None:
+        if self._run is not None and self._run.is_over(now_s):
+            self.end_run(Outcome.TIMEOUT, f"not done after {self._run.timeout_s:g} s")
+
+    def _command(self, now_s: float) -> bool:
+        done = self._commanding_by.step(now_s)
+        self._tell(done, now_s)
+        return any(each.command.position is not None for each in done)
+
+    def _tell(self, done: list[Done], now_s: float) -> None:
+        self._report.note_state(self.loop)
+        for each in done:
+            takeover = each.command.takeover
+            self._report.sent(each)
+            answer = self._answers.pop(takeover.request.plan_number, None) if takeover else None
+            if answer is not None:
+                self._report.took_over(each.command, answer)
+                self._answers.clear()
+                if self._run is not None:
+                    self._run.plans += 1
+            self._report.tick(each.command, self._streams(now_s))
+
+    def _submit(self, now_s: float) -> None:
+        request = self.loop.plan_request(now_s)
+        loaded = self.health.loaded
+        if request is not None and loaded is not None:
+            self._planner.submit(loaded, request)
+
+    def _take(self, answer: PlanAnswer) -> None:
+        self.loop.schedule.note_time(answer.request, answer.inference_time_s, answer.relative_cost)
+        self.health.plan_cost = self.loop.schedule.plan_cost
+        if answer.plan is None:
+            self.loop.fail(answer.request, self._with_sentence(answer.error))
+        elif not self.loop.accept(answer.plan, answer.request):
+            self._answers[answer.request.plan_number] = answer
+            self.health.inference_time_s = answer.inference_time_s
+            self.health.out_of_distribution = self.loop.distribution.score
+            self.health.out_of_distribution_limit = self.loop.distribution.limit
+
+    def _with_sentence(self, error: str) -> str:
+        """Return an error about a goal with the sentence that it was made from."""
+        meant = [text for name, text in self._sentences.items() if f"goal {name!r}" in error]
+        return f"{error}; it was said: {meant[0]!r}" if meant else error
+
+    def _missing_plan(self) -> list[str]:
+        return ["a plan"] if self.loop.schedule.awaits_plan else []
+
+    def _await(
+        self, missing: Callable[[], list[str]], now_s: float, run: PolicyRun | None
+    ) -> bool:
+        """Wait until nothing is missing; False when the tick is not wanted any more."""
+        began_s = told_s = time.monotonic()
+        while names := missing():
+            self.sleep(0.05)
+            self.obey()
+            if self._aborted or self._run is not run or not self._commanding:
+                return False
+            if time.monotonic() - told_s > _PATIENCE_S:
+                told_s = time.monotonic()
+                text = f"lockstep: waited {told_s - began_s:.0f} s for {', '.join(names)}"
+                verdict = self.loop.decide(now_s)
+                streams = self._streams(now_s)
+                self._report.tell(now_s, verdict.state, verdict.reason, text, streams)
+        return True
+
+    def _streams(self, now_s: float) -> dict[str, StreamHealth]:
+        return self.loop.watch.healths(now_s)

@@ -1,0 +1,130 @@
+"""The two clocks of the control thread: the wall, and /clock tick by tick."""
+
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+
+from ddpm_controller.ros.clock_watchdog import ClockWatchdog
+from ddpm_controller.ros.controller.session import ControlSession
+
+LogError = Callable[[str], None]
+
+
+class RealTimeThread:
+    """Ticks at absolute deadlines on a monotonic clock.
+
+    The deadlines do not drift: a late tick is followed by one at its own time, and ticks
+    whose whole period has passed are counted as missed and left out.
+
+    Args:
+        session: Is stepped.
+        period_s: Time between ticks.
+        now: Returns the node's time, s; not above 0 while there is none.
+        log_error: For what must not happen.
+    """
+
+    def __init__(
+        self,
+        session: ControlSession,
+        period_s: float,
+        now: Callable[[], float],
+        log_error: LogError,
+    ) -> None:
+        self._session = session
+        self._period_s = period_s
+        self._now = now
+        self._log_error = log_error
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="control", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread after the tick that runs."""
+        self._closing = True
+        self._thread.join()
+        self._session.close()
+
+    def on_clock(self, stamp_s: float) -> None:
+        """Nothing: the time is asked for."""
+
+    def _run(self) -> None:
+        deadline_s = time.monotonic()
+        last_s = 0.0
+        watchdog = ClockWatchdog()
+        while not self._closing:
+            deadline_s += self._period_s
+            # Linux sleeps to an absolute time of the monotonic clock, without drift.
+            time.sleep(max(deadline_s - time.monotonic(), 0.0))
+            missed = int((time.monotonic() - deadline_s) / self._period_s)
+            if missed > 0:
+                self._session.miss(missed)
+                deadline_s += missed * self._period_s
+            now_s = self._now()
+            silence = watchdog.text(now_s, time.monotonic())
+            if now_s <= 0 or now_s == last_s:  # simulated time has not begun, or stands still
+                stand = partial(self._session.stand_still, text=silence)
+                _guarded(stand, now_s, self._log_error)
+                continue
+            last_s = now_s
+            _guarded(self._session.step, now_s, self._log_error)
+
+
+class LockstepThread:
+    """Ticks once for every new time on /clock.
+
+    Args:
+        session: Is stepped.
+        log_error: For what must not happen.
+    """
+
+    def __init__(self, session: ControlSession, log_error: LogError) -> None:
+        self._session = session
+        self._log_error = log_error
+        self._closing = False
+        self._clocks: deque[float] = deque()
+        self._thread = threading.Thread(target=self._run, name="control", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread, also out of a tick that waits."""
+        self._closing = True
+        self._session.abort()
+        self._thread.join()
+        self._session.close()
+
+    def on_clock(self, stamp_s: float) -> None:
+        """Let the control thread answer the time ``stamp_s``; a repeated one counts too."""
+        self._clocks.append(stamp_s)
+        self._session.wake()
+
+    def _run(self) -> None:
+        answered = False
+        clock_s = None
+        watchdog = ClockWatchdog()
+        while not self._closing:
+            if not self._clocks:
+                self._session.sleep(0.1)
+                # A world that waits for a command stands still rightly, but has told its time.
+                silence = watchdog.text(0.0, time.monotonic()) if clock_s is None else ""
+                stand = partial(self._session.stand_still, text=silence)
+                _guarded(stand, 0.0, self._log_error)
+            if self._clocks:
+                stamp_s = self._clocks.popleft()
+                answered = answered and stamp_s == clock_s
+                if answered:  # told again: the answer was lost or came late
+                    self._session.repeat()
+                clock_s = stamp_s
+            if clock_s is not None and not answered:
+                answered = _guarded(self._session.step_in_lockstep, clock_s, self._log_error)
+
+
+def _guarded(step: Callable[[float], bool | None], now_s: float, log_error: LogError) -> bool:
+    """Step; an error is told, the tick sends nothing, and the thread goes on."""
+    try:
+        return bool(step(now_s))
+    except Exception:
+        log_error(f"control tick failed, nothing was sent:\n{traceback.format_exc()}")
+        return False

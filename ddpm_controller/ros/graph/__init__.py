@@ -1,0 +1,1 @@
+"""Graphs of processes, for ros2 launch and without it."""

@@ -1,0 +1,266 @@
+"""Every graph of processes, described once.
+
+`launch/*.launch.py` and the command `start` both begin this description, see
+`launch_actions` and `supervisor`.
+"""
+
+from ddpm_controller.robots.world_robots import ROBOTS
+from ddpm_controller.ros.graph.description import (
+    AnyOf,
+    Argument,
+    Choice,
+    Environment,
+    Equals,
+    FirstOf,
+    Graph,
+    Process,
+    Setting,
+    Share,
+    Value,
+)
+
+EXECUTABLES = {
+    "controller": "ddpm_controller.ros.controller:main",
+    "trainer": "ddpm_controller.ros.trainer.node:main",
+    "simulation": "ddpm_controller.ros.simulation.node:main",
+    "train": "ddpm_controller.cli.train:main",
+    "demonstrate": "ddpm_controller.cli.demonstrate:main",
+    "record": "ddpm_controller.cli.record:main",
+    "replay": "ddpm_controller.cli.replay:main",
+    "evaluate": "ddpm_controller.cli.evaluate:main",
+    "evaluate_nll": "ddpm_controller.cli.evaluate_nll:main",
+    "fit_noise": "ddpm_controller.cli.fit_noise:main",
+    "calibrate_latency": "ddpm_controller.cli.calibrate_latency:main",
+    "fit_out_of_distribution": "ddpm_controller.cli.fit_out_of_distribution:main",
+    "fit_state_reset": "ddpm_controller.cli.fit_state_reset:main",
+    "pusht_demonstrations": "ddpm_controller.cli.pusht_demonstrations:main",
+    "demo": "ddpm_controller.cli.demo:main",
+    "walk": "ddpm_controller.cli.walk:main",
+    "start": "ddpm_controller.cli.start:main",
+}
+"""Name -> module and function; setup.py has the same as console scripts."""
+
+NODES = ("controller", "trainer", "simulation")
+"""The executables that are ROS nodes; the others are commands."""
+
+_COMMON = (
+    Argument("namespace", "", "Namespace of every node."),
+    Argument(
+        "log_level",
+        "info",
+        "Least severe log messages that are printed.",
+        choices=("debug", "info", "warn", "error", "fatal"),
+    ),
+    Argument("use_respawn", "false", "Start a node again when it has ended by itself.", bool),
+)
+_USE_SIM_TIME = Argument(
+    "use_sim_time", "false", "Take the time from /clock; a lockstep world always does.", bool
+)
+_CONTROLLER_ARGUMENTS = (
+    Argument(
+        "params_file",
+        Share("config/controller.yaml"),
+        "Parameter file of the controller; launch arguments that are given go before it.",
+    ),
+    Argument("autostart", "true", "Configure and activate the controller by itself.", bool),
+    Argument("seed", "0", "Seed of the denoising noise.", int),
+    Argument("trajectory_topic", "joint_trajectory", "Where the JointTrajectory commands go."),
+    Argument("commands_topic", "commands", "Where the Float64MultiArray commands go."),
+)
+_ROBOT_ARGUMENT = Argument(
+    "robot",
+    Share("config/robots/sim_arm.yaml"),
+    "Robot file: streams, topics, joints and the action.",
+)
+_WORLD_ROBOT_ARGUMENT = Argument(
+    "robot",
+    "",
+    "Robot file: streams, topics, joints and the action; empty: that of the world.",
+)
+_ROBOT_FILES = tuple((world, Share(path)) for world, path in ROBOTS.items())
+_ROBOT_OF_WORLD = FirstOf((Setting("robot"), Choice("world", _ROBOT_FILES)))
+_WORLD_ARGUMENTS = (
+    Argument("world", "pick_place", "World that is simulated.", choices=tuple(ROBOTS)),
+    Argument(
+        "mode",
+        "real_time",
+        "real_time, or lockstep: time goes on only when the command for it has come.",
+        choices=("real_time", "lockstep"),
+    ),
+    Argument("world_seed", "0", "Seed of the world's first start.", int),
+)
+_LOCKSTEP = Equals("mode", "lockstep")
+
+
+def _controller(checkpoint: Value, robot: Value, in_world: bool) -> Process:
+    """The lifecycle node `controller`, on a robot or in a simulated world."""
+    sim_time = AnyOf((Setting("use_sim_time"), _LOCKSTEP)) if in_world else Setting("use_sim_time")
+    lockstep = (("lockstep", _LOCKSTEP), ("run_on_activate", False)) if in_world else ()
+    return Process(
+        "controller",
+        name="controller",
+        parameters=(
+            ("use_sim_time", sim_time),
+            ("checkpoint", checkpoint),
+            ("robot", robot),
+            ("seed", Setting("seed")),
+            *lockstep,
+        ),
+        params_file=Setting("params_file"),
+        remappings=(
+            ("joint_trajectory", Setting("trajectory_topic")),
+            ("commands", Setting("commands_topic")),
+        ),
+        lifecycle=True,
+        autostart=Setting("autostart"),
+        respawn=Setting("use_respawn"),
+    )
+
+
+_RVIZ_ARGUMENT = Argument(
+    "rviz", "false", "Start RViz with the predicted path, where rviz2 is installed.", bool
+)
+_RVIZ = Process(
+    "rviz2",
+    name="rviz",
+    parameters=(("use_sim_time", Setting("use_sim_time")),),
+    arguments=("-d", Share("config/rviz/controller.rviz")),
+    package="rviz2",
+    condition=Setting("rviz"),
+)
+
+
+def _simulation(expert: Setting | bool) -> Process:
+    return Process(
+        "simulation",
+        name="simulation",
+        parameters=(
+            ("world", Setting("world")),
+            ("mode", Setting("mode")),
+            ("seed", Setting("world_seed")),
+            ("expert", expert),
+        ),
+        respawn=Setting("use_respawn"),
+    )
+
+
+_ENVIRONMENT = (
+    Environment("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp"),
+    # Fast DDS' own shared-memory segment is smaller than one VGA image.
+    Environment("FASTRTPS_DEFAULT_PROFILES_FILE", Share("config/fastdds.xml")),
+    # Without it the prints of a Python child come in blocks, long after the fact.
+    Environment("PYTHONUNBUFFERED", "1"),
+)
+_WORLD_ENVIRONMENT = (
+    *_ENVIRONMENT,
+    Environment("MUJOCO_GL", "egl"),
+    # A simulated arm takes commands from this machine only, whoever else is on the network.
+    Environment("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST"),
+)
+
+CONTROLLER = Graph(
+    "controller",
+    "The controller on a robot whose streams and command topic the robot file names.",
+    (
+        *_COMMON,
+        _USE_SIM_TIME,
+        *_CONTROLLER_ARGUMENTS,
+        _ROBOT_ARGUMENT,
+        _RVIZ_ARGUMENT,
+        Argument("checkpoint", "", "Folder of the checkpoint; empty: as the parameter file says."),
+    ),
+    (_controller(Setting("checkpoint"), Setting("robot"), in_world=False), _RVIZ),
+    _ENVIRONMENT,
+)
+
+SIMULATION = Graph(
+    "simulation",
+    "A simulated arm in its world.",
+    (
+        *_COMMON,
+        *_WORLD_ARGUMENTS,
+        Argument("expert", "false", "Let the scripted expert move the arm.", bool),
+    ),
+    (_simulation(Setting("expert")),),
+    _WORLD_ENVIRONMENT,
+)
+
+_DEMO_ARGUMENTS = (
+    *_COMMON,
+    _USE_SIM_TIME,
+    *_CONTROLLER_ARGUMENTS,
+    _WORLD_ROBOT_ARGUMENT,
+    *_WORLD_ARGUMENTS,
+    Argument("checkpoint", "", "Folder of the checkpoint; empty: models/<world> as shipped."),
+)
+_DEMO_NODES = (
+    _simulation(expert=False),
+    _controller(
+        FirstOf((Setting("checkpoint"), Share("models/{world}"))), _ROBOT_OF_WORLD, in_world=True
+    ),
+)
+
+ARM = Graph(
+    "arm",
+    "A simulated arm and its controller, which waits for RunPolicy goals.",
+    (*_DEMO_ARGUMENTS, _RVIZ_ARGUMENT),
+    (*_DEMO_NODES, _RVIZ),
+    _WORLD_ENVIRONMENT,
+)
+
+DEMO = Graph(
+    "demo",
+    "The shipped checkpoint on a few episodes; ends by itself with a table and a picture.",
+    (
+        *_DEMO_ARGUMENTS,
+        Argument("episodes", "5", "Number of episodes.", int),
+        Argument("trial_seed", "20000000", "Seed of the first episode.", int),
+        Argument("output", "runs/demo", "Folder of the picture and the results."),
+    ),
+    (
+        *_DEMO_NODES,
+        Process(
+            "demo",
+            arguments=(
+                "--attach",
+                "--world",
+                Setting("world"),
+                "--episodes",
+                Setting("episodes"),
+                "--seed",
+                Setting("trial_seed"),
+                "--mode",
+                Setting("mode"),
+                "--output",
+                Setting("output"),
+                "--namespace",
+                Setting("namespace"),
+            ),
+            required=True,
+        ),
+    ),
+    _WORLD_ENVIRONMENT,
+)
+
+TRAIN = Graph(
+    "train",
+    "The trainer, which trains from bags when its action asks for it.",
+    (
+        *_COMMON,
+        Argument(
+            "params_file", "", "Parameter file of the trainer; empty: the node's own defaults."
+        ),
+    ),
+    (
+        Process(
+            "trainer",
+            name="trainer",
+            params_file=Setting("params_file"),
+            respawn=Setting("use_respawn"),
+        ),
+    ),
+    _ENVIRONMENT,
+)
+
+GRAPHS = {graph.name: graph for graph in (CONTROLLER, SIMULATION, ARM, DEMO, TRAIN)}
+"""Name -> graph; every one has launch/<name>.launch.py."""

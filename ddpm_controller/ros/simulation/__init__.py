@@ -1,0 +1,1 @@
+"""The simulation node, and those that drive it."""

@@ -1,0 +1,155 @@
+"""What the `simulation` node says and hears, as ROS messages."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import simplejpeg
+from builtin_interfaces.msg import Duration, Time
+from ddpm_msgs.msg import EpisodeMark
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
+from std_msgs.msg import Float64MultiArray, Header
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+
+from ddpm_controller.bags.conversions import byte_array
+from ddpm_controller.simulation.session import Tick
+from ddpm_controller.simulation.world import Camera, World
+
+_JPEG_QUALITY = 95
+SCORE_NAMES = ("best",)
+"""Of the one number in a score's message: the best of the episode so far."""
+
+
+class CommandError(ValueError):
+    """A command that a position controller would refuse."""
+
+
+def time_from(stamp_ns: int) -> Time:
+    """Return a stamp in ns as a message."""
+    return Time(sec=stamp_ns // 1_000_000_000, nanosec=stamp_ns % 1_000_000_000)
+
+
+def nanoseconds(stamp: Time) -> int:
+    """Return a message as ns."""
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+
+
+def joint_state_message(tick: Tick, world: type[World]) -> JointState:
+    """Return the measured joints in the driver's order."""
+    names = world.published_joint_names
+    order = [world.joint_names.index(name) for name in names]
+    return JointState(
+        header=Header(stamp=time_from(tick.stamp_ns)),
+        name=list(names),
+        position=tick.positions[order].tolist(),
+        velocity=tick.velocities[order].tolist(),
+    )
+
+
+def vector_message(names: Sequence[str], values: np.ndarray, stamp_ns: int) -> JointState:
+    """Return named values (D,), SI units, as positions."""
+    return JointState(
+        header=Header(stamp=time_from(stamp_ns)), name=list(names), position=values.tolist()
+    )
+
+
+def image_message(tick: Tick, camera: Camera) -> Image:
+    """Return the picture of a camera at this tick, rgb8."""
+    return Image(
+        header=_camera_header(tick, camera),
+        height=camera.height,
+        width=camera.width,
+        encoding="rgb8",
+        step=3 * camera.width,
+        data=byte_array(tick.images[camera.name]),
+    )
+
+
+def compressed_message(tick: Tick, camera: Camera) -> CompressedImage:
+    """Return the picture of a camera at this tick as JPEG, colours at full resolution."""
+    jpeg = simplejpeg.encode_jpeg(
+        tick.images[camera.name], quality=_JPEG_QUALITY, colorsubsampling="444"
+    )
+    return CompressedImage(
+        header=_camera_header(tick, camera),
+        format="rgb8; jpeg compressed bgr8",  # as image_transport writes it
+        data=byte_array(np.frombuffer(jpeg, dtype=np.uint8)),
+    )
+
+
+def camera_info_message(tick: Tick, camera: Camera) -> CameraInfo:
+    """Return the pinhole model of a camera, or the one nearest to it."""
+    intrinsics = camera.intrinsics
+    return CameraInfo(
+        header=_camera_header(tick, camera),
+        height=camera.height,
+        width=camera.width,
+        distortion_model="plumb_bob",
+        d=[0.0] * 5,
+        k=intrinsics.reshape(-1),
+        r=np.eye(3).reshape(-1),
+        p=np.hstack([intrinsics, np.zeros((3, 1))]).reshape(-1),
+    )
+
+
+def mark_message(tick: Tick, mark: int, world: str) -> EpisodeMark:
+    """Return the mark of an episode's begin or end."""
+    return EpisodeMark(
+        header=Header(stamp=time_from(tick.stamp_ns)),
+        mark=mark,
+        episode=tick.episode,
+        world=world,
+        seed=tick.seed,
+        success=tick.success,
+        note=tick.note,
+    )
+
+
+def trajectory_message(
+    command: np.ndarray, stamp_ns: int, tick_s: float, joint_names: Sequence[str]
+) -> JointTrajectory:
+    """Return the expert's command (Da,) as any controller would send it."""
+    point = JointTrajectoryPoint(
+        positions=command.tolist(), time_from_start=Duration(nanosec=round(tick_s * 1e9))
+    )
+    return JointTrajectory(
+        header=Header(stamp=time_from(stamp_ns)), joint_names=list(joint_names), points=[point]
+    )
+
+
+def command_from_trajectory(message: JointTrajectory, joint_names: Sequence[str]) -> np.ndarray:
+    """Return the positions of the first point in the order of ``joint_names``, (D,).
+
+    Raises:
+        CommandError: No points, other joints, or not finite.
+    """
+    names = list(message.joint_names)
+    if sorted(names) != sorted(joint_names):
+        raise CommandError(f"a command names {names}, but the joints are {list(joint_names)}")
+    if not message.points or len(message.points[0].positions) != len(names):
+        raise CommandError(f"a command needs a first point with {len(names)} positions")
+    positions = np.array(message.points[0].positions)
+    return _finite(positions[[names.index(name) for name in joint_names]], joint_names)
+
+
+def command_from_array(message: Float64MultiArray, joint_names: Sequence[str]) -> np.ndarray:
+    """Return a command in the order of ``joint_names``, (D,).
+
+    Raises:
+        CommandError: Another length, or not finite.
+    """
+    if len(message.data) != len(joint_names):
+        raise CommandError(
+            f"a command has {len(message.data)} positions, but the joints are {list(joint_names)}"
+        )
+    return _finite(np.array(message.data), joint_names)
+
+
+def _finite(command: np.ndarray, joint_names: Sequence[str]) -> np.ndarray:
+    if not np.isfinite(command).all():
+        wrong = {n: float(p) for n, p in zip(joint_names, command, strict=True) if p - p != 0}
+        raise CommandError(f"a command must be finite, got {wrong}")
+    return command
+
+
+def _camera_header(tick: Tick, camera: Camera) -> Header:
+    return Header(stamp=time_from(tick.stamp_ns), frame_id=f"{camera.name}_optical_frame")

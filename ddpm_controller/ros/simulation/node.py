@@ -1,0 +1,226 @@
+"""The node `simulation`: a robot in a world that speaks and hears what a real robot would."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import rclpy
+from ddpm_msgs.srv import ResetWorld
+from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import ParameterException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from std_msgs.msg import Float64MultiArray
+from trajectory_msgs.msg import JointTrajectory
+
+from ddpm_controller.ros.parameters import declare, parameter
+from ddpm_controller.ros.simulation.messages import (
+    CommandError,
+    command_from_array,
+    command_from_trajectory,
+    nanoseconds,
+    time_from,
+    trajectory_message,
+)
+from ddpm_controller.ros.simulation.topics import SimulationTopics
+from ddpm_controller.simulation.session import Session, Tick
+from ddpm_controller.simulation.worlds import WORLDS
+
+MODES = ("real_time", "lockstep")
+_REPEAT_S = 0.5
+_LATE_TICKS = 10  # so far behind, real time gives up catching up
+_EXPERT_HASTE = 10.0  # times real time, at the most
+
+
+@dataclass(frozen=True)
+class SimulationParameters:
+    """Facts of one simulated robot; all are read once, at the start."""
+
+    world: str = parameter("pick_place", f"One of {list(WORLDS)}.", read_only=True)
+    seed: int = parameter(0, "Seed of the first episode.", low=0, read_only=True)
+    mode: str = parameter(
+        "real_time",
+        "real_time, or lockstep: time waits for the command of every tick.",
+        read_only=True,
+    )
+    tick_hz: float = parameter(
+        50.0, "Rate of joint states and commands, Hz.", low=1.0, high=250.0, read_only=True
+    )
+    camera_hz: float = parameter(
+        25.0, "Rate of each camera, Hz; divides tick_hz.", low=1.0, high=250.0, read_only=True
+    )
+    expert: bool = parameter(
+        False, "Let the scripted expert move the arm, as a controller would.", read_only=True
+    )
+    compressed: bool = parameter(False, "Publish the images as JPEG too.", read_only=True)
+    step_timeout_s: float = parameter(
+        10.0, "Lockstep: warn when no command has come for so long, s.", low=0.1, read_only=True
+    )
+
+    def __post_init__(self) -> None:
+        for name, value, allowed in (("world", self.world, WORLDS), ("mode", self.mode, MODES)):
+            if value not in allowed:
+                raise ValueError(f"parameter {name} must be one of {list(allowed)}, got {value!r}")
+
+
+class Simulation(Node):
+    """Publishes what the robot and its cameras see and moves as it is commanded.
+
+    One thread does everything, since the renderer belongs to the thread that made it: callbacks
+    run between ticks.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("simulation")
+        self._deployed = declare(self, SimulationParameters)
+        self._lockstep = self._deployed.mode == "lockstep"
+        self._world = WORLDS[self._deployed.world](self._deployed.tick_hz)
+        self._session = Session(self._world, self._deployed.camera_hz, self._deployed.expert)
+        self._system_clock = Clock(clock_type=ClockType.SYSTEM_TIME)
+        self._topics = SimulationTopics(self, self._world, self._deployed.compressed)
+        self.create_service(ResetWorld, "~/reset", self._on_reset)
+        if not self._deployed.expert:
+            depth = QoSProfile(depth=10)
+            self.create_subscription(
+                JointTrajectory, "joint_trajectory", self._on_trajectory, depth
+            )
+            self.create_subscription(Float64MultiArray, "commands", self._on_array, depth)
+        self._begin(self._deployed.seed)
+
+    def run(self, executor: SingleThreadedExecutor) -> None:
+        """Simulate until ROS shuts down."""
+        if self._lockstep:
+            self._run_lockstep(executor)
+        else:
+            self._run_real_time(executor)
+
+    def close(self) -> None:
+        """Free the world and leave the graph."""
+        self._world.close()
+        self.destroy_node()
+
+    def _begin(self, seed: int) -> None:
+        self._tell(self._session.reset(seed, self._now_ns()))
+        self._begin_ns = self._tick.stamp_ns
+        self._command = self._world.command_in_force
+
+    def _advance(self) -> None:
+        """Apply the command in force for one tick and tell what comes of it."""
+        self._tell(self._session.step(self._command, self._now_ns()))
+
+    def _tell(self, tick: Tick) -> None:
+        self._tick = tick
+        self._topics.tell(tick)
+        self._told_s = self._heard_s = time.monotonic()
+
+    def _now_ns(self) -> int | None:
+        """System time; None in lockstep, where a session counts its own."""
+        return None if self._lockstep else self._system_clock.now().nanoseconds
+
+    def _run_real_time(self, executor: SingleThreadedExecutor) -> None:
+        due_s = time.monotonic() + self._world.tick_s
+        while rclpy.ok():
+            left_s = due_s - time.monotonic()
+            executor.spin_once(timeout_sec=max(0.0, left_s))  # even when late: callbacks first
+            if time.monotonic() < due_s:
+                continue
+            if left_s < -_LATE_TICKS * self._world.tick_s:
+                self.get_logger().warning(f"{-left_s:.2f} s behind real time, time was lost")
+                due_s = time.monotonic()
+            self._follow_expert()
+            self._advance()
+            due_s += self._world.tick_s
+
+    def _run_lockstep(self, executor: SingleThreadedExecutor) -> None:
+        moving = False
+        while rclpy.ok():
+            # An expert is faster than time, but not than a recorder can follow.
+            due_s = self._told_s + self._world.tick_s / _EXPERT_HASTE
+            executor.spin_once(timeout_sec=max(0.0, due_s - time.monotonic()) if moving else 0.1)
+            moving = self._follow_expert()
+            if moving:
+                self._advance()
+            elif time.monotonic() - self._told_s > _REPEAT_S:
+                self._repeat()
+
+    def _follow_expert(self) -> bool:
+        """Take over and publish the expert's command; False when there is none."""
+        command = self._session.expert_command()
+        if command is None:
+            return False
+        self._command = command
+        self._topics.tell_command(
+            trajectory_message(
+                command, self._tick.stamp_ns, self._world.tick_s, self._world.joint_names
+            )
+        )
+        return True
+
+    def _repeat(self) -> None:
+        """Tell the tick again: whoever has to answer may have come late."""
+        now_s = time.monotonic()
+        waited_s = now_s - self._heard_s
+        if waited_s > self._deployed.step_timeout_s and not self._deployed.expert:
+            self.get_logger().warning(
+                f"waiting for a command stamped {self._tick.stamp_ns / 1e9:.3f}; is a controller "
+                "with use_sim_time and lockstep running?",
+                throttle_duration_sec=60.0,
+            )
+        self._topics.repeat(self._tick)
+        self._told_s = now_s
+
+    def _on_trajectory(self, message: JointTrajectory) -> None:
+        stamp_ns = nanoseconds(message.header.stamp)
+        # Lockstep: the answer to this tick, once. Real time: nothing from before a reset.
+        if self._lockstep and stamp_ns != self._tick.stamp_ns:
+            return
+        if stamp_ns == 0 or stamp_ns >= self._begin_ns:
+            self._accept(command_from_trajectory, message)
+
+    def _on_array(self, message: Float64MultiArray) -> None:
+        self._accept(command_from_array, message)
+
+    def _accept(
+        self, command_from: Callable[[Any, Sequence[str]], np.ndarray], message: Any
+    ) -> None:
+        try:
+            self._command = command_from(message, self._world.joint_names)
+        except CommandError as error:
+            self.get_logger().warning(f"refused: {error}", throttle_duration_sec=1.0)
+            return
+        if self._lockstep:
+            self._advance()
+
+    def _on_reset(
+        self, request: ResetWorld.Request, response: ResetWorld.Response
+    ) -> ResetWorld.Response:
+        self._begin(request.seed)
+        response.success = True
+        response.message = f"{self._world.name}: episode of seed {request.seed}"
+        response.stamp = time_from(self._begin_ns)
+        return response
+
+
+def main() -> int:
+    """Run the node until it is interrupted."""
+    rclpy.init()
+    executor = SingleThreadedExecutor()
+    simulation = None
+    try:
+        simulation = Simulation()
+        executor.add_node(simulation)
+        simulation.run(executor)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except (ValueError, RuntimeError, ParameterException) as error:
+        if rclpy.ok():  # else the context went away in the middle of a tick
+            rclpy.logging.get_logger("simulation").fatal(str(error))
+            return 1
+    finally:
+        if simulation is not None:
+            simulation.close()
+        rclpy.try_shutdown()
+    return 0

@@ -1,0 +1,136 @@
+"""Everything that the `simulation` node publishes, in the order in which a tick is told."""
+
+from functools import partial
+
+import numpy as np
+from ddpm_msgs.msg import EpisodeMark
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
+from std_msgs.msg import Bool, String
+from trajectory_msgs.msg import JointTrajectory
+
+from ddpm_controller.ros.simulation.messages import (
+    SCORE_NAMES,
+    camera_info_message,
+    compressed_message,
+    image_message,
+    joint_state_message,
+    mark_message,
+    time_from,
+    vector_message,
+)
+from ddpm_controller.simulation.session import Tick
+from ddpm_controller.simulation.world import Camera, CountingWorld, InstructedWorld, World
+
+# Deep and reliable: a recorder on a busy machine must not lose the start of a lockstep episode.
+STREAM_QOS = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
+FACT_QOS = QoSProfile(
+    depth=1,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+
+
+class SimulationTopics:
+    """The publishers of a simulated robot.
+
+    Args:
+        node: Owner of the publishers.
+        world: One image topic and one camera_info topic for each of its cameras, one JointState
+            topic for each of its vectors, one each for its score, for what it counts and for its
+            instruction if it has them.
+        compressed: Also publish JPEG.
+    """
+
+    def __init__(self, node: Node, world: World, compressed: bool) -> None:
+        self._world = type(world)
+        cameras = world.cameras
+        self._clock = node.create_publisher(Clock, "/clock", STREAM_QOS)
+        self._joint_states = node.create_publisher(JointState, "joint_states", STREAM_QOS)
+        self._vectors = {
+            name: node.create_publisher(JointState, name, STREAM_QOS) for name in world.vectors
+        }
+        facts = partial(_publisher_where, node)
+        self._scores = facts(world.score is not None, JointState, "score", STREAM_QOS)
+        counts, is_told = isinstance(world, CountingWorld), isinstance(world, InstructedWorld)
+        self._tallies = facts(counts, JointState, "tally", STREAM_QOS)
+        self._instruction = facts(is_told, String, "instruction", FACT_QOS)
+        self._success = node.create_publisher(Bool, "success", FACT_QOS)
+        self._episode = node.create_publisher(EpisodeMark, "episode", STREAM_QOS)
+        self._images = {
+            camera.name: node.create_publisher(Image, f"{camera.name}/image_raw", STREAM_QOS)
+            for camera in cameras
+        }
+        self._infos = {
+            camera.name: node.create_publisher(
+                CameraInfo, f"{camera.name}/camera_info", STREAM_QOS
+            )
+            for camera in cameras
+        }
+        self._compressed = {
+            camera.name: node.create_publisher(
+                CompressedImage, f"{camera.name}/image_raw/compressed", STREAM_QOS
+            )
+            for camera in cameras
+            if compressed
+        }
+        self._commands = node.create_publisher(JointTrajectory, "joint_trajectory", STREAM_QOS)
+        self._description = node.create_publisher(String, "robot_description", FACT_QOS)
+        self._description.publish(String(data=world.robot_description()))
+
+    def tell(self, tick: Tick) -> None:
+        """Publish a tick for the first time: facts, marks, observations, then the clock.
+
+        A listener that has heard the clock has been sent all that belongs to that moment.
+        """
+        if tick.begins and self._instruction is not None:
+            self._instruction.publish(String(data=tick.instruction))
+        self._tell_score(tick)
+        self._tell_tally(tick)
+        if tick.begins:
+            self._success.publish(Bool(data=False))
+            self._episode.publish(mark_message(tick, EpisodeMark.BEGIN, self._world.name))
+        if tick.ends:
+            self._success.publish(Bool(data=True))
+            self._episode.publish(mark_message(tick, EpisodeMark.END, self._world.name))
+        self.repeat(tick)
+
+    def repeat(self, tick: Tick) -> None:
+        """Publish the observations and the clock of a tick, also again; without the marks."""
+        self._joint_states.publish(joint_state_message(tick, self._world))
+        for name, publisher in self._vectors.items():
+            vector = tick.vectors[name]
+            publisher.publish(vector_message(vector.names, vector.values, tick.stamp_ns))
+        for camera in self._world.cameras:
+            if camera.name in tick.images:
+                self._tell_image(tick, camera)
+        self._clock.publish(Clock(clock=time_from(tick.stamp_ns)))
+
+    def tell_command(self, message: JointTrajectory) -> None:
+        """Publish the expert's command."""
+        self._commands.publish(message)
+
+    def _tell_score(self, tick: Tick) -> None:
+        if self._scores is not None and tick.score is not None:
+            score = np.array([tick.score])
+            self._scores.publish(vector_message(SCORE_NAMES, score, tick.stamp_ns))
+
+    def _tell_tally(self, tick: Tick) -> None:
+        if self._tallies is not None:
+            counts = np.array(list(tick.tally.values()))
+            self._tallies.publish(vector_message(tuple(tick.tally), counts, tick.stamp_ns))
+
+    def _tell_image(self, tick: Tick, camera: Camera) -> None:
+        self._images[camera.name].publish(image_message(tick, camera))
+        if camera.name in self._compressed:
+            self._compressed[camera.name].publish(compressed_message(tick, camera))
+        self._infos[camera.name].publish(camera_info_message(tick, camera))
+
+
+def _publisher_where(
+    node: Node, wanted: bool, kind: type, topic: str, qos: QoSProfile
+) -> Publisher | None:
+    return node.create_publisher(kind, topic, qos) if wanted else None

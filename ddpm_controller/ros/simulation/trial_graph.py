@@ -1,0 +1,117 @@
+"""Trials over ROS: the robot as processes, and a client that asks it for one after the other."""
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import rclpy
+import yaml
+
+from ddpm_controller.evaluation.results import Trial
+from ddpm_controller.robots.robot import load_robot
+from ddpm_controller.robots.world_robots import robot_path
+from ddpm_controller.ros.graph.supervisor import started
+from ddpm_controller.ros.simulation.trial_client import TrialClient, TrialError
+from ddpm_controller.share import share_path
+
+
+def trials_over_ros(
+    world: str,
+    checkpoint: Path,
+    seeds: Sequence[int],
+    mode: str,
+    timeout_s: float,
+    parameters: Mapping[str, object],
+    robot: str = "",
+) -> Iterator[Trial]:
+    """Start simulation and controller, run one trial per seed, and stop them again.
+
+    Args:
+        world: Key of ``WORLDS``.
+        checkpoint: Folder.
+        seeds: Of the world and of the denoising noise.
+        mode: ``real_time`` or ``lockstep``.
+        timeout_s: Longest trial; 0: as the world says.
+        parameters: Of the controller, instead of those in config/controller.yaml.
+        robot: Path of the robot file; empty: that of the world.
+
+    Raises:
+        TrialError: When the graph does not do its part.
+    """
+    use_own_domain()
+    robot = robot or robot_path(world)
+    with parameter_file(parameters) as params_file:
+        given = {
+            "world": world,
+            "mode": mode,
+            "robot": str(Path(robot).resolve()),
+            "checkpoint": str(checkpoint.resolve()),
+            "params_file": params_file,
+            "log_level": "warn",
+        }
+        with started("arm", given) as child, connected("", world, robot) as client:
+            client.wait_until_ready()
+            for seed in seeds:
+                _refuse_if_ended(child)
+                yield client.run_trial(seed, timeout_s or world_timeout_s(world))
+
+
+def world_timeout_s(world: str) -> float:
+    """Longest trial of a world, as its class says."""
+    # Imported here: the simulator is not needed before the graph is up.
+    from ddpm_controller.simulation.worlds import WORLDS
+
+    return WORLDS[world].timeout_s
+
+
+def use_own_domain() -> None:
+    """Talk to this machine only and, unless the user has chosen one, on a domain of our own."""
+    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    # Above the ports that Linux gives away by itself, and apart from the numbers in common use.
+    os.environ.setdefault("ROS_DOMAIN_ID", str(215 + os.getpid() % 17))
+
+
+@contextmanager
+def connected(namespace: str, world: str = "pick_place", robot: str = "") -> Iterator[TrialClient]:
+    """Have a client on the graph of this environment's domain.
+
+    Args:
+        namespace: Of the nodes.
+        world: Key of ``WORLDS``; its cameras are watched, whether the policy sees them or not.
+        robot: Path of the robot file; empty: that of the world.
+    """
+    # Imported here: the simulator is not needed before the graph is up.
+    from ddpm_controller.simulation.worlds import WORLDS
+
+    action = load_robot(robot or robot_path(world)).action_spec
+    cameras = tuple((each.name, each.height, each.width) for each in WORLDS[world].cameras)
+    rclpy.init()
+    try:
+        client = TrialClient(action.joint_names, cameras, namespace=namespace)
+        try:
+            yield client
+        finally:
+            client.close()
+    finally:
+        rclpy.try_shutdown()
+
+
+@contextmanager
+def parameter_file(parameters: Mapping[str, object]) -> Iterator[str]:
+    """Have a parameter file: the shipped one with ``parameters`` instead."""
+    content = yaml.safe_load(Path(share_path("config/controller.yaml")).read_text())
+    content["/**"]["ros__parameters"].update(parameters)
+    with tempfile.TemporaryDirectory(prefix="trials_") as folder:
+        path = Path(folder) / "controller.yaml"
+        path.write_text(yaml.safe_dump(content))
+        yield str(path)
+
+
+def _refuse_if_ended(child: subprocess.Popen[bytes]) -> None:
+    if child.poll() is not None:
+        raise TrialError(
+            f"the graph has ended with exit code {child.returncode}; see its log above"
+        )

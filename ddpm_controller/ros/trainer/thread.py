@@ -1,0 +1,117 @@
+"""A training on a thread of its own, for the node `trainer`."""
+
+import math
+import threading
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ddpm_msgs.msg import TrainingStatus
+
+from ddpm_controller.bags.training_inputs import read_training_inputs
+from ddpm_controller.ros.training_rate import TrainingRate
+from ddpm_controller.training.config import TrainingError
+from ddpm_controller.training.result import Progress, TrainingResult
+from ddpm_controller.training.run import train
+
+
+@dataclass(frozen=True)
+class TrainingGoal:
+    """A goal with the node's parameters filled in."""
+
+    bags: tuple[Path, ...]
+    robot: Path
+    config: Path
+    output: Path
+    torch_num_threads: int
+    device: str
+
+
+class TrainingThread(threading.Thread):
+    """One training beside the executor; what it knows is read, never waited for.
+
+    Attributes:
+        result: When it has ended well, or was stopped.
+        error: When it has failed.
+    """
+
+    def __init__(self, goal: TrainingGoal) -> None:
+        super().__init__(name="training", daemon=True)
+        self.goal = goal
+        self.result: TrainingResult | None = None
+        self.error = ""
+        self._stop_wanted = threading.Event()
+        self._lock = threading.Lock()
+        self._text = "reading the recipe and the robot file"
+        self._progress: Progress | None = None
+        self._rate = TrainingRate()
+
+    def stop(self) -> None:
+        """Ask it to save everything and end."""
+        self._stop_wanted.set()
+
+    def run(self) -> None:
+        """Read the bags and train."""
+        try:
+            self.result = self._trained()
+        except _StoppedError:
+            pass
+        except TrainingError as error:
+            self.error = str(error)
+        except Exception as error:  # the node stays, and says what happened
+            self.error = f"{type(error).__name__}: {error}"
+
+    def _trained(self) -> TrainingResult:
+        goal = self.goal
+        if goal.output == Path() or goal.config == Path():
+            raise TrainingError(
+                f"a goal needs a recipe and an output folder, got config {str(goal.config)!r} and "
+                f"output {str(goal.output)!r}; name them in the goal or as parameters"
+            )
+        inputs = read_training_inputs(goal.bags, goal.robot, goal.config, self._on_bag)
+        config = replace(
+            inputs.config,
+            torch_num_threads=goal.torch_num_threads or inputs.config.torch_num_threads,
+            device=goal.device or inputs.config.device,
+        )
+        return train(
+            inputs.episodes,
+            inputs.robot.action_spec,
+            inputs.robot.stream_specs,
+            config,
+            goal.output,
+            provenance=inputs.provenance,
+            on_progress=self._on_progress,
+            should_stop=self._stop_wanted.is_set,
+        )
+
+    def _on_bag(self, done: int, total: int) -> None:
+        if self._stop_wanted.is_set():
+            raise _StoppedError
+        with self._lock:
+            self._text = f"{done} of {total} bags read"
+
+    def _on_progress(self, progress: Progress) -> None:
+        with self._lock:
+            self._progress = progress
+            self._rate.add(progress.step)
+            self._text = "training"
+
+    def status(self) -> TrainingStatus:
+        """Return how far it is; without a stamp."""
+        message = TrainingStatus(output=str(self.goal.output), validation_loss=math.nan)
+        with self._lock:
+            progress, message.text = self._progress, self._text
+            if progress is None:
+                message.state = TrainingStatus.STATE_READING
+                return message
+            message.steps_per_s = self._rate.steps_per_s
+            message.remaining_s = self._rate.remaining_s(progress.num_steps)
+        message.state = TrainingStatus.STATE_TRAINING
+        message.step, message.num_steps = progress.step, progress.num_steps
+        message.loss, message.learning_rate = progress.loss, progress.learning_rate
+        message.validation_loss = progress.validation_loss
+        return message
+
+
+class _StoppedError(Exception):
+    """Stopped before the first update."""

@@ -1,0 +1,1 @@
+"""The six-joint arm with a gripper: reach and pick_place."""

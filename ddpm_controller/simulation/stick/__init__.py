@@ -1,0 +1,1 @@
+"""A stick on two joints: drum, sticky_lid, cue_reach."""

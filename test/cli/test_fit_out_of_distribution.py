@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+from small_training import small_training
+
+from ddpm_controller.checkpoint import OUT_OF_DISTRIBUTION_NAME, load_checkpoint
+from ddpm_controller.cli import fit_out_of_distribution
+from ddpm_controller.cli.train import main as train
+from ddpm_controller.systems import restore
+from ddpm_controller.types import Observation
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    files = small_training(tmp_path_factory.mktemp("distribution"))
+    words = ["--bags", files.bags, "--robot", files.robot, "--config", files.config]
+    assert train([*map(str, words), "--output", str(files.output)]) == 0
+    return files
+
+
+def run(files, bags):
+    checkpoint = files.output / "checkpoints" / "last"
+    given = ["--checkpoint", checkpoint, "--bags", bags, "--robot", files.robot]
+    return fit_out_of_distribution.main([*map(str, given)]), checkpoint
+
+
+def test_a_checkpoint_learns_what_it_was_trained_for_and_keeps_its_hash(trained, capsys):
+    name = load_checkpoint(trained.output / "checkpoints" / "last").hash
+    for _ in range(2):  # again, over its own file
+        code, checkpoint = run(trained, trained.bags)
+        assert code == 0
+    assert "limit" in capsys.readouterr().out
+    assert load_checkpoint(checkpoint).hash == name
+    policy = restore(checkpoint)
+    stream = policy.streams[0]
+    low, high = policy.training_range.state_low, policy.training_range.state_high
+    scores = []
+    for value in ((low + high) / 2, high + 10 * (high - low)):
+        window = [Observation(0.1 * k, {stream.name: value}) for k in range(policy.n_obs_steps)]
+        traces = policy.plan(window, policy.initial_memory(0)).traces
+        scores.append(traces["out_of_distribution"] / traces["out_of_distribution_limit"])
+    assert np.isfinite(scores).all()
+    assert 2 * scores[0] < scores[1]
+    assert scores[1] > 1
+
+
+def test_without_an_episode_that_was_held_out_it_says_which_ones_are_needed(trained, capsys):
+    checkpoint = trained.output / "checkpoints" / "last"
+    held_out = load_checkpoint(checkpoint).manifest.provenance["held_out"][0].split("#")[0]
+    (checkpoint / OUT_OF_DISTRIBUTION_NAME).unlink(missing_ok=True)
+    others = [bag for bag in sorted(trained.bags.iterdir()) if bag.name != held_out]
+    assert run(trained, others[0])[0] == 1
+    assert held_out in " ".join(capsys.readouterr().out.split())
+    assert not (checkpoint / OUT_OF_DISTRIBUTION_NAME).exists()

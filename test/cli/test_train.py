@@ -1,0 +1,99 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from small_training import RECIPE, small_training
+
+from ddpm_controller.bags.training_inputs import read_training_inputs
+from ddpm_controller.checkpoint import load_checkpoint
+from ddpm_controller.cli.train import INTERRUPTED, main
+from ddpm_controller.ros.training_rate import TrainingRate
+from ddpm_controller.training.config import TrainingError
+
+
+@pytest.fixture
+def files(tmp_path):
+    return small_training(tmp_path)
+
+
+@pytest.fixture
+def arguments(files):
+    return [
+        *("--bags", str(files.bags), "--robot", str(files.robot)),
+        *("--config", str(files.config), "--output", str(files.output)),
+    ]
+
+
+def test_it_trains_from_bags_and_tells_where_everything_is(files, arguments, capsys):
+    assert main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert "1 failed episodes left out" in printed
+    assert "2 episodes, 22 moments" in printed
+    assert "20/20" in printed
+    assert "checkpoints/last" in printed
+    manifest = load_checkpoint(files.output / "checkpoints" / "best").manifest
+    assert [stream.name for stream in manifest.streams] == ["joint_state"]
+    assert [bag["name"] for bag in manifest.provenance["bags"]] == ["bag_0", "bag_1", "bag_2"]
+    assert all(len(bag["sha256"]) == 64 for bag in manifest.provenance["bags"])
+    assert str(files.bags) not in manifest.model_dump_json()  # where it was trained is no matter
+
+
+def test_the_command_line_goes_before_the_recipe(files, arguments):
+    assert main([*arguments, "--num-steps", "5", "--seed", "3"]) == 0
+    provenance = load_checkpoint(files.output / "checkpoints" / "last").manifest.provenance
+    assert (provenance["step"], provenance["seed"]) == (5, 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("--bags", "nowhere"), "no bag at nowhere"),
+        (("--robot", "nowhere.yaml"), "robot file nowhere.yaml"),
+        (("--config", "nowhere.yaml"), "nowhere.yaml: cannot be read"),
+        (("--num-steps", "0"), "num_steps must be above 0, got 0"),
+    ],
+)
+def test_what_cannot_be_used_is_told_in_one_line(arguments, capsys, change, message):
+    assert main([*arguments, *change]) == 1
+    assert message in capsys.readouterr().out
+
+
+def test_brackets_in_an_error_are_printed_as_they_are(files, arguments, capsys):
+    files.config.write_text(RECIPE.replace("[joint_state]", "[rad]"))
+    assert main(arguments) == 1
+    assert "streams ['rad'] are not the robot's" in capsys.readouterr().out
+
+
+def test_only_failed_episodes_are_refused(files, tmp_path):
+    (bag,) = files.bags.glob("bag_2")
+    with pytest.raises(TrainingError, match="all 1 episodes are marked as failed"):
+        read_training_inputs([bag], files.robot, files.config, lambda done, total: None)
+
+
+def test_an_interrupted_command_saves_and_the_same_command_goes_on(files, arguments):
+    files.config.write_text(RECIPE.replace("num_steps: 20", "num_steps: 5000"))
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-m", "ddpm_controller.cli.train", *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True)
+    log = files.output / "log.jsonl"
+    while not (log.exists() and log.stat().st_size):
+        with pytest.raises(subprocess.TimeoutExpired):  # else it has ended by itself
+            process.wait(timeout=0.1)
+    process.send_signal(signal.SIGINT)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == INTERRUPTED
+    assert "the same command goes on from here" in printed
+    assert (files.output / "resume" / "state.safetensors").exists()
+
+
+def test_the_rate_is_updates_over_time():
+    now_s = iter([0.0, 0.5, 1.0])
+    rate = TrainingRate(lambda: next(now_s))
+    assert rate.steps_per_s == 0.0
+    for step in (10, 11, 14):
+        rate.add(step)
+    assert rate.steps_per_s == 4.0
+    assert rate.remaining_s(24) == 2.5

@@ -1,0 +1,367 @@
+"""The process that commands, as a real process with a real listener."""
+
+import os
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rclpy
+from controller_driver import Client, client, process_of
+from ddpm_msgs.msg import ControllerStatus
+from random_checkpoint import save_random_checkpoint
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from trajectory_msgs.msg import JointTrajectory
+
+from ddpm_controller.bags.conversions import seconds
+from ddpm_controller.control.moving.cartesian_box import BoxedArm, CartesianBox
+from ddpm_controller.control.moving.interpolation import Motion
+from ddpm_controller.control.moving.motion_loop import MotionLoop, Order, Sent
+from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.control.states import Reason, State, Verdict
+from ddpm_controller.ros.commanding.command_link import CommandLink
+from ddpm_controller.ros.commanding.command_messages import (
+    CommandSettings,
+    Told,
+    limits_from,
+    limits_packet,
+    opened,
+    order_from,
+    order_packet,
+    settings_from,
+    settings_packet,
+    told_from,
+    told_packet,
+)
+from ddpm_controller.types import ActionChunk
+
+JOINTS = ("shoulder", "elbow")
+LIMITS = JointLimits(np.array([-1.0, -2.0]), np.array([1.0, 2.0]), np.array([1.5, 3.0]))
+RUNNING = Verdict(State.RUNNING)
+PERIOD_S = 0.01
+SETTINGS = CommandSettings(
+    node_name="arm_commands",
+    namespace="/",
+    topic="/joint_trajectory",
+    status_topic="/arm/status",
+    output="joint_trajectory",
+    joint_names=JOINTS,
+    period_s=PERIOD_S,
+    fade_s=0.2,
+    stop_s=0.2,
+    silence_s=0.4,
+    priority=0,
+)
+BEGIN = np.array([0.1, -0.2])
+
+
+class Listener:
+    """Hears the commands and the last words of a process."""
+
+    def __init__(self) -> None:
+        self.node = rclpy.create_node("listener")
+        self.spinner = SingleThreadedExecutor()
+        self.spinner.add_node(self.node)
+        self.commands: list[JointTrajectory] = []
+        self.words: list[ControllerStatus] = []
+        self.told: list[Told] = []
+        latched = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self.node.create_subscription(
+            JointTrajectory, "/joint_trajectory", self.commands.append, QoSProfile(depth=1000)
+        )
+        self.node.create_subscription(ControllerStatus, "/arm/status", self.words.append, latched)
+
+    def until(self, happened, link=None, each_time=lambda: None):
+        """Listen until something has happened."""
+        deadline_s = time.monotonic() + 60.0
+        while not happened():
+            assert time.monotonic() < deadline_s, "it did not happen"
+            self.spinner.spin_once(timeout_sec=0.005)
+            if link is not None:
+                self.told += link.heard()
+            each_time()
+
+    def positions(self) -> dict[float, np.ndarray]:
+        """Return the commands that have come, by their ticks; a busy listener misses some."""
+        return {
+            seconds(command.header.stamp): np.array(command.points[0].positions)
+            for command in self.commands
+        }
+
+
+@pytest.fixture
+def listener():
+    rclpy.init()
+    listener = Listener()
+    yield listener
+    listener.node.destroy_node()
+    rclpy.shutdown()
+
+
+@pytest.fixture
+def link(listener):
+    link = CommandLink(SETTINGS)
+    listener.until(lambda: link.is_ready, link)
+    yield link
+    link.close()
+
+
+def slope(begin_s: float, speed: float = 0.6, num_rows: int = 40) -> ActionChunk:
+    """A chunk that leads away from ``BEGIN`` at a steady speed."""
+    rows = BEGIN + speed * 0.1 * np.arange(num_rows)[:, None] * np.array([0.3, 1.0])
+    return ActionChunk(begin_s, 0.1, JOINTS, rows)
+
+
+def move(link, listener, speed=0.6) -> ActionChunk:
+    """Begin and get the arm into motion; return the chunk that it follows."""
+    chunk = slope(time.time(), speed)
+    link.send(Order(RUNNING, chunk, BEGIN), LIMITS)
+    count = len(listener.commands)
+    listener.until(
+        lambda: len(listener.commands) > count + 30,
+        link,
+        lambda: link.send(Order(RUNNING), LIMITS),
+    )
+    return chunk
+
+
+def speeds(commands) -> np.ndarray:
+    """Speeds of every command, (N, 2)."""
+    return np.array([command.points[0].velocities for command in commands])
+
+
+def test_packets_give_every_bit_back():
+    rows = np.random.default_rng(0).normal(size=(5, 2)) * np.array([1e-9, 1e3])
+    order = Order(
+        Verdict(State.RUNNING, Reason.LIMIT_JERK, "ä"),
+        ActionChunk(1795431886.263262749, 0.1, JOINTS, rows),
+        np.array([0.1 + 0.2, -0.0]),
+        keep_position=True,
+        measured=np.array([0.3, 1e-17]),
+        sent=Sent(1795431886.25, Motion(BEGIN, np.array([1e-17, 3.0]), np.array([0.1, 0.2]))),
+    )
+    number, back = order_from(opened(order_packet(7, order))[1])
+    assert (number, back.verdict, back.keep_position) == (7, order.verdict, True)
+    assert (back.chunk.start_s, back.chunk.joint_names) == (order.chunk.start_s, JOINTS)
+    assert back.chunk.actions.tobytes() == rows.tobytes()
+    assert back.begin_at.tobytes() == order.begin_at.tobytes()
+    assert back.measured.tobytes() == order.measured.tobytes()
+    assert back.sent.stamp_s == order.sent.stamp_s
+    for name in ("position", "velocity", "acceleration"):
+        given, found = (getattr(each.sent.motion, name) for each in (order, back))
+        assert found.tobytes() == given.tobytes()
+    assert order_from(opened(order_packet(1, Order(RUNNING)))[1]) == (1, Order(RUNNING))
+    rows = ((0.1 + 0.2, 1e-17), (0.0, 1.0), (3.0, 4.0))
+    told = Told(1.5, 9.5, State.HOLDING, Reason.PLAN_LATE, "x", ("jerk",), 3, 2, rows)
+    assert told_from(opened(told_packet(told))[1]) == told
+    assert settings_from(opened(settings_packet(SETTINGS))[1]) == SETTINGS
+    limits = limits_from(opened(limits_packet(LIMITS))[1])
+    assert limits.jerk.tobytes() == LIMITS.jerk.tobytes()
+    arm = BoxedArm(CartesianBox((-1.0, -np.inf, 0.1), (1.0, np.inf, 0.2)), "<robot/>", JOINTS, "x")
+    assert limits_from(opened(limits_packet(replace(LIMITS, arm=arm)))[1]).arm == arm
+
+
+def test_what_it_sends_is_what_the_motion_loop_says_bit_for_bit(link, listener):
+    chunk = move(link, listener)
+    rest = Order(Verdict(State.HOLDING, Reason.NO_PLAN, "rest"))
+    listener.until(
+        lambda: sum(each.reason == Reason.NO_PLAN for each in listener.told) > 30,
+        link,
+        lambda: link.send(rest, LIMITS),
+    )
+    told = [each for each in listener.told if each.state != State.WAITING]
+    assert [each.took_over for each in told if each.took_over] == [1]
+    motion = MotionLoop(LIMITS, PERIOD_S)
+    motion.hold_at(BEGIN, told[0].stamp_s)
+    positions = listener.positions()
+    assert len(positions) > 40
+    for each in told:
+        verdict = Verdict(each.state, each.reason, each.text)
+        order = Order(verdict, chunk if each.took_over else None)
+        expected = motion.follow(each.stamp_s, order).position
+        if each.stamp_s in positions:
+            np.testing.assert_array_equal(positions.pop(each.stamp_s), expected)
+    assert len(positions) <= 1  # one may have been sent and not been told yet
+
+
+def test_silence_stops_it_and_a_new_chunk_moves_it_again(link, listener):
+    move(link, listener)
+    listener.until(
+        lambda: (
+            listener.told[-1].reason == Reason.CONTROLLER_LOST
+            and (speeds(listener.commands[-1:]) == 0).all()
+        ),
+        link,
+    )
+    assert "nothing was heard from the controller for 0.4" in next(
+        each.text for each in listener.told if each.reason == Reason.CONTROLLER_LOST
+    )
+    # The old chunk is not taken up again where it would be by now.
+    count = len(listener.told)
+    listener.until(
+        lambda: len(listener.told) > count + 20, link, lambda: link.send(Order(RUNNING), LIMITS)
+    )
+    assert listener.told[-1].reason == Reason.CONTROLLER_LOST
+    assert "back" in listener.told[-1].text
+    link.send(Order(RUNNING, slope(time.time())), LIMITS)
+    listener.until(
+        lambda: listener.told[-1].state == State.RUNNING,
+        link,
+        lambda: link.send(Order(RUNNING), LIMITS),
+    )
+
+
+def test_when_the_controller_dies_the_arm_comes_to_rest_and_the_reason_is_told(listener):
+    link = CommandLink(SETTINGS)
+    listener.until(lambda: link.is_ready, link)
+    move(link, listener, speed=2.0)
+    moving = np.abs(speeds(listener.commands[-5:])).max()
+    assert moving > 0.5
+    link._socket.close()  # as the kernel does for a process that was killed
+    listener.until(lambda: listener.words and link._process.poll() is not None)
+    listener.until(lambda: (speeds(listener.commands[-1:]) == 0).all())
+    assert link._process.returncode == 0
+    assert listener.words[0].reason == Reason.CONTROLLER_LOST
+    assert "ended without a word" in listener.words[0].text
+    positions = np.array([command.points[0].positions for command in listener.commands])
+    steps = np.abs(np.diff(positions, axis=0)) / PERIOD_S
+    # Commands that came late count for longer than a period: never faster than the limit.
+    assert (steps <= LIMITS.velocity * 1.25 + 1e-9).all()
+
+
+def test_a_last_stop_that_was_interrupted_still_ends_at_rest(listener):
+    """Its time is over then, but the robot is not at rest."""
+    link = CommandLink(SETTINGS)
+    listener.until(lambda: link.is_ready, link)
+    move(link, listener, speed=2.0)
+    link._socket.close()
+    listener.until(lambda: listener.words)
+    os.kill(link.pid, signal.SIGSTOP)
+    time.sleep(0.5)
+    os.kill(link.pid, signal.SIGCONT)
+    listener.until(lambda: link._process.poll() is not None)
+    count = -1
+    while count < len(listener.commands):  # what has been sent but not been taken yet
+        count = len(listener.commands)
+        for _ in range(10):
+            listener.spinner.spin_once(timeout_sec=0.02)
+    assert (speeds(listener.commands[-1:]) == 0).all()
+    assert listener.words[-1].reason == Reason.CONTROLLER_LOST
+
+
+def test_an_order_to_rest_counts_though_the_controller_has_ended_since(listener):
+    """The kernel tells of the end first where words were left unread, of the orders after it."""
+    link = CommandLink(SETTINGS)
+    listener.until(lambda: link.is_ready, link)
+    move(link, listener)
+    count = len(listener.commands)
+    listener.until(lambda: len(listener.commands) > count + 2)  # and their words are not read
+    os.kill(link.pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, link.pid, os.WSTOPPED)
+    link.send(Order(Verdict(State.WAITING)), LIMITS)
+    link._socket.close()
+    os.kill(link.pid, signal.SIGCONT)
+    listener.until(lambda: link._process.poll() is not None)
+    for _ in range(20):
+        listener.spinner.spin_once(timeout_sec=0.02)
+    assert not listener.words
+
+
+def test_it_has_neither_torch_nor_a_callback(link):
+    maps = Path(f"/proc/{link.pid}/maps").read_text()
+    assert "libpython" in maps or "python" in maps
+    assert "torch" not in maps
+
+
+def test_a_process_that_was_killed_is_begun_again(link, listener):
+    move(link, listener)
+    dead = link.pid
+    os.kill(dead, signal.SIGKILL)
+    link._process.wait(10)
+    assert link.revive()
+    assert link.pid != dead
+    assert not link.revive()
+    listener.until(lambda: link.is_ready, link)
+    move(link, listener)
+    assert listener.told[-1].state == State.RUNNING
+
+
+def test_one_that_stands_by_goes_on_with_the_motion_of_one_that_was_killed(listener):
+    link = CommandLink(SETTINGS, standby=True)
+    waiting = link._standby.process
+    listener.until(lambda: link.is_ready, link)
+    listener.until(lambda: "arm_commands_2" in listener.node.get_node_names(), link)
+    assert listener.node.count_publishers("/joint_trajectory") == 1
+    move(link, listener, speed=2.0)
+    os.kill(link.pid, signal.SIGKILL)
+    link._process.wait(10)
+    listener.told += link.heard()
+    sent = listener.told[-1].sent
+    assert np.abs(sent.motion.velocity).max() > 0.5
+    assert link.revive()
+    assert link.pid == waiting.pid
+    listener.until(lambda: link.is_ready, link)
+    rest = Order(Verdict(State.HOLDING, Reason.CONTROLLER_LOST, "rest"))
+    link.send(replace(rest, sent=sent), LIMITS)
+    listener.until(
+        lambda: listener.told[-1].motion and not listener.told[-1].moves,
+        link,
+        lambda: link.send(rest, LIMITS),
+    )
+    first = next(each.sent for each in listener.told if each.stamp_s > sent.stamp_s and each.sent)
+    reach = 1.25 * PERIOD_S  # a tick that is late goes on by no more
+    step = np.abs(first.motion.position - sent.motion.position)
+    assert (step > 0).any()
+    assert (step <= LIMITS.velocity * reach).all()
+    change = np.abs(first.motion.velocity - sent.motion.velocity)
+    assert (change <= LIMITS.acceleration * reach).all()
+    link.close()
+    assert waiting.poll() == 0
+
+
+def test_a_process_that_stands_by_ends_with_the_controller_and_is_begun_again(monkeypatch):
+    monkeypatch.setattr("ddpm_controller.ros.commanding.command_link._STANDBY_PAUSE_S", 0.0)
+    link = CommandLink(SETTINGS, standby=True)
+    first, commanding = link._standby.process, link.pid
+    first.kill()
+    first.wait(10)
+    assert not link.revive()
+    second = link._standby.process
+    assert link.pid == commanding
+    assert second.poll() is None
+    link.close()
+    assert second.poll() == 0
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("checkpoint") / "random"
+    save_random_checkpoint(folder)
+    return folder
+
+
+def test_a_controller_that_is_killed_leaves_an_arm_at_rest(checkpoint):
+    with (
+        client() as node,
+        process_of("simulation", world="reach", mode="real_time"),
+        process_of("controller", checkpoint=checkpoint, run_on_activate=True) as controller,
+    ):
+        node.bring_up()
+        node.until_running()
+        os.kill(controller.pid, signal.SIGKILL)
+        node.until(lambda: node.status.reason == Reason.CONTROLLER_LOST)
+        assert node.status.state == State.HOLDING
+        rest_after(node)
+
+
+def rest_after(node: Client) -> None:
+    """Wait until the last command says rest and no more comes."""
+
+    def is_at_rest() -> bool:
+        last = node.heard["joint_trajectory"][-1].points[0]
+        return not any(last.velocities)
+
+    node.until(is_at_rest, "rest")

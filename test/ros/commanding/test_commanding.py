@@ -1,0 +1,142 @@
+"""Orders to a command process that does not take them, without ROS processes."""
+
+import numpy as np
+import pytest
+
+from ddpm_controller.control.loop import ControlLoop
+from ddpm_controller.control.moving.interpolation import Motion
+from ddpm_controller.control.moving.motion_loop import Order
+from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.control.states import Reason, State
+from ddpm_controller.ros.commanding.command_messages import Told
+from ddpm_controller.ros.commanding.commanding import CommandByOrder
+from ddpm_controller.types import ActionChunk, ActionSpec, Plan, StreamSpec
+
+JOINTS = ("shoulder", "elbow")
+SPEC = ActionSpec(JOINTS, ("rad", "rad"), 0.1)
+STREAM = StreamSpec("joint_state", "vector", (2,), 50.0, JOINTS, ("rad", "rad"))
+LIMITS = JointLimits(np.array([-1.0, -1.0]), np.array([1.0, 1.0]), np.array([1.0, 1.0]))
+
+
+class StoppedLink:
+    """A link whose process is stopped: its orders are kept once it goes on."""
+
+    def __init__(self) -> None:
+        self.is_quiet = self.is_at_rest = self.is_ready = self.is_stopped = True
+        self.orders: list[Order] = []
+
+    def send(self, order, limits):
+        if self.is_stopped:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        self.orders.append(order)
+        return len(self.orders)
+
+    def heard(self):
+        return []
+
+    def revive(self):
+        return False
+
+
+def loop_with_a_plan() -> ControlLoop:
+    loop = ControlLoop([STREAM], {"joint_state": 1.0}, SPEC, 1, LIMITS, 0.01, 0.5)
+    loop.start({})
+    plan_for(loop, 0.0)
+    return loop
+
+
+def plan_for(loop: ControlLoop, now_s: float) -> None:
+    loop.advance(now_s)
+    loop.observe("joint_state", now_s, np.zeros(2))
+    request = loop.plan_request(now_s)
+    assert request is not None
+    loop.accept(Plan(ActionChunk(now_s, 0.1, JOINTS, np.zeros((8, 2))), {}), request)
+
+
+def test_a_beginning_and_a_chunk_that_were_not_taken_are_ordered_again():
+    loop, link, told = loop_with_a_plan(), StoppedLink(), []
+    commanding = CommandByOrder(loop, link, told.append)
+    for tick in range(1, 5):
+        commanding.step(tick * 0.01)
+    assert told == [
+        "the command process takes no orders: "
+        + str(BlockingIOError(11, "Resource temporarily unavailable"))
+    ]
+    link.is_stopped = False
+    plan_for(loop, 0.05)
+    commanding.step(0.06)
+    (order,) = link.orders
+    assert order.verdict.state == State.RUNNING
+    assert order.chunk is not None
+    np.testing.assert_array_equal(order.begin_at, np.zeros(2))
+
+
+def test_a_process_that_says_nothing_is_told_to_be_lost(monkeypatch):
+    loop, link = loop_with_a_plan(), StoppedLink()
+    link.is_stopped = link.is_quiet = False
+    commanding = CommandByOrder(loop, link, lambda text: None)
+    assert commanding.step(0.01) == []
+    monkeypatch.setattr(commanding, "_heard_s", commanding._heard_s - 2.0)
+    (done,) = commanding.step(0.02)
+    assert (done.command.state, done.command.reason) == (State.HOLDING, Reason.CONTROLLER_LOST)
+    assert "said nothing for 2." in done.command.text
+    link.is_quiet = True  # it has nothing to say
+    assert commanding.step(0.03) == []
+
+
+class DyingLink(StoppedLink):
+    """A link whose process tells one command and dies; the next one is ready when it is let."""
+
+    def __init__(self, told: Told) -> None:
+        super().__init__()
+        self.is_stopped = False
+        self.told, self.dies = [told], True
+
+    def heard(self):
+        told, self.told = self.told, []
+        return told
+
+    def revive(self):
+        died, self.dies = self.dies, False
+        self.is_ready = self.is_ready and not died
+        return died
+
+
+@pytest.mark.parametrize(
+    ("position", "stamp_s", "ready_s", "goes_on"),
+    [
+        ((0.1, 0.0), 0.02, 0.1, True),
+        ((0.1, 0.0), 0.02, 0.9, False),  # it has long stopped where it was
+        ((0.5, 0.0), 0.02, 0.1, False),  # somebody has moved it
+    ],
+)
+def test_the_motion_goes_on_after_a_death_while_it_is_one(position, stamp_s, ready_s, goes_on):
+    loop = loop_with_a_plan()
+    motion = (position, (0.3, 0.0), (0.0, 0.1))
+    told = Told(stamp_s, 1.0, State.RUNNING, Reason.NONE, motion=motion)
+    link, errors = DyingLink(told), []
+    commanding = CommandByOrder(loop, link, errors.append)
+    link.told = [told]
+    (ran, died) = commanding.step(0.03)
+    assert (ran.command.state, died.command.state) == (State.RUNNING, State.WAITING)
+    assert died.command.reason == Reason.CONTROLLER_LOST
+    assert errors == [died.command.text]
+    assert link.orders == []
+    link.is_ready = True
+    loop.advance(ready_s)
+    loop.observe("joint_state", ready_s, np.zeros(2))
+    commanding.step(ready_s)
+    commanding.step(ready_s + 0.01)
+    first, second = link.orders
+    assert first.verdict.state == State.HOLDING
+    assert second.sent is None
+    assert second.begin_at is None
+    if not goes_on:
+        assert first.sent is None
+        np.testing.assert_array_equal(first.begin_at, np.zeros(2))
+        return
+    assert first.begin_at is None
+    assert first.sent.stamp_s == stamp_s
+    expected = Motion(*map(np.array, motion))
+    for name in vars(expected):
+        np.testing.assert_array_equal(getattr(first.sent.motion, name), getattr(expected, name))

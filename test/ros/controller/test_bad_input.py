@@ -1,0 +1,229 @@
+"""A real controller process and a robot whose every message the tests decide."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from controller_driver import Client, FakeRobot, client, largest_speed_ratio, process_of
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from random_checkpoint import save_random_checkpoint
+from rcl_interfaces.srv import DescribeParameters
+from std_srvs.srv import Trigger
+
+from ddpm_controller.bags.conversions import seconds
+from ddpm_controller.control.states import Reason, State
+from ddpm_controller.robots.robot import joint_limits
+from ddpm_controller.ros.controller.topics import time_from
+from ddpm_controller.simulation.arm.arm import JOINT_NAMES
+from ddpm_controller.simulation.arm.robot_description import robot_description
+
+LIMITS = joint_limits(robot_description(), JOINT_NAMES)
+RATE_HZ = 50.0
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory) -> str:
+    folder = tmp_path_factory.mktemp("checkpoint") / "random"
+    save_random_checkpoint(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def graph(checkpoint) -> Iterator[tuple[Client, FakeRobot]]:
+    parameters = {"checkpoint": checkpoint, "control_rate_hz": RATE_HZ}
+    with client() as node, process_of("controller", **parameters):
+        robot = FakeRobot(node)
+        node.bring_up()
+        yield node, robot
+
+
+@pytest.fixture
+def moving(graph) -> tuple[Client, FakeRobot]:
+    """A robot that moves under the random policy, healthy again after each test."""
+    node, robot = graph
+    robot.messages.clear()
+    assert node.state() == "active"
+    node.until_running()
+    return node, robot
+
+
+def nan_in_one_joint(message):
+    message.position[3] = math.nan
+    return message
+
+
+def other_names(message):
+    message.name[0] = "another_joint"
+    return message
+
+
+def cut(message):
+    message.position.pop()
+    return message
+
+
+def small(message):
+    message.height, message.width, message.step = 48, 64, 192
+    del message.data[48 * 192 :]
+    return message
+
+
+def cut_image(message):
+    del message.data[-1:]
+    return message
+
+
+def other_encoding(message):
+    message.encoding = "bayer_rggb8"
+    return message
+
+
+def frozen():
+    """A camera that sends its first picture, with its first stamp, for ever."""
+    stamps = []
+
+    def change(message):
+        stamps.append(message.header.stamp)
+        message.header.stamp = stamps[0]
+        return message
+
+    return change
+
+
+def ahead(message):
+    stamp_s = seconds(message.header.stamp) + 0.7
+    message.header.stamp = time_from(stamp_s)
+    return message
+
+
+INVALID, STALE = Reason.INVALID_OBSERVATION, Reason.STALE_OBSERVATION
+BAD = {
+    "NaN in joint states": ("joint_state", nan_in_one_joint, INVALID, "not finite"),
+    "wrong names": ("joint_state", other_names, INVALID, "missing"),
+    "fewer positions than names": ("joint_state", cut, INVALID, "7 joint names but 6"),
+    "a camera of another size": ("camera_fixed", small, INVALID, "48 x 64"),
+    "a cut image": ("camera_wrist", cut_image, INVALID, "bytes"),
+    "another encoding": ("camera_wrist", other_encoding, INVALID, "bayer_rggb8"),
+    "a silent camera": ("camera_fixed", lambda _: None, STALE, "camera_fixed is 0."),
+    "a frozen camera": ("camera_wrist", frozen(), STALE, "camera_wrist is 0."),
+    "a camera whose clock is ahead": ("camera_fixed", ahead, STALE, "ahead of its arrival"),
+    "silent joints": ("joint_state", lambda _: None, STALE, "joint_state is 0."),
+}
+
+
+@pytest.mark.parametrize(("stream", "change", "reason", "text"), BAD.values(), ids=BAD)
+def test_bad_input_stops_the_arm_smoothly_with_the_reason_until_it_is_good_again(
+    moving, stream, change, reason, text
+):
+    node, robot = moving
+    first = len(node.heard["joint_trajectory"])
+    robot.messages[stream] = change
+    status = node.until_state(State.HOLDING, reason)
+    assert text in status.text
+    node.hear_commands_until(seconds(status.header.stamp) + 0.4)
+    _, positions = node.commands()
+    np.testing.assert_array_equal(positions[-1], positions[-2])  # 0.2 s of stop are over
+    robot.messages.clear()
+    node.until_running(num_chunks=1)
+    _, positions = node.commands()
+    assert np.isfinite(positions).all()
+    assert (positions >= LIMITS.lower).all()
+    assert (positions <= LIMITS.upper).all()
+    # The rounding of positions near 1 is 1e-16, of a step of 1e-2 less than 1e-12.
+    assert largest_speed_ratio(positions[first:], LIMITS.velocity, 1 / RATE_HZ) <= 1 + 1e-9
+
+
+def test_a_command_says_its_joints_its_tick_and_when_it_is_to_be_reached(moving):
+    node, _ = moving
+    message = node.heard["joint_trajectory"][-1]
+    assert tuple(message.joint_names) == JOINT_NAMES
+    assert len(message.points) == 1
+    assert message.points[0].time_from_start.nanosec == 20_000_000
+    stamps_s, _ = node.commands()
+    assert (np.diff(stamps_s) > 0).all()
+
+
+def test_a_chunk_tells_all_that_is_needed_to_plan_it_again(moving):
+    node, _ = moving
+    chunk = node.heard["controller/action_chunk"][-1]
+    assert chunk.plan_number > 0
+    assert chunk.checkpoint_hash == node.status.checkpoint_hash != ""
+    assert (chunk.sampler, chunk.num_inference_steps) == ("ddim", 4)
+    assert len(chunk.rows) == chunk.num_rows * len(chunk.joint_names)
+    assert len(chunk.window_stamps) == 2
+    assert len(chunk.source_stamps) == 2 * len(chunk.stream_names)
+    assert chunk.start == chunk.requested == chunk.window_stamps[-1]
+    assert chunk.inference_time_s > 0
+
+
+def test_a_reset_counts_plans_from_zero_without_a_jump(moving):
+    node, _ = moving
+    first = len(node.heard["joint_trajectory"])
+    chunks = node.heard["controller/action_chunk"]
+    known = len(chunks)
+    assert node.call(Trigger).success
+    node.until(lambda: any(chunk.plan_number == 0 for chunk in chunks[known:]))
+    _, positions = node.commands()
+    assert largest_speed_ratio(positions[first:], LIMITS.velocity, 1 / RATE_HZ) <= 1 + 1e-9
+
+
+REFUSED = {
+    "rate too low": ("control_rate_hz", 0.0, "out of range"),
+    "rate too high": ("control_rate_hz", 501.0, "out of range"),
+    "rate while active": ("control_rate_hz", 100.0, "while active"),
+    "sampler while active": ("sampler", "ddpm", "while active"),
+    "read-only robot": ("robot", "other.yaml", "read-only"),
+    "read-only lockstep": ("lockstep", True, "read-only"),
+    "unknown output": ("output", "torque", "joint_trajectory"),
+    "wrong type": ("seed", "one", "type"),
+    "no such checkpoint": ("checkpoint", "/nowhere", "no checkpoint here"),
+}
+
+
+@pytest.mark.parametrize(("name", "value", "text"), REFUSED.values(), ids=REFUSED)
+def test_a_parameter_that_cannot_be_is_refused_with_the_reason(moving, name, value, text):
+    node, _ = moving
+    before = node.get(name)
+    accepted, reason = node.set(name, value)
+    assert not accepted
+    assert text in reason.lower() or text in reason
+    assert node.get(name) == before
+
+
+def test_every_parameter_has_a_text(moving):
+    node, _ = moving
+    names = ["checkpoint", "robot", "control_rate_hz", "seed", "lockstep", "stop_s"]
+    described = node.call(DescribeParameters, names=names).descriptors
+    assert all(each.description for each in described)
+    assert [each.name for each in described if each.read_only] == ["robot", "lockstep"]
+    assert described[2].floating_point_range[0].to_value == 500.0
+
+
+def test_lifecycle_transitions_stop_and_start_the_commands(moving):
+    node, _ = moving
+    first = len(node.heard["joint_trajectory"])
+    assert node.change(Transition.TRANSITION_DEACTIVATE)
+    node.until(lambda: node.status.state == State.INACTIVE)
+    assert node.status.reason == Reason.DEACTIVATED
+    node.hear_commands_until(seconds(node.status.header.stamp) - 0.1)
+    _, positions = node.commands()
+    assert largest_speed_ratio(positions[first:], LIMITS.velocity, 1 / RATE_HZ) <= 1 + 1e-9
+    np.testing.assert_allclose(positions[-1], positions[-2], atol=1e-3)
+    sent = len(positions)
+    assert node.set("seed", 5) == (True, "")
+    assert node.change(Transition.TRANSITION_CLEANUP)
+    assert node.change(Transition.TRANSITION_CONFIGURE)
+    assert len(node.heard["joint_trajectory"]) == sent
+    assert node.change(Transition.TRANSITION_ACTIVATE)
+    node.until_running()
+    assert node.status.seed == 5
+
+
+def test_a_transition_that_does_not_exist_does_not_end_the_node(moving):
+    node, _ = moving
+    request = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_CONFIGURE))
+    node.call_soon(request, ChangeState)
+    node.until_running()
+    assert node.state() == "active"

@@ -1,0 +1,69 @@
+import re
+from pathlib import Path
+
+import pytest
+import tyro
+from ddpm_msgs.action import RunPolicy
+from ddpm_msgs.msg import ControllerStatus
+
+from ddpm_controller.cli.evaluate import EvaluateOptions
+from ddpm_controller.control.states import Reason, State
+from ddpm_controller.ros.controller.parameters import ControllerParameters
+from ddpm_controller.ros.controller.policy_run import Outcome, PolicyRun
+
+STATUS = Path(__file__).parents[3] / "ddpm_msgs" / "msg" / "ControllerStatus.msg"
+
+
+@pytest.mark.parametrize(("prefix", "codes"), [("STATE", State), ("REASON", Reason)])
+def test_states_and_reasons_have_the_numbers_of_the_message(prefix, codes):
+    declared = dict(re.findall(rf"{prefix}_(\w+)=(\d+)", STATUS.read_text()))
+    assert {name: int(number) for name, number in declared.items()} == {
+        code.name: code.value for code in codes
+    }
+    for code in codes:
+        assert getattr(ControllerStatus, f"{prefix}_{code.name}") == code
+
+
+def test_outcomes_have_the_numbers_of_the_action():
+    assert all(getattr(RunPolicy.Result, outcome.name) == outcome for outcome in Outcome)
+
+
+def test_an_output_that_does_not_exist_is_refused():
+    with pytest.raises(ValueError, match="torque"):
+        ControllerParameters(output="torque")
+
+
+def test_settings_left_open_are_the_checkpoints():
+    settings = ControllerParameters(sampler="ddpm").plan_settings
+    assert (settings.sampler, settings.num_inference_steps) == ("ddpm", None)
+    assert settings.n_action_steps is None
+    assert (settings.seam, settings.expected_delay_s, settings.surprise) == (None, None, None)
+    given = ControllerParameters(seam="warm", expected_delay_s=0.0, surprise=0.0).plan_settings
+    assert (given.seam, given.expected_delay_s, given.surprise) == ("warm", 0.0, 0.0)
+    assert settings.transition_scale is None
+    assert ControllerParameters(transition_scale=0.0).plan_settings.transition_scale == 0.0
+
+
+def test_evaluate_takes_the_seams_of_the_controller():
+    words = ["--seam", "rtc", "--delay-s", "0.11", "--surprise", "4", "--transition-scale", "0.5"]
+    parameters = ControllerParameters(
+        seam="rtc", expected_delay_s=0.11, surprise=4.0, transition_scale=0.5
+    )
+    assert tyro.cli(EvaluateOptions, args=words).plan_settings == parameters.plan_settings
+    assert EvaluateOptions().plan_settings == ControllerParameters().plan_settings
+    assert EvaluateOptions(surprise=0.0).plan_settings.surprise == 0.0
+
+
+@pytest.mark.parametrize("not_before_s", [float("-inf"), 5.0])
+def test_a_run_has_all_of_its_time_from_its_beginning_on(not_before_s):
+    ends = []
+    run = PolicyRun(1.0, 0, not_before_s, ends.append)
+    assert [run.is_over(5.0 + 0.02 * k) for k in range(51)].index(True) == 50
+    run.end(Outcome.TIMEOUT, "over")
+    assert ends[0].duration_s == pytest.approx(1.0)
+
+
+def test_a_run_without_time_out_is_never_over():
+    run = PolicyRun(0.0, 0, 1.0, lambda end: None)
+    assert not run.is_over(1e9)
+    assert run.elapsed_s == pytest.approx(1e9 - 1)

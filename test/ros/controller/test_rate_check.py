@@ -1,0 +1,54 @@
+"""Trial ticks of a controller, timed by a clock of the test."""
+
+import itertools
+
+import numpy as np
+import pytest
+from random_checkpoint import SIM_ARM
+
+from ddpm_controller.control.loop import ControlLoop
+from ddpm_controller.control.states import State
+from ddpm_controller.robots.robot import load_robot
+from ddpm_controller.ros.controller.rate_check import RateError, check_rate, trial_ticks
+
+ROBOT = load_robot(SIM_ARM)
+
+
+def ticks(rate_hz):
+    loop = ControlLoop(
+        ROBOT.stream_specs, ROBOT.max_ages_s, ROBOT.action_spec, 2, None, 1 / rate_hz, 0.8
+    )
+    return trial_ticks(loop, ROBOT.stream_specs, rate_hz)
+
+
+def timer(times_s):
+    """A clock that stands at the end of each of these times, one after the other."""
+    return itertools.accumulate(itertools.chain([0.0], itertools.cycle(times_s))).__next__
+
+
+@pytest.mark.parametrize("rate_hz", [10.0, 50.0, 500.0])
+def test_trial_ticks_do_what_a_running_controller_does(rate_hz):
+    """They follow a moving chunk, through follower and governor."""
+    commands = list(ticks(rate_hz))
+    assert len(commands) == 60
+    assert all(command.state == State.RUNNING for command in commands[1:])
+    positions = np.array([command.position for command in commands])
+    assert (np.ptp(positions, axis=0) > 1e-4).all()
+
+
+def test_a_rate_that_leaves_room_is_held_and_every_command_is_sent():
+    sent = []
+    # One tick of three is disturbed: the median counts.
+    median_s = check_rate(ticks(100.0), sent.append, 100.0, timer([0.002, 0.009, 0.002]))
+    assert median_s == pytest.approx(0.002)
+    assert len(sent) == 60
+
+
+def test_a_rate_that_cannot_be_held_is_refused_with_the_figure_and_a_remedy():
+    with pytest.raises(RateError) as raised:
+        check_rate(ticks(500.0), lambda command: None, 500.0, timer([0.0013]))
+    text = str(raised.value)
+    assert "control_rate_hz 500: a tick takes 1.30 ms in the median of 60" in text
+    assert "65 % of the period of 2.00 ms, and 60 % at the most" in text
+    assert "set control_rate_hz to 462 or less" in text
+    assert check_rate(ticks(500.0), lambda command: None, 500.0, timer([0.0011])) > 0

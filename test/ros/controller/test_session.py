@@ -1,0 +1,75 @@
+"""What an activation does with the policies that it is given, without threads or messages."""
+
+import math
+from types import SimpleNamespace
+
+import pytest
+
+from ddpm_controller.ros.controller.session import ControlSession
+from ddpm_controller.ros.controller.topics import Health
+
+
+class StubLoop:
+    """Notes what it is told."""
+
+    def __init__(self):
+        self.told = []
+        self.start_check = SimpleNamespace(gate=None)
+        self.departure = SimpleNamespace(limit=None)
+
+    def start(self, memory, **settings):
+        self.told.append(("start", memory))
+
+    def use_policy(self, n_obs_steps, memory, num_inference_steps, *, keeps_memory):
+        self.told.append(("use_policy", memory))
+        self.keeps_memory = keeps_memory
+
+
+def loaded(checkpoint_hash, **more):
+    policy = SimpleNamespace(n_obs_steps=2, initial_memory=lambda seed: {"seed": seed}, **more)
+    return SimpleNamespace(
+        policy=policy, hash=checkpoint_hash, num_inference_steps=4, departure=checkpoint_hash
+    )
+
+
+def session_with(health, log=lambda text: None):
+    report = SimpleNamespace(health=health)
+    return ControlSession(
+        StubLoop(), None, report, None, run_on_activate=False, lockstep=False, stop_s=0.2, log=log
+    )
+
+
+@pytest.mark.parametrize(
+    ("checkpoint_hash", "told"), [("a", []), ("b", [("use_policy", {"seed": 3})])]
+)
+def test_only_another_checkpoint_makes_the_plans_begin_anew(checkpoint_hash, told):
+    """A replay could not know of the same one, loaded again."""
+    session = session_with(Health(loaded=loaded("a"), seed=3))
+    session.loop.told.clear()
+    again, done = loaded(checkpoint_hash), []
+    session.use(again, lambda: done.append(True))
+    assert (session.loop.told, done) == (told, [True])
+    assert session.health.loaded is again
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "said"),
+    [
+        ({}, {}, []),  # nothing that could be kept
+        ({"memory_kind": "chunk:16"}, {"memory_kind": "chunk:16"}, ["is kept"]),
+        ({"memory_kind": "chunk:16"}, {"memory_kind": "belief:ab"}, ["begins anew"]),
+        ({}, {"memory_kind": "belief:ab"}, ["begins anew"]),
+    ],
+)
+def test_a_state_survives_a_swap_between_memories_of_one_kind_only(before, now, said):
+    told = []
+    session = session_with(Health(loaded=loaded("a", **before), seed=3), told.append)
+    session.use(loaded("b", **now), lambda: None)
+    assert session.loop.keeps_memory == (said == ["is kept"])
+    assert session.loop.departure.limit == "b"
+    kinds = [each.get("memory_kind", "") for each in (before, now)]
+    assert told == [f"the state {s}: memory {kinds[0]!r} before, {kinds[1]!r} now" for s in said]
+
+
+def test_a_run_that_begins_has_not_been_surprised():
+    assert math.isnan(session_with(Health(surprise=5.0)).health.surprise)

@@ -1,0 +1,127 @@
+"""A real controller swaps checkpoints while it moves the real simulation in real time."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from broken_checkpoints import edit, rename_joints, truncate
+from controller_driver import Client, client, largest_speed_ratio, process_of
+from ddpm_msgs.srv import LoadCheckpoint
+from random_checkpoint import save_random_checkpoint
+
+from ddpm_controller.control.states import State
+from ddpm_controller.robots.robot import joint_limits
+from ddpm_controller.simulation.arm.arm import JOINT_NAMES
+from ddpm_controller.simulation.arm.robot_description import robot_description
+
+LIMITS = joint_limits(robot_description(), JOINT_NAMES)
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory) -> dict[str, str]:
+    """Two good ones and three bad ones."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    for seed, name in enumerate(("first", "second", "truncated", "edited", "other_joints")):
+        save_random_checkpoint(folder / name, seed)
+    truncate(folder / "truncated")
+    edit(folder / "edited")
+    rename_joints(folder / "other_joints")
+    return {path.name: str(path) for path in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def node(checkpoints) -> Iterator[Client]:
+    with (
+        client() as each,
+        process_of("simulation", world="reach", mode="real_time"),
+        process_of("controller", checkpoint=checkpoints["first"]),
+    ):
+        each.bring_up()
+        each.until_running()
+        yield each
+
+
+def load(node: Client, folder: str) -> LoadCheckpoint.Response:
+    return node.call(LoadCheckpoint, path=folder)
+
+
+BAD = {
+    "truncated": "truncated or changed",
+    "edited": "changed after training",
+    "other_joints": "other_shoulder_pan",
+}
+
+
+def test_ten_swaps_while_it_moves_three_of_them_bad(node, checkpoints):
+    first = len(node.heard["joint_trajectory"])
+    known = len(node.heard["controller/status"])
+    chunks = node.heard["controller/action_chunk"]
+    hashes = set()
+    in_use = checkpoints["first"]
+    order = ["second", "first", "truncated", "second", "edited"]
+    for name in [*order, "first", "other_joints", "second", "first", "second"]:
+        answer = load(node, checkpoints[name])
+        assert answer.success == (name not in BAD)
+        if name in BAD:
+            assert BAD[name] in answer.message
+            assert BAD[name] in node.until(lambda: node.status.checkpoint_error)
+        else:
+            in_use = checkpoints[name]
+            hashes.add(answer.checkpoint_hash)
+        assert node.get("checkpoint") == in_use
+        begin = len(chunks)
+        node.until(lambda begin=begin: len(chunks) > begin + 1, "a chunk after the swap")
+        assert chunks[-1].checkpoint_hash == answer.checkpoint_hash
+    assert len(hashes) == 2
+    _, positions = node.commands()
+    # The rounding of positions near 1 is 1e-16, of a step of 1e-2 less than 1e-12.
+    assert largest_speed_ratio(positions[first:], LIMITS.velocity, 0.02) <= 1 + 1e-9
+    assert np.ptp(positions[first:], axis=0).max() > 0.05
+    states = {status.state for status in node.heard["controller/status"][known:]}
+    assert states <= {State.RUNNING, State.HOLDING}
+
+
+def test_the_parameter_swaps_too_and_shows_the_one_in_use(node, checkpoints):
+    for name in ("first", "second"):
+        assert node.set("checkpoint", checkpoints[name]) == (True, "")
+        node.until(lambda name=name: node.status.checkpoint == checkpoints[name])
+        assert node.get("checkpoint") == checkpoints[name]
+        assert not node.status.checkpoint_error
+
+
+def test_weights_that_turn_out_bad_give_the_parameter_back_with_the_reason(node, checkpoints):
+    """The manifest is good, so that setting is accepted before the weights are read."""
+    load(node, checkpoints["first"])
+    assert node.set("checkpoint", checkpoints["truncated"]) == (True, "")
+    node.until(lambda: "truncated or changed" in node.status.checkpoint_error)
+    node.until(lambda: node.get("checkpoint") == checkpoints["first"])
+    assert node.status.checkpoint == checkpoints["first"]
+
+
+def test_the_last_request_wins(node, checkpoints):
+    load(node, checkpoints["first"])
+    order = ["second", "first", "truncated", "second"]
+    futures = [
+        node.call_soon(LoadCheckpoint.Request(path=checkpoints[name]), LoadCheckpoint)
+        for name in order
+    ]
+    answers = [node.until(lambda f=future: f.done() and f).result() for future in futures]
+    assert [answer.success for answer in answers] == [False, False, False, True]
+    assert "newer request" in answers[0].message
+    node.until_running()
+    assert node.get("checkpoint") == checkpoints["second"] == node.status.checkpoint
+    assert not node.status.checkpoint_error
+
+
+def test_a_checkpoint_that_was_overtaken_while_it_loaded_never_comes_into_use(node, checkpoints):
+    load(node, checkpoints["first"])
+    known = len(node.heard["controller/status"])
+    futures = [
+        node.call_soon(LoadCheckpoint.Request(path=checkpoints[name]), LoadCheckpoint)
+        for name in ("second", "truncated")
+    ]
+    answers = [node.until(lambda f=future: f.done() and f).result() for future in futures]
+    assert [answer.success for answer in answers] == [False, False]
+    node.until_running()
+    statuses = node.heard["controller/status"][known:]
+    assert {status.checkpoint for status in statuses} == {checkpoints["first"]}

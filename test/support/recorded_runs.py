@@ -1,0 +1,296 @@
+"""Bags of a controller, made without ROS: a control loop, a real policy and invented streams."""
+
+import json
+from dataclasses import dataclass, field
+
+import numpy as np
+from random_checkpoint import SIM_ARM
+
+from ddpm_controller.bags.conversions import observation_from, stamp_from
+from ddpm_controller.bags.memory_messages import packed
+from ddpm_controller.bags.message_types import message_types
+from ddpm_controller.bags.writer import BagTopic, BagWriter
+from ddpm_controller.control.loop import ControlLoop
+from ddpm_controller.control.moving.interpolation import Motion
+from ddpm_controller.control.moving.motion_loop import Sent
+from ddpm_controller.control.observing.stream_rules import StreamRule
+from ddpm_controller.control.states import State
+from ddpm_controller.policy import DepartureLimit, PlanSettings
+from ddpm_controller.replay.recorded_run import PARAMETERS_KEY
+from ddpm_controller.robots.lead import ACTION_LATENCY_KEY
+from ddpm_controller.robots.robot import joint_limits, load_robot
+from ddpm_controller.simulation.arm.robot_description import robot_description
+from ddpm_controller.systems import restore
+
+T = message_types().types
+TOPICS = {
+    "/joint_states": "sensor_msgs/msg/JointState",
+    "/camera_fixed/image_raw": "sensor_msgs/msg/Image",
+    "/camera_wrist/image_raw": "sensor_msgs/msg/Image",
+    "/joint_trajectory": "trajectory_msgs/msg/JointTrajectory",
+    "/controller/action_chunk": "ddpm_msgs/msg/ActionChunk",
+    "/controller/memory": "ddpm_msgs/msg/Memory",
+    "/controller/status": "ddpm_msgs/msg/ControllerStatus",
+    "/robot_description": "std_msgs/msg/String",
+}
+RATE_HZ = 50.0
+DEAD_TICKS = 6
+START_S = 1_790_000_000.123456
+
+
+@dataclass
+class Scenario:
+    """What happens in a recorded run.
+
+    Attributes:
+        checkpoints: Folders, in order of use; the next one is taken over after every run.
+        ticks: Per run.
+        plan_ticks: Ticks from the request of a plan to its arrival; 0 as in lockstep.
+        frozen: Ticks of a run in which camera_wrist delivers nothing.
+        fade_s: Of the controller.
+        idle_between: Whether the controller tells that it commands nothing before each run.
+        lead_s: Of the controller.
+        lose: (topic, index) of a message that the recorder lost.
+        settings: Of the policies.
+        pushed: Ticks of a run in which every joint is measured half a radian or metre away.
+        failed: Numbers of plans that fail.
+        memories: Whether the memory of each plan is recorded.
+        cut: Ticks of the first run before the recording begins.
+        departure: Of the control loop.
+        rules: Likewise.
+        dies: Tick at which what carries out the orders dies; 0: never. Another one goes on after
+            ``DEAD_TICKS``, from the last command but one.
+    """
+
+    checkpoints: tuple
+    ticks: int = 60
+    plan_ticks: int = 0
+    frozen: range = range(0)
+    fade_s: float = 0.15
+    idle_between: bool = True
+    lead_s: float = 0.0
+    lose: tuple[str, int] | None = None
+    settings: PlanSettings = field(default_factory=PlanSettings)
+    pushed: range = range(0)
+    failed: tuple[int, ...] = ()
+    memories: bool = True
+    cut: int = 0
+    departure: DepartureLimit | None = None
+    rules: dict[str, StreamRule] = field(default_factory=dict)
+    dies: int = 0
+
+
+def record_run(folder, scenario):
+    """Write the bag of a scenario: a run per checkpoint, with seeds 5, 6, ..."""
+    messages = [("/robot_description", START_S, T["std_msgs/msg/String"](robot_description()))]
+    for number, checkpoint in enumerate(scenario.checkpoints):
+        begin_s = _nanoseconds_exact(START_S + 10.0 * number)
+        messages += _Run(scenario, checkpoint, seed=5 + number).messages(begin_s)
+    begin_s = START_S + scenario.cut / RATE_HZ
+    messages = [m for m in messages if m[1] >= begin_s - 1e-6 or m[0] == "/robot_description"]
+    if not scenario.memories:
+        messages = [m for m in messages if m[0] != "/controller/memory"]
+    if scenario.lose is not None:
+        topic, index = scenario.lose
+        messages.remove([m for m in messages if m[0] == topic][index])
+    parameters = {"fade_s": scenario.fade_s, "stop_s": 0.2}
+    if scenario.lead_s:  # as a robot file with a latency gives it
+        parameters |= {"lead_s": -1.0, ACTION_LATENCY_KEY: scenario.lead_s}
+    provenance = {PARAMETERS_KEY: json.dumps(parameters)}
+    with BagWriter(folder, [BagTopic(n, k) for n, k in TOPICS.items()], provenance) as bag:
+        for topic, stamp_s, message in messages:
+            sec, nanosec = stamp_from(stamp_s)
+            raw = bytes(message_types().serialize_cdr(message, TOPICS[topic]))
+            bag.write(topic, sec * 10**9 + nanosec, raw)
+    return folder
+
+
+class _Run:
+    def __init__(self, scenario, checkpoint, seed):
+        self._scenario = scenario
+        self._robot = load_robot(SIM_ARM)
+        self._policy = restore(checkpoint, scenario.settings)
+        self._seed = seed
+        self._random = np.random.default_rng(seed)
+        self._loop = ControlLoop(
+            self._robot.stream_specs,
+            self._robot.max_ages_s,
+            self._robot.action_spec,
+            self._policy.n_obs_steps,
+            joint_limits(robot_description(), self._robot.action_spec.joint_names),
+            1 / RATE_HZ,
+            0.3,
+            fade_s=scenario.fade_s,
+            lead_s=scenario.lead_s,
+            rules=scenario.rules,
+        )
+        self._loop.departure.limit = scenario.departure
+        self._told = None
+
+    def messages(self, begin_s):
+        """Yield topic, time and message of everything that is published."""
+        self._loop.start(self._policy.initial_memory(self._seed))
+        if self._scenario.idle_between:
+            yield "/controller/status", begin_s - 1, self._status(begin_s - 1, State.INACTIVE, 0)
+        position = np.full(7, 0.02)
+        coming = []  # (tick of arrival, plan, request)
+        sent = []
+        for tick in range(self._scenario.ticks):
+            jitter_s = self._random.uniform(0, 0.004) if self._scenario.plan_ticks else 0.0
+            now_s = _nanoseconds_exact(begin_s + tick / RATE_HZ + jitter_s)
+            yield from self._observe(now_s, tick, position)
+            if not self._scenario.plan_ticks:
+                coming += self._request(tick, now_s)
+            while coming and coming[0][0] <= tick:
+                _, plan, request = coming.pop(0)
+                if request.plan_number in self._scenario.failed:
+                    self._loop.fail(request, "on purpose")
+                else:
+                    self._loop.accept(plan, request)
+            dead = tick - self._scenario.dies if self._scenario.dies else -1
+            if dead == 0:
+                self._loop.lose_motion()
+                yield "/controller/status", now_s, self._status(now_s, State.WAITING, 13)
+            if 0 <= dead < DEAD_TICKS:
+                continue
+            if dead == DEAD_TICKS:
+                self._loop.take_up(sent[-2], now_s)
+            command = self._loop.tick(now_s)
+            if self._scenario.plan_ticks:
+                coming += self._request(tick, now_s)
+            if command.position is not None:
+                position = command.position
+                motion = Motion(position, command.velocity, command.acceleration)
+                sent.append(Sent(now_s, motion))
+                yield "/joint_trajectory", now_s, self._trajectory(now_s, command)
+            if command.takeover is not None:
+                yield "/controller/action_chunk", now_s, self._chunk(now_s, command.takeover)
+                yield "/controller/memory", now_s, self._memory(now_s, command.takeover)
+            if (command.state, command.reason) != self._told:
+                self._told = (command.state, command.reason)
+                yield "/controller/status", now_s, self._status(now_s, *self._told)
+
+    def _request(self, tick, now_s):
+        request = self._loop.plan_request(now_s)
+        if request is None:
+            return []
+        plan = self._policy.plan(request.window, request.memory)
+        return [(tick + self._scenario.plan_ticks, plan, request)]
+
+    def _observe(self, now_s, tick, position):
+        for stream in self._robot.streams:
+            name = stream.spec.name
+            if stream.spec.kind == "vector":
+                value = position + self._random.normal(0, 0.01, 7)
+                value = value + 0.5 * (tick in self._scenario.pushed)
+                message = T["sensor_msgs/msg/JointState"](
+                    _header(now_s), list(stream.spec.names), value, np.zeros(0), np.zeros(0)
+                )
+            elif tick % 2 or (name == "camera_wrist" and tick in self._scenario.frozen):
+                continue
+            else:
+                height, width = stream.message_size
+                pixels = self._random.integers(0, 255, height * width * 3, dtype=np.uint8)
+                message = T["sensor_msgs/msg/Image"](
+                    _header(now_s), height, width, "rgb8", 0, 3 * width, pixels
+                )
+            self._loop.observe(name, *observation_from(message, stream))
+            yield "/" + stream.topic, now_s, message
+
+    def _trajectory(self, now_s, command):
+        none, zero = np.zeros(0), T["builtin_interfaces/msg/Duration"](0, 0)
+        motion = command.position, command.velocity, command.acceleration
+        point = T["trajectory_msgs/msg/JointTrajectoryPoint"](*motion, none, zero)
+        names = list(self._robot.action_spec.joint_names)
+        return T["trajectory_msgs/msg/JointTrajectory"](_header(now_s), names, [point])
+
+    def _status(self, now_s, state, reason):
+        return T["ddpm_msgs/msg/ControllerStatus"](
+            header=_header(now_s),
+            state=int(state),
+            reason=int(reason),
+            text="",
+            checkpoint="",
+            checkpoint_hash="",
+            checkpoint_error="",
+            plan_number=0,
+            seed=self._seed,
+            control_rate_hz=RATE_HZ,
+            ticks=0,
+            missed_ticks=0,
+            tick_period_max_s=0.0,
+            inference_time_s=0.0,
+            observation_to_command_s=0.0,
+            stream_names=[],
+            stream_ages_s=np.zeros(0),
+            stream_arrival_ages_s=np.zeros(0),
+            stream_rates_hz=np.zeros(0),
+            stream_out_of_order=np.zeros(0, np.uint64),
+            masked_streams=[],
+            limit_names=[],
+            limit_counts=np.zeros(0, np.uint64),
+            surprise=np.nan,
+            out_of_distribution=np.nan,
+            out_of_distribution_limit=np.nan,
+            state_age_s=np.nan,
+            prior_disagreement=np.nan,
+            state_spread=np.nan,
+            state_resets=0,
+            state_reset_text="",
+            departure=np.nan,
+            departure_limit=np.nan,
+        )
+
+    def _chunk(self, now_s, takeover):
+        chunk, request = takeover.plan.chunk, takeover.request
+        names = list(request.window[-1].values)
+        return T["ddpm_msgs/msg/ActionChunk"](
+            header=_header(now_s),
+            start=_time(chunk.start_s),
+            period=T["builtin_interfaces/msg/Duration"](0, 100_000_000),
+            joint_names=list(chunk.joint_names),
+            num_rows=len(chunk.actions),
+            rows=chunk.actions.astype(np.float64).reshape(-1),
+            plan_number=request.plan_number,
+            seed=self._seed,
+            checkpoint_hash=self._policy.hash,
+            sampler=self._policy.sampler,
+            num_inference_steps=self._policy.num_inference_steps,
+            seam=self._policy.seam.strategy,
+            expected_delay_s=self._policy.seam.expected_delay_s or request.expected_delay_s or 0.0,
+            surprise_limit=self._policy.seam.surprise,
+            transition_scale=float(getattr(self._policy, "transition_scale", np.nan)),
+            requested=_time(request.requested_s),
+            observation_stamp=_time(request.requested_s),
+            stream_names=names,
+            window_stamps=[_time(o.stamp_s) for o in request.window],
+            source_stamps=[_time(o.source_stamps_s[n]) for o in request.window for n in names],
+            masked_streams=list(request.window[-1].masked),
+            inference_time_s=0.0,
+        )
+
+    def _memory(self, now_s, takeover):
+        arrays = packed(takeover.request.memory)
+        return T["ddpm_msgs/msg/Memory"](
+            header=_header(now_s),
+            plan_number=takeover.request.plan_number,
+            memory_kind="",
+            names=arrays.names,
+            dtypes=arrays.dtypes,
+            num_dimensions=np.array(arrays.num_dimensions, np.uint32),
+            shapes=np.array(arrays.shapes, np.uint32),
+            data=np.array(arrays.data, np.uint8),
+        )
+
+
+def _nanoseconds_exact(stamp_s):
+    sec, nanosec = stamp_from(stamp_s)
+    return sec + nanosec * 1e-9
+
+
+def _time(stamp_s):
+    return T["builtin_interfaces/msg/Time"](*stamp_from(stamp_s))
+
+
+def _header(stamp_s):
+    return T["std_msgs/msg/Header"](_time(stamp_s), "")
