@@ -44,8 +44,7 @@ from ddpm_controller.bags.files import find_bags
 from ddpm_controller.bags.training_inputs import TrainingInputs, read_training_inputs
 from ddpm_controller.cli.evaluate import policy_view
 from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
-from ddpm_controller.evaluation.intervals import wilson_interval
-from ddpm_controller.evaluation.matched_pairs import mcnemar
+from ddpm_controller.evaluation.intervals import mcnemar, wilson_interval
 from ddpm_controller.evaluation.results import Trial
 from ddpm_controller.policy import PlanSettings, Policy, Window
 from ddpm_controller.robots.robot import load_robot

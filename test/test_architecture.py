@@ -41,7 +41,7 @@ ROS_ROOM_WITHOUT_RCLPY = (
     *("fit_out_of_distribution", "fit_state_reset"),
 )
 FORBIDDEN_NAMES = {"utils", "util", "common", "helpers", "helper", "base", "misc", "manager"}
-LONGEST_FILE = 400  # design: ask at 250, split at 400
+LONGEST_FILE = 500  # ask at 300
 LONGEST_FUNCTION = 40
 
 SOURCES = sorted(PACKAGE.rglob("*.py"))

@@ -19,8 +19,7 @@ from ddpm_controller.checkpoint import (
     load_checkpoint,
     refuse_mismatch,
 )
-from ddpm_controller.evaluation.nll import NllReport, evaluate_nll
-from ddpm_controller.evaluation.nll_picture import draw_nll
+from ddpm_controller.evaluation.nll import NllReport, draw_nll, evaluate_nll
 from ddpm_controller.evaluation.report import finite_or_none
 from ddpm_controller.policy import BoundSettings, policy_facts, policy_warning
 from ddpm_controller.robots.robot import load_robot

@@ -27,8 +27,7 @@ from ddpm_controller.control.planning.departure_watch import DepartureWatch
 from ddpm_controller.control.planning.distribution_watch import DistributionWatch
 from ddpm_controller.control.planning.plan_request import PlanRequest, Takeover
 from ddpm_controller.control.planning.plan_schedule import PlanSchedule
-from ddpm_controller.control.planning.start_check import StartCheck
-from ddpm_controller.control.start_place import place_problem
+from ddpm_controller.control.planning.start_check import StartCheck, place_problem
 from ddpm_controller.control.states import OBSERVATION_REASONS, Reason, State, Verdict
 from ddpm_controller.types import ActionSpec, Memory, Plan, StreamSpec
 

@@ -1,5 +1,6 @@
 """What a controller does and why; the numbers are those of ddpm_msgs/ControllerStatus."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -82,3 +83,25 @@ class Verdict:
             return self
         code = next(code for name, code in LIMIT_REASONS.items() if name in reasons)
         return Verdict(self.state, code, f"limited: {', '.join(reasons)}")
+
+
+class LimitCounts:
+    """Ticks on which each limit changed the command, by name; all names from the beginning on."""
+
+    def __init__(self) -> None:
+        self._counts = dict.fromkeys(LIMIT_REASONS, 0)
+
+    def add(self, limited: Iterable[str]) -> None:
+        """Count one tick."""
+        for name in limited:
+            self._counts[name] += 1
+
+    @property
+    def names(self) -> list[str]:
+        """In the order of the counts."""
+        return list(self._counts)
+
+    @property
+    def counts(self) -> list[int]:
+        """As many as names."""
+        return list(self._counts.values())

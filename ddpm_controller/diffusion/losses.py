@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ddpm_controller.diffusion.bound_terms import bound_term
+from ddpm_controller.diffusion.bound import bound_term
 from ddpm_controller.diffusion.forward_process import ForwardProcess
 from ddpm_controller.diffusion.targets import Prediction, training_target, x0_from
 from ddpm_controller.diffusion.variances import step_variance

@@ -15,10 +15,9 @@ from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.planning.plan_request import PlanRequest
 from ddpm_controller.control.planning.start_gate import start_gate
-from ddpm_controller.evaluation.results import Trial, columns_of, picked_frames
+from ddpm_controller.evaluation.results import TallyWatch, Trial, columns_of, picked_frames
 from ddpm_controller.evaluation.seams import SeamRecorder
 from ddpm_controller.evaluation.stream_values import vector_value
-from ddpm_controller.evaluation.tally import TallyWatch
 from ddpm_controller.policy import Policy, plan_batch, training_range
 from ddpm_controller.simulation.session import Session, Tick
 from ddpm_controller.simulation.world import World

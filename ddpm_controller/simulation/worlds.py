@@ -17,11 +17,11 @@ from ddpm_controller.simulation.disturbances import (
     Perturbation,
 )
 from ddpm_controller.simulation.metaworld.metaworld_expert import MetaWorldExpert
-from ddpm_controller.simulation.metaworld.metaworld_world import MetaWorldWorld
-from ddpm_controller.simulation.metaworld_worlds import (
+from ddpm_controller.simulation.metaworld.metaworld_world import (
     ButtonPressWorld,
     DrawerOpenWorld,
     HammerWorld,
+    MetaWorldWorld,
 )
 from ddpm_controller.simulation.pusht.pusht_world import PushTWorld
 from ddpm_controller.simulation.stick.cue_reach_expert import CueReachExpert

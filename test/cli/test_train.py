@@ -10,7 +10,7 @@ from small_training import RECIPE, small_training
 from ddpm_controller.bags.training_inputs import read_training_inputs
 from ddpm_controller.checkpoint import load_checkpoint
 from ddpm_controller.cli.train import INTERRUPTED, main
-from ddpm_controller.ros.training_rate import TrainingRate
+from ddpm_controller.ros.trainer.thread import TrainingRate
 from ddpm_controller.training.config import TrainingError
 
 

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from ddpm_controller.control.latency_statistics import LatencyStatistics
+from ddpm_controller.ros.controller.topics import LatencyStatistics
 
 
 def test_percentiles_are_those_of_the_last_latencies():

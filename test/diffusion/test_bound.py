@@ -5,9 +5,15 @@ import torch
 from mixtures import Mixture, one_dimensional
 from torch import nn
 
-from ddpm_controller.diffusion.bound import Bound, variational_bound
-from ddpm_controller.diffusion.bound_terms import gaussian_kl, prior_term
-from ddpm_controller.diffusion.decoders import gaussian_decoder, gaussian_decoder_of, tick_decoder
+from ddpm_controller.diffusion.bound import (
+    Bound,
+    gaussian_decoder,
+    gaussian_decoder_of,
+    gaussian_kl,
+    prior_term,
+    tick_decoder,
+    variational_bound,
+)
 from ddpm_controller.diffusion.gaussian import GaussianProcess
 from ddpm_controller.diffusion.learned import ElementSchedule
 from ddpm_controller.diffusion.schedules import cosine_betas

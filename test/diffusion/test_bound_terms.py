@@ -6,7 +6,7 @@ import torch
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from ddpm_controller.diffusion.bound_terms import bound_term, gaussian_kl, prior_term, shaped_kl
+from ddpm_controller.diffusion.bound import bound_term, gaussian_kl, prior_term, shaped_kl
 from ddpm_controller.diffusion.gaussian import GaussianProcess
 from ddpm_controller.diffusion.recorded.colouring import Colouring
 from ddpm_controller.diffusion.recorded.element_maps import SinhArcsinh

@@ -9,8 +9,7 @@ from exact_bounds import TWO_MODES, at_scales, entropy, exact_gap, exact_terms
 from mixtures import Mixture
 from reference_gaps import BY_VARIANCE, schedule_of
 
-from ddpm_controller.diffusion.bound import variational_bound
-from ddpm_controller.diffusion.decoders import gaussian_decoder_of
+from ddpm_controller.diffusion.bound import gaussian_decoder_of, variational_bound
 from ddpm_controller.diffusion.gaussian import GaussianProcess
 from ddpm_controller.diffusion.learned import ElementSchedule, ScalarSchedule
 from ddpm_controller.diffusion.recorded.colouring import Colouring

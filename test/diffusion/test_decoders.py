@@ -5,7 +5,7 @@ import torch
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from ddpm_controller.diffusion.decoders import gaussian_decoder, gaussian_decoder_of, tick_decoder
+from ddpm_controller.diffusion.bound import gaussian_decoder, gaussian_decoder_of, tick_decoder
 
 
 def one(value: float) -> torch.Tensor:

@@ -3,7 +3,7 @@
 import pytest
 from scipy.stats import binomtest
 
-from ddpm_controller.evaluation.matched_pairs import mcnemar
+from ddpm_controller.evaluation.intervals import mcnemar
 
 
 @pytest.mark.parametrize(("only_first", "only_second"), [(0, 0), (5, 21), (21, 5), (1, 0), (7, 7)])

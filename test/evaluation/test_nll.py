@@ -4,8 +4,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from ddpm_controller.evaluation.nll import evaluate_nll
-from ddpm_controller.evaluation.nll_picture import draw_nll
+from ddpm_controller.evaluation.nll import draw_nll, evaluate_nll
 from ddpm_controller.policy import BoundSettings, Likelihood
 from ddpm_controller.types import Episode
 

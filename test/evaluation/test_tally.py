@@ -1,6 +1,6 @@
 """What a world counts, followed through a trial."""
 
-from ddpm_controller.evaluation.tally import TallyWatch
+from ddpm_controller.evaluation.results import TallyWatch
 
 NAN = float("nan")
 

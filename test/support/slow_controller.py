@@ -5,8 +5,9 @@ import sys
 from dataclasses import replace
 from functools import partial
 
-from ddpm_controller.ros.controller import main, planner
 from ddpm_controller.ros.controller import parts as controller_parts
+from ddpm_controller.ros.controller import planner
+from ddpm_controller.ros.controller.node import main
 
 measured = planner._answer
 fixed_s, per_step_s, tick_s = map(float, sys.argv[1:4])

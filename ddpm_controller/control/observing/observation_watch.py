@@ -5,16 +5,20 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ddpm_controller.control.frozen_image import MOTION, FrozenImage
 from ddpm_controller.control.observing.observation_buffer import (
     ObservationBuffer,
     ObservationError,
     OutOfOrderError,
 )
 from ddpm_controller.control.observing.stream_filter import StreamFilter
-from ddpm_controller.control.observing.stream_rules import StreamHealth, StreamRule
+from ddpm_controller.control.observing.stream_rules import (
+    MOTION,
+    FrozenImage,
+    StreamHealth,
+    StreamRule,
+    StreamStatistics,
+)
 from ddpm_controller.control.states import Reason, State, Verdict
-from ddpm_controller.control.stream_statistics import StreamStatistics
 from ddpm_controller.types import Observation, StreamSpec
 
 LEAP_S = 1.0

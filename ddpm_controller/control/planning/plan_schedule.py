@@ -11,12 +11,11 @@ from ddpm_controller.control.planning.chunk_check import (
     chunk_demand,
     chunk_problem,
 )
-from ddpm_controller.control.planning.deadline import Deadline, PlanCost
+from ddpm_controller.control.planning.deadline import Deadline, PlanCost, UsualDelay
 from ddpm_controller.control.planning.plan_memory import STEPS, PlanMemory
 from ddpm_controller.control.planning.plan_pace import PlanPace
 from ddpm_controller.control.planning.plan_request import PlanRequest, Takeover
 from ddpm_controller.control.states import Reason, State, Verdict
-from ddpm_controller.control.usual_time import UsualDelay
 from ddpm_controller.types import ActionChunk, ActionSpec, Memory, Plan
 
 _SAME_MOMENT_S = 1e-6

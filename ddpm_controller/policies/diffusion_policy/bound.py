@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ddpm_controller.diffusion.bound import Bound, variational_bound
-from ddpm_controller.diffusion.decoders import (
+from ddpm_controller.diffusion.bound import (
+    Bound,
     Decoder,
     gaussian_decoder,
     gaussian_decoder_of,
     tick_decoder,
+    variational_bound,
 )
 from ddpm_controller.diffusion.gaussian import gaussian_of
 from ddpm_controller.diffusion.timesteps import timesteps_for

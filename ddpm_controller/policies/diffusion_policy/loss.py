@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from ddpm_controller.diffusion.bound_terms import bound_term, prior_term
+from ddpm_controller.diffusion.bound import bound_term, prior_term
 from ddpm_controller.diffusion.chain import Chain
 from ddpm_controller.diffusion.forward_process import ForwardProcess
 from ddpm_controller.diffusion.gaussian import GaussianProcess, gaussian_of

@@ -21,8 +21,11 @@ from ddpm_controller.policies.diffusion_policy.loss import (
     schedule_loss,
     spread_timesteps,
 )
-from ddpm_controller.policies.diffusion_policy.process import PolicyProcess
-from ddpm_controller.policies.diffusion_policy_facts import TerminalFacts, terminal_facts
+from ddpm_controller.policies.diffusion_policy.process import (
+    PolicyProcess,
+    TerminalFacts,
+    terminal_facts,
+)
 from ddpm_controller.policies.inputs.goals import refuse_goals
 from ddpm_controller.policies.inputs.masks import MASKED, drawn_masks, refuse_masks
 from ddpm_controller.types import ActionSpec, StreamSpec

@@ -1,17 +1,61 @@
 """The forward process of a Diffusion Policy: as its config says, bound to an observation."""
 
+from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+from ddpm_controller.diffusion.bound import prior_term
 from ddpm_controller.diffusion.forward_process import ForwardProcess
 from ddpm_controller.diffusion.gaussian import GaussianProcess
 from ddpm_controller.diffusion.learned import ElementSchedule, ScalarSchedule
 from ddpm_controller.diffusion.recorded.noise_file import noise_from_fields
-from ddpm_controller.diffusion.schedules import SCHEDULES, zero_terminal_snr
+from ddpm_controller.diffusion.schedules import (
+    SCHEDULES,
+    SIGNAL_WARNING,
+    signal_left,
+    zero_terminal_snr,
+)
 from ddpm_controller.diffusion.shaped import ShapedProcess, falling_strengths, matching_timestep
 from ddpm_controller.policies.diffusion_policy.config import DiffusionPolicyConfig
 from ddpm_controller.types import ActionSpec
+
+
+@dataclass(frozen=True)
+class TerminalFacts:
+    """The noisiest timestep of a process.
+
+    Attributes:
+        alpha_bar: Largest share of signal at T - 1.
+        prior_nats: L_T of a value at the edge of its range, nats per number: the most that the
+            start from N(0, I) costs in the bound.
+    """
+
+    alpha_bar: float
+    prior_nats: float
+
+    def __str__(self) -> str:
+        left, nats = f"{self.alpha_bar:.2g}", f"{self.prior_nats:.2g}"
+        return f"alpha_bar_T = {left}, L_T at most {nats} nats per number"
+
+    @property
+    def warning(self) -> str:
+        """What is wrong with it; empty when nothing is."""
+        if self.alpha_bar <= SIGNAL_WARNING:
+            return ""
+        return (
+            f"the schedule leaves {100 * self.alpha_bar:.2g} % of the signal at T - 1 (L_T up to "
+            f"{self.prior_nats:.2g} nats per number), so sampling starts from what training has "
+            "never seen: use another schedule, more timesteps or zero_terminal_snr"
+        )
+
+
+def terminal_facts(process: ForwardProcess, chunk_shape: tuple[int, int]) -> TerminalFacts:
+    """Return the facts of a process that is bound to one row, for chunks of (Tp, Da)."""
+    edge = torch.ones(1, *chunk_shape, dtype=torch.float64)
+    nats = prior_term(process, edge, torch.Generator().manual_seed(0))
+    return TerminalFacts(signal_left(process), float(nats.mean()))
 
 
 class PolicyProcess(nn.Module):

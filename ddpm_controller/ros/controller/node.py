@@ -2,15 +2,19 @@
 
 import dataclasses
 import gc
+import signal
 import threading
 import traceback
 from collections.abc import Callable
 from functools import partial
 
+import rclpy
 import torch
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
+from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import Trigger
 
 from ddpm_controller.bags.conversions import seconds
@@ -215,3 +219,41 @@ class Controller(LifecycleNode):
             health.reason, health.text = Reason.DEACTIVATED, text or health.text
             health.streams = {}
             self._topics.tell(health)
+
+
+def _spin_once(executor: SingleThreadedExecutor, controller: Controller) -> None:
+    """Run one callback; what it raises is told and must not end a node that holds a robot.
+
+    rclpy lets even a lifecycle transition that does not exist escape as an error.
+    """
+    try:
+        executor.spin_once(timeout_sec=0.1)
+    except ExternalShutdownException:
+        raise
+    except Exception:
+        if rclpy.ok():
+            controller.get_logger().error(f"callback failed:\n{traceback.format_exc()}")
+
+
+def main() -> int:
+    """Run the node until it is told to end; the robot is stopped smoothly then."""
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    executor = SingleThreadedExecutor()
+    controller = None
+    try:
+        controller = Controller()
+        executor.add_node(controller)
+        while rclpy.ok() and not ended.is_set():
+            _spin_once(executor, controller)
+    except ExternalShutdownException:
+        pass
+    finally:
+        if controller is not None:
+            controller.close()
+            controller.destroy_node()
+        executor.shutdown()
+        rclpy.try_shutdown()
+    return 0

@@ -1,6 +1,7 @@
 """What the controller tells: its status and its chunks."""
 
 import math
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -12,15 +13,66 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from ddpm_controller.bags.memory_messages import packed
-from ddpm_controller.control.latency_statistics import LatencyStatistics
-from ddpm_controller.control.limit_counts import LimitCounts
 from ddpm_controller.control.observing.stream_rules import StreamHealth
 from ddpm_controller.control.planning.deadline import PlanCost
 from ddpm_controller.control.planning.plan_request import Takeover
-from ddpm_controller.control.states import Reason, State
+from ddpm_controller.control.states import LimitCounts, Reason, State
 from ddpm_controller.policy import memory_kind
 from ddpm_controller.ros.controller.policy_loader import LoadedPolicy
 from ddpm_controller.ros.stamps import duration_from, time_from
+
+
+class LatencyStatistics:
+    """Percentiles of the last latencies, and the largest; times come in, no clock is read.
+
+    One thread may add while another one asks.
+
+    Args:
+        num_kept: Latencies that count.
+
+    Attributes:
+        count: Latencies since the beginning; what is not finite does not count.
+        max_s: The largest since the beginning, s; NaN before the first.
+    """
+
+    def __init__(self, num_kept: int = 1000) -> None:
+        if num_kept < 1:
+            raise ValueError(f"num_kept must be at least 1, got {num_kept}")
+        self._kept: deque[float] = deque(maxlen=num_kept)
+        self.count = 0
+        self.max_s = math.nan
+
+    def add(self, latency_s: float) -> None:
+        """Take one latency, s."""
+        if math.isfinite(latency_s):
+            self._kept.append(latency_s)
+            self.count += 1
+            self.max_s = max(latency_s, self.max_s) if self.count > 1 else latency_s
+
+    @property
+    def median_s(self) -> float:
+        """Of those kept, s; NaN before the first."""
+        return self.quantile_s(0.5)
+
+    @property
+    def p95_s(self) -> float:
+        """What 95 % of those kept do not exceed, s; NaN before the first."""
+        return self.quantile_s(0.95)
+
+    def quantile_s(self, share: float) -> float:
+        """Return a quantile of those kept, s, interpolated; NaN before the first."""
+        kept = list(self._kept)  # in one go: another may come meanwhile
+        return float(np.quantile(kept, share)) if kept else math.nan
+
+    def __str__(self) -> str:
+        """In words, ms."""
+        if not self._kept:
+            return "no plan yet"
+        return (
+            f"{1e3 * self.median_s:.0f} ms in the median, 95 % within {1e3 * self.p95_s:.0f} ms "
+            f"({len(self._kept)} plans)"
+        )
+
 
 _FACT_QOS = QoSProfile(
     depth=10,  # a recorder must see every change of state, not only the last one

@@ -20,7 +20,7 @@ from ddpm_controller.ros.graph.description import (
 )
 
 EXECUTABLES = {
-    "controller": "ddpm_controller.ros.controller:main",
+    "controller": "ddpm_controller.ros.controller.node:main",
     "trainer": "ddpm_controller.ros.trainer.node:main",
     "simulation": "ddpm_controller.ros.simulation.node:main",
     "train": "ddpm_controller.cli.train:main",

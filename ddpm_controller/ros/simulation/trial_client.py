@@ -18,8 +18,7 @@ from sensor_msgs.msg import Image, JointState
 from trajectory_msgs.msg import JointTrajectory
 
 from ddpm_controller.bags.conversions import image_from, seconds
-from ddpm_controller.evaluation.results import FRAMES_PER_TRIAL, Trial
-from ddpm_controller.evaluation.tally import TallyWatch
+from ddpm_controller.evaluation.results import FRAMES_PER_TRIAL, TallyWatch, Trial
 from ddpm_controller.ros.asking import ask
 
 _LAST_PATIENCE_S = 1.0

@@ -16,9 +16,9 @@ from ddpm_controller.simulation.pusht.pusht_block import (
     METRES_PER_PIXEL,
     PUSHER_NAMES,
     block_corners,
+    goal_coverage,
 )
 from ddpm_controller.simulation.pusht.pusht_description import BOARD_M, pusht_description
-from ddpm_controller.simulation.pusht_coverage import goal_coverage
 from ddpm_controller.simulation.world import Camera, NamedVector
 
 SUCCESS_COVERAGE = 0.95

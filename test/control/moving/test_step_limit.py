@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from stub_loop import LIMITS, RUNNING, new_loop, plan_of, see, steps_within_limits, ticks
 
-from ddpm_controller.control.limit_counts import LimitCounts
 from ddpm_controller.control.moving.interpolation import Motion
-from ddpm_controller.control.states import LIMIT_REASONS, Reason
-from ddpm_controller.control.step_limit import within_step
+from ddpm_controller.control.moving.motion_loop import within_step
+from ddpm_controller.control.states import LIMIT_REASONS, LimitCounts, Reason
 
 STEP = np.array([0.1, np.inf])
 

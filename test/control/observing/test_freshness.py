@@ -24,9 +24,8 @@ from stub_loop import (
     waves,
 )
 
-from ddpm_controller.control.frozen_image import FrozenImage
 from ddpm_controller.control.observing.observation_watch import ObservationWatch
-from ddpm_controller.control.observing.stream_rules import StreamRule
+from ddpm_controller.control.observing.stream_rules import FrozenImage, StreamRule
 from ddpm_controller.control.states import Reason
 
 STALE, FROZEN = Reason.STALE_OBSERVATION, Reason.FROZEN_IMAGE

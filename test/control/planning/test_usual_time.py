@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from stub_loop import LIMITS, MEMORY, TICK_S, new_loop, plan_of, see, ticks
 
-from ddpm_controller.control.planning.deadline import Deadline
+from ddpm_controller.control.planning.deadline import Deadline, UsualDelay, usual
 from ddpm_controller.control.planning.plan_pace import PlanPace
-from ddpm_controller.control.usual_time import UsualDelay, usual
 from ddpm_controller.policy import EXPECTED_DELAY
 from ddpm_controller.types import Plan
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ddpm_controller.ros.command_environment import command_environment
+from ddpm_controller.ros.commanding.command_link import command_environment
 from ddpm_controller.share import share_path
 
 PROFILES, TRANSPORTS = "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_BUILTIN_TRANSPORTS"

@@ -1,6 +1,6 @@
 import pytest
 
-from ddpm_controller.ros.clock_watchdog import ClockWatchdog
+from ddpm_controller.ros.controller.thread import ClockWatchdog
 
 
 def texts_of(times_s, begin_s=100.0):

@@ -5,8 +5,7 @@ import pytest
 from controller_driver import BEGIN, FakeRobot, client, process_of
 from random_checkpoint import save_random_checkpoint
 
-from ddpm_controller.control.limit_counts import LimitCounts
-from ddpm_controller.control.states import Reason, State
+from ddpm_controller.control.states import LimitCounts, Reason, State
 from ddpm_controller.ros.controller.parameters import ControllerParameters
 
 

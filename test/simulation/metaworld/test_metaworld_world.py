@@ -14,8 +14,10 @@ pytest.importorskip("metaworld", reason="needs the extra metaworld")
 from ddpm_controller.simulation.disturbances import PULLING, Perturbation, Push
 from ddpm_controller.simulation.metaworld.metaworld_description import HAND_JOINTS, OPEN_M
 from ddpm_controller.simulation.metaworld.metaworld_expert import OCCASIONS, MetaWorldExpert
-from ddpm_controller.simulation.metaworld.metaworld_world import NOISE_M, NOISE_M_S, PULLED_M
-from ddpm_controller.simulation.metaworld_worlds import (
+from ddpm_controller.simulation.metaworld.metaworld_world import (
+    NOISE_M,
+    NOISE_M_S,
+    PULLED_M,
     ButtonPressWorld,
     DrawerOpenWorld,
     HammerWorld,
