@@ -1,10 +1,10 @@
-"""One trial of a shipped policy as the README shows it: what it predicted, and what the arm did.
+"""One trial of a shipped policy in a picture: what it predicted, and what the arm did.
 
 Above, the fixed camera at three moments, larger than the policy sees it, with the end effector's
 path of the chunk in force (bright) and of those before it (fading). Below, one joint: every chunk
 that was predicted, what was commanded, what was measured.
 
-    python benchmarks/chunk_fan.py --picture docs/chunk_fan.png
+    python benchmarks/chunk_fan.py --picture docs/pictures/chunk_fan.png
 """
 
 from collections.abc import Sequence
@@ -53,7 +53,7 @@ class Options:
         plan_delay_s: Simulated time that a plan takes.
     """
 
-    picture: Path = Path("docs/chunk_fan.png")
+    picture: Path = Path("docs/pictures/chunk_fan.png")
     world: Literal["reach", "pick_place"] = "pick_place"
     seed: int = 10_000_000
     joint: str = "shoulder_pan"

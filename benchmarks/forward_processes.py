@@ -244,7 +244,7 @@ def main() -> None:
         folder = options.home / "forward_processes" / options.spacing / f"{arm}_seed{seed}"
         results += measured(options, inputs, arm, seed, trained(inputs, further, folder))
     Console().print(table(options, results))
-    path = Path("docs") / f"forward_processes_{options.task}.png"
+    path = Path("docs/pictures") / f"forward_processes_{options.task}.png"
     draw(options, results, path)
     print(f"picture: {path}")
 

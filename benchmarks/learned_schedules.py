@@ -4,7 +4,7 @@ Mixtures of two modes, the same at scales 1, 0.1 and 0.01 in different elements,
 denoiser, the best variance of each timestep; schedules are fitted to the exact bound by
 quadrature. Nats per dimension, ours / the reference figure where there is one.
 
-    python benchmarks/learned_schedules.py --picture docs/learned_schedules.png
+    python benchmarks/learned_schedules.py --picture docs/pictures/learned_schedules.png
 """
 
 import sys
@@ -45,7 +45,7 @@ class Options:
 
     timesteps: tuple[int, ...] = (5, 10, 20, 50)
     nodes: int = 101
-    picture: Path = Path("docs/learned_schedules.png")
+    picture: Path = Path("docs/pictures/learned_schedules.png")
 
 
 def schedules_for(scales: tuple[float, ...], steps: int, nodes: int) -> list[GaussianProcess]:

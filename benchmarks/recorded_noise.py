@@ -55,7 +55,7 @@ class Options:
     """
 
     recording: Path = Path("../shared/data/panda_comanip_real/symbol_data.mat")
-    output: Path = Path("docs/recorded_noise.png")
+    output: Path = Path("docs/pictures/recorded_noise.png")
     num_steps: int = 1500
 
 

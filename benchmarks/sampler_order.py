@@ -4,7 +4,7 @@ The data are a Gaussian mixture, whose denoiser is known exactly, so that nothin
 is to blame. The steps are even in log(signal / spread). Each sampler starts from the same noise;
 the error is the root mean square distance of its samples to those of 2048 steps of UniPC.
 
-    python benchmarks/sampler_order.py --picture docs/sampler_order.png
+    python benchmarks/sampler_order.py --picture docs/pictures/sampler_order.png
 """
 
 import math
@@ -41,7 +41,7 @@ class Options:
         samples: Starts that are averaged over.
     """
 
-    picture: Path = Path("docs/sampler_order.png")
+    picture: Path = Path("docs/pictures/sampler_order.png")
     samples: int = 200
 
 

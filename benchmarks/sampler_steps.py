@@ -151,8 +151,8 @@ def main() -> None:
     pairs = [(task, sampler) for task in options.tasks for sampler in options.samplers]
     results = [measured(options, *pair) for pair in track(pairs, description="trials")]
     Console().print(table(results))
-    draw(results, Path("docs/sampler_steps.png"))
-    print("picture: docs/sampler_steps.png")
+    draw(results, Path("docs/pictures/sampler_steps.png"))
+    print("picture: docs/pictures/sampler_steps.png")
 
 
 if __name__ == "__main__":

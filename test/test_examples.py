@@ -1,0 +1,41 @@
+"""Every example runs as it stands, from the root of the repository."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
+
+
+def output_of(example: str) -> str:
+    ran = subprocess.run(
+        [sys.executable, f"examples/{example}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+def test_plan_offline_prints_a_chunk_of_each_sampler():
+    assert output_of("plan_offline.py").count("14 rows of 0.1 s") == 3
+
+
+def test_the_added_sampler_is_nearer_to_the_data_than_ddim():
+    deviations = re.findall(r"deviation ([\d.]+)", output_of("add_a_sampler.py"))
+    ddim, added = (abs(float(each) - 0.2) for each in deviations)  # the data's is 0.2
+    assert added < ddim
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_is_short_and_names_its_command(example):
+    text = (ROOT / "examples" / example).read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 80
+    assert f"python examples/{example}" in text
+    assert f'output_of("{example}")' in Path(__file__).read_text(encoding="utf-8")
