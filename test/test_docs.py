@@ -70,6 +70,17 @@ def test_every_file_of_the_repository_that_a_page_names_exists(page):
     assert not [name for name in missing if name not in made], page
 
 
+def test_every_file_that_contributing_names_exists():
+    named = set(re.findall(r"`((?:[a-z_]+/)*[a-z_]+\.py)`", read("CONTRIBUTING.md")))
+    by_room = {
+        name for name in named if name.count("/") or (ROOT / "ddpm_controller" / name).exists()
+    }
+    # `config.py` and the like, alone, are what a file of that name holds in every system.
+    roots = (ROOT / "ddpm_controller", ROOT)
+    assert not [name for name in by_room if not any((root / name).exists() for root in roots)]
+    assert len(by_room) > 40
+
+
 def test_every_picture_is_shown_somewhere():
     shown = {Path(link).name for page in NAMES for link in LINK.findall(read(page))}
     pictures = {path.name for path in (ROOT / "docs" / "pictures").iterdir()}
