@@ -38,7 +38,7 @@ ACTION_STATISTICS = "action"
 
 
 class CheckpointError(RuntimeError):
-    """A checkpoint that cannot be used or written; the text says why and what to do."""
+    """A checkpoint that cannot be used or written; the text has the reason and the remedy."""
 
 
 class Manifest(BaseModel):
@@ -167,7 +167,7 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
     if hashlib.sha256(content).hexdigest() != manifest.weights_sha256:
         raise CheckpointError(
             f"{path}: the weights ({len(content)} bytes) are truncated or changed: sha256 is not "
-            f"{manifest.weights_sha256[:12]}... as the manifest says; copy the folder again"
+            f"{manifest.weights_sha256[:12]}... as the manifest has it; copy the folder again"
         )
     try:
         weights = load_tensors(content)

@@ -17,7 +17,7 @@ from ddpm_controller.robots.robot import RobotAction, RobotStream
 
 
 class ConversionError(ValueError):
-    """A message does not hold what the robot file says."""
+    """A message does not hold what the robot file names."""
 
 
 def seconds(stamp: Any) -> float:
@@ -42,13 +42,13 @@ def observation_from(
     """Return the acquisition time and the value of one message of ``stream``.
 
     Args:
-        message: Of the type of the stream.
+        message: Message of the stream's type.
         stream: What is read.
         came_s: When it came, which stands for the acquisition of a text: that has no stamp.
 
     Raises:
-        ConversionError: Names, size or encoding are not those of the robot file, or a text says
-            nothing.
+        ConversionError: Names, size or encoding are not those of the robot file, or a text
+            has no word.
     """
     stamp_s = came_s if stream.is_text else seconds(message.header.stamp)
     try:
@@ -112,7 +112,7 @@ def image_from(
     if pixels.shape[:2] != (height, width):
         raise ConversionError(
             f"image of {pixels.shape[0]} x {pixels.shape[1]} came (height x width), the robot "
-            f"file says {height} x {width}: set the camera or the robot file"
+            f"file has {height} x {width}: set the camera or the robot file"
         )
     if resize is not None and tuple(resize) != (height, width):
         return resized(pixels, resize[0], resize[1])

@@ -253,7 +253,7 @@ class _Player:
         for name, coming in self._coming.items():
             while coming and coming[-1][0] <= moment_ns:
                 stamp_ns, value = coming.pop()
-                # What the robot refuses is refused here: both go on with the last good value.
+                # What the robot refuses is refused here: both keep the last good value.
                 with contextlib.suppress(ObservationError):
                     self._buffer.add(name, _seconds(stamp_ns), value)
         moment_s = _seconds(moment_ns)

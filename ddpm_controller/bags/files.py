@@ -14,7 +14,7 @@ MAX_SURPLUS_BYTES = 128
 
 
 class BagError(ValueError):
-    """A bag cannot be used; says which, why, and what to do."""
+    """A bag cannot be used; the text names the bag, the reason and the remedy."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ class TrainingInputs:
     """Everything that ``training.run.train`` takes.
 
     Attributes:
-        episodes: Of all bags, without those that are marked as failed.
+        episodes: Episodes of all bags, without those that are marked as failed.
         robot: Its streams and its action.
         config: The recipe.
         provenance: Bags with their digests, for the checkpoint; names without their folders, so
@@ -38,7 +38,7 @@ class TrainingInputs:
 def read_training_inputs(
     bags: Sequence[Path], robot_file: Path, config_file: Path, on_progress: OnProgress
 ) -> TrainingInputs:
-    """Read the small files first, so that a wrong name is told before the long part.
+    """Read the small files first, so that a wrong name is reported before the long part.
 
     Raises:
         TrainingError: If the recipe or the robot file breaks a rule, or no bag can be used.

@@ -29,7 +29,7 @@ FOREVER = QosTime(sec=9223372036, nsec=854775807)  # how rosbag2 writes "no dead
 
 
 class BagWriteError(BagError):
-    """A bag could not be written; says what is lost and what is not."""
+    """A bag could not be written; the text names what is lost and what is not."""
 
 
 @dataclass(frozen=True)

@@ -64,13 +64,13 @@ class ReceivedOrder:
 class HeaderOrder:
     """By the messages' own stamps, in the order of publishing, repetitions left out.
 
-    For a lockstep graph: its time stands still while messages travel, so arrival says nothing,
+    For a lockstep graph: its time stands still while messages travel, so arrival means nothing,
     and it publishes the present tick again while it waits. A message without a stamp gets that
     of the message published before it.
 
     Args:
         stamped_types: Message types that begin with a stamp.
-        hold: Keep everything back until the end, when ``cut`` has said what is wanted.
+        hold: Keep everything back until the end, when ``cut`` has chosen what is kept.
     """
 
     def __init__(self, stamped_types: Collection[str], *, hold: bool = False) -> None:
@@ -126,13 +126,13 @@ class HeaderOrder:
 
 
 class BagThread:
-    """Writes one bag in a thread of its own, so that a slow disk delays nobody.
+    """Writes one bag in a thread of its own, so that a slow disk delays nothing else.
 
     Args:
         folder: The bag; must not exist.
         topics: Declared from the beginning; others when their first message comes.
         provenance: For the bag's metadata.
-        storage: Of the bag.
+        storage: Storage format of the bag.
         order: Gives the messages their times.
         on_taken: Called with the size of each message that has left the queue.
     """

@@ -1,4 +1,4 @@
-"""What a normalizer needs to know of a set of episodes, and what tells two sets apart."""
+"""What a normalizer needs to know of a set of episodes, and what distinguishes two sets."""
 
 import hashlib
 from collections.abc import Sequence

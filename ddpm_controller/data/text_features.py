@@ -1,7 +1,7 @@
 """A sentence as numbers: counts of its words and word pairs in hashed places.
 
 Feature hashing, Weinberger et al. 2009 (ICML), Eq. 2: a feature adds its sign to the place that
-its hash says. Nothing is learned, downloaded or stored, so a sentence gives the same numbers on
+its hash gives. Nothing is learned, downloaded or stored, so a sentence gives the same numbers on
 every machine, in training and on the robot. A word is no more than its letters: "hit" and "strike"
 have nothing in common until a training shows both, and of a word that it never showed only that
 much is known. Two features may share a place; that all in which two sentences differ does is next
@@ -24,7 +24,7 @@ _BEGIN, _END = "<", ">"
 
 
 class TextError(ValueError):
-    """A text that says nothing, or far too much."""
+    """A text that has no word, or far too many."""
 
 
 def words_of(text: str) -> list[str]:

@@ -43,7 +43,7 @@ class WindowDataset:
         """Lay the episodes out one after the other.
 
         Args:
-            episodes: Of the same streams.
+            episodes: Episodes of the same streams.
             n_obs_steps: To.
             horizon: Tp.
             stays: Whether the robot stays where it is when an episode has ended.

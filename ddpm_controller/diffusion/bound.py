@@ -28,7 +28,7 @@ def gaussian_decoder(x0: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
 
 
 def gaussian_decoder_of(variance: Tensor) -> Decoder:
-    """Return the Gaussian decoder that has this variance whatever the process says.
+    """Return the Gaussian decoder of this variance, whatever the process has.
 
     For a good denoiser beta_0 is near the best; the fixed variances have beta~_1 there, which is
     about half of it.
@@ -284,9 +284,9 @@ def variational_bound(
         x0: (B, ...), normalized.
         generator: Source of all noise; a sequence gives each row its own.
         timesteps: (K,) ascending: the bound of the shorter chain that visits only these.
-        variance: Of the steps back.
+        variance: Variance of the steps back.
         predict_fraction: (xt, t) -> (B, ...), what ``learned_range`` asks for.
-        decoder: Of L_0.
+        decoder: Decoder of L_0.
         log_scale: See ``Bound``; None is 0.
         mask: See ``Bound``.
         draws: Noises per chunk and timestep.

@@ -17,8 +17,8 @@ PredictX0 = Callable[[Tensor, Tensor], Tensor]
 class Chain:
     """The timesteps that a sampler visits, numbered 0 (least noisy) to K - 1.
 
-    Every step is written through the noise of x_t: given an x_0, ``noise_from`` says which noise
-    x_t has, and the next x is made of the same x_0 and of that noise or some of it. So whatever
+    Every step is written through the noise of x_t: given an x_0, ``noise_from`` gives the noise
+    of x_t, and the next x is made of the same x_0 and of that noise or some of it. So whatever
     noise a process has, and however much of it each element gets, the samplers are the same.
 
     Attributes:
@@ -98,7 +98,7 @@ class Chain:
         return self.process.sample(x0, self._at(index - 1, xt), noise)
 
     def renewal(self, index: int, like: Tensor) -> Tensor:
-        """Return the share of the noise that DDPM draws anew from ``index``, float64."""
+        """Return the share of the noise that DDPM draws again from ``index``, float64."""
         return self.process.renewal(self._at(index, like), _exact(like))
 
     def spread(self, index: int, like: Tensor) -> Tensor:

@@ -39,7 +39,7 @@ class ForwardProcess(Protocol):
         ...
 
     def renewal(self, t: Tensor, like: Tensor) -> Tensor:
-        """Return the share of the noise's variance that DDPM draws anew from ``t`` to ``t - 1``.
+        """Return the share of the noise's variance that DDPM draws again from ``t`` to ``t - 1``.
 
         beta_t / (1 - alpha_bar_t) = beta~_t / (1 - alpha_bar_{t-1}); 1 at ``t = 0``.
         """

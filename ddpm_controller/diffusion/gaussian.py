@@ -105,7 +105,7 @@ class GaussianProcess:
         return (xt - spread * noise) / signal
 
     def renewal(self, t: Tensor, like: Tensor) -> Tensor:
-        """Return beta_t / (1 - alpha_bar_t), the share of the noise that DDPM draws anew."""
+        """Return beta_t / (1 - alpha_bar_t), the share of the noise that DDPM draws again."""
         return self.at(self._tables["renewal"], t, like)
 
     def posterior(self, x0: Tensor, xt: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:

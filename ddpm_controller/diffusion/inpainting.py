@@ -27,7 +27,7 @@ def prefix_weights(
         horizon: Tp.
         frozen: Rows that hold exactly.
         overlap: Rows with any weight, the frozen ones among them.
-        schedule: Of the weight in between.
+        schedule: Schedule of the weight in between.
 
     Raises:
         ValueError: Unless 0 <= frozen <= overlap <= horizon; if the schedule is unknown.

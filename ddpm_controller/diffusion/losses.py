@@ -13,8 +13,8 @@ def simple_loss(answer: Tensor, target: Tensor, mask: Tensor | None = None) -> T
     """L_simple, Ho et al. 2020, Eq. 14: mean squared error over the rows that exist. Scalar.
 
     Args:
-        answer: (B, Tp, Da), what the denoiser said.
-        target: (B, Tp, Da), what it should have said.
+        answer: (B, Tp, Da), what the denoiser predicted.
+        target: (B, Tp, Da), what it should have predicted.
         mask: (B, Tp) bool, False where a row is padding; None when none is.
 
     Raises:
@@ -74,8 +74,8 @@ def hybrid_loss(
         x0: (B, Tp, Da), normalized.
         xt: (B, Tp, Da), its noisy form at ``t``.
         t: (B,), drawn uniformly.
-        answer: (B, Tp, Da), what the denoiser said.
-        fraction: (B, Tp, Da), what it said of the variance, see ``variances.step_variance``.
+        answer: (B, Tp, Da), what the denoiser predicted.
+        fraction: (B, Tp, Da), what it predicted for the variance, see ``variances.step_variance``.
         prediction: What ``answer`` stands for.
         mask: (B, Tp) bool, False where a row is padding; None when none is.
         weight: lambda of the paper.

@@ -77,7 +77,7 @@ def zero_terminal_snr(betas: Tensor) -> Tensor:
     The roots of alpha_bar are shifted by their last value and stretched so that the first stays.
     The paper's last beta is 1; a process needs betas below 1, so the last alpha_bar here is 1e-10
     (or a thousandth of the one before, where that is less): 1e-5 of x_0 is left in x_T. A denoiser
-    that predicts the noise says nothing about x_0 there, and ``targets.x0_from`` refuses it.
+    that predicts the noise determines nothing about x_0 there, and ``targets.x0_from`` refuses it.
 
     Raises:
         ValueError: If there are fewer than two betas, of which none could stay as it is.

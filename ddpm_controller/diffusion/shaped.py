@@ -76,7 +76,7 @@ class ShapedProcess:
         return self.base.x0_from(xt, self.shaped(noise, t), t)
 
     def renewal(self, t: Tensor, like: Tensor) -> Tensor:
-        """Return the share of the base noise that DDPM draws anew from ``t`` to ``t - 1``."""
+        """Return the share of the base noise that DDPM draws again from ``t`` to ``t - 1``."""
         return self.base.renewal(t, like)
 
     def log_slope(self, noise: Tensor, t: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ Prediction = Literal["epsilon", "x0", "v"]
 """epsilon: the noise (Ho et al. 2020); x0: the clean sample; v: Salimans & Ho 2022, App. D."""
 
 LEAST_SIGNAL = 1.01e-5
-"""Factor of x_0 in x_t up to which the noise says nothing about it; zero-terminal-SNR has 1e-5."""
+"""Factor of x_0 in x_t up to which the noise does not determine it; zero-terminal-SNR has 1e-5."""
 
 
 def training_target(
@@ -49,7 +49,7 @@ def x0_from(
         return signal * xt - spread * answer
     if bool((signal <= LEAST_SIGNAL).any()):
         raise ValueError(
-            f"prediction 'epsilon' says nothing about x0 where the factor of x0 in xt is "
+            f"prediction 'epsilon' determines nothing about x0 where the factor of x0 in xt is "
             f"{float(signal.min()):.3g}, at t = {int(t.max())}: predict 'v' or 'x0', or use a "
             "schedule or spacing that leaves more signal"
         )

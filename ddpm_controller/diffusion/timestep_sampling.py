@@ -9,7 +9,7 @@ class LossAwareTimesteps(nn.Module):
 
     The chance of t is proportional to sqrt(E[L_t^2]) over its last losses, mixed with a small
     uniform part; every t has the same chance until each has been seen ``history`` times. All it
-    knows are buffers, so a training that goes on from its ``state_dict`` draws the same.
+    knows are buffers, so a training that resumes from its ``state_dict`` draws the same.
 
     Args:
         num_timesteps: T.

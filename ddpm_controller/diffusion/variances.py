@@ -31,7 +31,7 @@ def step_variance(
         t: (B,).
         like: (B, ...), for shape, type and device.
         kind: Which one.
-        fraction: (B, ...), what the network says for ``learned_range``: 0 is fixed_small, 1 is
+        fraction: (B, ...), what the network predicts for ``learned_range``: 0 is fixed_small, 1 is
             beta_t, between them the logarithm is linear, Nichol & Dhariwal 2021, Eq. 15.
 
     Raises:

@@ -52,7 +52,7 @@ class WarmStart:
         return self.process.x0_from(xt, noise, t)
 
     def renewal(self, t: Tensor, like: Tensor) -> Tensor:
-        """Return the share of the noise that DDPM draws anew from ``t`` to ``t - 1``."""
+        """Return the share of the noise that DDPM draws again from ``t`` to ``t - 1``."""
         return self.process.renewal(t, like)
 
     def prior(self, shape: tuple[int, ...], generator: Generators) -> Tensor:

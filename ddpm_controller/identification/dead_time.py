@@ -1,4 +1,4 @@
-"""How much later a joint moves than it was told to: the lag that explains a recording best."""
+"""How much later a joint moves than its command: the lag that explains a recording best."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _EARLY_S = 0.005
 
 
 class DeadTimeError(ValueError):
-    """The recording does not tell a lag, or tells an impossible one."""
+    """The recording determines no lag, or an impossible one."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class DeadTime:
     Attributes:
         delay_s: Lag of the motion behind the commands; not below 0.
         deviation_s: One standard deviation of it, if the residuals were white.
-        gain: Of the motion.
+        gain: Gain of the motion.
         offset: rad or m.
         explained: Share of the variance of what was measured, R^2.
     """
@@ -61,7 +61,7 @@ def dead_time(
         longest_s: Longest delay that is looked for.
 
     Raises:
-        DeadTimeError: The joint was not moved, did not follow, or moved before it was told to.
+        DeadTimeError: The joint was not moved, did not follow, or moved before its command.
     """
     inside = (measured_s >= sent_s[0]) & (measured_s <= sent_s[-1])
     moments_s, values = measured_s[inside], measured[inside]
@@ -98,7 +98,7 @@ def _refuse(delay_s: float, explained: float, gain: float, at_end: bool, longest
         )
     if delay_s < -_EARLY_S:
         raise DeadTimeError(
-            f"the joint moved {-delay_s:.3f} s before it was told to: the clocks of the robot and "
+            f"the joint moved {-delay_s:.3f} s before its command: the clocks of the robot and "
             "of this machine differ; synchronize them (chrony, PTP) and measure again"
         )
     if at_end:

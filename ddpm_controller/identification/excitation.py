@@ -28,7 +28,7 @@ class Excitation:
         centre: (Da,) where the joints are.
         joint: Index of the one that moves.
         amplitude: rad or m.
-        period_s: Of the sine.
+        period_s: Period of the sine.
         num_periods: At least 1.
     """
 

@@ -22,7 +22,7 @@ class JointTrace:
         sent: (N,) positions.
         measured_s: (M,) acquisition times.
         measured: (M,) positions.
-        unit: Of the positions.
+        unit: Unit of the positions.
         found: The lag.
     """
 

@@ -40,9 +40,9 @@ class ResidualChoice:
         against: The command, or a smooth fit of the measurement itself.
         lag: Rows by which the robot follows its command late.
         window: Rows of the smooth fit, odd.
-        stream: Of a robot file; empty: the one that measures the commanded joints.
+        stream: Stream of a robot file; empty: the one that measures the commanded joints.
         joints: Elements that are kept; empty: all.
-        field: Of the MATLAB file.
+        field: Field of the MATLAB file.
         every: Keep every so many rows of the MATLAB file.
     """
 

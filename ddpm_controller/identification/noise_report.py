@@ -30,7 +30,7 @@ WHITE, FULL, FITTED = "white Gaussian", "full covariance", "fitted"
 TRAINING = "the recordings fitted"
 """No model of these recordings can be expected to be nearer to the held-out ones than they."""
 _MOST_CHUNKS = 400
-"""Of each sample in the two-sample test; more would take long and tell no more."""
+"""Size of each sample in the two-sample test; more would take long and show no more."""
 OnProgress = Callable[[int, int], None]
 
 

@@ -1,4 +1,4 @@
-"""What is looked at to tell two sets of noise apart: memory, spectrum, tails, and one test."""
+"""What distinguishes two sets of noise: memory, spectrum, tails, and one test."""
 
 import numpy as np
 
@@ -43,7 +43,7 @@ def energy_test(
 
     Szekely & Rizzo 2004: twice the mean distance between the samples less those within. Under
     permutation of the samples it is as large or larger with the frequency returned, so that a
-    value near 0 says that the two differ; distances are of columns divided by their deviation in
+    value near 0 means that the two differ; distances are of columns divided by their deviation in
     ``first``. Chunks must not overlap; neighbours of one recording are still somewhat alike,
     which makes the test too strict.
 
@@ -51,7 +51,7 @@ def energy_test(
         first: (M, ...).
         second: (N, ...), columns alike.
         num_permutations: How many are drawn.
-        seed: Of the permutations.
+        seed: Seed of the permutations.
 
     Raises:
         ValueError: If a sample has fewer than 2 or the columns differ.

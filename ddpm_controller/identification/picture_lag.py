@@ -11,7 +11,7 @@ import numpy as np
 from ddpm_controller.identification.dead_time import smallest
 
 _PARTS = 3
-"""Principal components of the pictures that may tell the position: it need not be linear."""
+"""Principal components of the pictures that may give the position: it need not be linear."""
 _EARLIEST_S, _GRID_S = -0.1, 0.01
 _EXPLAINED = 0.7
 """Below this share the camera does not see the joint, or sees other things move."""
@@ -20,11 +20,11 @@ _FEWEST = 20
 
 @dataclass(frozen=True)
 class PictureLag:
-    """The lag with which pictures tell a joint's position best.
+    """The lag with which pictures explain a joint's position best.
 
     Attributes:
         delay_s: Pictures behind joint states, by the stamps of both; below 0: before them.
-        explained: Share of the variance of the position that the pictures tell then, R^2.
+        explained: Share of the variance of the position that the pictures explain then, R^2.
     """
 
     delay_s: float

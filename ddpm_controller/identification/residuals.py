@@ -7,7 +7,7 @@ import numpy as np
 
 
 class ResidualError(ValueError):
-    """A recording of which no residual can be had; the text says which, why and what to do."""
+    """A recording that gives no residual; the text names it, the reason and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def against_derivative(velocity: np.ndarray, position: np.ndarray, window: int) 
     slope = np.gradient(smooth_fit(position, window), axis=0)  # per row
     power = float((slope * slope).sum())
     if power == 0.0:
-        raise ResidualError("the position never changes, so its derivative tells nothing")
+        raise ResidualError("the position never changes, so its derivative shows nothing")
     return velocity - slope * ((slope * velocity).sum() / power)
 
 
@@ -163,7 +163,7 @@ def hold_out(
     Args:
         residuals: In order of recording.
         fraction: Share of the recordings, or of the one, that is held out.
-        num_rows: Of a chunk; each part must have as many.
+        num_rows: Rows of a chunk; each part must have as many.
 
     Raises:
         ResidualError: If a part would be shorter than a chunk.
@@ -241,6 +241,6 @@ def row_period(position: np.ndarray, velocity: np.ndarray, window: int) -> float
     if not period_s > 0:
         raise ResidualError(
             "position and velocity do not move together, so the time between rows cannot be "
-            "told: give it"
+            "found: give it"
         )
     return period_s

@@ -27,9 +27,9 @@ class StateDenoiserConfig:
     Attributes:
         num_rows: N, rows of history.
         period_s: Time between them: that of the noise it was trained with.
-        width: Of the network.
+        width: Width of the network.
         scale: (D,) deviations of the noise, in the stream's units.
-        noise_hash: Of the noise file it was trained with.
+        noise_hash: Hash of the noise file that it was trained with.
     """
 
     num_rows: int
@@ -54,7 +54,7 @@ class StateDenoiser:
     Attributes:
         config: What it is.
         stream: The stream that it cleans.
-        hash: Of its checkpoint.
+        hash: Hash of its checkpoint.
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:

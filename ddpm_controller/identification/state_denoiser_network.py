@@ -13,7 +13,7 @@ class StateDenoiserNetwork(nn.Module):
     Args:
         num_rows: N, rows of a history.
         num_columns: D.
-        width: Of the hidden layers.
+        width: Width of the hidden layers.
     """
 
     def __init__(self, num_rows: int, num_columns: int, width: int = 128) -> None:

@@ -32,9 +32,9 @@ def train_state_denoiser(
         draw_noise: Where the noise comes from.
         num_steps: Updates.
         batch_size: Histories per update.
-        learning_rate: Of Adam at the start.
-        width: Of the network.
-        seed: Of the weights, the batches and the noise.
+        learning_rate: Learning rate of Adam at the start.
+        width: Width of the network.
+        seed: Seed of the weights, the batches and the noise.
         on_progress: Told after each update.
 
     Raises:

@@ -36,11 +36,11 @@ def stream_latency(
 ) -> StreamLatency:
     """Return the latency of one stream.
 
-    A constant offset between the clocks of two machines cannot be told from a latency, but a
-    negative one can only be an offset.
+    A constant offset between the clocks of two machines cannot be distinguished from a latency,
+    but a negative one can only be an offset.
 
     Args:
-        name: Of the stream.
+        name: Name of the stream.
         stamps_s: (N,) header stamps.
         arrivals_s: (N,) by this machine's clock.
         longest_s: Longer is a wrong clock.

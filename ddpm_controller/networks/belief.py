@@ -16,7 +16,7 @@ SMALLEST_LOG_DEVIATION = -6.0
 class HistoryEncoder(nn.Module):
     """h_k = cell(h_{k-1}, [features of observation k, action executed since k - 1]).
 
-    An action that is not known, as before the first observation, is NaN; the network is told.
+    An action that is not known, as before the first observation, is NaN; the network has a mask.
     Whole sequences and single steps use the same weights and agree up to rounding.
 
     Args:
@@ -103,9 +103,9 @@ class BeliefEncoder(HistoryEncoder):
         size: H.
         cell: As ``HistoryEncoder``.
         reach: As ``HistoryEncoder``.
-        past_steps: P, executed actions that a belief is made to tell in training (Past-Token
+        past_steps: P, executed actions that a belief is trained to predict (Past-Token
             Prediction, Torne et al. 2025); 0: none.
-        future_steps: Actions from now on that it is made to tell in training; 0: none.
+        future_steps: Actions from now on that it is trained to predict; 0: none.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class BeliefEncoder(HistoryEncoder):
         return (nats * weight).sum() / (weight.sum() * nats.shape[2]).clamp(min=1.0)
 
     def past_loss(self, beliefs: Tensor, executed: Tensor) -> Tensor:
-        """Return the mean squared error of the past actions that beliefs tell, a scalar.
+        """Return the mean squared error of the past actions that beliefs predict, a scalar.
 
         Args:
             beliefs: (B, L, H).
@@ -160,7 +160,7 @@ class BeliefEncoder(HistoryEncoder):
         return self._telling_loss(self.past(beliefs), executed, everywhere, -1)
 
     def future_loss(self, beliefs: Tensor, wanted: Tensor, valid: Tensor) -> Tensor:
-        """Return the mean squared error of the actions to come that beliefs tell, a scalar.
+        """Return the mean squared error of the actions to come that beliefs predict, a scalar.
 
         Args:
             beliefs: (B, L, H).

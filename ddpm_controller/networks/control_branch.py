@@ -1,6 +1,6 @@
 """A frozen U-Net and a trained copy of its way down, Zhang et al. 2023 (ControlNet).
 
-As in Diff-Control (Liu et al. 2024), where the branch is told of the chunk before, but with every
+As in Diff-Control (Liu et al. 2024), where the branch is given the chunk before, but with every
 way from the branch to the base closed by zeros at birth.
 """
 
@@ -19,7 +19,7 @@ class ControlBranch(nn.Module):
     Args:
         base: What is copied.
         prior_dim: Columns of a row of the chunk before, with validity and age; 0: its rows are
-            added to the noisy chunk as they are, and nothing else is told.
+            added to the noisy chunk as they are, and nothing else is given.
         closed_skips: Whether each skip goes through a layer of zeros, as the middle always does.
     """
 
@@ -89,7 +89,7 @@ class ControlledUnet1d(nn.Module):
     Args:
         base: The U-Net; its weights are held from here on.
         horizon: Tp of the chunk before.
-        told: Whether the branch is told where that chunk says something, and its age.
+        told: Whether the branch is given a mask of that chunk's rows, and its age.
         as_released: The released code of the paper: the prior is added to the noisy chunk and the
             skips are open, so that the base is another one from the first update on. There they
             are added to the way up; here, where widths differ, to the base's skips.
@@ -209,7 +209,7 @@ class BranchAlongChain:
     """A controlled U-Net along one chain of denoising steps, asking the branch at every k-th only.
 
     From one step to the next a noisy chunk changes little, and what the branch adds to it changes
-    less than what the base says: in between, what it said last is added again. With a scale other
+    less than the base: in between, its last answer is added again. With a scale other
     than 1 that is what it made of the answer, so that the way up is computed twice only where the
     branch is asked.
     """
@@ -235,7 +235,7 @@ class BranchAlongChain:
         return answer
 
     def _asking(self, xt: Tensor, modulation: Tensor) -> Tensor:
-        """Ask the branch; keep what it says, without its graph."""
+        """Ask the branch; keep its answer, without its graph."""
         answer, added, transition = self._unet.asked(xt, modulation)
         self._added = None if added is None else _detached(added)
         self._transition = None if transition is None else transition.detach()

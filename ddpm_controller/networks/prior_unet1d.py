@@ -16,7 +16,7 @@ class PriorUnet1d(nn.Module):
     Args:
         inner: For 2 Da + 1 columns, and what is seen with one more column as the condition.
         horizon: Tp of the chunk before.
-        told: Whether the network is told where that chunk says something, and its age.
+        told: Whether the network is given a mask of that chunk's rows, and its age.
 
     Attributes:
         transition_scale: w; 0 and 1 cost one pass, everything else two.

@@ -1,7 +1,7 @@
-"""The chunk before as columns of a condition: what it says for the rows of the next one.
+"""The chunk before as columns of a condition: its values for the rows of the next one.
 
 Columns, the last ones of the condition: its rows moved to the new moments and normalized, 0 where
-it says nothing (Tp * Da) | 1 where it says something (Tp) | its age in horizons (1). All of them 0
+it has no row (Tp * Da) | 1 where it has one (Tp) | its age in horizons (1). All of them 0
 mean that there is no chunk before: a null prior.
 """
 
@@ -46,7 +46,7 @@ def recalled_dim(horizon: int, action_dim: int) -> int:
 
 
 def recalled_chunk(columns: Tensor, horizon: int, action_dim: int) -> RecalledChunk:
-    """Return what columns (B, Dr) say."""
+    """Return the parts of columns (B, Dr)."""
     rows, valid, age = columns.split([horizon * action_dim, horizon, 1], dim=1)
     return RecalledChunk(rows.unflatten(1, (horizon, action_dim)), valid[:, :, None], age)
 

@@ -242,7 +242,7 @@ def encoding_of(
         shorten: Between them.
         middle: The last pair.
         features: (B, Tp, inputs).
-        parts: Of the modulation, one per pair.
+        parts: Parts of the modulation, one per pair.
         hint: (B, Tp, C), added behind the first block of the first pair.
     """
     skips = []

@@ -14,7 +14,7 @@ from ddpm_controller.systems import SYSTEMS
 
 
 class TrainingError(RuntimeError):
-    """A training cannot begin or go on; the message says why and what to do."""
+    """A training cannot start or resume; the message has the reason and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,12 @@ class TrainingConfig:
             once for all of them, so more draws are cheap.
         learning_rate: Highest, after the warm-up.
         warmup_steps: Updates over which the learning rate rises from 0.
-        betas: Of AdamW.
-        weight_decay: Of AdamW.
+        betas: Betas of AdamW.
+        weight_decay: Weight decay of AdamW.
         max_gradient_norm: Longer gradients are shortened to this; 0 leaves all as they are.
         ema_power: The average's decay after ``n`` updates is ``1 - (1 + n) ** -ema_power``.
         ema_max_decay: Upper limit of that decay.
-        validation_fraction: Of the episodes, held out.
+        validation_fraction: Share of the episodes that is held out.
         validation_windows: At most so many held-out windows, evenly spread.
         validation_every: Steps between validations.
         nll_windows: At most so many held-out windows whose negative log-likelihood is bounded at
@@ -53,9 +53,9 @@ class TrainingConfig:
         checkpoint_every: Steps between saved states, at most this much is lost by a crash.
         log_every: Steps that one line of the log is the mean of.
         seed: Everything random comes from it.
-        torch_num_threads: Of each process; 2 pay only on cores that do nothing else.
-        precision: Of the forward and backward pass. ``bfloat16`` keeps weights, optimizer and
-            average in float32 and is faster where the CPU has bfloat16 instructions.
+        torch_num_threads: Threads of each process; 2 pay only on cores that do nothing else.
+        precision: Number format of the forward and backward pass. ``bfloat16`` keeps weights,
+            optimizer and average in float32 and is faster where the CPU has bfloat16 instructions.
         device: Torch device, unless ``accelerate launch`` chooses.
     """
 

@@ -20,7 +20,7 @@ def with_features(material: Material, encoders: Mapping[str, nn.Module]) -> Mate
 
     Args:
         material: With images.
-        encoders: Of each stream, with the weights that they keep.
+        encoders: Encoder of each stream, with the weights that it keeps.
     """
     windows, validation = material.windows, material.validation
     for name, encoder in encoders.items():

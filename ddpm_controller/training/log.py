@@ -17,7 +17,7 @@ class LogLine:
     Attributes:
         step: Updates done.
         loss: Mean training loss, normalized units squared.
-        learning_rate: Of the last update.
+        learning_rate: Learning rate of the last update.
         gradient_norm: Mean length of the gradient before it was shortened.
         validation_loss: On the held-out windows, same unit as the loss; NaN when not measured.
         validation_nll: Bound on -log p of held-out chunks, nats per number in physical units;

@@ -13,7 +13,7 @@ class Progress:
         num_steps: Updates in all.
         loss: Mean since the last line of the log, normalized units squared.
         validation_loss: Newest; NaN before the first.
-        learning_rate: Of the last update.
+        learning_rate: Learning rate of the last update.
     """
 
     step: int
@@ -30,10 +30,10 @@ class TrainingResult:
     Attributes:
         output: Folder of the run.
         steps: Updates done.
-        finished: False when it was stopped; the same call goes on from here.
+        finished: False when it was stopped; the same call resumes from here.
         best_checkpoint: Lowest validation loss; None when nothing was validated.
         last_checkpoint: After the last update; None when none was done.
-        validation_loss: Of the best; infinity when nothing was validated.
+        validation_loss: Loss of the best; infinity when nothing was validated.
     """
 
     output: Path

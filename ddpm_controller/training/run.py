@@ -48,7 +48,7 @@ def train(
     on_progress: OnProgress = lambda progress: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> TrainingResult:
-    """Train until the last step, or go on with the training that ``output`` holds.
+    """Train until the last step, or resume the training that ``output`` holds.
 
     A run that was killed at any moment and started again ends with the same bits as one that was
     not, on the same machine with the same number of threads.
@@ -81,7 +81,7 @@ def train(
         except OSError as error:
             raise TrainingError(
                 f"cannot write below {output}: {error}; the checkpoints there are as they were. "
-                "Make room and start the same training again: it goes on from its last state"
+                "Make room and start the same training again: it resumes from its last state"
             ) from error
         except (ValueError, CheckpointError) as error:
             raise TrainingError(str(error)) from error
@@ -128,7 +128,7 @@ class _Run:
     def until_the_end(
         self, on_progress: OnProgress, should_stop: Callable[[], bool]
     ) -> TrainingResult:
-        """Update, log, validate and save until the last step or until told to stop."""
+        """Update, log, validate and save until the last step or until asked to stop."""
         config, state = self._config, self._state
         stopped = False
         while state.step < config.num_steps and not stopped:
@@ -186,7 +186,7 @@ class _Run:
         self._log.write(LogLine(step, loss, rate, norm, *held_out))
 
     def _save(self) -> None:
-        """Keep the last checkpoint and the state, the state last: it says what is complete."""
+        """Keep the last checkpoint and the state, the state last: it records what is complete."""
         if self._log is not None:
             self._save_checkpoint("last")
             save_state(self._state, self._state_file, self._fingerprint)

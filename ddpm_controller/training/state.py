@@ -1,4 +1,4 @@
-"""All that changes during a training, saved so that a killed training goes on as if it had not.
+"""All that changes during a training, saved so that a killed training resumes with the same bits.
 
 One safetensors file, replaced atomically: at every moment there is either the old state or the
 new one. Random numbers are functions of the seed and the step (``training.batches``), so the
@@ -26,7 +26,7 @@ from ddpm_controller.training.config import (
 from ddpm_controller.training.ema import Ema
 
 Fingerprint = Mapping[str, Any]
-"""What must be equal for a training to go on: recipe, data, streams and action. JSON values."""
+"""What must be equal for a training to resume: recipe, data, streams and action. JSON values."""
 
 NUMBERS = ("step", "best_validation_loss", "loss_sum", "gradient_norm_sum")
 
@@ -41,7 +41,7 @@ class TrainingState:
         optimizer: AdamW over the network's parameters.
         step: Updates done.
         best_validation_loss: Infinity before the first validation.
-        loss_sum: Of the updates since the last line of the log.
+        loss_sum: Sum over the updates since the last line of the log.
         gradient_norm_sum: Likewise.
     """
 
@@ -105,7 +105,8 @@ def load_state(state: TrainingState, path: Path, fingerprint: Fingerprint) -> bo
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise TrainingError(
-            f"{path} is damaged ({error}); delete it to begin anew: the checkpoints beside it stay"
+            f"{path} is damaged ({error}); delete it to start from the beginning: the "
+            "checkpoints beside it stay"
         ) from error
     _refuse_another(facts["fingerprint"], fingerprint, path)
     _fill(state, tensors)
@@ -139,7 +140,7 @@ def _completed(saved: Fingerprint) -> Fingerprint:
         known = {k: v for k, v in saved.items() if k in names}
         config = training_config_from({**_BEFORE, **known})
     except ValueError:
-        return saved  # of another kind or broken: told as it is
+        return saved  # of another kind or broken: reported as it is
     completed: Fingerprint = json.loads(
         json.dumps({**asdict(config), **_without(saved, "policy")})
     )

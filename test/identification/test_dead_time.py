@@ -63,7 +63,7 @@ def test_the_lag_of_a_servo_counts_as_a_delay():
 
 
 def test_a_motion_before_its_command_is_a_wrong_clock():
-    with pytest.raises(DeadTimeError, match=r"moved 0.100 s before it was told to.*synchronize"):
+    with pytest.raises(DeadTimeError, match=r"moved 0.100 s before its command.*synchronize"):
         dead_time(*recording(-0.1))
 
 

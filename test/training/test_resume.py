@@ -34,7 +34,7 @@ def test_a_process_killed_by_sigkill_goes_on_and_ends_with_the_same_bits(
     assert tiny.trace(tmp_path) != tiny.trace(uninterrupted)
     seen = []
     tiny.train_tiny(tmp_path, on_progress=lambda progress: seen.append(progress.step))
-    assert seen[0] == 7  # it went on and did not begin anew
+    assert seen[0] == 7  # it resumed and did not start afresh
     assert tiny.trace(tmp_path) == tiny.trace(uninterrupted)
 
 
@@ -88,7 +88,7 @@ def test_a_damaged_state_is_refused_with_the_remedy(tiny, uninterrupted, tmp_pat
     state.parent.mkdir()
     content = (uninterrupted / "resume" / "state.safetensors").read_bytes()
     state.write_bytes(content[:kept])
-    with pytest.raises(TrainingError, match=r"damaged.*delete it to begin anew"):
+    with pytest.raises(TrainingError, match=r"damaged.*delete it to start from the beginning"):
         tiny.train_tiny(tmp_path)
 
 

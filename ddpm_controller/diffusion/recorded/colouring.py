@@ -11,9 +11,9 @@ from torch.nn.functional import pad
 class Colouring:
     """A linear map of chunks whose every row has variance 1 when that of white noise has.
 
-    Autoregression is told by its reflection coefficients (partial autocorrelations): each between
-    -1 and 1 is a stationary process and every such process is one (Barndorff-Nielsen & Schou
-    1973), so they can be fitted freely and scaled down without ever leaving it.
+    Autoregression is described by its reflection coefficients (partial autocorrelations): each
+    between -1 and 1 is a stationary process and every such process is one (Barndorff-Nielsen &
+    Schou 1973), so they can be fitted freely and scaled down without ever leaving it.
 
     Attributes:
         reflection: (p, Da), or (B, p, Da) for one process per row of a batch.

@@ -25,7 +25,7 @@ _ELEMENTS = {"sinh_arcsinh": {"skew", "tail"}, "scale_mixture": {"weights", "sca
 
 
 class NoiseFileError(ValueError):
-    """A noise file that cannot be used; the text says which, why and what to do."""
+    """A noise file that cannot be used; the text names the file, the reason and the remedy."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,7 +28,7 @@ class NoiseShape:
     Attributes:
         order: Rows that the noise remembers.
         tails: Family of the elementwise map.
-        shapes_innovations: Whether what comes anew has the tails, see ``NoiseMap``.
+        shapes_innovations: Whether the innovations have the tails, see ``NoiseMap``.
         correlated: Whether joints may move together.
     """
 
@@ -56,7 +56,7 @@ class FittedNoise:
     Attributes:
         mean: (Da,) float64.
         scale: (Da,) float64.
-        noise_map: Of variance 1.
+        noise_map: Map of variance 1.
         shape: What was fitted.
     """
 

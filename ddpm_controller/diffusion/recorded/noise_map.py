@@ -16,7 +16,7 @@ class NoiseMap:
     Attributes:
         colouring: L, linear: the memory over rows and the correlation of joints.
         elements: S, of each number by itself: tails and skew.
-        shapes_innovations: True: L(S(noise)), what comes anew has the tails, as after knocks;
+        shapes_innovations: True: L(S(noise)), the innovations have the tails, as after knocks;
             False: S(L(noise)), the noise itself has them, as a bent scale gives.
     """
 

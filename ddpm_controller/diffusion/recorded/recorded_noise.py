@@ -1,4 +1,4 @@
-"""What a recording says of its noise: amounts, memory and tails, as one density of chunks."""
+"""The noise of a recording: amounts, memory and tails, as one density of chunks."""
 
 from dataclasses import dataclass, replace
 
@@ -67,7 +67,7 @@ class RecordedNoise:
         missing = [name for name in names if name not in self.names]
         if missing:
             raise ValueError(
-                f"no noise was fitted for {missing}: wanted {list(names)}, fitted "
+                f"no noise was fitted for {missing}: needed {list(names)}, fitted "
                 f"{list(self.names)}; fit it from recordings that have them"
             )
         columns = [self.names.index(name) for name in names]
