@@ -31,7 +31,7 @@ help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /:  /' | sort
 
 demo: setup  ## run the shipped policy on a few episodes over ROS; ends with a table and a picture
-	@$(VENV)/bin/demo $(DEMO_ARGS)
+	@$(VENV)/bin/ddpm demo $(DEMO_ARGS)
 
 test: setup-tests  ## run all tests
 	@$(VENV)/bin/python -m pytest $(TEST_ARGS)

@@ -54,7 +54,7 @@ class CalibrationOptions:
     action; comments in the file stay. What
     the controller does with them is told in docs/timing.md. Example:
 
-      calibrate_latency config/robots/sim_arm.yaml --yes-move --joints shoulder_pan elbow
+      ddpm calibrate-latency config/robots/sim_arm.yaml --yes-move --joints shoulder_pan elbow
 
     Attributes:
         robot: Robot file; it is edited in place.

@@ -57,7 +57,7 @@ class RobotStream:
         max_age_s: Older than this it is stale; infinite for a text, which is said once.
         field: Field of a JointState that is observed.
         message_size: (height, width) of an image message; (0, 0) of a vector.
-        latency_s: From acquisition to arrival, as `calibrate_latency` has measured; 0: unknown.
+        latency_s: From acquisition to arrival, as `ddpm calibrate-latency` measured; 0: unknown.
         rule: What to do when it cannot be used.
     """
 
@@ -91,7 +91,7 @@ class RobotAction:
         spec: Joints, units and the policy's clock.
         topic: Relative topic name of the recorded command.
         type: Full message type name.
-        latency_s: From sending to the motion, as `calibrate_latency` has measured; 0: unknown.
+        latency_s: From sending to the motion, as `ddpm calibrate-latency` measured; 0: unknown.
     """
 
     spec: ActionSpec
