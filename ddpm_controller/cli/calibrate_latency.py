@@ -27,7 +27,8 @@ from ddpm_controller.identification.stream_latency import (
     StreamLatencyError,
     stream_latency,
 )
-from ddpm_controller.robots.robot import LONGEST_LATENCY_S, Robot, RobotError, load_robot
+from ddpm_controller.robots.robot import Robot, RobotError, load_robot
+from ddpm_controller.robots.robot_file import LONGEST_LATENCY_S
 from ddpm_controller.robots.robot_file_latencies import write_latencies
 from ddpm_controller.ros.controller.parameters import found_path
 from ddpm_controller.ros.latency_measurement import LatencyMeasurement, MeasurementError
