@@ -24,7 +24,7 @@ unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test lint types setup setup-tests
+.PHONY: help demo test lint types reference setup setup-tests
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -42,6 +42,9 @@ lint: setup-tests  ## ruff
 
 types: setup-tests  ## mypy
 	@$(VENV)/bin/mypy
+
+reference: setup-tests  ## write docs/reference from the code
+	@$(VENV)/bin/python scripts/reference
 
 setup:  ## make .venv: ROS 2 Jazzy from wheels, torch, ddpm_msgs, this package
 	@$(SETUP)
