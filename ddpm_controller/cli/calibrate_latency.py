@@ -30,8 +30,8 @@ from ddpm_controller.identification.stream_latency import (
 from ddpm_controller.robots.robot import Robot, RobotError, load_robot
 from ddpm_controller.robots.robot_file import LONGEST_LATENCY_S
 from ddpm_controller.robots.robot_file_latencies import write_latencies
+from ddpm_controller.ros.commanding.latency_measurement import LatencyMeasurement, MeasurementError
 from ddpm_controller.ros.controller.parameters import found_path
-from ddpm_controller.ros.latency_measurement import LatencyMeasurement, MeasurementError
 
 _FARTHEST = 4.0
 """Amplitudes that a joint may be away from its command before the robot is stopped."""
