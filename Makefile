@@ -24,14 +24,14 @@ unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test lint types setup setup-tests
+.PHONY: help demo test lint types reference setup setup-tests
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /:  /' | sort
 
 demo: setup  ## run the shipped policy on a few episodes over ROS; ends with a table and a picture
-	@$(VENV)/bin/demo $(DEMO_ARGS)
+	@$(VENV)/bin/ddpm demo $(DEMO_ARGS)
 
 test: setup-tests  ## run all tests
 	@$(VENV)/bin/python -m pytest $(TEST_ARGS)
@@ -42,6 +42,9 @@ lint: setup-tests  ## ruff
 
 types: setup-tests  ## mypy
 	@$(VENV)/bin/mypy
+
+reference: setup-tests  ## write docs/reference from the code
+	@$(VENV)/bin/python scripts/reference
 
 setup:  ## make .venv: ROS 2 Jazzy from wheels, torch, ddpm_msgs, this package
 	@$(SETUP)

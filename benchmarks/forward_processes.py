@@ -9,10 +9,10 @@ each process goes on from it with the same further updates; so does cosine itsel
 seeds, and the bound on -log p of held-out episodes for chains of as many steps, nats per number.
 Everything that is there already is kept: an interrupted run goes on. Demonstrations first:
 
-pusht_demonstrations --data pusht_cchi_v7_replay.zarr --output runs/pusht/bags
-demonstrate --world reach --episodes 50 --in-process --output runs/reach/bags
-fit_noise runs/pusht/bags --robot config/robots/pusht.yaml --output runs/pusht/noise.json
-fit_noise runs/reach/bags --output runs/reach/noise.json
+ddpm pusht-demonstrations --data pusht_cchi_v7_replay.zarr --output runs/pusht/bags
+ddpm demonstrate --world reach --episodes 50 --in-process --output runs/reach/bags
+ddpm fit-noise runs/pusht/bags --robot config/robots/pusht.yaml --output runs/pusht/noise.json
+ddpm fit-noise runs/reach/bags --output runs/reach/noise.json
 """
 
 import json
@@ -30,15 +30,16 @@ from rich.progress import track
 from rich.table import Table
 from trials import scores_of, successes_of
 
-from ddpm_controller.bags.training_inputs import TrainingInputs, read_training_inputs
+from ddpm_controller.bags.episodes import Demonstrations, read_demonstrations
 from ddpm_controller.checkpoint import load_checkpoint
 from ddpm_controller.diffusion.timesteps import Spacing
 from ddpm_controller.evaluation.intervals import wilson_interval
 from ddpm_controller.evaluation.nll import evaluate_nll
 from ddpm_controller.policy import BoundSettings
+from ddpm_controller.robots.robot import Robot, load_robot
 from ddpm_controller.robots.world_robots import robot_path
 from ddpm_controller.systems import restore
-from ddpm_controller.training.config import TrainingConfig
+from ddpm_controller.training.config import TrainingConfig, read_training_config
 from ddpm_controller.training.run import train
 
 ARMS = {"cosine": "fixed", "scalar": "scalar", "element": "element", "recorded": "recorded"}
@@ -93,17 +94,21 @@ class Result:
     nll: float
 
 
-def inputs_of(options: Options) -> TrainingInputs:
+@dataclass(frozen=True)
+class Inputs:
+    """What every arm learns from: the robot and what it was shown."""
+
+    robot: Robot
+    shown: Demonstrations
+
+
+def inputs_of(options: Options) -> Inputs:
     """Read the demonstrations."""
-    return read_training_inputs(
-        [options.home / "bags"],
-        Path(robot_path(options.task)),
-        Path(f"config/training/{options.task}.yaml"),
-        lambda done, total: None,
-    )
+    robot = load_robot(Path(robot_path(options.task)))
+    return Inputs(robot, read_demonstrations([options.home / "bags"], robot))
 
 
-def trained(inputs: TrainingInputs, config: TrainingConfig, output: Path) -> Path:
+def trained(inputs: Inputs, config: TrainingConfig, output: Path) -> Path:
     """Train, or go on, or take what is finished; return the last checkpoint."""
     checkpoint = output / "checkpoints" / "last"
     if (output / "curves.png").is_file() and (checkpoint / "manifest.json").is_file():
@@ -111,12 +116,12 @@ def trained(inputs: TrainingInputs, config: TrainingConfig, output: Path) -> Pat
         if manifest.provenance["step"] == config.num_steps:
             return checkpoint
     train(
-        inputs.episodes,
+        inputs.shown.episodes,
         inputs.robot.action_spec,
         inputs.robot.stream_specs,
         config,
         output,
-        provenance=inputs.provenance,
+        provenance=inputs.shown.provenance,
     )
     return checkpoint
 
@@ -147,11 +152,11 @@ def arm_config(
 
 
 def measured(
-    options: Options, inputs: TrainingInputs, arm: str, seed: int, checkpoint: Path
+    options: Options, inputs: Inputs, arm: str, seed: int, checkpoint: Path
 ) -> list[Result]:
     """Return the results of one checkpoint, kept in a file beside it."""
     held_out = set(load_checkpoint(checkpoint).manifest.provenance["held_out"])
-    episodes = [episode for episode in inputs.episodes if episode.source in held_out]
+    episodes = [episode for episode in inputs.shown.episodes if episode.source in held_out]
     results = []
     for steps in options.steps:
         path = checkpoint.parent.parent / f"result_{steps}_{options.trials}.json"
@@ -234,11 +239,12 @@ def main() -> None:
     """Run the command."""
     options = tyro.cli(Options)
     torch.set_num_threads(1)
+    recipe = read_training_config(Path(f"config/training/{options.task}.yaml"))
     inputs = inputs_of(options)
     results = []
     pairs = [(seed, arm) for seed in options.seeds for arm in options.arms]
     for seed, arm in track(pairs, description=options.task):
-        config = replace(inputs.config, seed=seed)
+        config = replace(recipe, seed=seed)
         base = trained(inputs, config, options.home / f"seed{seed}")
         further = arm_config(options, config, base, arm)
         folder = options.home / "forward_processes" / options.spacing / f"{arm}_seed{seed}"

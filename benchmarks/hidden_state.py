@@ -15,7 +15,7 @@ tables come at once; ``--results elsewhere`` measures anew. They are
 
 and others are trained, for which demonstrations come first, for each world:
 
-demonstrate --world drum --episodes 200 --in-process --no-pictures --output runs/drum/bags
+ddpm demonstrate --world drum --episodes 200 --in-process --no-pictures --output runs/drum/bags
 
 MetaWorld's tasks (drawer_open, button_press, hammer; the extra `metaworld`) are also tried with
 what has been moved pulled back once. One seed is enough there, and few arms:
@@ -40,8 +40,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from ddpm_controller.bags.episodes import Demonstrations, read_demonstrations
 from ddpm_controller.bags.files import find_bags
-from ddpm_controller.bags.training_inputs import TrainingInputs, read_training_inputs
 from ddpm_controller.cli.evaluate import policy_view
 from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
 from ddpm_controller.evaluation.intervals import mcnemar, wilson_interval
@@ -107,17 +107,16 @@ class Comparison:
     def __init__(self, options: Options, name: str) -> None:
         self.options, self.name, self.world = options, name, name.removesuffix(CAMERA)
         self._kept = KeptResults(options.results / f"hidden_state_{name}.jsonl")
-        self._inputs: TrainingInputs | None = None
-        self._robot_file = Path(robot_path(self.world)).with_stem(name)
-        self._robot = load_robot(self._robot_file)
-        self._recipe_file = Path(f"config/training/{self.world}.yaml")
-        said = read_training_config(self._recipe_file).stay_at_end
-        self.stays = said if options.stay_at_end is None else options.stay_at_end
+        self._shown: Demonstrations | None = None
+        self._robot = load_robot(Path(robot_path(self.world)).with_stem(name))
+        self._recipe = read_training_config(Path(f"config/training/{self.world}.yaml"))
+        stays = self._recipe.stay_at_end
+        self.stays = stays if options.stay_at_end is None else options.stay_at_end
 
     @property
-    def inputs(self) -> TrainingInputs:
+    def shown(self) -> Demonstrations:
         """The demonstrations, read when they are wanted."""
-        if self._inputs is None:
+        if self._shown is None:
             folder, wanted = self.options.folder / self.name / "bags", self.options.demonstrations
             bags = find_bags([folder]) if folder.is_dir() else []
             if len(bags) < wanted:
@@ -125,13 +124,8 @@ class Comparison:
                     f"{folder} has {len(bags)} bags and {wanted} are asked for: demonstrate "
                     f"--world {self.world} --episodes {wanted} --in-process --output {folder}"
                 )
-            self._inputs = read_training_inputs(
-                bags[:wanted],
-                self._robot_file,
-                self._recipe_file,
-                lambda done, total: None,
-            )
-        return self._inputs
+            self._shown = read_demonstrations(bags[:wanted], self._robot)
+        return self._shown
 
     def folder(self, arm: str, seed: int) -> Path:
         """Return where a training is kept."""
@@ -145,20 +139,20 @@ class Comparison:
         folder = self.folder(arm, seed)
         checkpoint = folder / "checkpoints" / "last"
         if not (folder / "curves.png").is_file():  # drawn at the end
-            inputs = self.inputs
+            shown = self.shown
             train(
-                inputs.episodes,
-                inputs.robot.action_spec,
-                inputs.robot.stream_specs,
+                shown.episodes,
+                self._robot.action_spec,
+                self._robot.stream_specs,
                 self.recipe(arm, seed),
                 folder,
-                provenance=inputs.provenance,
+                provenance=shown.provenance,
             )
         return checkpoint
 
     def recipe(self, arm: str, seed: int) -> TrainingConfig:
         """Return how an arm is trained."""
-        config = self.inputs.config
+        config = self._recipe
         # The camera does not move: a shift would only cost precision of place.
         policy = replace(config.policy, horizon=self.options.horizon, image_shift_pixels=0)
         config = replace(config, policy=policy, num_steps=self.options.updates, seed=seed)

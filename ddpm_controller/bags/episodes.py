@@ -5,8 +5,9 @@ import contextlib
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from ddpm_controller.bags.files import (
     BagError,
     OpenBag,
     RecordedMessage,
+    digest,
     find_bags,
     resolve_topic,
 )
@@ -30,6 +32,49 @@ MARK_TOPIC = "episode"
 MARK_TYPE = "ddpm_msgs/msg/EpisodeMark"
 OnProgress = Callable[[int, int], None]
 """Called with the bags read and the bags in all."""
+
+
+@dataclass(frozen=True)
+class Demonstrations:
+    """What a training learns from.
+
+    Attributes:
+        episodes: All episodes of the bags but those that are marked as failed.
+        provenance: Robot and bags with their digests, for the checkpoint; names without their
+            folders, so that the same bags elsewhere are the same training.
+        left_out: Number of episodes that are marked as failed.
+    """
+
+    episodes: tuple[Episode, ...]
+    provenance: Mapping[str, Any]
+    left_out: int
+
+
+def read_demonstrations(
+    paths: Sequence[Path],
+    robot: Robot,
+    *,
+    progress: OnProgress = lambda done, total: None,
+) -> Demonstrations:
+    """Return the successful episodes of bags; see ``read_episodes``.
+
+    Raises:
+        BagError: No bag can be used, or every episode is marked as failed.
+    """
+    bags = find_bags(paths)
+    episodes = read_episodes(bags, robot, progress=progress)
+    kept = tuple(
+        replace(episode, source=Path(episode.source).name)
+        for episode in episodes
+        if episode.success is not False
+    )
+    if not kept:
+        raise BagError(
+            f"all {len(episodes)} episodes are marked as failed; record some that succeed"
+        )
+    names = [{"name": bag.name, "sha256": digest(bag)} for bag in bags]
+    provenance = {"robot": robot.name, "bags": names}
+    return Demonstrations(kept, provenance, len(episodes) - len(kept))
 
 
 def read_episodes(

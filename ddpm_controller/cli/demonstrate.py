@@ -26,7 +26,7 @@ class DemonstrateOptions:
 
     Attributes:
         output: Folder of the bags; bags that are there already are kept, and counted.
-        world: Task. No expert solves pusht; ``pusht_demonstrations`` has people's.
+        world: Task. No expert solves pusht; ``ddpm pusht-demonstrations`` has people's.
         episodes: Number of bags in the end.
         seed: Seed of the first episode; each further one counts up.
         storage: Format of the bags.
@@ -53,7 +53,7 @@ class DemonstrateOptions:
             raise ValueError("the simulation node always takes pictures; add --in-process")
         if self.world == "pusht":
             raise ValueError(
-                "no expert solves the world pusht; the command pusht_demonstrations makes bags of "
+                "no expert solves the world pusht; `ddpm pusht-demonstrations` makes bags of "
                 "the published human demonstrations"
             )
 

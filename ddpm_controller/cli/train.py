@@ -21,11 +21,12 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from ddpm_controller.bags.training_inputs import TrainingInputs, read_training_inputs
+from ddpm_controller.bags.episodes import Demonstrations, read_demonstrations
 from ddpm_controller.policy import policy_facts, policy_warning
+from ddpm_controller.robots.robot import Robot, load_robot
 from ddpm_controller.share import share_path
 from ddpm_controller.systems import restore
-from ddpm_controller.training.config import TrainingConfig, TrainingError
+from ddpm_controller.training.config import TrainingConfig, TrainingError, read_training_config
 from ddpm_controller.training.result import Progress as TrainingProgress
 from ddpm_controller.training.result import TrainingResult
 from ddpm_controller.training.run import train
@@ -83,8 +84,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Of many processes the first one speaks.
     console = Console(quiet=os.environ.get("RANK", "0") != "0")
     try:
-        inputs = _inputs(command, console)
-        result = _trained(command, inputs, console)
+        # The small files first: a wrong name is reported before the long part.
+        config = command.changed(read_training_config(command.config))
+        robot = load_robot(command.robot or Path(share_path("config/robots/sim_arm.yaml")))
+        demonstrations = _demonstrations(command, robot, console)
+        result = _trained(command, config, robot, demonstrations, console)
     except (TrainingError, ValueError) as error:
         _tell(console, "[bold red]error:[/]", str(error))
         return 1
@@ -103,29 +107,32 @@ def _tell(console: Console, label: str, text: str) -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def _inputs(command: TrainCommand, console: Console) -> TrainingInputs:
-    robot = command.robot or Path(share_path("config/robots/sim_arm.yaml"))
+def _demonstrations(command: TrainCommand, robot: Robot, console: Console) -> Demonstrations:
     with _bar(console) as bar, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         task = bar.add_task("reading bags", total=None, text="")
-        inputs = read_training_inputs(
+        found = read_demonstrations(
             command.bags,
             robot,
-            command.config,
-            lambda done, total: bar.update(task, completed=done, total=total),
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     for warning in caught:
         if issubclass(warning.category, UserWarning):
             _tell(console, "[yellow]warning:[/]", str(warning.message))
-    if inputs.left_out:
-        _tell(console, "[yellow]warning:[/]", f"{inputs.left_out} failed episodes left out")
-    moments = sum(len(episode) for episode in inputs.episodes)
-    console.print(f"{len(inputs.episodes)} episodes, {moments} moments")
-    return inputs
+    if found.left_out:
+        _tell(console, "[yellow]warning:[/]", f"{found.left_out} failed episodes left out")
+    moments = sum(len(episode) for episode in found.episodes)
+    console.print(f"{len(found.episodes)} episodes, {moments} moments")
+    return found
 
 
-def _trained(command: TrainCommand, inputs: TrainingInputs, console: Console) -> TrainingResult:
-    config = command.changed(inputs.config)
+def _trained(
+    command: TrainCommand,
+    config: TrainingConfig,
+    robot: Robot,
+    demonstrations: Demonstrations,
+    console: Console,
+) -> TrainingResult:
     with _bar(console) as bar, _stop_signals(console) as should_stop:
         task = bar.add_task("training", total=config.num_steps, text="")
 
@@ -133,12 +140,12 @@ def _trained(command: TrainCommand, inputs: TrainingInputs, console: Console) ->
             bar.update(task, completed=progress.step, text=_figures(progress))
 
         return train(
-            inputs.episodes,
-            inputs.robot.action_spec,
-            inputs.robot.stream_specs,
+            demonstrations.episodes,
+            robot.action_spec,
+            robot.stream_specs,
             config,
             command.output,
-            provenance=inputs.provenance,
+            provenance=demonstrations.provenance,
             on_progress=show,
             should_stop=should_stop,
         )

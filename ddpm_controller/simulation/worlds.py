@@ -98,5 +98,5 @@ def make_expert(world: World, seed: int) -> Expert:
         return MetaWorldExpert(world, seed)
     raise ValueError(
         f"no expert for world {world.name!r}; there are experts for {list(WORLDS_WITH_EXPERT)}, "
-        "and people's demonstrations of pusht: see the command pusht_demonstrations"
+        "and people's demonstrations of pusht: see `ddpm pusht-demonstrations`"
     )

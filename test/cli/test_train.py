@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from small_training import RECIPE, small_training
 
-from ddpm_controller.bags.training_inputs import read_training_inputs
+from ddpm_controller.bags.episodes import read_demonstrations
+from ddpm_controller.bags.files import BagError
 from ddpm_controller.checkpoint import load_checkpoint
 from ddpm_controller.cli.train import INTERRUPTED, main
+from ddpm_controller.robots.robot import load_robot
 from ddpm_controller.ros.trainer.thread import TrainingRate
-from ddpm_controller.training.config import TrainingError
 
 
 @pytest.fixture
@@ -69,8 +70,8 @@ def test_brackets_in_an_error_are_printed_as_they_are(files, arguments, capsys):
 
 def test_only_failed_episodes_are_refused(files, tmp_path):
     (bag,) = files.bags.glob("bag_2")
-    with pytest.raises(TrainingError, match="all 1 episodes are marked as failed"):
-        read_training_inputs([bag], files.robot, files.config, lambda done, total: None)
+    with pytest.raises(BagError, match="all 1 episodes are marked as failed"):
+        read_demonstrations([bag], load_robot(files.robot))
 
 
 def test_an_interrupted_command_saves_and_the_same_command_goes_on(files, arguments):

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from ddpm_msgs.msg import TrainingStatus
 
-from ddpm_controller.bags.training_inputs import read_training_inputs
-from ddpm_controller.training.config import TrainingError
+from ddpm_controller.bags.episodes import read_demonstrations
+from ddpm_controller.bags.files import BagError
+from ddpm_controller.robots.robot import RobotError, load_robot
+from ddpm_controller.training.config import TrainingError, read_training_config
 from ddpm_controller.training.result import Progress, TrainingResult
 from ddpm_controller.training.run import train
 
@@ -84,7 +86,7 @@ class TrainingThread(threading.Thread):
             self.result = self._trained()
         except _StoppedError:
             pass
-        except TrainingError as error:
+        except (TrainingError, RobotError, BagError) as error:
             self.error = str(error)
         except Exception as error:  # the node stays, and says what happened
             self.error = f"{type(error).__name__}: {error}"
@@ -96,19 +98,22 @@ class TrainingThread(threading.Thread):
                 f"a goal needs a recipe and an output folder, got config {str(goal.config)!r} and "
                 f"output {str(goal.output)!r}; name them in the goal or as parameters"
             )
-        inputs = read_training_inputs(goal.bags, goal.robot, goal.config, self._on_bag)
+        # The small files first: a wrong name is reported before the long part.
+        recipe = read_training_config(goal.config)
+        robot = load_robot(goal.robot)
+        demonstrations = read_demonstrations(goal.bags, robot, progress=self._on_bag)
         config = replace(
-            inputs.config,
-            torch_num_threads=goal.torch_num_threads or inputs.config.torch_num_threads,
-            device=goal.device or inputs.config.device,
+            recipe,
+            torch_num_threads=goal.torch_num_threads or recipe.torch_num_threads,
+            device=goal.device or recipe.device,
         )
         return train(
-            inputs.episodes,
-            inputs.robot.action_spec,
-            inputs.robot.stream_specs,
+            demonstrations.episodes,
+            robot.action_spec,
+            robot.stream_specs,
             config,
             goal.output,
-            provenance=inputs.provenance,
+            provenance=demonstrations.provenance,
             on_progress=self._on_progress,
             should_stop=self._stop_wanted.is_set,
         )

@@ -247,7 +247,7 @@ def test_a_tick_tells_corners_and_score_and_pictures_only_where_wanted():
 def test_no_expert_solves_it():
     assert "pusht" in WORLDS
     assert "pusht" not in WORLDS_WITH_EXPERT
-    with pytest.raises(ValueError, match="no expert for world 'pusht'.*pusht_demonstrations"):
+    with pytest.raises(ValueError, match="no expert for world 'pusht'.*ddpm pusht-demonstrations"):
         make_expert(PushTWorld(), 0)
 
 
