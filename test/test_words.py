@@ -17,7 +17,8 @@ ROOMS = (
 """Files and folders of the package whose docstrings, comments and texts are kept to the list."""
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md")),
-    *sorted((ROOT / "docs").rglob("*.md")),
+    # docs/reference/ is generated from texts of the code.
+    *sorted(path for path in (ROOT / "docs").rglob("*.md") if path.parent.name != "reference"),
     *sorted((ROOT / "models").glob("*/CARD.md")),
 ]
 INSTEAD = {
