@@ -28,7 +28,8 @@ from ddpm_controller.robots.robot import load_robot
 from ddpm_controller.robots.world_robots import robot_path
 from ddpm_controller.share import share_path
 from ddpm_controller.simulation.arm.arm_world import ArmWorld
-from ddpm_controller.simulation.arm.cameras import CAMERAS, CameraSpec
+from ddpm_controller.simulation.arm.cameras import CAMERAS
+from ddpm_controller.simulation.camera import CameraSpec
 from ddpm_controller.simulation.session import START_NS
 from ddpm_controller.simulation.worlds import WORLDS
 from ddpm_controller.systems import restore

@@ -6,8 +6,8 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from ddpm_controller.simulation.arm.arm import joint_range
 from ddpm_controller.simulation.disturbances import UNPERTURBED, Disturbances, Perturbation, Push
+from ddpm_controller.simulation.joints import JointRange
 from ddpm_controller.simulation.metaworld.metaworld_description import (
     HAND_JOINTS,
     HAND_NAMES,
@@ -89,7 +89,7 @@ class MetaWorldWorld:
         self._tick_hz = tick_hz
         self.tick_s = 1.0 / tick_hz
         self.perturbation = perturbation
-        self._set_point = SetPoint(HAND_NAMES, joint_range(HAND_JOINTS), self.tick_s)
+        self._set_point = SetPoint(HAND_NAMES, JointRange.of(HAND_JOINTS), self.tick_s)
         self._object_index = list(self.object_places)
         self._object_names = tuple(self.object_places.values())
         self._vectors: Mapping[str, NamedVector] = {}

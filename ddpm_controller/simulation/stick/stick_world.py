@@ -7,8 +7,8 @@ from typing import ClassVar, Self
 import mujoco
 import numpy as np
 
-from ddpm_controller.simulation.arm.arm import joint_range
 from ddpm_controller.simulation.disturbances import UNPERTURBED, Disturbances, Perturbation, Push
+from ddpm_controller.simulation.joints import JointRange
 from ddpm_controller.simulation.scene import Scene
 from ddpm_controller.simulation.set_point import SetPoint, num_substeps
 from ddpm_controller.simulation.stick.stick_arm import (
@@ -83,7 +83,7 @@ class StickWorld(ABC):
         self.tick_s = 1.0 / tick_hz
         self.perturbation = perturbation
         self._state = mujoco.MjData(model)
-        self._set_point = SetPoint(STICK_NAMES, joint_range(STICK_JOINTS), self.tick_s)
+        self._set_point = SetPoint(STICK_NAMES, JointRange.of(STICK_JOINTS), self.tick_s)
         self._joints = slice(0, len(STICK_NAMES))  # the arm comes first in the model
         self._hand = model.body("elbow_link").id
         # Views of the state, which live as long as it does: a look at them costs nothing.
