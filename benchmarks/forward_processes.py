@@ -36,7 +36,8 @@ from ddpm_controller.diffusion.timesteps import Spacing
 from ddpm_controller.evaluation.intervals import wilson_interval
 from ddpm_controller.evaluation.nll import evaluate_nll
 from ddpm_controller.policy import BoundSettings
-from ddpm_controller.robots.world_robots import robot_path
+from ddpm_controller.share import share_path
+from ddpm_controller.simulation.worlds import WORLDS
 from ddpm_controller.systems import restore
 from ddpm_controller.training.config import TrainingConfig
 from ddpm_controller.training.run import train
@@ -97,7 +98,7 @@ def inputs_of(options: Options) -> TrainingInputs:
     """Read the demonstrations."""
     return read_training_inputs(
         [options.home / "bags"],
-        Path(robot_path(options.task)),
+        Path(share_path(WORLDS[options.task].robot)),
         Path(f"config/training/{options.task}.yaml"),
         lambda done, total: None,
     )

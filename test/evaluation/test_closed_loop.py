@@ -26,7 +26,7 @@ class DemonstrationPolicy:
     n_obs_steps = 1
 
     def __init__(self, world_name, seeds):
-        world = WORLDS[world_name]()
+        world = WORLDS[world_name].world()
         names = tuple(world.joint_names)
         units = ("rad",) * 6 + ("m",)
         self.action_spec = ActionSpec(names, units, PERIOD_S)
@@ -72,7 +72,7 @@ def trials_of(policy, world, seeds, **settings):
 
 def quiet_seeds(world_name, count):
     """Seeds whose demonstration is undisturbed: a push cannot be repeated by time."""
-    world = WORLDS[world_name]()
+    world = WORLDS[world_name].world()
     seeds = []
     seed = 500
     while len(seeds) < count:

@@ -306,7 +306,7 @@ def test_the_other_worlds_do_not_need_metaworld_and_these_say_so():
         "import sys; sys.modules['metaworld'] = None\n"
         "from ddpm_controller.simulation.worlds import WORLDS\n"
         "assert 'gymnasium' not in sys.modules\n"
-        "try: WORLDS['hammer']()\n"
+        "try: WORLDS['hammer'].world()\n"
         "except RuntimeError as error: print(error)\n"
     )
     root = Path(__file__).parents[3]

@@ -34,7 +34,7 @@ def run(world, seed: int) -> dict:
 
 @pytest.fixture(scope="module", params=NAMES)
 def runs(request):
-    world = WORLDS[request.param]()
+    world = WORLDS[request.param].world()
     return request.param, world.tick_s, [run(world, seed) for seed in range(16)]
 
 
@@ -75,7 +75,7 @@ def test_a_clock_does_not_tell_what_to_do(runs):
 
 def test_the_same_seed_gives_the_same_demonstration(runs):
     name, _, episodes = runs
-    again = run(WORLDS[name](), 5)
+    again = run(WORLDS[name].world(), 5)
     np.testing.assert_array_equal(again["positions"], episodes[5]["positions"])
     np.testing.assert_array_equal(again["commands"], episodes[5]["commands"])
 
