@@ -27,6 +27,8 @@ from ddpm_controller.simulation.world import Camera, NamedVector
 POSITION_NOISE = 0.004
 VELOCITY_NOISE = 0.05
 """Standard deviations of what is measured, rad and rad/s."""
+FAILURE_COST_M = 1.0
+"""Cost of an episode that has failed; more than any way in reach of the arm."""
 _VELOCITY_NAMES = tuple(f"{name}_velocity" for name in STICK_NAMES)
 _NOISE_STREAM, _PERTURBATION_STREAM = 2, 3
 """Keep what is drawn from one seed apart; an expert has 1."""
@@ -178,6 +180,11 @@ class StickWorld(ABC):
         return None
 
     @property
+    def instruction(self) -> str:
+        """Empty: the task is the same in every episode."""
+        return ""
+
+    @property
     def occluded(self) -> bool:
         """Whether what is measured stands still now."""
         return self._disturbances.occluded(self.time_s)
@@ -196,6 +203,14 @@ class StickWorld(ABC):
     @abstractmethod
     def tally(self) -> Mapping[str, float]:
         """What has been counted in this episode, for evaluations; never observed."""
+
+    @abstractmethod
+    def running_cost(self) -> float:
+        """Return the cost of a second in the present state."""
+
+    @abstractmethod
+    def terminal_cost(self) -> float:
+        """Return how much is left to do in the present state."""
 
     @abstractmethod
     def _begin(self, random: np.random.Generator) -> np.ndarray:
