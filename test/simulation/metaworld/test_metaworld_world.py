@@ -311,3 +311,16 @@ def test_the_other_worlds_do_not_need_metaworld_and_these_say_so():
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
     assert 'pip install "ddpm_controller[metaworld]"' in done.stdout, done.stderr
     assert {kind.name for kind in METAWORLD} <= set(WORLDS)
+
+
+@pytest.mark.parametrize("kind", METAWORLD)
+def test_a_task_costs_the_way_of_its_slide_and_nothing_where_metaworld_sees_success(kind):
+    world = kind()
+    assert world.terminal_cost() == pytest.approx(abs(world.slide.end), abs=1e-3)
+    world._task.draw(0.5 * world.slide.end)
+    world._task.look()
+    assert world.terminal_cost() == pytest.approx(0.5 * abs(world.slide.end))
+    assert not world.success
+    solved(world, 1)
+    assert world.success
+    assert world.running_cost() == world.terminal_cost() == pytest.approx(0.0, abs=2e-3)
