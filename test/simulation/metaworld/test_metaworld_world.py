@@ -324,3 +324,14 @@ def test_a_task_costs_the_way_of_its_slide_and_nothing_where_metaworld_sees_succ
     solved(world, 1)
     assert world.success
     assert world.running_cost() == world.terminal_cost() == pytest.approx(0.0, abs=2e-3)
+
+
+@pytest.mark.parametrize("kind", [DrawerOpenWorld, ButtonPressWorld])
+def test_metaworld_sees_success_where_the_way_of_a_slide_ends(kind):
+    """A hammer's nail alone is no success: how the hammer is held counts too."""
+    world = kind()
+    for beyond, success in ((-0.002, False), (0.002, True)):
+        world._task.draw(world.slide.end + np.sign(world.slide.end) * beyond)
+        world._task.look()
+        assert world.success is success
+        assert (world.terminal_cost() == 0.0) is success

@@ -135,6 +135,10 @@ def test_a_reach_costs_the_way_to_the_place_that_was_lit_and_before_the_go_by_ho
     assert not world.may_go
     assert world.terminal_cost() > at_home + 0.1
     world = shown(LEFT)
+    reach(world, LEFT, 0.2)
+    assert not world.may_go
+    assert world.terminal_cost() > at_home, "nothing is gained before the go"
+    world = shown(LEFT)
     wait(world)
     reach(world, LEFT)
     hold(world, 0.4)
