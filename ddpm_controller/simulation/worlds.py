@@ -45,8 +45,8 @@ class WorldEntry:
         expert_module_and_class: Its expert, made from a world and a seed; empty where none is.
         robot: Robot file, inside the share directory.
         recipe: Recipe of a first policy, inside the share directory.
-        perturbations: How trials may be disturbed, by name; ``nominal`` is not at all.
-        protocols: How trials may be run, see the command ``evaluate``.
+        perturbations: Ways to disturb trials, by name; ``nominal`` is not at all.
+        protocols: Ways to run trials, see the command ``evaluate``.
         demonstrations: Command that brings demonstrations of the task.
         extra: Optional dependency of the package that the world needs; empty for none.
     """

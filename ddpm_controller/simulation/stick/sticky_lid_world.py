@@ -24,7 +24,7 @@ TAB_HALF_M = 0.004
 BEHIND_M = TAB_RADIUS_M + TAB_HALF_M + BALL_M
 """Radius of the tip that touches a closed tab from behind."""
 _TAB_HEIGHT_M = 0.04
-"""Of the middle of a tab."""
+"""Height of the middle of a tab."""
 _OPEN_M = 0.06
 _PULL_N = 3.0
 _AWAY_M = 0.11
