@@ -34,7 +34,7 @@ from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
 from ddpm_controller.policies.diffusion_policy.policy import DiffusionPolicy
 from ddpm_controller.policy import Window
 from ddpm_controller.robots.robot import load_robot
-from ddpm_controller.robots.world_robots import robot_path
+from ddpm_controller.share import share_path
 from ddpm_controller.simulation.worlds import WORLDS
 from ddpm_controller.systems import restore
 from ddpm_controller.types import Memory, Observation, Plan
@@ -83,8 +83,8 @@ class Recorder:
 
 def recorded(policy: DiffusionPolicy, world: str, options: Options) -> Recorder:
     """Run the trials."""
-    robot = load_robot(robot_path(world))
-    urdf = WORLDS[world].robot_description()
+    robot = load_robot(share_path(WORLDS[world].robot))
+    urdf = WORLDS[world].world.robot_description()
     limits = robot.limits(urdf)
     recorder = Recorder(policy)
     seeds = range(options.seed, options.seed + options.trials)

@@ -21,7 +21,7 @@ from ddpm_controller.evaluation.stream_values import vector_value
 from ddpm_controller.policy import Policy, plan_batch, training_range
 from ddpm_controller.simulation.session import Session, Tick
 from ddpm_controller.simulation.world import World
-from ddpm_controller.simulation.worlds import WORLDS
+from ddpm_controller.simulation.worlds import world_entry
 from ddpm_controller.types import Plan
 
 View = Callable[[str, np.ndarray], np.ndarray]
@@ -95,7 +95,7 @@ def run_trials(
         view: Turns a camera's picture into the one that the policy takes.
     """
     # The others share its model and renderer: a renderer for each would not fit.
-    made = WORLDS[world] if isinstance(world, str) else world
+    made = world_entry(world).world if isinstance(world, str) else world
     first = made(tick_hz=settings.control_rate_hz)
     try:
         for begin in range(0, len(seeds), settings.batch_size):

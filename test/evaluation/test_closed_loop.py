@@ -9,6 +9,7 @@ from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
 from ddpm_controller.simulation.arm.arm import joint_range
 from ddpm_controller.simulation.disturbances import PERTURBATIONS
+from ddpm_controller.simulation.joints import JointRange
 from ddpm_controller.simulation.session import START_NS
 from ddpm_controller.simulation.stick.drum_world import DrumWorld
 from ddpm_controller.simulation.stick.stick_arm import STICK_JOINTS
@@ -25,7 +26,7 @@ class DemonstrationPolicy:
     n_obs_steps = 1
 
     def __init__(self, world_name, seeds):
-        world = WORLDS[world_name]()
+        world = WORLDS[world_name].world()
         names = tuple(world.joint_names)
         units = ("rad",) * 6 + ("m",)
         self.action_spec = ActionSpec(names, units, PERIOD_S)
@@ -71,7 +72,7 @@ def trials_of(policy, world, seeds, **settings):
 
 def quiet_seeds(world_name, count):
     """Seeds whose demonstration is undisturbed: a push cannot be repeated by time."""
-    world = WORLDS[world_name]()
+    world = WORLDS[world_name].world()
     seeds = []
     seed = 500
     while len(seeds) < count:
@@ -155,7 +156,7 @@ class StillPolicy:
 def test_a_trial_brings_what_a_perturbed_world_has_counted():
     make = functools.partial(DrumWorld, perturbation=PERTURBATIONS["pushed"])
     policy = StillPolicy(DrumWorld)
-    reach = joint_range(STICK_JOINTS)
+    reach = JointRange.of(STICK_JOINTS)
     of_the_stick = JointLimits(reach.lower, reach.upper, reach.velocity)
     settings = TrialSettings(timeout_s=3.0, keep_frames=0)
     trials = list(run_trials(policy, make, of_the_stick, [3, 4], settings, no_view))
