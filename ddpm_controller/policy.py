@@ -14,6 +14,9 @@ Window = Sequence[Observation]
 EXPECTED_DELAY = "expected_delay_s"
 """In a memory: time that the plan to make will take, s, as plans of the run have taken; where a
 policy has it, it goes before ``PlanSettings.expected_delay_s``."""
+DEPARTURE_UNIT = 0.02
+"""Unit of a departure from a plan as a share of half the range of the actions, where none is
+given."""
 SET_FOR_EACH_PLAN = ("plan_number", "num_inference_steps", EXPECTED_DELAY)
 """Keys of a memory whose numbers are set when a plan is asked for, where a policy has them."""
 

@@ -6,6 +6,7 @@ chunk by least squares. It has one answer to every situation where diffusion has
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -54,9 +55,13 @@ class BcLstm:
         delay_s = settings.expected_delay_s or 0.0
         self._state = RecurrentState(
             network.history,
-            network.features,
+            partial(
+                network.features.of_observations,
+                goal_ranges={},
+                device=torch.device(settings.device),
+            ),
+            network.features.size,
             network.action_normalizer,
-            {},
             Execution(0, self.n_action_steps, action_spec.period_s, delay_s, config.fade_s),
             config.horizon,
         )

@@ -94,8 +94,11 @@ class DiffusionPolicy:
             every = torch.arange(config.num_train_timesteps, device=self._device)
             self._time_modulation = network.unet.time_modulation(every)  # (T, M)
             self.terminal = network.terminal_facts()
-        self.training_range = training_range_of(network, action_spec)
-        self.goal_ranges, self.maskable = goal_ranges_of(network), config.maskable_streams
+        self.training_range = training_range_of(
+            network.streams, network.normalizers, network.action_normalizer, action_spec
+        )
+        self.goal_ranges = goal_ranges_of(config.goal_streams, network.normalizers)
+        self.maskable = config.maskable_streams
 
     @classmethod
     def restore(cls, checkpoint: Checkpoint, settings: PlanSettings) -> "DiffusionPolicy":
@@ -220,9 +223,14 @@ class DiffusionPolicy:
     def _sampling(self, cond: Tensor, memories: Sequence[Memory], rows: list[int]) -> Sampling:
         """Return what is needed to sample some rows of a batch."""
         of_rows = cond[rows]
-        process = self.network.process(of_rows)
+        process = self.network.forward_process(of_rows)
         denoiser = Denoiser(
-            self.network, process, of_rows, self._time_modulation, along_chain=True
+            self.network.unet,
+            self.network.config,
+            process,
+            of_rows,
+            self._time_modulation,
+            along_chain=True,
         )
         return Sampling(
             sampler=self._sampler(denoiser),

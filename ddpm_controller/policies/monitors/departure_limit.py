@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from ddpm_controller.checkpoint import DEPARTURE_LIMIT_NAME, CheckpointError, write_atomically
-from ddpm_controller.policies.seams.joiner import DEFAULT_SCALE
-from ddpm_controller.policy import DepartureLimit, Policy, training_range
+from ddpm_controller.policy import DEPARTURE_UNIT, DepartureLimit, Policy, training_range
 from ddpm_controller.types import ActionSpec
 
 FLOOR = 0.1
@@ -77,7 +76,7 @@ def asked_departure_limit(
         return learned
     if learned is not None:
         return DepartureLimit(learned.scale, above)
-    return DepartureLimit(DEFAULT_SCALE * half_range_of(policy), above)
+    return DepartureLimit(DEPARTURE_UNIT * half_range_of(policy), above)
 
 
 def half_range_of(policy: Policy) -> np.ndarray:

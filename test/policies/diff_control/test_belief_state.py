@@ -94,7 +94,9 @@ def test_the_belief_of_a_run_is_the_one_it_was_trained_with(kind):
     }
     batch = {"values": values, "actions": torch.from_numpy(rows), "mask": torch.from_numpy(mask)}
     with torch.no_grad():
-        found = belief_examples(network, batch, torch.Generator().manual_seed(0))
+        generator = torch.Generator().manual_seed(0)
+        parts = (network.denoiser, network.belief, network.config)
+        found = belief_examples(*parts, batch, generator)
     state = plans[-1].memory["belief"][: network.config.belief_size]
     np.testing.assert_allclose(state, found.recalled[0], atol=1e-5)
 

@@ -9,6 +9,7 @@ from small_diff_control import CHUNK_STATES, batch, config_of, network, policy, 
 from small_policy import ACTION_SPEC, STATISTICS, STREAMS
 
 from ddpm_controller.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from ddpm_controller.policies.diff_control.bound import remembering_bound
 from ddpm_controller.policies.diff_control.config import (
     AS_RELEASED,
     DiffControlConfig,
@@ -277,7 +278,9 @@ def test_a_branch_that_is_asked_less_often_plans_otherwise_and_a_likelihood_is_e
     apart = np.abs(exact.traces["horizon"] - near.traces["horizon"]).max()
     assert 0 < apart < np.abs(exact.traces["horizon"] - first.traces["horizon"]).max()
     bounds = [
-        each.network.bound(batch(each.network.config), torch.Generator().manual_seed(0)).steps
+        remembering_bound(
+            each.network, batch(each.network.config), torch.Generator().manual_seed(0)
+        ).steps
         for each in (every, sparing)
     ]
     assert torch.equal(*bounds)

@@ -78,8 +78,7 @@ def test_unknown_streams_and_all_of_them_are_refused(names):
 
 
 def test_training_leaves_out_the_share_that_was_asked_for_and_learns_from_it():
-    config = dataclasses.replace(CONFIG, maskable_streams=("camera",), mask_share=0.3)
-    drawn = drawn_masks(config, 4000, torch.Generator().manual_seed(0))
+    drawn = drawn_masks(("camera",), 0.3, 4000, torch.Generator().manual_seed(0))
     assert drawn.shape == (4000, 1)
     assert float(drawn.float().mean()) == pytest.approx(0.3, abs=0.03)
 
