@@ -6,8 +6,8 @@ import numpy as np
 from torch import nn
 
 from ddpm_controller.networks.normalizer import MinMaxNormalizer
-from ddpm_controller.policy import TrainingRange
-from ddpm_controller.types import ActionSpec, StreamSpec
+from ddpm_controller.policy import TrainingRange, Window
+from ddpm_controller.types import ActionSpec, Observation, StreamSpec
 
 
 def training_range_of(
@@ -25,6 +25,20 @@ def training_range_of(
             action_low, action_high = ends_of(action_normalizer)
             return TrainingRange(low[columns], high[columns], action_low, action_high)
     return None
+
+
+def middle_window(
+    streams: Sequence[StreamSpec], normalizers: nn.ModuleDict, n_obs_steps: int, period_s: float
+) -> Window:
+    """Return a window at rest in the middle of the training, with black images."""
+    values = {}
+    for stream in streams:
+        if stream.kind == "image":
+            values[stream.name] = np.zeros(stream.shape, np.uint8)
+        else:
+            low, high = ends_of(normalizers[stream.name])
+            values[stream.name] = ((low + high) / 2).astype(np.float64)
+    return [Observation(index * period_s, values) for index in range(1 - n_obs_steps, 1)]
 
 
 def ends_of(normalizer: object) -> tuple[np.ndarray, np.ndarray]:

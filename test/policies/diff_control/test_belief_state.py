@@ -39,7 +39,7 @@ def lived(mine, ticks, seed=0):
     """Return the plans of a run that is planned for at these ticks."""
     memory, plans = mine.initial_memory(seed), []
     for tick in ticks:
-        plans.append(mine.plan(window(tick, mine.n_obs_steps), memory))
+        plans.append(mine.plan(window(tick, mine.facts.n_obs_steps), memory))
         memory = plans[-1].memory
     return plans
 
@@ -150,8 +150,8 @@ def test_traces_tell_the_age_the_gap_and_how_sure_the_belief_is():
 
 def test_a_memory_of_another_belief_is_refused_with_both_sides():
     mine, other = belief(), belief(belief_size=4)
-    assert mine.memory_kind != other.memory_kind
-    assert mine.memory_kind == belief().memory_kind
+    assert mine.facts.memory_kind != other.facts.memory_kind
+    assert mine.facts.memory_kind == belief().facts.memory_kind
     with pytest.raises(ValueError, match=r"'belief': \(6,\).*'belief': \(4,\)"):
         mine.plan(window(0, 8), other.initial_memory(0))
 
