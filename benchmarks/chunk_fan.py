@@ -70,8 +70,7 @@ class Noted:
     chunks: list[ActionChunk] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.action_spec = self.policy.action_spec
-        self.streams, self.n_obs_steps = self.policy.streams, self.policy.n_obs_steps
+        self.facts = self.policy.facts
 
     def initial_memory(self, seed: int) -> Memory:
         """Return that of the policy."""

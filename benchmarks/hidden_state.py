@@ -195,8 +195,7 @@ class _Timed:
 
     def __init__(self, policy: Policy) -> None:
         self._policy, self._times = policy, [float("nan")]
-        self.action_spec, self.streams = policy.action_spec, policy.streams
-        self.n_obs_steps, self.initial_memory = policy.n_obs_steps, policy.initial_memory
+        self.facts, self.initial_memory = policy.facts, policy.initial_memory
 
     def plan(self, window: Window, memory: Memory) -> Plan:
         """Plan, and note how long it took."""

@@ -38,7 +38,7 @@ def test_nothing_refers_to_itself_when_plans_are_gone(kind):
         gc.collect()
         gc.disable()
         try:
-            window = small_diff_control.window(stamp_s=5.0 + number, steps=mine.n_obs_steps)
+            window = small_diff_control.window(stamp_s=5.0 + number, steps=mine.facts.n_obs_steps)
             memory = mine.plan(window, memory).memory
             found = gc.collect()
         finally:

@@ -39,7 +39,7 @@ def lived(mine, ticks, seed=0):
     """Return the plans of a run that is planned for at these ticks."""
     memory, plans = mine.initial_memory(seed), []
     for tick in ticks:
-        plans.append(mine.plan(window(tick, mine.n_obs_steps), memory))
+        plans.append(mine.plan(window(tick, mine.facts.n_obs_steps), memory))
         memory = plans[-1].memory
     return plans
 
@@ -94,7 +94,9 @@ def test_the_belief_of_a_run_is_the_one_it_was_trained_with(kind):
     }
     batch = {"values": values, "actions": torch.from_numpy(rows), "mask": torch.from_numpy(mask)}
     with torch.no_grad():
-        found = belief_examples(network, batch, torch.Generator().manual_seed(0))
+        generator = torch.Generator().manual_seed(0)
+        parts = (network.denoiser, network.belief, network.config)
+        found = belief_examples(*parts, batch, generator)
     state = plans[-1].memory["belief"][: network.config.belief_size]
     np.testing.assert_allclose(state, found.recalled[0], atol=1e-5)
 
@@ -148,8 +150,8 @@ def test_traces_tell_the_age_the_gap_and_how_sure_the_belief_is():
 
 def test_a_memory_of_another_belief_is_refused_with_both_sides():
     mine, other = belief(), belief(belief_size=4)
-    assert mine.memory_kind != other.memory_kind
-    assert mine.memory_kind == belief().memory_kind
+    assert mine.facts.memory_kind != other.facts.memory_kind
+    assert mine.facts.memory_kind == belief().facts.memory_kind
     with pytest.raises(ValueError, match=r"'belief': \(6,\).*'belief': \(4,\)"):
         mine.plan(window(0, 8), other.initial_memory(0))
 
