@@ -1,7 +1,7 @@
 """Kills trainings at every n-th change of a file below a folder and lets each go on afterwards.
 
-As a program: killed_trainings.py OUTPUT FIRST STRIDE. A process of its own, because it forks, which
-a process with ROS threads must not. Prints the folder of each training.
+As a program: killed_trainings.py OUTPUT FIRST STRIDE. A process of its own, because it forks,
+which a process with ROS threads must not. Prints the folder of each training.
 """
 
 import importlib.util
