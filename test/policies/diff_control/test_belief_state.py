@@ -124,12 +124,17 @@ def test_plans_in_a_batch_are_the_plans_alone(kind):
 
 def test_a_chunk_depends_on_what_was_seen_long_ago():
     mine, ticks = belief(), [0, 4, 8, 12]
+    # Random weights forget at once. 98 % of this belief is left after a tick, and it has a say.
+    update_gate = slice(6, 12)
+    mine.network.belief.cells.bias_ih_l0.data[update_gate] += 4.0
+    mine.network.denoiser.unet.from_cond.weight.data[:, -6:] *= 10.0
     other = [*window(0, 8)[:-1], Observation(0.0, seen(99))]
     memory = mine.plan(other, mine.initial_memory(0)).memory
     for tick in ticks[1:]:
         plan = mine.plan(window(tick, 8), memory)
         memory = plan.memory
-    assert np.abs(plan.chunk.actions - lived(mine, ticks)[-1].chunk.actions).max() > 1e-6
+    difference = np.abs(plan.chunk.actions - lived(mine, ticks)[-1].chunk.actions).max()
+    assert difference > 3e-4  # found 1.2e-3, and 1.1e-4 without the bias of the gate
 
 
 def test_traces_tell_the_age_the_gap_and_how_sure_the_belief_is():

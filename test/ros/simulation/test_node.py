@@ -27,7 +27,7 @@ from ddpm_controller.simulation.arm.arm import JOINT_NAMES, PUBLISHED_JOINT_NAME
 from ddpm_controller.simulation.session import Session
 from ddpm_controller.simulation.worlds import WORLDS
 
-PATIENCE_S = 60.0
+PATIENCE_S = 90.0
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 DEEP = QoSProfile(depth=2000)
 

@@ -27,7 +27,7 @@ from ddpm_controller.ros.simulation.messages import nanoseconds
 from ddpm_controller.simulation.session import Session
 from ddpm_controller.simulation.worlds import WORLDS
 
-PATIENCE_S = 60.0
+PATIENCE_S = 90.0
 TOPICS = {
     "/clock": Clock,
     "joint_states": JointState,
