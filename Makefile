@@ -29,14 +29,14 @@ export OMP_NUM_THREADS ?= 1
 # The tests of a file stay together: they share processes, trainings and checkpoints.
 PYTEST := $(VENV)/bin/python -m pytest --numprocesses $(TEST_JOBS) --dist loadfile
 
-.PHONY: help demo test test-all lint types setup setup-tests
+.PHONY: help demo test test-all lint types reference setup setup-tests
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /:  /' | sort
 
 demo: setup  ## run the shipped policy on a few episodes over ROS; ends with a table and a picture
-	@$(VENV)/bin/demo $(DEMO_ARGS)
+	@$(VENV)/bin/ddpm demo $(DEMO_ARGS)
 
 test: setup-tests  ## run the tests, about eight minutes on two cores
 	@$(PYTEST) -m "not long" $(TEST_ARGS)
@@ -50,6 +50,9 @@ lint: setup-tests  ## ruff
 
 types: setup-tests  ## mypy
 	@$(VENV)/bin/mypy
+
+reference: setup-tests  ## write docs/reference from the code
+	@$(VENV)/bin/python scripts/reference
 
 setup:  ## make .venv: ROS 2 Jazzy from wheels, torch, ddpm_msgs, this package
 	@$(SETUP)

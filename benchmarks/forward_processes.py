@@ -9,10 +9,10 @@ each process goes on from it with the same further updates; so does cosine itsel
 seeds, and the bound on -log p of held-out episodes for chains of as many steps, nats per number.
 Everything that is there already is kept: an interrupted run goes on. Demonstrations first:
 
-pusht_demonstrations --data pusht_cchi_v7_replay.zarr --output runs/pusht/bags
-demonstrate --world reach --episodes 50 --in-process --output runs/reach/bags
-fit_noise runs/pusht/bags --robot config/robots/pusht.yaml --output runs/pusht/noise.json
-fit_noise runs/reach/bags --output runs/reach/noise.json
+ddpm pusht-demonstrations --data pusht_cchi_v7_replay.zarr --output runs/pusht/bags
+ddpm demonstrate --world reach --episodes 50 --in-process --output runs/reach/bags
+ddpm fit-noise runs/pusht/bags --robot config/robots/pusht.yaml --output runs/pusht/noise.json
+ddpm fit-noise runs/reach/bags --output runs/reach/noise.json
 """
 
 import json

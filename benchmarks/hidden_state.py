@@ -15,7 +15,7 @@ tables come at once; ``--results elsewhere`` measures anew. They are
 
 and others are trained, for which demonstrations come first, for each world:
 
-demonstrate --world drum --episodes 200 --in-process --no-pictures --output runs/drum/bags
+ddpm demonstrate --world drum --episodes 200 --in-process --no-pictures --output runs/drum/bags
 
 MetaWorld's tasks (drawer_open, button_press, hammer; the extra `metaworld`) are also tried with
 what has been moved pulled back once. One seed is enough there, and few arms:

@@ -8,7 +8,7 @@ block corners offset. A measure is good where it tells perturbed windows from th
 they were: AUROC, 0.5 is a coin, 1 is perfect; with a 95 % interval from a bootstrap over trials.
 
 distance: of the denoiser's condition to training, as a checkpoint with the file of
-    fit_out_of_distribution tells it.
+    `ddpm fit-out-of-distribution` tells it.
 residual: of the denoiser on the planned chunk, noised again at five levels with fixed noise; each
     level relative to its median on other trials.
 spread: mean square difference of two plans.
@@ -282,7 +282,7 @@ def compare(world: str, options: Options, console: Console) -> None:
     """Print the table of one world."""
     policy = restore(options.models / world)
     if not isinstance(policy, DiffusionPolicy) or policy.distance is None:
-        console.print(f"{world}: run fit_out_of_distribution for its checkpoint first")
+        console.print(f"{world}: run `ddpm fit-out-of-distribution` for its checkpoint first")
         return
     recorder = recorded(policy, world, options)
     seeds = np.array(recorder.seeds)

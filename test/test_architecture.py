@@ -85,7 +85,7 @@ SUB_ROOMS: Mapping[str, Mapping[str, set[str]]] = {
         "trainer": {""},
     },
 }
-"""Room -> its folder -> other folders of it that are imported; "" is the files of the room itself."""
+"""Room -> its folder -> other folders of the room that it may import; "": the room's own files."""
 
 WITHOUT_TORCH = {"types", "policy", "control", "simulation", "evaluation", "robots", "bags"}
 WITHOUT_CLOCK = {

@@ -27,7 +27,8 @@ from ddpm_controller.identification.stream_latency import (
     StreamLatencyError,
     stream_latency,
 )
-from ddpm_controller.robots.robot import LONGEST_LATENCY_S, Robot, RobotError, load_robot
+from ddpm_controller.robots.robot import Robot, RobotError, load_robot
+from ddpm_controller.robots.robot_file import LONGEST_LATENCY_S
 from ddpm_controller.robots.robot_file_latencies import write_latencies
 from ddpm_controller.ros.commanding.latency_measurement import LatencyMeasurement, MeasurementError
 from ddpm_controller.ros.controller.parameters import found_path
@@ -54,7 +55,7 @@ class CalibrationOptions:
     action; comments in the file stay. What
     the controller does with them is told in docs/timing.md. Example:
 
-      calibrate_latency config/robots/sim_arm.yaml --yes-move --joints shoulder_pan elbow
+      ddpm calibrate-latency config/robots/sim_arm.yaml --yes-move --joints shoulder_pan elbow
 
     Attributes:
         robot: Robot file; it is edited in place.

@@ -26,7 +26,7 @@ class DemonstrateOptions:
 
     Attributes:
         output: Folder of the bags; bags that are there already are kept, and counted.
-        world: Task, one that an expert solves.
+        world: Task. No expert solves pusht; ``ddpm pusht-demonstrations`` has people's.
         episodes: Number of bags in the end.
         seed: Seed of the first episode; each further one counts up.
         storage: Format of the bags.

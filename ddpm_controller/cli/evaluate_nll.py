@@ -36,7 +36,7 @@ class EvaluateNll:
     nats per number in physical units; with --ticks in bits per encoder count. Lower is better.
     Compare checkpoints on the same episodes, best on those held out from training:
 
-        evaluate_nll --checkpoint models/reach --bags recordings --held-out
+        ddpm evaluate-nll --checkpoint models/reach --bags recordings --held-out
 
     Attributes:
         checkpoint: Folder.

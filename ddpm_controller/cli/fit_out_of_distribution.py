@@ -39,7 +39,7 @@ class FitOutOfDistribution:
     hash and its plans. The limit is learned from the episodes held out from training and from
     those of training.
 
-        fit_out_of_distribution --checkpoint models/reach --bags recordings
+        ddpm fit-out-of-distribution --checkpoint models/reach --bags recordings
 
     Attributes:
         checkpoint: Folder of a diffusion_policy.

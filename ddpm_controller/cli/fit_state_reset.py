@@ -35,7 +35,7 @@ class FitStateReset:
     its plans. A controller lets what the policy remembers begin anew above the limit, see its
     parameter reset_state_above. Learned from the episodes held out from training.
 
-        fit_state_reset --checkpoint models/mine --bags recordings
+        ddpm fit-state-reset --checkpoint models/mine --bags recordings
 
     Attributes:
         checkpoint: Folder of the checkpoint.

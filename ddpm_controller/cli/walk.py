@@ -48,7 +48,7 @@ class WalkOptions:
         return self.output or Path("runs") / "walk" / self.world
 
     def commands(self) -> list[list[str]]:
-        """The three commands, as one could type them."""
+        """The three commands, as one could type them after ``ddpm``."""
         world = ["--world", self.world]
         bags, run = str(self.folder / "bags"), str(self.folder / "training")
         record = ["demonstrate", *world, "--episodes", str(self.episodes), "--output", bags]
@@ -71,7 +71,7 @@ def main() -> int:
     use_own_domain()
     began_s = time.monotonic()
     for words in options.commands():
-        console.print(f"[bold]{shlex.join(words)}[/bold]")
+        console.print(f"[bold]ddpm {shlex.join(words)}[/bold]")
         step_s = time.monotonic()
         code = subprocess.call([*python_command(words[0]), *words[1:]])
         if code != 0:

@@ -113,7 +113,7 @@ WORLDS: dict[str, WorldEntry] = {
         robot="config/robots/pusht.yaml",
         recipe="config/training/pusht.yaml",
         protocols=("controller", "published"),
-        demonstrations="pusht_demonstrations",
+        demonstrations="ddpm pusht-demonstrations",
         extra="pusht",
     ),
     "drum": WorldEntry(

@@ -35,7 +35,7 @@ class DiffusionPolicyConfig:
             prediction "epsilon".
         forward_process: What adds the noise.
         bound_steps: Steps of the chain whose bound trains a learned schedule.
-        noise: Fields of the file that `fit_noise` has written; for "recorded" only. A recipe
+        noise: Fields of the file that `ddpm fit-noise` has written; for "recorded" only. A recipe
             names the file.
         prediction: What the network answers.
         variance: Of a step backwards; the network learns it with "learned_range".

@@ -128,7 +128,7 @@ def load_departure_limit(
         CheckpointError: The file is damaged, or of another checkpoint.
     """
     path = folder / DEPARTURE_LIMIT_NAME
-    remedy = "remove it, or make it again with fit_state_reset"
+    remedy = "remove it, or make it again with `ddpm fit-state-reset`"
     if not path.exists():
         return None
     try:

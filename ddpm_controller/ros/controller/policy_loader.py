@@ -21,8 +21,8 @@ from ddpm_controller.types import ActionChunk
 
 _WARM_UP_PLANS = 2
 _LEAD_REMEDY = (
-    "measure action.latency_s of the robot file again with calibrate_latency, set lead_s to 0, or "
-    "follow more rows (n_action_steps)"
+    "measure action.latency_s of the robot file again with `ddpm calibrate-latency`, set lead_s "
+    "to 0, or follow more rows (n_action_steps)"
 )
 
 

@@ -38,7 +38,7 @@ EXECUTABLES = {
     "walk": "ddpm_controller.cli.walk:main",
     "start": "ddpm_controller.cli.start:main",
 }
-"""Name -> module and function; setup.py has the same as console scripts."""
+"""Name -> module and function; `ddpm` runs them, and executables/ has a file for each."""
 
 NODES = ("controller", "trainer", "simulation")
 """The executables that are ROS nodes; the others are commands."""

@@ -31,7 +31,8 @@ def python_command(executable: str, targets: Mapping[str, str] = EXECUTABLES) ->
         KeyError: When there is no such name.
     """
     module, function = targets[executable].split(":")
-    begin = _BEGIN.format(name=executable, module=module, function=function)
+    name = f"ddpm {executable.replace('_', '-')}"
+    begin = _BEGIN.format(name=name, module=module, function=function)
     return [sys.executable, "-P", "-c", begin]
 
 

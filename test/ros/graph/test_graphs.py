@@ -77,14 +77,15 @@ def test_every_argument_of_a_graph_is_described_and_used(name):
             assert Path(default_text(argument)).exists(), argument.name
 
 
-def test_setup_installs_exactly_the_executables_of_the_description(monkeypatch):
+def test_setup_installs_every_executable_and_every_file_of_the_graphs(monkeypatch):
     seen = {}
     monkeypatch.setattr("setuptools.setup", lambda **words: seen.update(words))
     monkeypatch.chdir(ROOT)
     runpy.run_path(str(ROOT / "setup.py"))
-    scripts = dict(line.split(" = ") for line in seen["entry_points"]["console_scripts"])
-    assert scripts == EXECUTABLES
-    shared = {path for _, paths in seen["data_files"] for path in paths}
+    installed = dict(seen["data_files"])
+    names = {Path(path).name for path in installed["lib/ddpm_controller"]}
+    assert names == {"ddpm", *EXECUTABLES}
+    shared = {path for paths in installed.values() for path in paths}
     assert {f"launch/{name}.launch.py" for name in GRAPHS} <= shared
     assert {"config/controller.yaml", "config/fastdds.xml", "package.xml"} <= shared
 

@@ -171,5 +171,5 @@ def test_an_expert_is_refused_with_where_the_demonstrations_are():
     result = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert result.returncode == 1
     assert "no expert for world 'pusht'" in result.stderr
-    assert "pusht_demonstrations" in result.stderr
+    assert "ddpm pusht-demonstrations" in result.stderr
     assert "Traceback" not in result.stderr

@@ -245,7 +245,7 @@ def test_a_tick_tells_corners_and_score_and_pictures_only_where_wanted():
 
 
 def test_no_expert_solves_it():
-    with pytest.raises(ValueError, match="no expert for world 'pusht'.*pusht_demonstrations"):
+    with pytest.raises(ValueError, match="no expert for world 'pusht'.*ddpm pusht-demonstrations"):
         make_expert(PushTWorld(), 0)
 
 
