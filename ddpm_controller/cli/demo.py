@@ -18,11 +18,11 @@ from ddpm_controller.evaluation.report import (
     write_json,
 )
 from ddpm_controller.evaluation.results import Trial, summarize
-from ddpm_controller.robots.world_robots import WorldName
 from ddpm_controller.ros.graph.graphs import GRAPHS
 from ddpm_controller.ros.graph.supervisor import run
 from ddpm_controller.ros.simulation.trial_client import TrialClient, TrialError
 from ddpm_controller.ros.simulation.trial_graph import connected, use_own_domain, world_timeout_s
+from ddpm_controller.simulation.worlds import WorldName
 
 
 @dataclass(frozen=True)

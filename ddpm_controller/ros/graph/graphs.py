@@ -4,7 +4,6 @@
 `launch_actions` and `supervisor`.
 """
 
-from ddpm_controller.robots.world_robots import ROBOTS
 from ddpm_controller.ros.graph.description import (
     AnyOf,
     Argument,
@@ -18,6 +17,7 @@ from ddpm_controller.ros.graph.description import (
     Share,
     Value,
 )
+from ddpm_controller.simulation.worlds import WORLDS
 
 EXECUTABLES = {
     "controller": "ddpm_controller.ros.controller.node:main",
@@ -77,10 +77,10 @@ _WORLD_ROBOT_ARGUMENT = Argument(
     "",
     "Robot file: streams, topics, joints and the action; empty: that of the world.",
 )
-_ROBOT_FILES = tuple((world, Share(path)) for world, path in ROBOTS.items())
+_ROBOT_FILES = tuple((name, Share(entry.robot)) for name, entry in WORLDS.items())
 _ROBOT_OF_WORLD = FirstOf((Setting("robot"), Choice("world", _ROBOT_FILES)))
 _WORLD_ARGUMENTS = (
-    Argument("world", "pick_place", "World that is simulated.", choices=tuple(ROBOTS)),
+    Argument("world", "pick_place", "World that is simulated.", choices=tuple(WORLDS)),
     Argument(
         "mode",
         "real_time",
