@@ -33,9 +33,18 @@ def test_the_added_sampler_is_nearer_to_the_data_than_ddim():
     assert added < ddim
 
 
+def test_the_added_policy_continues_the_line():
+    last_row = output_of("add_a_policy.py").splitlines()[-1]
+    assert last_row == " [0.   0.18 0.46]]"
+
+
+def test_the_expert_of_the_added_world_succeeds_in_every_episode():
+    assert output_of("add_a_world.py").count("success: True") == 5
+
+
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_an_example_is_short_and_names_its_command(example):
     text = (ROOT / "examples" / example).read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 80
+    assert len(text.splitlines()) <= 100
     assert f"python examples/{example}" in text
     assert f'output_of("{example}")' in Path(__file__).read_text(encoding="utf-8")
