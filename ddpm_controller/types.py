@@ -21,8 +21,8 @@ class StreamSpec:
         name: Key in ``Observation.values``, for example ``joint_state`` or ``camera_fixed``.
         kind: ``vector`` (float64) or ``image`` (uint8, RGB).
         shape: (D,) of a vector, (H, W, 3) of an image.
-        rate_hz: Rate at which the source is expected to publish; 0 of a vector that is told only
-            when there is something new, and holds until then.
+        rate_hz: Rate at which the source is expected to publish; 0 of a vector that is published
+            only when there is something new, and holds until then.
         names: Element names of a vector in order (joint names); empty for an image.
         units: Unit of each element of a vector, SI; empty for an image.
     """
@@ -138,7 +138,7 @@ class ActionChunk:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a policy answers: the chunk, what it wants to remember, and things to look at."""
+    """Answer of a policy: the chunk, the memory after it, and things to look at."""
 
     chunk: ActionChunk
     memory: Memory

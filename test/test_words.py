@@ -12,7 +12,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "ddpm_controller"
 ROOMS = (
-    *("diffusion", "networks", "data", "training", "identification", "bags", "checkpoint.py"),
+    *("diffusion", "networks", "data", "training", "identification", "bags", "simulation"),
+    *("checkpoint.py", "types.py"),
 )
 """Files and folders of the package whose docstrings, comments and texts are kept to the list."""
 PAGES = [

@@ -72,7 +72,7 @@ class Disturbances:
     """What disturbs one episode.
 
     Args:
-        perturbation: Of the episode.
+        perturbation: Perturbation of the episode.
         random: Draws from it when.
 
     Attributes:

@@ -14,13 +14,13 @@ class JointSpec:
     Attributes:
         name: Joint name; its child body is called ``<name>_link``.
         unit: ``rad`` (hinge) or ``m`` (slide).
-        offset: Of the joint frame in the parent link, m.
+        offset: Offset of the joint frame in the parent link, m.
         axis: Unit vector in the joint frame.
         lower: Smallest position.
         upper: Largest position.
         velocity: Largest speed, per second.
         effort: Largest torque (N m) or force (N).
-        stiffness: Of the position servo, effort per position.
+        stiffness: Stiffness of the position servo, effort per position.
     """
 
     name: str

@@ -26,7 +26,7 @@ class Scene:
         """Return a picture (H, W, 3) uint8, RGB.
 
         Raises:
-            RuntimeError: No OpenGL for off-screen rendering; says what to install.
+            RuntimeError: No OpenGL for off-screen rendering; the text names what to install.
         """
         if self._renderer is None:
             self._renderer = self._open_renderer()

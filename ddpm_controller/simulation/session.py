@@ -20,13 +20,13 @@ START_NS = 1_000_000_000
 
 @dataclass(frozen=True)
 class Tick:
-    """Everything that is to be told about one moment.
+    """Everything that is published about one moment.
 
     Attributes:
         stamp_ns: The moment.
         positions: (D,) in the order of the world's ``joint_names``, rad and m.
         velocities: (D,), rad/s and m/s.
-        vectors: Stream name -> what another sensor tells.
+        vectors: Stream name -> values of another sensor.
         images: Camera name -> (H, W, 3) uint8, those due at this tick.
         success: Whether the goal has been reached in this episode.
         score: How near to the goal the episode has come; None where unmeasured.
@@ -34,9 +34,9 @@ class Tick:
         begins: An episode begins with this tick.
         ends: The episode ends with this tick, with success.
         episode: Number of the episode in this session, from 0.
-        seed: Of the episode.
+        seed: Seed of the episode.
         note: What the expert has to cope with in this episode; empty without one.
-        instruction: What is wanted in this episode, in words; empty where nothing is said.
+        instruction: Goal of this episode in words; empty where there is none.
     """
 
     stamp_ns: int
@@ -61,8 +61,8 @@ class Session:
     Args:
         world: Owned by the caller, who closes it.
         camera_hz: Rate of the pictures, at most the world's rate.
-        expert: Whether ``expert_command`` is wanted.
-        pictures: Whether ``images`` are wanted; without them ticks come faster.
+        expert: Whether ``expert_command`` is used.
+        pictures: Whether ``images`` are rendered; without them ticks come faster.
 
     Raises:
         ValueError: The cameras' rate does not divide the world's.
@@ -93,7 +93,7 @@ class Session:
         """Begin the episode of ``seed``, one tick later or at ``stamp_ns``.
 
         Raises:
-            ValueError: An expert is wanted and there is none for this world.
+            ValueError: An expert is requested and there is none for this world.
         """
         self.world.reset(seed)
         self._expert = make_expert(self.world, seed) if self._wants_expert else None

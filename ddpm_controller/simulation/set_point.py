@@ -12,8 +12,8 @@ class SetPoint:
     """Where a position controller leads the joints: a command within the limits.
 
     Args:
-        names: Of the joints, D of them.
-        limits: Of position and velocity.
+        names: Names of the joints, D of them.
+        limits: Limits of position and velocity.
         tick_s: Time between two commands.
     """
 

@@ -26,7 +26,7 @@ def add_link(
 
 
 def add_joint(robot: ElementTree.Element, joint: JointSpec, parent: str) -> None:
-    """Add a joint with its limits, and say that its child is ``<name>_link``."""
+    """Add a joint with its limits, whose child is ``<name>_link``."""
     kind = "revolute" if joint.unit == "rad" else "prismatic"
     element = connect(robot, joint.name, kind, parent, f"{joint.name}_link", joint.offset)
     ElementTree.SubElement(element, "axis", xyz=attribute(joint.axis))

@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class NamedVector:
-    """Numbers that a sensor other than the joints tells, each with its name.
+    """Numbers from a sensor other than the joints, each with its name.
 
     Attributes:
         names: One per element; unique in a world, joints included.
@@ -27,7 +27,7 @@ class NamedVector:
 
 
 class Camera(Protocol):
-    """What is told about a camera, whatever its optics."""
+    """Description of a camera, whatever its optics."""
 
     @property
     def name(self) -> str:
@@ -59,7 +59,7 @@ class World(Protocol):
         tick_hz: Rate of ``step``; divides the rate of the physics.
 
     Attributes:
-        name: Of the task.
+        name: Name of the task.
         timeout_s: Time that an episode may reasonably take.
         joint_names: Order of every array of joints (D,).
         published_joint_names: The same in the order in which the robot's driver reports them.
@@ -132,7 +132,7 @@ class World(Protocol):
 
     @property
     def vectors(self) -> Mapping[str, NamedVector]:
-        """What other sensors tell, by the name of the observation stream; often nothing."""
+        """Values of other sensors, by the name of the observation stream; often nothing."""
         ...
 
     @property
@@ -182,5 +182,5 @@ class ForkedWorld(Protocol):
         ...
 
     def mode_of(self, actions: np.ndarray) -> int:
-        """Return which way a chunk (Ta, D) goes, -1 or 1; 0 where it does not say."""
+        """Return which way a chunk (Ta, D) goes, -1 or 1; 0 where neither."""
         ...

@@ -1,4 +1,4 @@
-"""The arm on its table; a task adds objects and says what success is."""
+"""The arm on its table; a task adds objects and defines success."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ class ArmWorld(ABC):
     Deterministic: the same seed and commands give the same states and pictures, bit for bit.
 
     Attributes:
-        name: Of the task.
+        name: Name of the task.
         timeout_s: Time that an episode may reasonably take.
         joint_names: Order of every array of joints: rad, and m for the gripper.
         published_joint_names: The same in the order of the arm's driver.
@@ -182,7 +182,7 @@ class ArmWorld(ABC):
 
     @abstractmethod
     def _place_objects(self, random: np.random.Generator) -> None:
-        """Put the objects where the seed says."""
+        """Place the objects by the seed."""
 
     @abstractmethod
     def _at_goal(self) -> bool:

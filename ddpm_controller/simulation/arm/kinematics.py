@@ -42,11 +42,11 @@ class Kinematics:
         gives a smooth path of the joints. Out of reach it returns the nearest it found.
 
         Args:
-            position: Of the tip, (3,), m.
-            yaw: Of the hand about the vertical, rad.
+            position: Position of the tip, (3,), m.
+            yaw: Angle of the hand about the vertical, rad.
             start: Joints to start from, (6,).
             num_steps: At the most.
-            damping: Of the least squares.
+            damping: Damping of the least squares.
             tolerance: Error in m and rad at which to stop.
         """
         cosine, sine = np.cos(yaw), np.sin(yaw)

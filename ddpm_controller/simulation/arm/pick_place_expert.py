@@ -28,7 +28,7 @@ class PickPlaceExpert:
 
     Attributes:
         occasion: What happens in this episode: an element of ``OCCASIONS``.
-        done: Whether the cube has been let go on the pad and the hand has left.
+        done: Whether the cube has been released on the pad and the hand has left.
     """
 
     def __init__(self, world: PickPlaceWorld, seed: int) -> None:

@@ -1,4 +1,4 @@
-"""MetaWorld's scripted policies as somebody who takes his time, and who is disturbed."""
+"""MetaWorld's scripted policies as an unhurried person who is disturbed."""
 
 import numpy as np
 
@@ -23,7 +23,7 @@ _DESCENDING = -0.22
 
 
 class MetaWorldExpert:
-    """Does what MetaWorld's policy wants, slower; as an action is a velocity, by its share.
+    """Does what MetaWorld's policy does, slower; as an action is a velocity, by its share.
 
     Sees everything as it is, also what is hidden from a policy.
 

@@ -26,12 +26,12 @@ class MetaWorldTask:
         slide: Joint of what is to be moved.
 
     Attributes:
-        model: Of this task alone, as MetaWorld moves bodies in it.
+        model: Model of this task alone, as MetaWorld moves bodies in it.
         observed: (18,) Without noise, what MetaWorld's policies take: hand, opening, two objects.
         success: Whether the goal is reached at this moment, as MetaWorld judges.
 
     Raises:
-        RuntimeError: MetaWorld is not installed; says how to.
+        RuntimeError: MetaWorld is not installed; the text has the remedy.
     """
 
     def __init__(self, name: str, slide: str) -> None:
@@ -68,7 +68,7 @@ class MetaWorldTask:
         self._state.ctrl[:] = (effort, -effort)
 
     def advance(self, count: int) -> None:
-        """Go on by so many steps of the physics; ``look`` tells what has come of it."""
+        """Advance by so many steps of the physics; ``look`` shows the result."""
         mujoco.mj_step(self.model, self._state, nstep=count)
 
     def look(self) -> None:

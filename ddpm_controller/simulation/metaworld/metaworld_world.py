@@ -57,10 +57,10 @@ class MetaWorldWorld:
 
     Args:
         tick_hz: Rate of ``step``; divides 400 Hz.
-        perturbation: Of every episode.
+        perturbation: Perturbation of every episode.
 
     Attributes:
-        name: Of the task.
+        name: Name of the task.
         published_name: MetaWorld's name of it.
         slide: What is to be moved.
         largest_lead_m: Distance of a command from the hand, (3,), beyond which an expert does
@@ -75,7 +75,7 @@ class MetaWorldWorld:
 
     Raises:
         ValueError: ``tick_hz`` does not divide the rate of the physics.
-        RuntimeError: MetaWorld is not installed; says how to.
+        RuntimeError: MetaWorld is not installed; the text has the remedy.
     """
 
     name: ClassVar[str]
@@ -110,7 +110,7 @@ class MetaWorldWorld:
         return type(self)(self._tick_hz, self.perturbation)
 
     def reset(self, seed: int) -> None:
-        """Begin the episode of ``seed``: where the object is, anew each time."""
+        """Begin the episode of ``seed``: where the object is, drawn again each time."""
         self._ticks = 0
         self._task.begin(np.random.default_rng(seed))
         self._set_point.begin(np.append(self._task.place, self._task.opening))

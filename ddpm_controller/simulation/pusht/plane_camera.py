@@ -9,7 +9,7 @@ import numpy as np
 class PlaneCamera:
     """An orthographic camera: a pixel is always the same length of the board.
 
-    A pinhole cannot say so, and messages know pinholes only. ``intrinsics`` are those of one at
+    A pinhole cannot be that, and messages know pinholes only. ``intrinsics`` are those of one at
     ``distance_m`` above the centre of the board; they place every point *of the board* exactly
     and nothing above it, which is all that there is.
 
@@ -18,7 +18,7 @@ class PlaneCamera:
         board_m: Width and height of the board, which fills the picture, m.
         height: Pixels.
         width: Pixels.
-        distance_m: Of the pinhole that shows the same.
+        distance_m: Distance of the pinhole that shows the same.
     """
 
     name: str

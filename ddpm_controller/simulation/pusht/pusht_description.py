@@ -6,7 +6,7 @@ BOARD_M = 512 * METRES_PER_PIXEL
 """Width and height of the board."""
 PUSHER_RADIUS_M = 15 * METRES_PER_PIXEL
 MAX_SPEED_M_S = 5.0
-"""Above what people do in the demonstrations, so that a filter that obeys it changes nothing."""
+"""Above all speeds in the demonstrations, so that a filter that keeps to it changes nothing."""
 
 _TEMPLATE = """<?xml version="1.0"?>
 <robot name="pusht">

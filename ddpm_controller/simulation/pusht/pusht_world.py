@@ -35,7 +35,7 @@ class PushTWorld:
     for 0.1 s moves everything as a step of gym-pusht does, bit for bit.
 
     Attributes:
-        name: Of the task.
+        name: Name of the task.
         timeout_s: 300 steps of the published 10 Hz.
         joint_names: Order of every array of joints, m.
         published_joint_names: The same order.
@@ -44,7 +44,7 @@ class PushTWorld:
 
     Raises:
         ValueError: ``tick_hz`` does not divide the rate of the physics.
-        RuntimeError: gym-pusht is not installed; says how to.
+        RuntimeError: gym-pusht is not installed; the text has the remedy.
     """
 
     name: ClassVar[str] = "pusht"
@@ -85,7 +85,7 @@ class PushTWorld:
         self._begin()
 
     def reset_to(self, state: np.ndarray) -> None:
-        """Begin where a recorded state says, at rest.
+        """Begin in a recorded state, at rest.
 
         The angle comes first: the other order, gym-pusht's ``reset_to_state``, misplaces a
         recorded T by up to 9 cm.

@@ -71,7 +71,7 @@ class CueReachWorld(StickWorld):
 
     @property
     def may_go(self) -> bool:
-        """Whether the light that says go is on."""
+        """Whether the light that means go is on."""
         return self.time_s >= self._go_s
 
     @property

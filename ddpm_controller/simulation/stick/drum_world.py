@@ -1,4 +1,4 @@
-"""Strike a drum so many times and then rest: how often it was struck, nobody sees but the drum."""
+"""Strike a drum so many times and then rest: only the drum sees how often it was struck."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -41,7 +41,7 @@ _SENTENCES = (
 class DrumWorld(StickWorld):
     """A touch sensor in the drum counts; success is the right count, kept at rest for a while.
 
-    The start, the top between two strikes and the rest look alike. The world goes on counting
+    The start, the top between two strikes and the rest look alike. The world continues to count
     after a success, and a rest that is stretched shows strikes that come late.
 
     Attributes:
@@ -90,13 +90,13 @@ class DrumWorld(StickWorld):
 
     @property
     def success(self) -> bool:
-        """Whether there were as many strikes as wanted and then none for ``rest_s``."""
+        """Whether there were as many strikes as requested and then none for ``rest_s``."""
         rested_s = self._rest_ticks * self.tick_s
         return self.strikes == self._wanted and rested_s >= self.rest_s - 1e-9
 
     @property
     def tally(self) -> Mapping[str, float]:
-        """Strikes, those wanted, and mean and deviation of the time between two, s."""
+        """Strikes, those requested, and mean and deviation of the time between two, s."""
         periods_s = np.diff(self._strikes_s)
         return {
             "strikes": float(self.strikes),
@@ -126,7 +126,7 @@ class DrumWorld(StickWorld):
         self._rest_ticks = 0
         self._before = np.full(3, np.nan)
         self._touch = self._state.sensordata
-        # From a stream of its own: worlds are what they were before anything was said.
+        # From a stream of its own: worlds are what they were before there were sentences.
         words = random.spawn(1)[0]
         self._sentence = str(words.choice(_SENTENCES))
         self._number = _WORDS[self._wanted] if words.random() < 0.5 else str(self._wanted)

@@ -17,7 +17,7 @@ class StickHand:
 
     Attributes:
         occasion: What happens in this episode: an element of ``OCCASIONS``.
-        path: Of the tip: angle, radius, height.
+        path: Path of the tip: angle, radius, height.
     """
 
     def __init__(self, world: StickWorld, random: np.random.Generator) -> None:
@@ -41,7 +41,7 @@ class StickHand:
 
         Args:
             delay_s: From now to the begin.
-            duration_s: Of the movement.
+            duration_s: Duration of the movement.
             angle: rad.
             radius: m.
             height: m.

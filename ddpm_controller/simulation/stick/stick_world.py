@@ -42,10 +42,10 @@ class StickWorld(ABC):
     Args:
         tick_hz: Rate of ``step``; divides 200 Hz.
         scene: Model and renderer of another world of the same kind, to share them.
-        perturbation: Of every episode.
+        perturbation: Perturbation of every episode.
 
     Attributes:
-        name: Of the task.
+        name: Name of the task.
         timeout_s: Time that an episode may reasonably take, unless it is stretched.
         joint_names: Order of every array of joints, rad.
         published_joint_names: The same in the order of the arm's driver.
@@ -102,7 +102,7 @@ class StickWorld(ABC):
         return type(self)(self._tick_hz, self.scene, self.perturbation)
 
     def reset(self, seed: int) -> None:
-        """Begin the episode of ``seed``: what is hidden and where the tip is, anew each time."""
+        """Begin the episode of ``seed``: the hidden and the tip's place are drawn again."""
         mujoco.mj_resetData(self.scene.model, self._state)
         self._ticks = 0
         start = self._begin(np.random.default_rng(seed))
@@ -171,7 +171,7 @@ class StickWorld(ABC):
 
     @property
     def vectors(self) -> Mapping[str, NamedVector]:
-        """``joint_velocity``, (3,), rad/s, and what the sensors of the task tell."""
+        """``joint_velocity``, (3,), rad/s, and what the sensors of the task measure."""
         return self._vectors
 
     @property
@@ -226,7 +226,7 @@ class StickWorld(ABC):
 
     @abstractmethod
     def _sensed(self, noise: np.random.Generator) -> Mapping[str, NamedVector]:
-        """Return what the sensors of the task tell now."""
+        """Return what the sensors of the task measure now."""
 
     def _force(self) -> np.ndarray:
         """Return the sum of what pushes the hand in the coming tick, (3,), N."""

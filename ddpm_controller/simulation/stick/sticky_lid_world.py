@@ -1,4 +1,4 @@
-"""Open a lid at tab A, or at B if A is locked: which one is, only pulling tells."""
+"""Open a lid at tab A, or at B if A is locked: only pulling shows which one is."""
 
 from collections.abc import Mapping
 from typing import ClassVar
