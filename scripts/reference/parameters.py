@@ -6,7 +6,7 @@ from typing import Any
 
 from tables import code, table
 
-from ddpm_controller.cli.node_help import PARAMETERS
+from ddpm_controller.cli.node_help import PARAMETERS, parameters_of
 
 _TYPES = {bool: "bool", int: "integer", float: "double", str: "string", tuple: "string array"}
 
@@ -21,7 +21,8 @@ def page(root: Path) -> str:
         "`config/controller.yaml` is the parameter file that the launch files use.",
         "",
     ]
-    for node, kind in PARAMETERS.items():
+    for node in PARAMETERS:
+        kind = parameters_of(node)
         rows = [_row(field) for field in dataclasses.fields(kind)]
         header = ("name", "type", "default", "range", "read-only", "meaning")
         lines += [f"## {node}", "", kind.__doc__ or "", "", table(header, rows)]
