@@ -75,8 +75,9 @@ setup(
     extras_require={
         "test": ["pytest"],  # colcon test runs pytest only where it sees this
         "pusht": ["gym-pusht>=0.1.5", "zarr<3"],  # the world pusht and its human demonstrations
-        # Tasks of MetaWorld; 3.1 wants one old version of mujoco, and 3.0 has the same tasks.
-        "metaworld": ["metaworld>=3.0,<3.1"],
+        # Tasks of MetaWorld; 3.1 wants one old version of mujoco, and 3.0 has the same tasks. It
+        # takes any mujoco, but no task of it starts with 3.17 (a weld has a number more) or 4.
+        "metaworld": ["metaworld>=3.0,<3.1", "mujoco>=3.2,<3.17"],
         "matlab": ["scipy"],  # ddpm fit-noise from .mat recordings
     },
     # The only name on a user's PATH.

@@ -25,10 +25,10 @@ from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
 from ddpm_controller.evaluation.results import Trial
 from ddpm_controller.policy import PlanSettings, Policy, Window
 from ddpm_controller.robots.robot import load_robot
-from ddpm_controller.robots.world_robots import robot_path
 from ddpm_controller.share import share_path
 from ddpm_controller.simulation.arm.arm_world import ArmWorld
-from ddpm_controller.simulation.arm.cameras import CAMERAS, CameraSpec
+from ddpm_controller.simulation.arm.cameras import CAMERAS
+from ddpm_controller.simulation.camera import CameraSpec
 from ddpm_controller.simulation.session import START_NS
 from ddpm_controller.simulation.worlds import WORLDS
 from ddpm_controller.systems import restore
@@ -70,8 +70,7 @@ class Noted:
     chunks: list[ActionChunk] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.action_spec = self.policy.action_spec
-        self.streams, self.n_obs_steps = self.policy.streams, self.policy.n_obs_steps
+        self.facts = self.policy.facts
 
     def initial_memory(self, seed: int) -> Memory:
         """Return that of the policy."""
@@ -87,9 +86,9 @@ class Noted:
 def run(options: Options) -> tuple[Trial, list[ActionChunk]]:
     """Return the trial and the chunks, in time since its begin."""
     torch.set_num_threads(1)
-    robot = load_robot(robot_path(options.world))
+    robot = load_robot(share_path(WORLDS[options.world].robot))
     policy = Noted(restore(Path(share_path(f"models/{options.world}")), PlanSettings()))
-    description = WORLDS[options.world].robot_description()
+    description = WORLDS[options.world].world.robot_description()
     limits = robot.limits(description)
     settings = TrialSettings(
         replan_period_s=options.replan_period_s, plan_delay_s=options.plan_delay_s
@@ -105,7 +104,7 @@ def run(options: Options) -> tuple[Trial, list[ActionChunk]]:
 
 def views(options: Options, trial: Trial, camera: str) -> list[np.ndarray]:
     """Drive the world again, bit for bit, and return what the camera sees at the moments."""
-    world = WORLDS[options.world]()
+    world = WORLDS[options.world].world()
     assert isinstance(world, ArmWorld)
     world.reset(options.seed)
     model = world.scene.model
@@ -177,8 +176,8 @@ def main() -> None:
     options = tyro.cli(Options)
     trial, chunks = run(options)
     camera = next(each for each in CAMERAS if each.name == "camera_fixed")
-    robot = load_robot(robot_path(options.world))
-    description = WORLDS[options.world].robot_description()
+    robot = load_robot(share_path(WORLDS[options.world].robot))
+    description = WORLDS[options.world].world.robot_description()
     chain = LinkChain(description, trial.joint_names, robot.end_effector)
     paths = [in_picture(camera, chain.positions(chunk.actions)) for chunk in chunks]
     figure = Figure(figsize=(11, 5.6), layout="constrained")

@@ -37,7 +37,8 @@ from ddpm_controller.evaluation.intervals import wilson_interval
 from ddpm_controller.evaluation.nll import evaluate_nll
 from ddpm_controller.policy import BoundSettings
 from ddpm_controller.robots.robot import Robot, load_robot
-from ddpm_controller.robots.world_robots import robot_path
+from ddpm_controller.share import share_path
+from ddpm_controller.simulation.worlds import WORLDS
 from ddpm_controller.systems import restore
 from ddpm_controller.training.config import TrainingConfig, read_training_config
 from ddpm_controller.training.run import train
@@ -104,7 +105,7 @@ class Inputs:
 
 def inputs_of(options: Options) -> Inputs:
     """Read the demonstrations."""
-    robot = load_robot(Path(robot_path(options.task)))
+    robot = load_robot(Path(share_path(WORLDS[options.task].robot)))
     return Inputs(robot, read_demonstrations([options.home / "bags"], robot))
 
 

@@ -34,7 +34,7 @@ from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
 from ddpm_controller.policies.diffusion_policy.policy import DiffusionPolicy
 from ddpm_controller.policy import Window
 from ddpm_controller.robots.robot import load_robot
-from ddpm_controller.robots.world_robots import robot_path
+from ddpm_controller.share import share_path
 from ddpm_controller.simulation.worlds import WORLDS
 from ddpm_controller.systems import restore
 from ddpm_controller.types import Memory, Observation, Plan
@@ -83,8 +83,8 @@ class Recorder:
 
 def recorded(policy: DiffusionPolicy, world: str, options: Options) -> Recorder:
     """Run the trials."""
-    robot = load_robot(robot_path(world))
-    urdf = WORLDS[world].robot_description()
+    robot = load_robot(share_path(WORLDS[world].robot))
+    urdf = WORLDS[world].world.robot_description()
     limits = robot.limits(urdf)
     recorder = Recorder(policy)
     seeds = range(options.seed, options.seed + options.trials)
@@ -135,12 +135,12 @@ VECTORS = {"5 %": _offset(0.05), "10 %": _offset(0.1), "30 %": _offset(0.3)}
 def perturbations(policy: DiffusionPolicy) -> dict[str, Callable[[Window, int], Window]]:
     """Name -> what makes a window of another; the same number gives the same."""
     found: dict[str, Callable[[Window, int], Window]] = {}
-    images = [stream.name for stream in policy.streams if stream.kind == "image"]
+    images = [stream.name for stream in policy.facts.streams if stream.kind == "image"]
     for name, change in IMAGES.items() if images else ():
         found[name] = lambda window, number, change=change: _changed(
             window, images, lambda stream, value: change(value, np.random.default_rng(number))
         )
-    for stream in policy.streams:
+    for stream in policy.facts.streams:
         if stream.kind == "vector":
             normalizer = policy.network.normalizers[stream.name]
             width = 2 * np.asarray(normalizer.half_range) * np.asarray(normalizer.moved)
@@ -190,7 +190,7 @@ def measured(policy: DiffusionPolicy, windows: Sequence[Window]) -> Measured:
     )
     values = {
         stream.name: np.stack([np.stack([o.values[stream.name] for o in w]) for w in windows])
-        for stream in policy.streams
+        for stream in policy.facts.streams
     }
     return Measured(
         np.array([plan.traces["out_of_distribution"] for plan in first]),
@@ -248,7 +248,9 @@ def costs(policy: DiffusionPolicy, window: Window, repeats: int = 50) -> str:
     """Time of a plan, and of each measure, medians of the same loop."""
     memory = policy.initial_memory(0)
     assert policy.distance is not None
-    values = {s.name: np.stack([o.values[s.name] for o in window])[None] for s in policy.streams}
+    values = {
+        s.name: np.stack([o.values[s.name] for o in window])[None] for s in policy.facts.streams
+    }
     cond = policy.features(values)
     horizon = policy.plan(window, memory).traces["horizon"]
     x0 = policy.network.action_normalizer(torch.from_numpy(horizon[None]))

@@ -186,7 +186,7 @@ def _trials(options: Options, policy: Policy, delay_s: float, push: bool) -> lis
         world = partial(ForkWorld, push=push)
         return list(run_trials(policy, world, limits, seeds, settings, lambda _, image: image))
     view = policy_view(load_robot("config/robots/sim_arm.yaml"))
-    limits = joint_limits(robot_description(), policy.action_spec.joint_names)
+    limits = joint_limits(robot_description(), policy.facts.action_spec.joint_names)
     return list(run_trials(policy, options.task, limits, seeds, settings, view))
 
 
@@ -198,14 +198,14 @@ def plan_time_s(options: Options, seam: str, repeats: int = 11) -> float:
     policy = restore(_checkpoint(options), _settings(options, seam, options.delays_s[0]))
     values = {
         stream.name: np.zeros(stream.shape, np.uint8 if stream.kind == "image" else np.float64)
-        for stream in policy.streams
+        for stream in policy.facts.streams
     }
     memory = policy.initial_memory(0)
     times = []
     for number in range(repeats + 1):
         stamp_s = 0.4 * number
         begun_s = time.process_time()
-        plan = policy.plan((Observation(stamp_s, values),) * policy.n_obs_steps, memory)
+        plan = policy.plan((Observation(stamp_s, values),) * policy.facts.n_obs_steps, memory)
         times.append(time.process_time() - begun_s)
         memory = plan.memory
     return float(np.median(times[2:]))

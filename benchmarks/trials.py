@@ -8,8 +8,9 @@ from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
 from ddpm_controller.evaluation.published_protocol import run_published
 from ddpm_controller.policy import PlanSettings
 from ddpm_controller.robots.robot import load_robot
-from ddpm_controller.robots.world_robots import robot_path
+from ddpm_controller.share import share_path
 from ddpm_controller.simulation.arm.robot_description import robot_description
+from ddpm_controller.simulation.worlds import WORLDS
 from ddpm_controller.systems import restore
 
 REACHED = {"pusht": 0.90}
@@ -30,7 +31,7 @@ def scores_of(checkpoint: Path, world: str, sampler: str, seeds: Sequence[int]) 
     policy = restore(checkpoint, plan_settings(sampler))
     if world == "pusht":
         return [float(trial.score or 0.0) for trial in run_published(policy, seeds, keep_frames=0)]
-    robot = load_robot(robot_path(world))
+    robot = load_robot(share_path(WORLDS[world].robot))
     limits = robot.limits(robot_description())
     settings = TrialSettings(keep_frames=0)
     trials = run_trials(policy, world, limits, seeds, settings, policy_view(robot))

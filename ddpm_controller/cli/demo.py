@@ -19,8 +19,8 @@ from ddpm_controller.evaluation.report import (
     write_json,
 )
 from ddpm_controller.evaluation.results import Trial, summarize
-from ddpm_controller.robots.world_robots import WorldName
 from ddpm_controller.ros.graph.graphs import GRAPHS
+from ddpm_controller.simulation.worlds import WorldName
 
 
 @dataclass(frozen=True)

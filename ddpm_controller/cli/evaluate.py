@@ -26,9 +26,8 @@ from ddpm_controller.evaluation.report import (
 from ddpm_controller.evaluation.results import Summary, Trial, summarize
 from ddpm_controller.policy import PlanSettings
 from ddpm_controller.robots.robot import Robot, RobotError, load_robot
-from ddpm_controller.robots.world_robots import WorldName, robot_path
 from ddpm_controller.share import share_path
-from ddpm_controller.simulation.worlds import WORLDS, perturbations_of, perturbed_world
+from ddpm_controller.simulation.worlds import WORLDS, WorldName
 from ddpm_controller.systems import restore
 
 OnTrial = Callable[[int, int, Trial], None]
@@ -94,13 +93,15 @@ class EvaluateOptions:
     def __post_init__(self) -> None:
         if self.trials < 1:
             raise ValueError(f"trials must be at least 1, got {self.trials}")
-        if self.protocol == "published" and (self.world != "pusht" or self.over_ros):
+        entry = WORLDS[self.world]
+        published = self.protocol != "controller"
+        if self.protocol not in entry.protocols or (published and self.over_ros):
+            worlds = [name for name in WORLDS if self.protocol in WORLDS[name].protocols]
             raise ValueError(
-                "the published protocol is for the world pusht in one process, got "
+                f"the {self.protocol} protocol is for {', '.join(worlds)} in one process, got "
                 f"{self.world}{' over ROS' if self.over_ros else ''}; use --protocol controller"
             )
-
-        known = ("nominal",) if self.over_ros else tuple(perturbations_of(self.world))
+        known = ("nominal",) if self.over_ros else tuple(entry.perturbations)
         if self.perturbation not in known:
             raise ValueError(
                 f"perturbation {self.perturbation!r}: in the world {self.world} "
@@ -115,7 +116,7 @@ class EvaluateOptions:
     @property
     def robot_file(self) -> str:
         """Path of the robot file."""
-        return str(self.robot or robot_path(self.world))
+        return str(self.robot or share_path(WORLDS[self.world].robot))
 
     @property
     def plan_settings(self) -> PlanSettings:
@@ -194,9 +195,9 @@ def _in_process(options: EvaluateOptions, robot: Robot, on_step: OnStep) -> Iter
     if options.protocol == "published":
         max_steps = round(options.timeout_s * STEP_HZ) or MAX_STEPS
         return run_published(policy, options.seeds, max_steps, on_step, view=view)
-    world = WORLDS[options.world]
-    disturbance = perturbations_of(options.world)[options.perturbation]
-    made = perturbed_world(options.world, options.perturbation)
+    entry = WORLDS[options.world]
+    world, disturbance = entry.world, entry.perturbations[options.perturbation]
+    made = entry.perturbed(options.perturbation)
     trial_settings = TrialSettings(
         replan_period_s=options.replan_period_s,
         plan_delay_s=options.plan_delay_s,

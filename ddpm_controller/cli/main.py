@@ -9,7 +9,7 @@ import importlib.metadata
 import sys
 from collections.abc import Sequence
 
-from ddpm_controller.ros.graph.graphs import EXECUTABLES, NODES
+from ddpm_controller.ros.graph.executables import EXECUTABLES, NODES
 
 COMMANDS = {
     "Run on a robot or in simulation": {

@@ -18,10 +18,10 @@ from ddpm_controller.control.planning.start_gate import start_gate
 from ddpm_controller.evaluation.results import TallyWatch, Trial, columns_of, picked_frames
 from ddpm_controller.evaluation.seams import SeamRecorder
 from ddpm_controller.evaluation.stream_values import vector_value
-from ddpm_controller.policy import Policy, plan_batch, training_range
+from ddpm_controller.policy import Policy, plan_batch
 from ddpm_controller.simulation.session import Session, Tick
 from ddpm_controller.simulation.world import World
-from ddpm_controller.simulation.worlds import WORLDS
+from ddpm_controller.simulation.worlds import world_entry
 from ddpm_controller.types import Plan
 
 View = Callable[[str, np.ndarray], np.ndarray]
@@ -95,7 +95,7 @@ def run_trials(
         view: Turns a camera's picture into the one that the policy takes.
     """
     # The others share its model and renderer: a renderer for each would not fit.
-    made = WORLDS[world] if isinstance(world, str) else world
+    made = world_entry(world).world if isinstance(world, str) else world
     first = made(tick_hz=settings.control_rate_hz)
     try:
         for begin in range(0, len(seeds), settings.batch_size):
@@ -146,19 +146,22 @@ class _Run:
     plans: int = 0
 
     def begin(self) -> None:
-        spec = self.policy.action_spec
+        spec = self.policy.facts.action_spec
         self.loop = ControlLoop(
-            self.policy.streams,
-            {s.name: np.inf if s.holds else self.settings.max_age_s for s in self.policy.streams},
+            self.policy.facts.streams,
+            {
+                s.name: np.inf if s.holds else self.settings.max_age_s
+                for s in self.policy.facts.streams
+            },
             spec,
-            self.policy.n_obs_steps,
+            self.policy.facts.n_obs_steps,
             self.limits,
             1.0 / self.settings.control_rate_hz,
             self.settings.replan_period_s,
         )
-        self.loop.start_check.gate = start_gate(training_range(self.policy))
+        self.loop.start_check.gate = start_gate(self.policy.facts.training_range)
         self.loop.start(self.policy.initial_memory(self.seed))
-        pictures = self.keep or any(stream.kind == "image" for stream in self.policy.streams)
+        pictures = self.keep or any(stream.kind == "image" for stream in self.policy.facts.streams)
         self.session = Session(self.world, self.settings.camera_hz, False, pictures)
         self.columns = [self.world.joint_names.index(name) for name in spec.joint_names]
         self.tick = self.session.reset(self.seed)
@@ -208,7 +211,7 @@ class _Run:
             success=self.tick.success,
             duration_s=self.now_s - self.start_s,
             plans=self.plans,
-            joint_names=self.policy.action_spec.joint_names,
+            joint_names=self.policy.facts.action_spec.joint_names,
             stamps_s=stamps,
             positions=positions,
             commands=commands,
@@ -232,7 +235,7 @@ class _Run:
 
     def _observe(self, tick: Tick) -> None:
         self.tallies.note(self.now_s - self.start_s, tick.tally)
-        for stream in self.policy.streams:
+        for stream in self.policy.facts.streams:
             if stream.kind == "vector":
                 row = vector_value(stream, tick, self.world)
                 self.loop.observe(stream.name, self.now_s, row)

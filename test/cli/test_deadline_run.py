@@ -115,11 +115,11 @@ def test_a_machine_that_is_too_slow_stops_the_robot_with_the_figures(checkpoint)
         slow_controller(checkpoint, 0.5, 0.05, seam="switch", **LOCKSTEP),
     ):
         run(node, 3.0)
-        held = [
-            status
-            for status in node.heard["controller/status"]
-            if (status.state, status.reason) == (State.HOLDING, Reason.TOO_SLOW)
-        ]
+        too_slow = (State.HOLDING, Reason.TOO_SLOW)
+        statuses = node.heard["controller/status"]
+        held = node.until(
+            lambda: [each for each in statuses if (each.state, each.reason) == too_slow]
+        )
     assert "a plan of 2 denoising steps (min_inference_steps) takes" in held[-1].text
     assert "600 ms" in held[-1].text
     assert "replan_period_s" in held[-1].text

@@ -31,11 +31,12 @@ def test_a_checkpoint_learns_what_it_was_trained_for_and_keeps_its_hash(trained,
     assert "limit" in capsys.readouterr().out
     assert load_checkpoint(checkpoint).hash == name
     policy = restore(checkpoint)
-    stream = policy.streams[0]
-    low, high = policy.training_range.state_low, policy.training_range.state_high
+    stream = policy.facts.streams[0]
+    low, high = policy.facts.training_range.state_low, policy.facts.training_range.state_high
     scores = []
     for value in ((low + high) / 2, high + 10 * (high - low)):
-        window = [Observation(0.1 * k, {stream.name: value}) for k in range(policy.n_obs_steps)]
+        steps = range(policy.facts.n_obs_steps)
+        window = [Observation(0.1 * k, {stream.name: value}) for k in steps]
         traces = policy.plan(window, policy.initial_memory(0)).traces
         scores.append(traces["out_of_distribution"] / traces["out_of_distribution_limit"])
     assert np.isfinite(scores).all()

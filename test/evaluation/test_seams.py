@@ -9,6 +9,7 @@ from ddpm_controller.control.planning.plan_request import PlanRequest, Takeover
 from ddpm_controller.control.states import Reason, State
 from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
 from ddpm_controller.evaluation.seams import SeamRecorder
+from ddpm_controller.policy import PolicyFacts
 from ddpm_controller.simulation.fork_world import ForkWorld, demonstrated
 from ddpm_controller.types import ActionChunk, ActionSpec, Plan, StreamSpec
 
@@ -76,9 +77,11 @@ def test_a_trial_without_commands_has_no_seams():
 class OneSidedPolicy:
     """Goes where the side is that the point is on."""
 
-    n_obs_steps = 1
-    action_spec = ActionSpec(NAMES, ("m", "m"), 0.1)
-    streams = (StreamSpec("joint_state", "vector", (2,), 50.0, NAMES, ("m", "m")),)
+    facts = PolicyFacts(
+        streams=(StreamSpec("joint_state", "vector", (2,), 50.0, NAMES, ("m", "m")),),
+        action_spec=ActionSpec(NAMES, ("m", "m"), 0.1),
+        n_obs_steps=1,
+    )
 
     def initial_memory(self, seed):
         return {"plan_number": np.array(0)}

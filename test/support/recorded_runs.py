@@ -116,7 +116,7 @@ class _Run:
             self._robot.stream_specs,
             self._robot.max_ages_s,
             self._robot.action_spec,
-            self._policy.n_obs_steps,
+            self._policy.facts.n_obs_steps,
             joint_limits(robot_description(), self._robot.action_spec.joint_names),
             1 / RATE_HZ,
             0.3,
@@ -243,7 +243,8 @@ class _Run:
 
     def _chunk(self, now_s, takeover):
         chunk, request = takeover.plan.chunk, takeover.request
-        names = list(request.window[-1].values)
+        names, facts = list(request.window[-1].values), self._policy.facts
+        settings = facts.settings
         return T["ddpm_msgs/msg/ActionChunk"](
             header=_header(now_s),
             start=_time(chunk.start_s),
@@ -253,13 +254,13 @@ class _Run:
             rows=chunk.actions.astype(np.float64).reshape(-1),
             plan_number=request.plan_number,
             seed=self._seed,
-            checkpoint_hash=self._policy.hash,
-            sampler=self._policy.sampler,
-            num_inference_steps=self._policy.num_inference_steps,
-            seam=self._policy.seam.strategy,
-            expected_delay_s=self._policy.seam.expected_delay_s or request.expected_delay_s or 0.0,
-            surprise_limit=self._policy.seam.surprise,
-            transition_scale=float(getattr(self._policy, "transition_scale", np.nan)),
+            checkpoint_hash=facts.checkpoint_hash,
+            sampler=settings["sampler"],
+            num_inference_steps=facts.num_inference_steps,
+            seam=settings["seam"],
+            expected_delay_s=facts.expected_delay_s or request.expected_delay_s or 0.0,
+            surprise_limit=settings["surprise"],
+            transition_scale=settings.get("transition_scale", np.nan),
             requested=_time(request.requested_s),
             observation_stamp=_time(request.requested_s),
             stream_names=names,

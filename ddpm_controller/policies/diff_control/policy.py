@@ -20,6 +20,7 @@ from ddpm_controller.policies.diff_control.config import (
 from ddpm_controller.policies.diff_control.network import DiffControlNetwork
 from ddpm_controller.policies.diff_control.states import STATES
 from ddpm_controller.policies.diffusion_policy.policy import DiffusionPolicy
+from ddpm_controller.policies.inputs.training_range import middle_window
 from ddpm_controller.policies.memory.recalled import (
     ROWS,
     SINCE,
@@ -40,11 +41,9 @@ class DiffControl:
     """A trained network that plans and remembers.
 
     Attributes:
-        n_obs_steps: Observations of a window.
-        memory_kind: Policies with equal words can go on with each other's memory.
-        transition_scale: w, the weight of what is remembered; None where it has none.
-        hash, horizon, n_action_steps, sampler, num_inference_steps, seam, terminal,
-            training_range, goal_ranges: As ``DiffusionPolicy`` has them.
+        facts: What the runtime may ask.
+        n_action_steps: Rows per chunk.
+        seam: How a plan is joined to the one before.
     """
 
     def __init__(
@@ -56,7 +55,7 @@ class DiffControl:
     ) -> None:
         config = network.config
         self.network = network.to(settings.device).eval()
-        self.transition_scale = _scaled(network, settings)
+        scale = _scaled(network, settings)
         plain = replace(settings, transition_scale=None)
         self._denoising = DiffusionPolicy(network.denoiser, action_spec, plain, checkpoint_hash)
         own, first = self._denoising, config.n_obs_steps - 1
@@ -69,12 +68,21 @@ class DiffControl:
         )
         self._state = STATES[config.state].memory(network, action_spec, execution)
         self._half_range = network.denoiser.action_normalizer.half_range.cpu().numpy()
-        self.n_obs_steps, self.memory_kind = self._state.n_obs_steps, self._state.kind
-        self.action_spec, self.streams, self.hash = action_spec, own.streams, own.hash
-        self.horizon, self.n_action_steps = own.horizon, own.n_action_steps
-        self.sampler, self.num_inference_steps = own.sampler, own.num_inference_steps
-        self.seam, self.terminal = own.seam, own.terminal
-        self.training_range, self.goal_ranges = own.training_range, own.goal_ranges
+        self.n_action_steps, self.seam = own.n_action_steps, own.seam
+        self._newest = own.facts.n_obs_steps
+        steps, denoiser = self._state.n_obs_steps, network.denoiser
+        self.facts = replace(
+            own.facts,
+            n_obs_steps=steps,
+            settings={**own.facts.settings, **_of_scale(scale)},
+            remembers_plans=True,
+            memory_kind=self._state.kind,
+            maskable=(),  # the state cannot do without a stream
+            warm_up=middle_window(
+                denoiser.streams, denoiser.normalizers, steps, action_spec.period_s
+            ),
+            relative_cost=self._relative_cost,
+        )
 
     @classmethod
     def restore(cls, checkpoint: Checkpoint, settings: PlanSettings) -> "DiffControl":
@@ -91,10 +99,8 @@ class DiffControl:
         """Return the memory of a run that begins: its seed, no plan made yet, nothing recalled."""
         return {**self._denoising.initial_memory(seed), **self._state.initial()}
 
-    def relative_cost(self, window: Window, memory: Memory) -> float:
-        """Return the time of a plan over that of one that goes on from the plan before, about."""
-        newest = window[-self._denoising.n_obs_steps :]
-        return self._denoising.relative_cost(newest, memory)
+    def _relative_cost(self, window: Window, memory: Memory) -> float:
+        return self._denoising.facts.relative_cost(window[-self._newest :], memory)
 
     def plan(self, window: Window, memory: Memory) -> Plan:
         """Return the next chunk, a pure function of window and memory."""
@@ -108,13 +114,13 @@ class DiffControl:
                 of another kind.
         """
         for memory in memories:
-            refuse_memory(memory, self._state.initial(), self.memory_kind)
+            refuse_memory(memory, self._state.initial(), self.facts.memory_kind)
         for window in windows:
-            if len(window) != self.n_obs_steps:
+            if len(window) != self.facts.n_obs_steps:
                 raise ValueError(
-                    f"a window has {self.n_obs_steps} observations, got {len(window)}"
+                    f"a window has {self.facts.n_obs_steps} observations, got {len(window)}"
                 )
-        newest = [window[-self._denoising.n_obs_steps :] for window in windows]
+        newest = [window[-self._newest :] for window in windows]
         values = self._denoising.values_of(newest)
         with torch.no_grad():
             recalled = self._state.recall(windows, memories)
@@ -126,8 +132,7 @@ class DiffControl:
     def _remembering(self, plan: Plan, recalled: Recalled) -> Plan:
         """Return the plan with its state in memory, and what people should know of it."""
         rows, now_s = plan.traces["horizon"], plan.chunk.start_s
-        first = self._denoising.n_obs_steps - 1
-        start_s = now_s - first * self.action_spec.period_s
+        start_s = now_s - (self._newest - 1) * self.facts.action_spec.period_s
         state = {ROWS: rows, START: np.array(start_s), **recalled.kept}
         traces = {
             "state_age_s": now_s - float(state[SINCE]),
@@ -136,6 +141,10 @@ class DiffControl:
             **recalled.traces,
         }
         return Plan(plan.chunk, {**plan.memory, **state}, {**plan.traces, **traces})
+
+
+def _of_scale(scale: float | None) -> dict[str, float]:
+    return {} if scale is None else {"transition_scale": scale}
 
 
 def _scaled(network: DiffControlNetwork, settings: PlanSettings) -> float | None:

@@ -124,10 +124,10 @@ class CheckpointSwap:
     def _in_use(self, number: int, loaded: LoadedPolicy) -> None:
         self._node.get_logger().info(
             f"in use: {loaded.folder} ({loaded.hash[:12]}), loaded in {loaded.load_time_s:.1f} s; "
-            f"{loaded.facts}"
+            f"{loaded.policy.facts.text}"
         )
-        if loaded.warning:
-            self._node.get_logger().warning(f"{loaded.folder}: {loaded.warning}")
+        if warning := loaded.policy.facts.warning:
+            self._node.get_logger().warning(f"{loaded.folder}: {warning}")
         if number == self._newest:
             self._health.checkpoint_error = ""
             self._show_in_use()

@@ -6,7 +6,7 @@ from typing import Any
 
 from ddpm_controller.control.planning.chunk_check import ChunkTolerance
 from ddpm_controller.control.planning.start_gate import MARGIN, StartGate, start_gate
-from ddpm_controller.policy import PlanSettings, Policy, training_range
+from ddpm_controller.policy import PlanSettings, Policy
 from ddpm_controller.ros.parameters import parameter
 from ddpm_controller.share import found_path as found_path
 
@@ -204,7 +204,7 @@ class ControllerParameters:
     def start_gate(self, policy: Policy | None) -> StartGate:
         """Return what a start is held to with ``policy``."""
         return start_gate(
-            training_range(policy) if policy else None,
+            policy.facts.training_range if policy else None,
             margin=self.start_margin,
             distance=self.start_distance,
             approach_share=self.approach_share if self.approach_slowly else 0.0,

@@ -192,7 +192,7 @@ class ControllerParts:
             robot.stream_specs,
             robot.max_ages_s,
             robot.action_spec,
-            loaded.policy.n_obs_steps if loaded else 1,
+            loaded.policy.facts.n_obs_steps if loaded else 1,
             self.inputs.limits,
             period_s,
             deployed.replan_period_s,
@@ -217,5 +217,5 @@ class ControllerParts:
             return None
         deadline = Deadline(self._deployed.min_inference_steps, _MARGIN_PERIODS * period_s)
         loaded = self._health.loaded
-        deadline.use(loaded.num_inference_steps if loaded else 0)
+        deadline.use(loaded.policy.facts.num_inference_steps if loaded else 0)
         return deadline

@@ -73,7 +73,7 @@ class ControlReport:
         self.health.observation_to_command_s = command.stamp_s - max(sources_s)
         self.health.latencies.add(self.health.observation_to_command_s)
         self.health.num_inference_steps = (
-            request.num_inference_steps or answer.used.num_inference_steps
+            request.num_inference_steps or answer.used.policy.facts.num_inference_steps
         )
 
     def note_state(self, loop: ControlLoop) -> None:

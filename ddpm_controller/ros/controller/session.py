@@ -11,7 +11,7 @@ from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.observing.stream_rules import StreamHealth
 from ddpm_controller.control.planning.start_gate import StartGate
 from ddpm_controller.control.states import Reason, State
-from ddpm_controller.policy import Policy, memory_kind
+from ddpm_controller.policy import Policy
 from ddpm_controller.ros.commanding.commanding import Commanding, Done
 from ddpm_controller.ros.controller.planner import PlanAnswer, Planner
 from ddpm_controller.ros.controller.policy_loader import LoadedPolicy
@@ -95,11 +95,12 @@ class ControlSession:
         """Plan with ``loaded`` from the next plan on; then call ``done``."""
         before, self.health.loaded = self.health.loaded, loaded
         if before is None or before.hash != loaded.hash:  # else its plans go on, for replay too
-            kinds = memory_kind(before.policy) if before else "", memory_kind(loaded.policy)
+            facts = loaded.policy.facts
+            kinds = before.policy.facts.memory_kind if before else "", facts.memory_kind
             keeps = kinds[0] == kinds[1] != ""
             memory = loaded.policy.initial_memory(self.health.seed)
-            steps = loaded.num_inference_steps
-            self.loop.use_policy(loaded.policy.n_obs_steps, memory, steps, keeps_memory=keeps)
+            steps = facts.num_inference_steps
+            self.loop.use_policy(facts.n_obs_steps, memory, steps, keeps_memory=keeps)
             if any(kinds):
                 what = "is kept" if keeps else "begins anew"
                 self._log(f"the state {what}: memory {kinds[0]!r} before, {kinds[1]!r} now")

@@ -17,7 +17,6 @@ from ddpm_controller.control.observing.stream_rules import StreamHealth
 from ddpm_controller.control.planning.deadline import PlanCost
 from ddpm_controller.control.planning.plan_request import Takeover
 from ddpm_controller.control.states import LimitCounts, Reason, State
-from ddpm_controller.policy import memory_kind
 from ddpm_controller.ros.controller.policy_loader import LoadedPolicy
 from ddpm_controller.ros.stamps import duration_from, time_from
 
@@ -204,7 +203,8 @@ class ControllerTopics:
         chunk, request = takeover.plan.chunk, takeover.request
         names = list(request.window[-1].values)
         sources_s = [o.source_stamps_s[name] for o in request.window for name in names]
-        delay_s = request.expected_delay_s
+        facts, delay_s = used.policy.facts, request.expected_delay_s
+        settings = facts.settings
         message = ActionChunk(
             start=time_from(chunk.start_s),
             period=duration_from(chunk.period_s),
@@ -215,12 +215,12 @@ class ControllerTopics:
             seed=seed,
             # An approach is not the policy's: nobody could make it again with the checkpoint.
             checkpoint_hash="" if takeover.is_approach else used.hash,
-            sampler=used.sampler,
-            num_inference_steps=request.num_inference_steps or used.num_inference_steps,
-            seam=used.seam.strategy,
-            expected_delay_s=(used.seam.expected_delay_s or 0.0) if delay_s is None else delay_s,
-            surprise_limit=used.seam.surprise,
-            transition_scale=used.transition_scale,
+            sampler=str(settings.get("sampler", "")),
+            num_inference_steps=request.num_inference_steps or facts.num_inference_steps,
+            seam=str(settings.get("seam", "")),
+            expected_delay_s=(facts.expected_delay_s or 0.0) if delay_s is None else delay_s,
+            surprise_limit=float(settings.get("surprise", 0.0)),
+            transition_scale=float(settings.get("transition_scale", math.nan)),
             requested=time_from(request.requested_s),
             observation_stamp=time_from(max(sources_s)),
             stream_names=names,
@@ -237,7 +237,7 @@ class ControllerTopics:
         arrays = packed(takeover.request.memory)
         message = MemoryMessage(
             plan_number=takeover.request.plan_number,
-            memory_kind=memory_kind(used.policy),
+            memory_kind=used.policy.facts.memory_kind,
             names=arrays.names,
             dtypes=arrays.dtypes,
             num_dimensions=arrays.num_dimensions,

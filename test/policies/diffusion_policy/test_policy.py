@@ -226,12 +226,16 @@ def test_a_policy_that_was_trained_does_what_was_shown():
     assert np.mean(errors, axis=(0, 1))[1] < 0.009
 
 
+def chosen(policy):
+    return policy.facts.settings["sampler"], policy.facts.num_inference_steps
+
+
 def test_settings_override_the_checkpoint(tmp_path):
     folder = saved(tmp_path)
     plain = restore(folder)
-    assert (plain.sampler, plain.num_inference_steps, plain.n_action_steps) == ("ddim", 5, 4)
+    assert (*chosen(plain), plain.n_action_steps) == ("ddim", 5, 4)
     mine = restore(folder, PlanSettings("ddpm", 20, 7))
-    assert (mine.sampler, mine.num_inference_steps, mine.n_action_steps) == ("ddpm", 20, 7)
+    assert (*chosen(mine), mine.n_action_steps) == ("ddpm", 20, 7)
     chunk = mine.plan(window(), mine.initial_memory(0)).chunk
     assert chunk.actions.shape == (7, 2)
 
@@ -256,8 +260,9 @@ def test_a_restored_policy_plans_bit_for_bit_like_the_one_that_was_saved(tmp_pat
     memory = mine.initial_memory(2)
     expected = mine.plan(window(), memory).chunk.actions
     assert np.array_equal(read.plan(window(), memory).chunk.actions, expected)
-    assert read.hash == load_checkpoint(tmp_path).hash
-    assert (read.streams, read.action_spec, read.n_obs_steps) == (STREAMS, ACTION_SPEC, 2)
+    assert read.facts.checkpoint_hash == load_checkpoint(tmp_path).hash
+    facts = read.facts
+    assert (facts.streams, facts.action_spec, facts.n_obs_steps) == (STREAMS, ACTION_SPEC, 2)
 
 
 def test_an_unknown_kind_is_refused_with_those_that_are_known(tmp_path):
@@ -296,3 +301,12 @@ def test_a_window_that_does_not_fit_is_refused(observed, message):
     mine = policy()
     with pytest.raises(ValueError, match=message):
         mine.plan(observed, mine.initial_memory(0))
+
+
+def test_it_is_warmed_up_in_the_middle_of_its_training():
+    """Zeros may lie outside of it, and are no pose that the robot was ever in."""
+    first, last = policy().facts.warm_up_window
+    assert last.stamp_s - first.stamp_s == pytest.approx(ACTION_SPEC.period_s)
+    low, high = (np.array(STATISTICS["joint_state"][end]) for end in ("min", "max"))
+    np.testing.assert_allclose(last.values["joint_state"], (low + high) / 2, atol=1e-7)
+    assert last.values["camera"].shape == (16, 20, 3)

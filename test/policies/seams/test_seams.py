@@ -22,7 +22,6 @@ from ddpm_controller.policy import (
     SET_FOR_EACH_PLAN,
     PlanSettings,
     plan_batch,
-    relative_cost,
 )
 from ddpm_controller.types import Observation
 
@@ -291,9 +290,9 @@ def test_a_plan_that_begins_anew_costs_less_than_one_that_goes_on(seam, share):
     mine = policy(seam)
     memory = mine.plan(window(5.0), mine.initial_memory(0)).memory
     costs = [
-        relative_cost(mine, window(5.0), mine.initial_memory(0)),
-        relative_cost(mine, window(5.2), memory),
-        relative_cost(mine, window(9.0), memory),  # the chunk before is over
+        mine.facts.relative_cost(window(5.0), mine.initial_memory(0)),
+        mine.facts.relative_cost(window(5.2), memory),
+        mine.facts.relative_cost(window(9.0), memory),  # the chunk before is over
     ]
     wanted = [share, 1.0 if seam != "switch" else share, share]
     assert costs == [pytest.approx(each) for each in wanted]

@@ -1,6 +1,7 @@
 """The process that commands, as a real process with a real listener."""
 
 import os
+import re
 import signal
 import time
 from dataclasses import replace
@@ -76,7 +77,7 @@ class Listener:
 
     def until(self, happened, link=None, each_time=lambda: None):
         """Listen until something has happened."""
-        deadline_s = time.monotonic() + 60.0
+        deadline_s = time.monotonic() + 90.0
         while not happened():
             assert time.monotonic() < deadline_s, "it did not happen"
             self.spinner.spin_once(timeout_sec=0.005)
@@ -196,9 +197,9 @@ def test_silence_stops_it_and_a_new_chunk_moves_it_again(link, listener):
         ),
         link,
     )
-    assert "nothing was heard from the controller for 0.4" in next(
-        each.text for each in listener.told if each.reason == Reason.CONTROLLER_LOST
-    )
+    text = next(each.text for each in listener.told if each.reason == Reason.CONTROLLER_LOST)
+    silence = re.search(r"nothing was heard from the controller for (\d+\.\d+) s", text)
+    assert float(silence[1]) >= 0.4
     # The old chunk is not taken up again where it would be by now.
     count = len(listener.told)
     listener.until(
@@ -280,7 +281,7 @@ def test_a_process_that_was_killed_is_begun_again(link, listener):
     move(link, listener)
     dead = link.pid
     os.kill(dead, signal.SIGKILL)
-    link._process.wait(10)
+    link._process.wait(60)
     assert link.revive()
     assert link.pid != dead
     assert not link.revive()
@@ -297,7 +298,7 @@ def test_one_that_stands_by_goes_on_with_the_motion_of_one_that_was_killed(liste
     assert listener.node.count_publishers("/joint_trajectory") == 1
     move(link, listener, speed=2.0)
     os.kill(link.pid, signal.SIGKILL)
-    link._process.wait(10)
+    link._process.wait(60)
     listener.told += link.heard()
     sent = listener.told[-1].sent
     assert np.abs(sent.motion.velocity).max() > 0.5
@@ -327,7 +328,7 @@ def test_a_process_that_stands_by_ends_with_the_controller_and_is_begun_again(mo
     link = CommandLink(SETTINGS, standby=True)
     first, commanding = link._standby.process, link.pid
     first.kill()
-    first.wait(10)
+    first.wait(60)
     assert not link.revive()
     second = link._standby.process
     assert link.pid == commanding

@@ -3,10 +3,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from stub_loop import SPEC
 
 from ddpm_controller.control.command import Command
 from ddpm_controller.control.planning.plan_request import PlanRequest, Takeover
 from ddpm_controller.control.states import Reason, State
+from ddpm_controller.policy import PolicyFacts
 from ddpm_controller.ros.controller.report import ControlReport
 from ddpm_controller.ros.controller.topics import Health
 from ddpm_controller.types import ActionChunk, Observation, Plan
@@ -36,7 +38,8 @@ def test_a_chunk_that_is_taken_over_tells_its_latency_and_its_steps(chosen, step
     ]
     request = PlanRequest(tuple(seen), {}, 3, 0, 1.1, chosen)
     chunk = ActionChunk(1.1, 0.1, ("a",), np.zeros((2, 1)))
-    answer = SimpleNamespace(used=SimpleNamespace(num_inference_steps=16), inference_time_s=0.2)
+    policy = SimpleNamespace(facts=PolicyFacts((), SPEC, 1, num_inference_steps=16))
+    answer = SimpleNamespace(used=SimpleNamespace(policy=policy), inference_time_s=0.2)
     for stamp_s in (1.3, 1.4):
         takeover = Takeover(Plan(chunk, {}), request)
         command = Command(stamp_s, None, State.RUNNING, Reason.NONE, "", takeover)

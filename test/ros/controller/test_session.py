@@ -4,7 +4,9 @@ import math
 from types import SimpleNamespace
 
 import pytest
+from stub_loop import SPEC
 
+from ddpm_controller.policy import PolicyFacts
 from ddpm_controller.ros.controller.session import ControlSession
 from ddpm_controller.ros.controller.topics import Health
 
@@ -26,10 +28,9 @@ class StubLoop:
 
 
 def loaded(checkpoint_hash, **more):
-    policy = SimpleNamespace(n_obs_steps=2, initial_memory=lambda seed: {"seed": seed}, **more)
-    return SimpleNamespace(
-        policy=policy, hash=checkpoint_hash, num_inference_steps=4, departure=checkpoint_hash
-    )
+    facts = PolicyFacts((), SPEC, n_obs_steps=2, num_inference_steps=4, **more)
+    policy = SimpleNamespace(facts=facts, initial_memory=lambda seed: {"seed": seed})
+    return SimpleNamespace(policy=policy, hash=checkpoint_hash, departure=checkpoint_hash)
 
 
 def session_with(health, log=lambda text: None):
