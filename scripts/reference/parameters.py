@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from tables import code, table
+from tables import code, table, written
 
 from ddpm_controller.cli.node_help import PARAMETERS, parameters_of
 
@@ -32,11 +32,10 @@ def page(root: Path) -> str:
 def _row(field: dataclasses.Field[Any]) -> tuple[str, ...]:
     about = field.metadata
     low, high = ("" if about[key] is None else f"{about[key]:g}" for key in ("low", "high"))
-    shown = str(field.default).lower() if isinstance(field.default, bool) else repr(field.default)
     return (
         code(field.name),
         _TYPES[type(field.default)],
-        code(shown),
+        code(written(field.default)),
         f"{low} to {high}".strip() if low or high else "",
         "yes" if about["read_only"] else "",
         about["text"],
