@@ -5,11 +5,11 @@ Nothing but the table of commands is imported until one has been chosen.
 
 import difflib
 import importlib
+import importlib.metadata
 import sys
 from collections.abc import Sequence
 
-from ddpm_controller import __version__
-from ddpm_controller.ros.graph.graphs import EXECUTABLES, NODES
+from ddpm_controller.ros.graph.executables import EXECUTABLES, NODES
 
 COMMANDS = {
     "Run on a robot or in simulation": {
@@ -69,7 +69,7 @@ def main(words: Sequence[str] | None = None) -> int:
         sys.stdout.write(help_text())
         return 0 if words else 2
     if words[0] == "--version":
-        sys.stdout.write(f"{__version__}\n")
+        sys.stdout.write(f"{importlib.metadata.version('ddpm_controller')}\n")
         return 0
     name = words[0].replace("-", "_")
     if name not in EXECUTABLES:
@@ -78,7 +78,7 @@ def main(words: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"ddpm: there is no command {words[0]!r}; {hint}\n")
         return 2
     if name in NODES and {"-h", "--help"} & set(words[1:]):
-        from ddpm_controller.cli.node_help import node_help  # it imports ROS
+        from ddpm_controller.cli.node_help import node_help
 
         sys.stdout.write(node_help(name))
         return 0

@@ -9,7 +9,6 @@ import sys
 from ddpm_controller.ros.graph.description import Graph
 from ddpm_controller.ros.graph.graphs import GRAPHS
 from ddpm_controller.ros.graph.resolution import GraphArgumentError, default_text
-from ddpm_controller.ros.graph.supervisor import run
 
 
 def main(words: list[str] | None = None) -> int:
@@ -26,6 +25,9 @@ def main(words: list[str] | None = None) -> int:
     if wrong:
         sys.stderr.write(f"start: {wrong} is not of the form NAME:=VALUE\n")
         return 2
+    # Imported here: what a graph takes can be asked without ROS.
+    from ddpm_controller.ros.graph.supervisor import run
+
     try:
         return run(graph, dict(word.split(":=", 1) for word in words[1:]))
     except GraphArgumentError as error:

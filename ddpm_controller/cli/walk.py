@@ -12,7 +12,6 @@ import tyro
 from rich.console import Console
 
 from ddpm_controller.ros.graph.process_command import python_command
-from ddpm_controller.ros.simulation.trial_graph import use_own_domain
 from ddpm_controller.share import share_path
 from ddpm_controller.simulation.worlds import WORLDS, WorldName, refuse_without_expert
 
@@ -66,6 +65,9 @@ class WalkOptions:
 
 def main() -> int:
     """Run the command; the exit code is that of the first command that failed."""
+    # Imported here: the help needs no ROS.
+    from ddpm_controller.ros.simulation.trial_graph import use_own_domain
+
     options = tyro.cli(WalkOptions)
     console = Console(highlight=False)
     use_own_domain()

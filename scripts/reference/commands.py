@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 from ddpm_controller.cli.main import COMMANDS, help_text, main, shown
-from ddpm_controller.ros.graph.graphs import GRAPHS, NODES
+from ddpm_controller.ros.graph.executables import NODES
+from ddpm_controller.ros.graph.graphs import GRAPHS
 
 
 def page(root: Path) -> str:

@@ -4,9 +4,9 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from tables import code, table
+from tables import code, table, written
 
-from ddpm_controller.cli.node_help import PARAMETERS
+from ddpm_controller.cli.node_help import PARAMETERS, parameters_of
 
 _TYPES = {bool: "bool", int: "integer", float: "double", str: "string", tuple: "string array"}
 
@@ -21,7 +21,8 @@ def page(root: Path) -> str:
         "`config/controller.yaml` is the parameter file that the launch files use.",
         "",
     ]
-    for node, kind in PARAMETERS.items():
+    for node in PARAMETERS:
+        kind = parameters_of(node)
         rows = [_row(field) for field in dataclasses.fields(kind)]
         header = ("name", "type", "default", "range", "read-only", "meaning")
         lines += [f"## {node}", "", kind.__doc__ or "", "", table(header, rows)]
@@ -31,11 +32,10 @@ def page(root: Path) -> str:
 def _row(field: dataclasses.Field[Any]) -> tuple[str, ...]:
     about = field.metadata
     low, high = ("" if about[key] is None else f"{about[key]:g}" for key in ("low", "high"))
-    shown = str(field.default).lower() if isinstance(field.default, bool) else repr(field.default)
     return (
         code(field.name),
         _TYPES[type(field.default)],
-        code(shown),
+        code(written(field.default)),
         f"{low} to {high}".strip() if low or high else "",
         "yes" if about["read_only"] else "",
         about["text"],

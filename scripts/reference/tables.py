@@ -78,15 +78,13 @@ def _shown(field: Any) -> str:
         if hasattr(field, "is_required")
         else (field.default is dataclasses.MISSING)
     )
-    return (
-        "required" if missing else "" if field.default is None else code(_written(field.default))
-    )
+    return "required" if missing else "" if field.default is None else code(written(field.default))
 
 
-def _written(value: Any) -> str:
+def written(value: Any) -> str:
     """Return a value as in YAML."""
     if isinstance(value, tuple):
-        return f"[{', '.join(map(_written, value))}]"
+        return f"[{', '.join(map(written, value))}]"
     if isinstance(value, bool):
         return str(value).lower()
     return repr(value) if value == "" or not isinstance(value, str) else value

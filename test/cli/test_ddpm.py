@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ddpm_controller.cli.main import COMMANDS, main, shown
-from ddpm_controller.ros.graph.graphs import EXECUTABLES, NODES
+from ddpm_controller.ros.graph.executables import EXECUTABLES, NODES
 
 ROOT = Path(__file__).parents[2]
 NAMES = [name for commands in COMMANDS.values() for name in commands]

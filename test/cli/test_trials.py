@@ -125,5 +125,5 @@ def test_a_walk_trains_for_the_robot_of_its_world():
 
 
 def test_a_walk_needs_an_expert():
-    with pytest.raises(ValueError, match="no expert for world 'pusht'.*pusht_demonstrations"):
+    with pytest.raises(ValueError, match="no expert for world 'pusht'.*pusht-demonstrations"):
         WalkOptions(world="pusht")

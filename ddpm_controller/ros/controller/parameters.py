@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from ddpm_controller.control.planning.chunk_check import ChunkTolerance
 from ddpm_controller.control.planning.start_gate import MARGIN, StartGate, start_gate
 from ddpm_controller.policy import PlanSettings, Policy
 from ddpm_controller.ros.parameters import parameter
-from ddpm_controller.share import share_path
+from ddpm_controller.share import found_path as found_path
 
 OUTPUTS = ("joint_trajectory", "commands")
 LIVE = ("checkpoint",)
@@ -227,12 +226,3 @@ class ControllerParameters:
         if blocked and active:
             return f"{blocked} cannot change while active: deactivate and clean up first"
         return ""
-
-
-def found_path(path: str) -> str:
-    """Return ``path`` as given where it exists, else the same inside the package's share."""
-    given = Path(path).expanduser()
-    if given.exists() or given.is_absolute():
-        return str(given)
-    shared = share_path(path)
-    return shared if Path(shared).exists() else str(given)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from ddpm_controller.ros.graph.graphs import EXECUTABLES
+from ddpm_controller.ros.graph.executables import EXECUTABLES
 from ddpm_controller.ros.graph.resolution import ResolvedProcess
 
 # A supervisor that is killed takes its processes with it: prctl(PR_SET_PDEATHSIG, SIGTERM).

@@ -18,8 +18,9 @@ from rosgraph_msgs.msg import Clock
 
 from ddpm_controller.bags.files import BagError
 from ddpm_controller.bags.writer import Storage
+from ddpm_controller.bags.writer_thread import Recording
 from ddpm_controller.ros.asking import ask
-from ddpm_controller.ros.recorder import Recorder, Recording
+from ddpm_controller.ros.recorder import Recorder
 from ddpm_controller.ros.simulation.demonstrations import demonstration_provenance
 from ddpm_controller.simulation.world import World
 

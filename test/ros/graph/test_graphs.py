@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from ddpm_controller.ros.graph.description import Graph, Share
-from ddpm_controller.ros.graph.graphs import ARM, EXECUTABLES, GRAPHS, NODES
+from ddpm_controller.ros.graph.executables import EXECUTABLES, NODES
+from ddpm_controller.ros.graph.graphs import ARM, GRAPHS
 from ddpm_controller.ros.graph.process_command import child_environment, command_of
 from ddpm_controller.ros.graph.resolution import GraphArgumentError, default_text, resolve
 from ddpm_controller.share import share_path
