@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ddpm_controller.ros.graph.graphs import EXECUTABLES, GRAPHS
+from ddpm_controller.ros.graph.executables import EXECUTABLES
+from ddpm_controller.ros.graph.graphs import GRAPHS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [

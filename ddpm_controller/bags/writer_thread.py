@@ -41,7 +41,7 @@ class Recording:
         folder: The finished bag; None when it was not kept.
         counts: Topic -> messages written.
         lost: Topic -> messages that were published but are not in the bag, where any.
-        unseen: Topics asked for that nobody has published.
+        unseen: Requested topics that were never published.
     """
 
     folder: Path | None
