@@ -168,7 +168,8 @@ class Comparison:
         if (kept := self._kept.find(key)) is not None:
             return kept
         trained, scale = run_with_scale(arm)
-        policy = restore(self.trained(trained, seed), PlanSettings(transition_scale=scale))
+        overrides = {} if scale is None else {"transition_scale": scale}
+        policy = restore(self.trained(trained, seed), PlanSettings(overrides=overrides))
         seeds = range(options.first_seed, options.first_seed + options.trials)
         trials, timed = self._trials(policy, perturbation, seeds), _Timed(policy)
         self._trials(timed, perturbation, seeds[:1])

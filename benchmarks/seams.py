@@ -145,7 +145,8 @@ def _settings(options: Options, seam: str, delay_s: float) -> PlanSettings:
     name, _, threshold = seam.partition(":")
     told_s = delay_s + options.jitter_s if options.told else None
     surprise = float(threshold) if threshold else 0.0
-    return PlanSettings(seam=name, expected_delay_s=told_s, surprise=surprise)
+    told = {} if told_s is None else {"expected_delay_s": told_s}
+    return PlanSettings(overrides={"seam": name, "surprise": surprise, **told})
 
 
 def _result(options: Options, policy: Policy, seam: str, delay_s: float) -> Result:

@@ -20,7 +20,9 @@ REACHED = {"pusht": 0.90}
 def plan_settings(sampler: str) -> PlanSettings:
     """Return what a name and its steps mean, as ``ddim-10``; no plan knows the one before."""
     name, steps = sampler.rsplit("-", 1)
-    return PlanSettings(sampler=name, num_inference_steps=int(steps), seam="switch")
+    return PlanSettings(
+        overrides={"sampler": name, "num_inference_steps": int(steps), "seam": "switch"}
+    )
 
 
 def scores_of(checkpoint: Path, world: str, sampler: str, seeds: Sequence[int]) -> list[float]:

@@ -38,9 +38,12 @@ LOCKSTEP = {
     "lockstep": True,
     "run_on_activate": False,
     "deadline_aware": True,
-    "num_inference_steps": 10,
+    "policy_overrides": ["num_inference_steps=10"],
     "min_inference_steps": 2,
 }
+
+
+SWITCH = {"policy_overrides": ["num_inference_steps=10", "seam=switch"]}
 
 
 @contextmanager
@@ -112,7 +115,7 @@ def test_a_machine_that_is_too_slow_stops_the_robot_with_the_figures(checkpoint)
         client() as node,
         process_of("simulation", world="reach", mode="lockstep"),
         # A plan that goes on is as slow as one that begins anew here, as with this seam.
-        slow_controller(checkpoint, 0.5, 0.05, seam="switch", **LOCKSTEP),
+        slow_controller(checkpoint, 0.5, 0.05, **{**LOCKSTEP, **SWITCH}),
     ):
         run(node, 3.0)
         too_slow = (State.HOLDING, Reason.TOO_SLOW)

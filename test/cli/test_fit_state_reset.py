@@ -50,7 +50,9 @@ def test_the_limit_is_learned_on_held_out_episodes_and_used_by_default(trained, 
 
 def test_a_roll_through_compares_with_what_the_plan_before_said(trained):
     """Every second row, with the policy's own memory; the last plan has nothing to compare."""
-    policy = restore(trained.output / "checkpoints" / "last", PlanSettings(seam="warm"))
+    policy = restore(
+        trained.output / "checkpoints" / "last", PlanSettings(overrides={"seam": "warm"})
+    )
     asked, original = [], policy.plan
 
     def plan(window, memory):

@@ -22,7 +22,7 @@ def checkpoint(tmp_path_factory):
     return folder
 
 
-SEAM = {"seam": "warm_replace", "expected_delay_s": 0.11, "surprise": 1e4}
+SEAM = {"policy_overrides": ["seam=warm_replace", "expected_delay_s=0.11", "surprise=1e4"]}
 
 
 @pytest.fixture(scope="module", params=[{}, SEAM], ids=["switch", "warm_replace"])
@@ -70,7 +70,9 @@ def test_the_surprise_of_the_last_plan_is_told(recording):
     """Of a first plan, and without a seam, there is none."""
     with OpenBag(recording.folder) as bag:
         messages = [each.message for each in bag.messages(["/controller/status"])]
-        seams = {each.message.seam for each in bag.messages(["/controller/action_chunk"])}
+        chunks = [each.message for each in bag.messages(["/controller/action_chunk"])]
+    used = [dict(zip(each.override_names, each.override_values, strict=True)) for each in chunks]
+    seams = {each["seam"] for each in used}
     numbers = {each.plan_number for each in messages if np.isfinite(each.surprise)}
     assert max(each.plan_number for each in messages) == 2
     assert numbers == (set() if seams == {"switch"} else {1, 2})

@@ -244,7 +244,6 @@ class _Run:
     def _chunk(self, now_s, takeover):
         chunk, request = takeover.plan.chunk, takeover.request
         names, facts = list(request.window[-1].values), self._policy.facts
-        settings = facts.settings
         return T["ddpm_msgs/msg/ActionChunk"](
             header=_header(now_s),
             start=_time(chunk.start_s),
@@ -255,12 +254,10 @@ class _Run:
             plan_number=request.plan_number,
             seed=self._seed,
             checkpoint_hash=facts.checkpoint_hash,
-            sampler=settings["sampler"],
             num_inference_steps=facts.num_inference_steps,
-            seam=settings["seam"],
             expected_delay_s=facts.expected_delay_s or request.expected_delay_s or 0.0,
-            surprise_limit=settings["surprise"],
-            transition_scale=settings.get("transition_scale", np.nan),
+            override_names=list(facts.settings),
+            override_values=[str(value) for value in facts.settings.values()],
             requested=_time(request.requested_s),
             observation_stamp=_time(request.requested_s),
             stream_names=names,

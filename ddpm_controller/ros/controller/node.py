@@ -3,6 +3,7 @@
 import dataclasses
 import gc
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from ddpm_controller.control.states import Reason, State
 from ddpm_controller.robots.robot import RobotError, load_robot
 from ddpm_controller.ros.controller.checkpoint_swap import CheckpointSwap
 from ddpm_controller.ros.controller.diagnostics import Diagnostics
-from ddpm_controller.ros.controller.parameters import ControllerParameters, found_path
+from ddpm_controller.ros.controller.parameters import REMOVED, ControllerParameters, found_path
 from ddpm_controller.ros.controller.parts import ControllerParts
 from ddpm_controller.ros.controller.policy_loader import LoadedPolicy
 from ddpm_controller.ros.controller.run_policy import RunPolicyServer
@@ -48,7 +49,7 @@ class Controller(LifecycleNode):
 
     def __init__(self) -> None:
         super().__init__("controller")
-        self._deployed = declare(self, ControllerParameters)
+        self._deployed = declare(self, ControllerParameters, REMOVED)
         torch.set_num_threads(self._deployed.torch_num_threads)
         self._health = Health()
         self._topics = ControllerTopics(self)
@@ -250,6 +251,9 @@ def main() -> int:
             _spin_once(executor, controller)
     except ExternalShutdownException:
         pass
+    except ValueError as error:  # parameters that cannot be; what runs raises nothing
+        sys.stderr.write(f"controller: {error}\n")
+        return 1
     finally:
         if controller is not None:
             controller.close()

@@ -6,13 +6,21 @@ from typing import Any
 
 from ddpm_controller.control.planning.chunk_check import ChunkTolerance
 from ddpm_controller.control.planning.start_gate import MARGIN, StartGate, start_gate
-from ddpm_controller.policy import PlanSettings, Policy
+from ddpm_controller.policy import PlanSettings, Policy, overrides_from
 from ddpm_controller.ros.parameters import parameter
 from ddpm_controller.share import found_path as found_path
 
 OUTPUTS = ("joint_trajectory", "commands")
 LIVE = ("checkpoint",)
 """Parameters that may be set while the node is active."""
+REMOVED = {
+    name: f"policy_overrides:=['{name}=...']"
+    for name in (
+        *("sampler", "num_inference_steps", "seam", "expected_delay_s", "surprise"),
+        "transition_scale",
+    )
+}
+"""Parameters of earlier releases, and what is given in their place."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +49,10 @@ class ControllerParameters:
     n_action_steps: int = parameter(
         0, "Rows of a plan that are followed; 0: as the checkpoint says.", low=0
     )
-    sampler: str = parameter("", "Sampler, ddpm or ddim; empty: as the checkpoint says.")
-    num_inference_steps: int = parameter(
-        0, "Denoising steps of a plan; 0: as the checkpoint says.", low=0
+    policy_overrides: tuple[str, ...] = parameter(
+        (),
+        "Settings of the policy in place of its checkpoint's, each as name=value, for example "
+        "sampler=ddpm; an unknown name is refused with those that the policy has.",
     )
     deadline_aware: bool = parameter(
         False,
@@ -52,29 +61,6 @@ class ControllerParameters:
     )
     min_inference_steps: int = parameter(
         4, "Denoising steps that a plan has at the least when deadline_aware.", low=1
-    )
-    seam: str = parameter(
-        "", "How a plan is joined to the one before; empty: as the checkpoint says, or rtc_exact."
-    )
-    expected_delay_s: float = parameter(
-        -1.0,
-        "Time that a plan takes, in which what the robot does is settled, s; "
-        "below 0: as the checkpoint says, or else as plans have taken.",
-        low=-1.0,
-        high=10.0,
-    )
-    surprise: float = parameter(
-        -1.0,
-        "Departure from what was expected beyond which a plan begins anew; 0: never; "
-        "below 0: as the checkpoint says.",
-        low=-1.0,
-    )
-    transition_scale: float = parameter(
-        -1.0,
-        "Weight of what a policy remembers of the chunk before; 0: none, 1: as it was trained; "
-        "below 0: as the checkpoint says.",
-        low=-1.0,
-        high=1.5,
     )
     reset_state_above: float = parameter(
         -1.0,
@@ -186,19 +172,15 @@ class ControllerParameters:
     def __post_init__(self) -> None:
         if self.output not in OUTPUTS:
             raise ValueError(f"output must be one of {list(OUTPUTS)}, got {self.output!r}")
+        overrides_from(self.policy_overrides)  # refused while it can be corrected
 
     @property
     def plan_settings(self) -> PlanSettings:
         """The part that a policy is restored with."""
         return PlanSettings(
-            sampler=self.sampler or None,
-            num_inference_steps=self.num_inference_steps or None,
             n_action_steps=self.n_action_steps or None,
             device=self.device,
-            seam=self.seam or None,
-            expected_delay_s=self.expected_delay_s if self.expected_delay_s >= 0 else None,
-            surprise=self.surprise if self.surprise >= 0 else None,
-            transition_scale=self.transition_scale if self.transition_scale >= 0 else None,
+            overrides=overrides_from(self.policy_overrides),
         )
 
     def start_gate(self, policy: Policy | None) -> StartGate:

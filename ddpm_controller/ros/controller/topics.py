@@ -204,7 +204,6 @@ class ControllerTopics:
         names = list(request.window[-1].values)
         sources_s = [o.source_stamps_s[name] for o in request.window for name in names]
         facts, delay_s = used.policy.facts, request.expected_delay_s
-        settings = facts.settings
         message = ActionChunk(
             start=time_from(chunk.start_s),
             period=duration_from(chunk.period_s),
@@ -215,12 +214,10 @@ class ControllerTopics:
             seed=seed,
             # An approach is not the policy's: nobody could make it again with the checkpoint.
             checkpoint_hash="" if takeover.is_approach else used.hash,
-            sampler=str(settings.get("sampler", "")),
             num_inference_steps=request.num_inference_steps or facts.num_inference_steps,
-            seam=str(settings.get("seam", "")),
             expected_delay_s=(facts.expected_delay_s or 0.0) if delay_s is None else delay_s,
-            surprise_limit=float(settings.get("surprise", 0.0)),
-            transition_scale=float(settings.get("transition_scale", math.nan)),
+            override_names=list(facts.settings),
+            override_values=[str(value) for value in facts.settings.values()],
             requested=time_from(request.requested_s),
             observation_stamp=time_from(max(sources_s)),
             stream_names=names,

@@ -150,7 +150,9 @@ def test_a_chunk_tells_all_that_is_needed_to_plan_it_again(moving):
     chunk = node.heard["controller/action_chunk"][-1]
     assert chunk.plan_number > 0
     assert chunk.checkpoint_hash == node.status.checkpoint_hash != ""
-    assert (chunk.sampler, chunk.num_inference_steps) == ("ddim", 4)
+    used = dict(zip(chunk.override_names, chunk.override_values, strict=True))
+    assert (used["sampler"], used["num_inference_steps"]) == ("ddim", "4")
+    assert chunk.num_inference_steps == 4
     assert len(chunk.rows) == chunk.num_rows * len(chunk.joint_names)
     assert len(chunk.window_stamps) == 2
     assert len(chunk.source_stamps) == 2 * len(chunk.stream_names)
@@ -173,7 +175,7 @@ REFUSED = {
     "rate too low": ("control_rate_hz", 0.0, "out of range"),
     "rate too high": ("control_rate_hz", 501.0, "out of range"),
     "rate while active": ("control_rate_hz", 100.0, "while active"),
-    "sampler while active": ("sampler", "ddpm", "while active"),
+    "overrides while active": ("policy_overrides", ["sampler=ddpm"], "while active"),
     "read-only robot": ("robot", "other.yaml", "read-only"),
     "read-only lockstep": ("lockstep", True, "read-only"),
     "unknown output": ("output", "torque", "joint_trajectory"),
