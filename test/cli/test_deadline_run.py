@@ -11,7 +11,7 @@ import pytest
 from controller_driver import PATIENCE_S, client, process_of
 from ddpm_msgs.srv import ResetWorld
 from lifecycle_msgs.msg import Transition
-from random_checkpoint import SIM_ARM, save_random_checkpoint
+from random_checkpoint import SIM_ARM
 
 from ddpm_controller.bags.files import BagError
 from ddpm_controller.cli.record import RecordOptions, record
@@ -24,13 +24,6 @@ from ddpm_controller.robots.robot import load_robot
 from ddpm_controller.ros.replay_graph import replay_in_graph
 
 SLOW_CONTROLLER = Path(__file__).parents[1] / "support" / "slow_controller.py"
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("checkpoints") / "random"
-    save_random_checkpoint(folder)
-    return folder
 
 
 LOCKSTEP = {

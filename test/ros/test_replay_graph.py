@@ -5,22 +5,13 @@ import threading
 
 import numpy as np
 import pytest
-from random_checkpoint import SIM_ARM, save_random_checkpoint
+from random_checkpoint import SIM_ARM
 
 from ddpm_controller.bags.files import OpenBag
 from ddpm_controller.cli.record import RecordOptions, record
 from ddpm_controller.cli.replay import main
 from ddpm_controller.ros.graph.supervisor import started
 from ddpm_controller.ros.simulation.trial_graph import connected, parameter_file
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    """A tiny policy with random weights."""
-    folder = tmp_path_factory.mktemp("checkpoints") / "random"
-    save_random_checkpoint(folder)
-    return folder
-
 
 SEAM = {"policy_overrides": ["seam=warm_replace", "expected_delay_s=0.11", "surprise=1e4"]}
 

@@ -8,7 +8,6 @@ import pytest
 from controller_driver import Client, FakeRobot, client, largest_speed_ratio, process_of
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from random_checkpoint import save_random_checkpoint
 from rcl_interfaces.srv import DescribeParameters
 from std_srvs.srv import Trigger
 
@@ -21,13 +20,6 @@ from ddpm_controller.simulation.arm.robot_description import robot_description
 
 LIMITS = joint_limits(robot_description(), JOINT_NAMES)
 RATE_HZ = 50.0
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory) -> str:
-    folder = tmp_path_factory.mktemp("checkpoint") / "random"
-    save_random_checkpoint(folder)
-    return str(folder)
 
 
 @pytest.fixture(scope="module")

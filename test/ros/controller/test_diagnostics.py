@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import pytest
 from controller_driver import FakeRobot, client, process_of
 from diagnostic_msgs.msg import DiagnosticArray
-from random_checkpoint import save_random_checkpoint
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
@@ -160,13 +159,6 @@ def test_topics_that_are_not_connected_are_named():
 
 
 # On a real graph
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory) -> str:
-    folder = tmp_path_factory.mktemp("checkpoint") / "random"
-    save_random_checkpoint(folder)
-    return str(folder)
 
 
 def listen(node):

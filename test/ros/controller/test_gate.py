@@ -3,17 +3,9 @@
 import numpy as np
 import pytest
 from controller_driver import BEGIN, FakeRobot, client, process_of
-from random_checkpoint import save_random_checkpoint
 
 from ddpm_controller.control.states import LimitCounts, Reason, State
 from ddpm_controller.ros.controller.parameters import ControllerParameters
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory) -> str:
-    folder = tmp_path_factory.mktemp("checkpoint") / "random"
-    save_random_checkpoint(folder)
-    return str(folder)
 
 
 def test_a_far_first_action_is_refused_and_the_robot_stays(checkpoint):
