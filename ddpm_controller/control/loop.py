@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from ddpm_controller.control.command import Command
-from ddpm_controller.control.moving.cartesian_box import BoxGuard
+from ddpm_controller.control.moving.cartesian_box import BoxGuard, box_guard
 from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.motion_loop import MotionLoop, Order, Sent, is_near
 from ddpm_controller.control.moving.safety import JointLimits
@@ -21,11 +21,11 @@ from ddpm_controller.control.moving.stopping import longest_stop_s
 from ddpm_controller.control.observing.observation_watch import ObservationWatch
 from ddpm_controller.control.observing.stream_filter import StreamFilter
 from ddpm_controller.control.observing.stream_rules import StreamRule
+from ddpm_controller.control.plan_request import PlanRequest, Takeover
 from ddpm_controller.control.planning.chunk_check import ChunkTolerance
 from ddpm_controller.control.planning.deadline import Deadline
 from ddpm_controller.control.planning.departure_watch import DepartureWatch
 from ddpm_controller.control.planning.distribution_watch import DistributionWatch
-from ddpm_controller.control.planning.plan_request import PlanRequest, Takeover
 from ddpm_controller.control.planning.plan_schedule import PlanSchedule
 from ddpm_controller.control.planning.start_check import StartCheck, place_problem
 from ddpm_controller.control.states import OBSERVATION_REASONS, Reason, State, Verdict
@@ -308,10 +308,8 @@ class ControlLoop:
         return self._motion
 
     def _box_guard(self) -> BoxGuard | None:
-        if self.limits is None or self.limits.arm is None:
-            return None
-        if self._guard is None:
-            self._guard = self.limits.arm.guard(self.limits)
+        if self._guard is None and self.limits is not None:
+            self._guard = box_guard(self.limits)
         return self._guard
 
     def _remember(self, n_obs_steps: int) -> None:

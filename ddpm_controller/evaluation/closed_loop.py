@@ -13,7 +13,7 @@ import numpy as np
 from ddpm_controller.control.command import Command
 from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.moving.safety import JointLimits
-from ddpm_controller.control.planning.plan_request import PlanRequest
+from ddpm_controller.control.plan_request import PlanRequest
 from ddpm_controller.control.planning.start_gate import start_gate
 from ddpm_controller.evaluation.results import TallyWatch, Trial, columns_of, picked_frames
 from ddpm_controller.evaluation.seams import SeamRecorder

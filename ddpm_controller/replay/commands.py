@@ -11,7 +11,7 @@ import numpy as np
 from ddpm_controller.bags.files import BagError
 from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.moving.motion_loop import Sent
-from ddpm_controller.control.planning.plan_request import PlanRequest
+from ddpm_controller.control.plan_request import PlanRequest
 from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.replay.plans import Difference
 from ddpm_controller.replay.recorded_run import RecordedChunk, RecordedCommand, RecordedRun

@@ -21,7 +21,8 @@ from pydantic import (
     model_validator,
 )
 
-from ddpm_controller.control.moving.cartesian_box import BoxedArm, CartesianBox, governor_of
+from ddpm_controller.control.moving.boxed_arm import BoxedArm, CartesianBox
+from ddpm_controller.control.moving.cartesian_box import governor_of
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.observing.stream_rules import StreamRule, WhenStale
 from ddpm_controller.data.text_features import FEWEST_FEATURES, MOST_FEATURES, text_names

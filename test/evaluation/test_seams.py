@@ -5,7 +5,7 @@ import pytest
 
 from ddpm_controller.control.command import Command
 from ddpm_controller.control.moving.safety import JointLimits
-from ddpm_controller.control.planning.plan_request import PlanRequest, Takeover
+from ddpm_controller.control.plan_request import PlanRequest, Takeover
 from ddpm_controller.control.states import Reason, State
 from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
 from ddpm_controller.evaluation.seams import SeamRecorder

@@ -8,7 +8,7 @@ import numpy as np
 from ddpm_controller.control.command import Command
 from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.moving.safety import JointLimits
-from ddpm_controller.control.planning.plan_request import PlanRequest
+from ddpm_controller.control.plan_request import PlanRequest
 from ddpm_controller.control.states import State
 from ddpm_controller.types import ActionChunk, ActionSpec, Plan, StreamSpec
 

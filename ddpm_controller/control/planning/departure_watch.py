@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from ddpm_controller.control.moving.receding_horizon import LONGEST_FADE
-from ddpm_controller.control.planning.plan_request import Takeover
+from ddpm_controller.control.plan_request import Takeover
 from ddpm_controller.policy import DepartureLimit, deviation
 from ddpm_controller.types import ActionChunk, ActionSpec
 

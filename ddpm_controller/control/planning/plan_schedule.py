@@ -6,6 +6,7 @@ from dataclasses import replace
 from ddpm_controller.control.moving.cartesian_box import BoxGuard
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.observing.observation_buffer import ObservationBuffer
+from ddpm_controller.control.plan_request import PlanRequest, Takeover
 from ddpm_controller.control.planning.chunk_check import (
     ChunkTolerance,
     chunk_demand,
@@ -14,7 +15,6 @@ from ddpm_controller.control.planning.chunk_check import (
 from ddpm_controller.control.planning.deadline import Deadline, PlanCost, UsualDelay
 from ddpm_controller.control.planning.plan_memory import STEPS, PlanMemory
 from ddpm_controller.control.planning.plan_pace import PlanPace
-from ddpm_controller.control.planning.plan_request import PlanRequest, Takeover
 from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.types import ActionChunk, ActionSpec, Memory, Plan
 

@@ -14,8 +14,8 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from ddpm_controller.bags.memory_messages import packed
 from ddpm_controller.control.observing.stream_rules import StreamHealth
+from ddpm_controller.control.plan_request import Takeover
 from ddpm_controller.control.planning.deadline import PlanCost
-from ddpm_controller.control.planning.plan_request import Takeover
 from ddpm_controller.control.states import LimitCounts, Reason, State
 from ddpm_controller.policy import memory_kind
 from ddpm_controller.ros.controller.policy_loader import LoadedPolicy

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from stub_loop import JOINTS, MEMORY, RUNNING, SPEC, TICK_S, new_loop, see
 
+from ddpm_controller.control.plan_request import PlanRequest, Takeover
 from ddpm_controller.control.planning.departure_watch import DepartureWatch, row_at
-from ddpm_controller.control.planning.plan_request import PlanRequest, Takeover
 from ddpm_controller.policy import DepartureLimit
 from ddpm_controller.types import ActionChunk, Plan
 

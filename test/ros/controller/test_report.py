@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ddpm_controller.control.command import Command
-from ddpm_controller.control.planning.plan_request import PlanRequest, Takeover
+from ddpm_controller.control.plan_request import PlanRequest, Takeover
 from ddpm_controller.control.states import Reason, State
 from ddpm_controller.ros.controller.report import ControlReport
 from ddpm_controller.ros.controller.topics import Health
