@@ -1,6 +1,5 @@
 """The lifecycle node: observations in, plans on a worker, limited commands out."""
 
-import dataclasses
 import gc
 import signal
 import threading
@@ -144,14 +143,6 @@ class Controller(LifecycleNode):
         if parameters.lockstep and not self.get_parameter("use_sim_time").value:
             raise ValueError("lockstep needs the time of /clock: set use_sim_time to true")
         robot = load_robot(found_path(parameters.robot))
-        if parameters.max_age_s > 0:
-            streams = (
-                each
-                if each.spec.holds
-                else dataclasses.replace(each, max_age_s=parameters.max_age_s)
-                for each in robot.streams
-            )
-            robot = dataclasses.replace(robot, streams=tuple(streams))
         self._parts = parts = ControllerParts(
             self, parameters, robot, self._health, self._events, self._wake
         )

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from functools import partial
 
 from ddpm_controller.control.loop import ControlLoop
+from ddpm_controller.control.loop_settings import PolicyTerms
 from ddpm_controller.control.observing.stream_rules import StreamHealth
-from ddpm_controller.control.planning.start_gate import StartGate
 from ddpm_controller.control.states import Reason, State
-from ddpm_controller.policy import Policy, memory_kind
+from ddpm_controller.policy import memory_kind
 from ddpm_controller.ros.commanding.commanding import Commanding, Done
 from ddpm_controller.ros.controller.planner import PlanAnswer, Planner
 from ddpm_controller.ros.controller.policy_loader import LoadedPolicy
@@ -36,7 +36,7 @@ class ControlSession:
         run_on_activate: Follow the policy without a goal too.
         lockstep: A tick waits for what is due.
         stop_s: How long the loop takes to stop.
-        gate_of: Policy -> what a start with it is held to.
+        terms_of: Policy -> the terms on which the loop plans with it.
         log: Told what is said, and what becomes of a state when another policy comes.
     """
 
@@ -50,7 +50,7 @@ class ControlSession:
         run_on_activate: bool,
         lockstep: bool,
         stop_s: float,
-        gate_of: Callable[[Policy], StartGate] = lambda policy: StartGate(),
+        terms_of: Callable[[LoadedPolicy], PolicyTerms],
         log: Callable[[str], object] = lambda text: None,
     ) -> None:
         self.loop = loop
@@ -65,7 +65,7 @@ class ControlSession:
         self._answers: dict[int, PlanAnswer] = {}
         self._commanding = run_on_activate
         self._stop = SmoothStop(stop_s)
-        self._gate_of, self._log = gate_of, log
+        self._terms_of, self._log = terms_of, log
         self._default_seed = self.health.seed
         self._start_loop(self._default_seed)
 
@@ -98,13 +98,12 @@ class ControlSession:
             kinds = memory_kind(before.policy) if before else "", memory_kind(loaded.policy)
             keeps = kinds[0] == kinds[1] != ""
             memory = loaded.policy.initial_memory(self.health.seed)
-            steps = loaded.num_inference_steps
-            self.loop.use_policy(loaded.policy.n_obs_steps, memory, steps, keeps_memory=keeps)
+            self.loop.use_policy(self._terms_of(loaded), memory, keeps_memory=keeps)
             if any(kinds):
                 what = "is kept" if keeps else "begins anew"
                 self._log(f"the state {what}: memory {kinds[0]!r} before, {kinds[1]!r} now")
-        self.loop.start_check.gate = self._gate_of(loaded.policy)
-        self.loop.departure.limit = loaded.departure
+        else:
+            self.loop.use_policy(self._terms_of(loaded), None)
         done()
 
     def hear(self, name: str, sentence: str) -> None:

@@ -14,33 +14,39 @@ class StubLoop:
 
     def __init__(self):
         self.told = []
-        self.start_check = SimpleNamespace(gate=None)
-        self.departure = SimpleNamespace(limit=None)
+        self.terms = None
 
     def start(self, memory, **settings):
         self.told.append(("start", memory))
 
-    def use_policy(self, n_obs_steps, memory, num_inference_steps, *, keeps_memory):
+    def use_policy(self, policy, memory, *, keeps_memory=False):
         self.told.append(("use_policy", memory))
-        self.keeps_memory = keeps_memory
+        self.terms, self.keeps_memory = policy, keeps_memory
 
 
 def loaded(checkpoint_hash, **more):
     policy = SimpleNamespace(n_obs_steps=2, initial_memory=lambda seed: {"seed": seed}, **more)
-    return SimpleNamespace(
-        policy=policy, hash=checkpoint_hash, num_inference_steps=4, departure=checkpoint_hash
-    )
+    return SimpleNamespace(policy=policy, hash=checkpoint_hash)
 
 
 def session_with(health, log=lambda text: None):
     report = SimpleNamespace(health=health)
     return ControlSession(
-        StubLoop(), None, report, None, run_on_activate=False, lockstep=False, stop_s=0.2, log=log
+        StubLoop(),
+        None,
+        report,
+        None,
+        run_on_activate=False,
+        lockstep=False,
+        stop_s=0.2,
+        terms_of=lambda loaded: f"terms of {loaded.hash}",
+        log=log,
     )
 
 
 @pytest.mark.parametrize(
-    ("checkpoint_hash", "told"), [("a", []), ("b", [("use_policy", {"seed": 3})])]
+    ("checkpoint_hash", "told"),
+    [("a", [("use_policy", None)]), ("b", [("use_policy", {"seed": 3})])],
 )
 def test_only_another_checkpoint_makes_the_plans_begin_anew(checkpoint_hash, told):
     """A replay could not know of the same one, loaded again."""
@@ -66,7 +72,7 @@ def test_a_state_survives_a_swap_between_memories_of_one_kind_only(before, now, 
     session = session_with(Health(loaded=loaded("a", **before), seed=3), told.append)
     session.use(loaded("b", **now), lambda: None)
     assert session.loop.keeps_memory == (said == ["is kept"])
-    assert session.loop.departure.limit == "b"
+    assert session.loop.terms == "terms of b"
     kinds = [each.get("memory_kind", "") for each in (before, now)]
     assert told == [f"the state {s}: memory {kinds[0]!r} before, {kinds[1]!r} now" for s in said]
 
