@@ -96,7 +96,7 @@ class _Player:
         deployment = deployment_from(run.parameters, run.robot)
         # 0 before the first activation.
         rate_hz = max(status.control_rate_hz for status in run.statuses)
-        deployment = replace(deployment, control_rate_hz=rate_hz)
+        deployment = replace(deployment, control_rate_hz=rate_hz or deployment.control_rate_hz)
         self._settings = given = loop_settings(run.robot, None, deployment, limits=limits)
         self._motion = MotionLoop(limits, given.period_s, fade_s=given.fade_s, stop_s=given.stop_s)
         self._guard = box_guard(limits)

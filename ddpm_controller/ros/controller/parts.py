@@ -26,7 +26,7 @@ from ddpm_controller.ros.controller.policy_loader import LoadedPolicy, load_poli
 from ddpm_controller.ros.controller.rate_check import RateError, check_rate, trial_ticks
 from ddpm_controller.ros.controller.report import ControlReport
 from ddpm_controller.ros.controller.session import ControlSession
-from ddpm_controller.ros.controller.topics import ControllerTopics, Health
+from ddpm_controller.ros.controller.topics import ControllerTopics
 from ddpm_controller.ros.qos_events import QosEvents
 
 _DECISION_PERIOD_S = 0.01
@@ -40,12 +40,12 @@ class ControllerParts:
         node: Their owner.
         deployed: Parameters.
         robot: Streams, joints and limits.
-        health: Of the node.
         events: Of quality of service.
         wake: Called when a plan is there.
 
     Attributes:
         load: Folder of a checkpoint -> policy that fits.
+        loaded: The policy that the next session begins with; None: there is none.
         inputs: What is listened to.
 
     Raises:
@@ -57,12 +57,12 @@ class ControllerParts:
         node: LifecycleNode,
         deployed: ControllerParameters,
         robot: Robot,
-        health: Health,
         events: QosEvents,
         wake: Callable[[], None],
     ) -> None:
         self._node, self._deployed, self._robot = node, deployed, robot
-        self._health, self._events = health, events
+        self._events = events
+        self.loaded: LoadedPolicy | None = None
         self._deployment = deployment = deployment_from(vars(deployed), robot)
         self.load: Callable[[str], LoadedPolicy] = partial(
             load_policy,
@@ -89,26 +89,41 @@ class ControllerParts:
         by_order = isinstance(self._commands, CommandLink)
         return max(period_s, _DECISION_PERIOD_S) if by_order else period_s
 
-    def session(self, topics: ControllerTopics) -> ControlSession:
+    def session(
+        self,
+        topics: ControllerTopics,
+        in_use: Callable[[], LoadedPolicy | None],
+        checkpoint_error: Callable[[], str],
+    ) -> ControlSession:
         """Return the session of an activation.
 
         Args:
             topics: Where it tells what it does.
+            in_use: As ``ControlReport``.
+            checkpoint_error: Likewise.
         """
         deployed = self._deployed
         loop = ControlLoop(replace(self._settings, period_s=self.decision_period_s))
         if self.inputs.limits is None:
             loop.refuse_limits(self.inputs.no_limits_text)
-        show = self._pictures.show if self._pictures else None
+        report = ControlReport(
+            topics,
+            in_use,
+            checkpoint_error,
+            control_rate_hz=deployed.control_rate_hz,
+            show=self._pictures.show if self._pictures else None,
+        )
         return ControlSession(
             loop,
             self._planner,
-            ControlReport(topics, self._health, show),
+            report,
             self._commanding(loop),
             run_on_activate=deployed.run_on_activate,
             lockstep=deployed.lockstep,
             stop_s=deployed.stop_s,
             terms_of=self.terms,
+            loaded=self.loaded,
+            seed=deployed.seed,
             log=self._node.get_logger().info,
         )
 
@@ -158,10 +173,9 @@ class ControllerParts:
     @property
     def _settings(self) -> LoopSettings:
         """Settings of a loop with the policy and the limits as they are now."""
-        loaded = self._health.loaded
         return loop_settings(
             self._robot,
-            self.terms(loaded) if loaded else None,
+            self.terms(self.loaded) if self.loaded else None,
             self._deployment,
             limits=self.inputs.limits,
             filters=self._filters,

@@ -1,12 +1,13 @@
 """What an activation does with the policies that it is given, without threads or messages."""
 
-import math
+from dataclasses import FrozenInstanceError
 from types import SimpleNamespace
 
 import pytest
 
+from ddpm_controller.control.states import Reason, State
+from ddpm_controller.ros.controller.report import ControlReport
 from ddpm_controller.ros.controller.session import ControlSession
-from ddpm_controller.ros.controller.topics import Health
 
 
 class StubLoop:
@@ -29,8 +30,18 @@ def loaded(checkpoint_hash, **more):
     return SimpleNamespace(policy=policy, hash=checkpoint_hash)
 
 
-def session_with(health, log=lambda text: None):
-    report = SimpleNamespace(health=health)
+class StubTopics:
+    """Notes the statuses that are told."""
+
+    def __init__(self):
+        self.statuses = []
+
+    def tell(self, status):
+        self.statuses.append(status)
+
+
+def session_with(begin, log=lambda text: None, seed=3):
+    report = ControlReport(StubTopics(), lambda: None, lambda: "")
     return ControlSession(
         StubLoop(),
         None,
@@ -40,6 +51,8 @@ def session_with(health, log=lambda text: None):
         lockstep=False,
         stop_s=0.2,
         terms_of=lambda loaded: f"terms of {loaded.hash}",
+        loaded=begin,
+        seed=seed,
         log=log,
     )
 
@@ -50,12 +63,12 @@ def session_with(health, log=lambda text: None):
 )
 def test_only_another_checkpoint_makes_the_plans_begin_anew(checkpoint_hash, told):
     """A replay could not know of the same one, loaded again."""
-    session = session_with(Health(loaded=loaded("a"), seed=3))
+    session = session_with(loaded("a"))
     session.loop.told.clear()
     again, done = loaded(checkpoint_hash), []
     session.use(again, lambda: done.append(True))
     assert (session.loop.told, done) == (told, [True])
-    assert session.health.loaded is again
+    assert session.loaded is again
 
 
 @pytest.mark.parametrize(
@@ -69,7 +82,7 @@ def test_only_another_checkpoint_makes_the_plans_begin_anew(checkpoint_hash, tol
 )
 def test_a_state_survives_a_swap_between_memories_of_one_kind_only(before, now, said):
     told = []
-    session = session_with(Health(loaded=loaded("a", **before), seed=3), told.append)
+    session = session_with(loaded("a", **before), told.append)
     session.use(loaded("b", **now), lambda: None)
     assert session.loop.keeps_memory == (said == ["is kept"])
     assert session.loop.terms == "terms of b"
@@ -77,5 +90,10 @@ def test_a_state_survives_a_swap_between_memories_of_one_kind_only(before, now, 
     assert told == [f"the state {s}: memory {kinds[0]!r} before, {kinds[1]!r} now" for s in said]
 
 
-def test_a_run_that_begins_has_not_been_surprised():
-    assert math.isnan(session_with(Health(surprise=5.0)).health.surprise)
+def test_who_plans_is_known_to_the_session_alone():
+    """A status is a picture of it: what becomes of the picture changes nothing."""
+    session = session_with(loaded("a"))
+    session.report.tell(1.0, State.WAITING, Reason.NONE, "", {})
+    with pytest.raises(FrozenInstanceError):
+        session.report.status.checkpoint_hash = "b"
+    assert session.loaded.hash == "a"
