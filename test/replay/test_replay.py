@@ -216,6 +216,15 @@ def test_a_lost_observation_is_named_and_the_other_plans_are_compared(tmp_path, 
     assert "camera_wrist stamped" in plans.skipped[0]
 
 
+@pytest.mark.parametrize("index", [0, 15, 40])
+def test_a_command_that_was_sent_twice_is_one_tick(tmp_path, checkpoint, index):
+    """In lockstep an answer is sent again where the world may not have heard it."""
+    scenario = Scenario((checkpoint,), twice=("/joint_trajectory", index))
+    run, _, commands = replayed(record_run(tmp_path / "bag", scenario), checkpoint)
+    assert len(run.commands) == 60
+    assert (commands.first, commands.num_equal, commands.count) == (None, 59, 59)
+
+
 def test_a_lost_chunk_shows_in_the_commands(tmp_path, checkpoint):
     """A controller that followed something that is not in the bag."""
     scenario = Scenario((checkpoint,), lose=("/controller/action_chunk", 1))

@@ -56,6 +56,7 @@ class Scenario:
         idle_between: Whether the controller tells that it commands nothing before each run.
         lead_s: Of the controller.
         lose: (topic, index) of a message that the recorder lost.
+        twice: (topic, index) of a message that was sent twice.
         settings: Of the policies.
         pushed: Ticks of a run in which every joint is measured half a radian or metre away.
         failed: Numbers of plans that fail.
@@ -79,6 +80,7 @@ class Scenario:
     idle_between: bool = True
     lead_s: float = 0.0
     lose: tuple[str, int] | None = None
+    twice: tuple[str, int] | None = None
     settings: PlanSettings = field(default_factory=PlanSettings)
     pushed: range = range(0)
     failed: tuple[int, ...] = ()
@@ -114,6 +116,10 @@ def record_run(folder, scenario):
     if scenario.lose is not None:
         topic, index = scenario.lose
         messages.remove([m for m in messages if m[0] == topic][index])
+    if scenario.twice is not None:
+        topic, index = scenario.twice
+        at = [k for k, m in enumerate(messages) if m[0] == topic][index]
+        messages.insert(at, messages[at])
     parameters = {
         "fade_s": scenario.fade_s,
         "stop_s": 0.2,

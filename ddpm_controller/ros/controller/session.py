@@ -42,8 +42,8 @@ class ControlSession:
         log: Told what is said, and what becomes of a state when another policy comes.
 
     Attributes:
-        loop: See there.
-        report: Likewise.
+        loop: As given.
+        report: As given.
         loaded: The policy that plans; set on the control thread alone.
     """
 
