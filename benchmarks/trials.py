@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ddpm_controller.cli.evaluate import policy_view
+from ddpm_controller.cli.evaluate import loop_of, policy_view
+from ddpm_controller.control.deployment import Deployment
 from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
 from ddpm_controller.evaluation.published_protocol import run_published
 from ddpm_controller.policy import PlanSettings
@@ -34,9 +35,10 @@ def scores_of(checkpoint: Path, world: str, sampler: str, seeds: Sequence[int]) 
     if world == "pusht":
         return [float(trial.score or 0.0) for trial in run_published(policy, seeds, keep_frames=0)]
     robot = load_robot(share_path(WORLDS[world].robot))
-    limits = robot.limits(robot_description())
+    deployment = Deployment(lockstep=True)
+    loop = loop_of(robot, policy, checkpoint, deployment, robot_description())
     settings = TrialSettings(keep_frames=0)
-    trials = run_trials(policy, world, limits, seeds, settings, policy_view(robot))
+    trials = run_trials(policy, world, loop, seeds, settings, policy_view(robot))
     return [float(trial.success) for trial in trials]
 
 

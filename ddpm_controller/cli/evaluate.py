@@ -13,7 +13,14 @@ import tyro
 from rich.console import Console
 
 from ddpm_controller.bags.conversions import resized
-from ddpm_controller.checkpoint import CheckpointError, load_checkpoint, refuse_mismatch
+from ddpm_controller.checkpoint import (
+    CheckpointError,
+    load_checkpoint,
+    load_manifest,
+    refuse_mismatch,
+)
+from ddpm_controller.control.deployment import Deployment, policy_terms
+from ddpm_controller.control.loop_settings import LoopSettings
 from ddpm_controller.evaluation.closed_loop import TrialSettings, View, run_trials
 from ddpm_controller.evaluation.published_protocol import MAX_STEPS, STEP_HZ, run_published
 from ddpm_controller.evaluation.report import (
@@ -24,7 +31,12 @@ from ddpm_controller.evaluation.report import (
     write_json,
 )
 from ddpm_controller.evaluation.results import Summary, Trial, summarize
+from ddpm_controller.policies.monitors.departure_limit import (
+    asked_departure_limit,
+    load_departure_limit,
+)
 from ddpm_controller.policy import PlanSettings, Policy, overrides_from
+from ddpm_controller.robots.loop_settings import loop_settings
 from ddpm_controller.robots.robot import Robot, RobotError, load_robot
 from ddpm_controller.share import share_path
 from ddpm_controller.simulation.worlds import WORLDS, WorldName
@@ -187,12 +199,29 @@ def _in_process(options: EvaluateOptions, robot: Robot, on_step: OnStep) -> Iter
     world, disturbance = entry.world, entry.perturbations[options.perturbation]
     made = entry.perturbed(options.perturbation)
     trial_settings = TrialSettings(
-        replan_period_s=options.replan_period_s,
         plan_delay_s=options.plan_delay_s,
         timeout_s=options.timeout_s or disturbance.stretch * world.timeout_s,
     )
-    limits = robot.limits(world.robot_description())
-    return run_trials(policy, made, limits, options.seeds, trial_settings, view)
+    deployment = Deployment(replan_period_s=options.replan_period_s, lockstep=True)
+    loop = loop_of(robot, policy, options.folder, deployment, world.robot_description())
+    return run_trials(policy, made, loop, options.seeds, trial_settings, view)
+
+
+def loop_of(
+    robot: Robot, policy: Policy, folder: Path, deployment: Deployment, urdf: str
+) -> LoopSettings:
+    """Return the loop that a controller of ``robot`` would run with the checkpoint in ``folder``.
+
+    Raises:
+        CheckpointError: The limit of departure beside the checkpoint is damaged.
+    """
+    checkpoint_hash = load_manifest(folder).manifest_sha256
+    learned = load_departure_limit(folder, checkpoint_hash, robot.action_spec)
+    departure = asked_departure_limit(
+        policy.facts.training_range, learned, deployment.reset_state_above
+    )
+    terms = policy_terms(policy, deployment, departure=departure)
+    return loop_settings(robot, terms, deployment, limits=robot.limits(urdf))
 
 
 def _restored(options: EvaluateOptions) -> Policy:

@@ -80,6 +80,11 @@ class RecordedCommand:
     position: np.ndarray
     motion: Motion | None = None
 
+    def repeats(self, other: "RecordedCommand") -> bool:
+        """Whether it is ``other``, sent once more."""
+        same = np.array_equal(self.position, other.position)
+        return self.stamp_s == other.stamp_s and bool(same)
+
 
 @dataclass(frozen=True)
 class RecordedStatus:
@@ -208,7 +213,10 @@ def _keep(run: RecordedRun, role: str, recorded: RecordedMessage) -> None:
         robot = run.robot
         run.limits = robot.limits(message.data)
     elif role == "command":
-        run.commands.append(_command(message, run.robot))
+        command = _command(message, run.robot)
+        # In lockstep an answer is sent again, as it was, where the world may not have heard it.
+        if not run.commands or not command.repeats(run.commands[-1]):
+            run.commands.append(command)
     else:
         stream = next(s for s in run.robot.streams if s.spec.name == role)
         stamp_s, value = observation_from(message, stream, run.newest_s)

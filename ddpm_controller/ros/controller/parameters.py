@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ddpm_controller.control.planning.chunk_check import ChunkTolerance
-from ddpm_controller.control.planning.start_gate import MARGIN, StartGate, start_gate
-from ddpm_controller.policy import PlanSettings, Policy, overrides_from
+from ddpm_controller.control.deployment import Deployment
+from ddpm_controller.policy import PlanSettings, overrides_from
 from ddpm_controller.ros.parameters import parameter
 from ddpm_controller.share import found_path as found_path
 
@@ -38,9 +37,11 @@ class ControllerParameters:
     state_denoiser: str = parameter(
         "", "Folder of a state denoiser of fit_noise for what the policy sees; empty: none."
     )
-    control_rate_hz: float = parameter(50.0, "Commands per second, Hz.", low=10.0, high=500.0)
+    control_rate_hz: float = parameter(
+        Deployment.control_rate_hz, "Commands per second, Hz.", low=10.0, high=500.0
+    )
     replan_period_s: float = parameter(
-        0.8,
+        Deployment.replan_period_s,
         "Time between two requests for a plan, s; less where its rows would not last or plans are "
         "slow: twice the time that they take is left of the rows.",
         low=0.01,
@@ -63,7 +64,7 @@ class ControllerParameters:
         4, "Denoising steps that a plan has at the least when deadline_aware.", low=1
     )
     reset_state_above: float = parameter(
-        -1.0,
+        Deployment.reset_state_above,
         "Departure of a joint from what the plan in force said above which what the policy "
         "remembers begins anew, in usual departures; 0: never; below 0: as fit_state_reset has "
         "learned for the checkpoint.",
@@ -72,31 +73,36 @@ class ControllerParameters:
     )
     seed: int = parameter(0, "Seed of the denoising noise of a run.", low=0)
     max_age_s: float = parameter(
-        0.0,
+        Deployment.max_age_s,
         "Hold when any observation is older, s; 0: as the robot file says for each stream. "
         "What was said in words does not age.",
         low=0.0,
     )
     fade_s: float = parameter(
-        0.2, "Time in which the difference between two chunks fades, s.", low=0.02, high=2.0
+        Deployment.fade_s,
+        "Time in which the difference between two chunks fades, s.",
+        low=0.02,
+        high=2.0,
     )
-    stop_s: float = parameter(0.2, "Time in which the robot stops, s.", low=0.02, high=2.0)
+    stop_s: float = parameter(
+        Deployment.stop_s, "Time in which the robot stops, s.", low=0.02, high=2.0
+    )
     lead_s: float = parameter(
-        0.0,
+        Deployment.lead_s,
         "Send each command so much ahead of its moment, because it acts so much later, s; "
         "below 0: action.latency_s of the robot file. See docs/timing.md.",
         low=-1.0,
         high=2.0,
     )
     start_margin: float = parameter(
-        MARGIN,
+        Deployment.start_margin,
         "Do not start where a joint is further outside its training range than this fraction of "
         "it; below 0: start anywhere.",
         low=-1.0,
         high=10.0,
     )
     start_distance: float = parameter(
-        0.0,
+        Deployment.start_distance,
         "Do not start where the first action is further from a measured joint, rad "
         "or m; 0: than half of its training range; below 0: never mind.",
         low=-1.0,
@@ -109,13 +115,13 @@ class ControllerParameters:
         0.1, "Share of the joint limits that a slow approach uses.", low=0.001, high=1.0
     )
     chunk_position_tolerance: float = parameter(
-        ChunkTolerance.position,
+        Deployment.chunk_position_tolerance,
         "Refuse a plan that goes further beyond a position limit than this share of the range.",
         low=0.0,
         high=1e6,
     )
     chunk_velocity_tolerance: float = parameter(
-        ChunkTolerance.velocity,
+        Deployment.chunk_velocity_tolerance,
         "Refuse a plan that is faster than this many times a velocity limit.",
         low=1.0,
         high=1e6,
@@ -154,7 +160,7 @@ class ControllerParameters:
         True, "Run as soon as active; false: only while a RunPolicy goal runs."
     )
     lockstep: bool = parameter(
-        False,
+        Deployment.lockstep,
         "One tick per message on /clock, for which observations and plans are waited.",
         read_only=True,
     )
@@ -182,20 +188,6 @@ class ControllerParameters:
             device=self.device,
             overrides=overrides_from(self.policy_overrides),
         )
-
-    def start_gate(self, policy: Policy | None) -> StartGate:
-        """Return what a start is held to with ``policy``."""
-        return start_gate(
-            policy.facts.training_range if policy else None,
-            margin=self.start_margin,
-            distance=self.start_distance,
-            approach_share=self.approach_share if self.approach_slowly else 0.0,
-        )
-
-    @property
-    def chunk_tolerance(self) -> ChunkTolerance:
-        """What is too much to be merely limited."""
-        return ChunkTolerance(self.chunk_position_tolerance, self.chunk_velocity_tolerance)
 
     def refusal(self, values: Mapping[str, Any], *, active: bool) -> str:
         """Return why these values cannot be set, or an empty text; other names do not count."""

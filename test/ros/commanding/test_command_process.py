@@ -17,7 +17,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from trajectory_msgs.msg import JointTrajectory
 
 from ddpm_controller.bags.conversions import seconds
-from ddpm_controller.control.moving.cartesian_box import BoxedArm, CartesianBox
+from ddpm_controller.control.moving.boxed_arm import BoxedArm, CartesianBox
 from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.motion_loop import MotionLoop, Order, Sent
 from ddpm_controller.control.moving.safety import JointLimits
