@@ -19,7 +19,8 @@ import tyro
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ddpm_controller.cli.evaluate import policy_view
+from ddpm_controller.cli.evaluate import loop_of, policy_view
+from ddpm_controller.control.deployment import Deployment
 from ddpm_controller.control.moving.forward_kinematics import LinkChain
 from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
 from ddpm_controller.evaluation.results import Trial
@@ -87,14 +88,14 @@ def run(options: Options) -> tuple[Trial, list[ActionChunk]]:
     """Return the trial and the chunks, in time since its begin."""
     torch.set_num_threads(1)
     robot = load_robot(share_path(WORLDS[options.world].robot))
-    policy = Noted(restore(Path(share_path(f"models/{options.world}")), PlanSettings()))
+    folder = Path(share_path(f"models/{options.world}"))
+    policy = Noted(restore(folder, PlanSettings()))
     description = WORLDS[options.world].world.robot_description()
-    limits = robot.limits(description)
-    settings = TrialSettings(
-        replan_period_s=options.replan_period_s, plan_delay_s=options.plan_delay_s
-    )
+    deployment = Deployment(replan_period_s=options.replan_period_s, lockstep=True)
+    loop = loop_of(robot, policy, folder, deployment, description)
+    settings = TrialSettings(plan_delay_s=options.plan_delay_s)
     view = policy_view(robot)
-    (trial,) = run_trials(policy, options.world, limits, [options.seed], settings, view)
+    (trial,) = run_trials(policy, options.world, loop, [options.seed], settings, view)
     begin_s = START_NS * 1e-9
     return trial, [
         ActionChunk(c.start_s - begin_s, c.period_s, c.joint_names, c.actions)

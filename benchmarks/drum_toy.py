@@ -266,7 +266,8 @@ def _result(options: Options, arm: str) -> Result:
     begun_s = time.perf_counter()
     trained, scale = SCALES.get(arm, (arm, None))
     checkpoint = _trained(options, trained)
-    policy = restore(checkpoint, PlanSettings(transition_scale=scale))
+    overrides = {} if scale is None else {"transition_scale": scale}
+    policy = restore(checkpoint, PlanSettings(overrides=overrides))
     train_s = time.perf_counter() - begun_s
     seeds = range(10_000, 10_000 + options.trials)
     nominal = roll_out(policy, seeds, 2 * TICKS, pushed=False)

@@ -43,10 +43,12 @@ from rich.table import Table
 from ddpm_controller.bags.episodes import Demonstrations, read_demonstrations
 from ddpm_controller.bags.files import find_bags
 from ddpm_controller.cli.evaluate import policy_view
+from ddpm_controller.control.deployment import Deployment, policy_terms
 from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
 from ddpm_controller.evaluation.intervals import mcnemar, wilson_interval
 from ddpm_controller.evaluation.results import Trial
 from ddpm_controller.policy import PlanSettings, Policy, Window
+from ddpm_controller.robots.loop_settings import loop_settings
 from ddpm_controller.robots.robot import load_robot
 from ddpm_controller.share import share_path
 from ddpm_controller.simulation.disturbances import PULLING
@@ -168,7 +170,8 @@ class Comparison:
         if (kept := self._kept.find(key)) is not None:
             return kept
         trained, scale = run_with_scale(arm)
-        policy = restore(self.trained(trained, seed), PlanSettings(transition_scale=scale))
+        overrides = {} if scale is None else {"transition_scale": scale}
+        policy = restore(self.trained(trained, seed), PlanSettings(overrides=overrides))
         seeds = range(options.first_seed, options.first_seed + options.trials)
         trials, timed = self._trials(policy, perturbation, seeds), _Timed(policy)
         self._trials(timed, perturbation, seeds[:1])
@@ -180,14 +183,19 @@ class Comparison:
         entry = WORLDS[self.world]
         world, disturbance = entry.world, entry.perturbations[perturbation]
         settings = TrialSettings(
-            control_rate_hz=20.0,
             camera_hz=10.0,
             keep_frames=0,
             timeout_s=disturbance.stretch * world.timeout_s,
         )
-        limits = self._robot.limits(world.robot_description())
+        deployment = Deployment(control_rate_hz=20.0, lockstep=True)
+        loop = loop_settings(
+            self._robot,
+            policy_terms(policy, deployment),
+            deployment,
+            limits=self._robot.limits(world.robot_description()),
+        )
         made = entry.perturbed(perturbation)
-        return list(run_trials(policy, made, limits, seeds, settings, policy_view(self._robot)))
+        return list(run_trials(policy, made, loop, seeds, settings, policy_view(self._robot)))
 
 
 class _Timed:

@@ -29,10 +29,12 @@ from rich.table import Table
 from torch import Tensor
 
 from ddpm_controller.cli.evaluate import policy_view
+from ddpm_controller.control.deployment import Deployment, policy_terms
 from ddpm_controller.diffusion.targets import training_target
 from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
 from ddpm_controller.policies.diffusion_policy.policy import DiffusionPolicy
 from ddpm_controller.policy import Window
+from ddpm_controller.robots.loop_settings import loop_settings
 from ddpm_controller.robots.robot import load_robot
 from ddpm_controller.share import share_path
 from ddpm_controller.simulation.worlds import WORLDS
@@ -85,11 +87,13 @@ def recorded(policy: DiffusionPolicy, world: str, options: Options) -> Recorder:
     """Run the trials."""
     robot = load_robot(share_path(WORLDS[world].robot))
     urdf = WORLDS[world].world.robot_description()
-    limits = robot.limits(urdf)
+    limits, deployment = robot.limits(urdf), Deployment(lockstep=True)
     recorder = Recorder(policy)
     seeds = range(options.seed, options.seed + options.trials)
     settings = TrialSettings(keep_frames=0, batch_size=10)
-    list(run_trials(recorder, world, limits, seeds, settings, policy_view(robot)))  # type: ignore
+    terms = policy_terms(recorder, deployment)  # type: ignore
+    loop = loop_settings(robot, terms, deployment, limits=limits)
+    list(run_trials(recorder, world, loop, seeds, settings, policy_view(robot)))  # type: ignore
     return recorder
 
 

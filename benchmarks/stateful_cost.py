@@ -75,7 +75,7 @@ def policies(config: DiffusionPolicyConfig, branch_every: tuple[int, ...]) -> di
         for name, changes, scale in arms:
             of_state = DiffControlConfig(policy=config, state=state, **changes)
             with_state = DiffControlNetwork(of_state, SPEC, STREAMS, STATISTICS)
-            settings = PlanSettings(transition_scale=scale)
+            settings = PlanSettings(overrides={"transition_scale": scale})
             if state not in ("controlnet", "as_released", "chunk_prior"):
                 settings = PlanSettings()
             found[name] = DiffControl(with_state, SPEC, settings)

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ddpm_controller.cli.evaluate import policy_view
+from ddpm_controller.cli.evaluate import loop_of, policy_view
+from ddpm_controller.control.deployment import Deployment
 from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
 from ddpm_controller.evaluation.published_protocol import run_published
 from ddpm_controller.policy import PlanSettings
@@ -20,7 +21,9 @@ REACHED = {"pusht": 0.90}
 def plan_settings(sampler: str) -> PlanSettings:
     """Return what a name and its steps mean, as ``ddim-10``; no plan knows the one before."""
     name, steps = sampler.rsplit("-", 1)
-    return PlanSettings(sampler=name, num_inference_steps=int(steps), seam="switch")
+    return PlanSettings(
+        overrides={"sampler": name, "num_inference_steps": int(steps), "seam": "switch"}
+    )
 
 
 def scores_of(checkpoint: Path, world: str, sampler: str, seeds: Sequence[int]) -> list[float]:
@@ -32,9 +35,10 @@ def scores_of(checkpoint: Path, world: str, sampler: str, seeds: Sequence[int]) 
     if world == "pusht":
         return [float(trial.score or 0.0) for trial in run_published(policy, seeds, keep_frames=0)]
     robot = load_robot(share_path(WORLDS[world].robot))
-    limits = robot.limits(robot_description())
+    deployment = Deployment(lockstep=True)
+    loop = loop_of(robot, policy, checkpoint, deployment, robot_description())
     settings = TrialSettings(keep_frames=0)
-    trials = run_trials(policy, world, limits, seeds, settings, policy_view(robot))
+    trials = run_trials(policy, world, loop, seeds, settings, policy_view(robot))
     return [float(trial.success) for trial in trials]
 
 

@@ -14,7 +14,7 @@ Window = Sequence[Observation]
 
 EXPECTED_DELAY = "expected_delay_s"
 """In a memory: time that the plan to make will take, s, as plans of the run have taken; where a
-policy has it, it goes before ``PlanSettings.expected_delay_s``."""
+policy has it, it goes before its setting ``expected_delay_s``."""
 DEPARTURE_UNIT = 0.02
 """Unit of a departure from a plan as a share of half the range of the actions, where none is
 given."""
@@ -24,28 +24,40 @@ SET_FOR_EACH_PLAN = ("plan_number", "num_inference_steps", EXPECTED_DELAY)
 
 @dataclass(frozen=True)
 class PlanSettings:
-    """How a checkpoint is run; None means as the checkpoint says.
+    """How a checkpoint is run.
 
     Attributes:
-        sampler: Name of a sampler of ``diffusion.samplers``, for example ``ddim``.
-        num_inference_steps: Denoising steps per plan.
-        n_action_steps: Rows of a chunk that are sent to the robot.
+        n_action_steps: Rows of a chunk that are sent to the robot; None: as the checkpoint says.
         device: Torch device.
-        seam: How a plan is joined to the one before, for example ``warm_replace``.
-        expected_delay_s: Time that a plan takes: what the robot does meanwhile is settled. None:
-            as the checkpoint says, or else as plans of the run have taken.
-        surprise: Departure from what was expected beyond which a plan begins anew; 0: never.
-        transition_scale: Weight of what a policy remembers of the chunk before, in [0, 1.5].
+        overrides: Settings of its system in place of the checkpoint's, by name, as
+            ``PolicyFacts.settings`` has them; the system checks them.
     """
 
-    sampler: str | None = None
-    num_inference_steps: int | None = None
     n_action_steps: int | None = None
     device: str = "cpu"
-    seam: str | None = None
-    expected_delay_s: float | None = None
-    surprise: float | None = None
-    transition_scale: float | None = None
+    overrides: Mapping[str, float | str] = field(default_factory=dict)
+
+
+def overrides_from(words: Sequence[str]) -> dict[str, float | str]:
+    """Return what ``name=value`` words say.
+
+    Raises:
+        ValueError: If a word has another form, or a name repeats.
+    """
+    found: dict[str, float | str] = {}
+    for word in words:
+        name, sign, value = (part.strip() for part in word.partition("="))
+        if not (name and sign and value):
+            raise ValueError(f"an override must be name=value, as sampler=ddpm, got {word!r}")
+        if name in found:
+            raise ValueError(f"override {name!r} is given twice: {found[name]!r} and {value!r}")
+        found[name] = value
+    return found
+
+
+def words_from(overrides: Mapping[str, float | str]) -> list[str]:
+    """Return the ``name=value`` words of overrides, the reverse of ``overrides_from``."""
+    return [f"{name}={value}" for name, value in overrides.items()]
 
 
 @dataclass(frozen=True)

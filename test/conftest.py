@@ -2,7 +2,9 @@
 
 import os
 import sys
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from own_domain import hold_domain
 
@@ -18,3 +20,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("same", derandomize=True, database=None, deadline=None)
 settings.register_profile("explore", deadline=None, print_blob=True)
 settings.load_profile("same")
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory) -> Path:
+    """A tiny policy of random weights for the simulated arm; no test may change its folder."""
+    from random_checkpoint import save_random_checkpoint  # torch, which not every test needs
+
+    folder = tmp_path_factory.mktemp("checkpoint") / "random"
+    save_random_checkpoint(folder)
+    return folder

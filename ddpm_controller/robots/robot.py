@@ -10,7 +10,8 @@ import numpy as np
 import yaml
 from pydantic import ValidationError
 
-from ddpm_controller.control.moving.cartesian_box import BoxedArm, CartesianBox, governor_of
+from ddpm_controller.control.moving.boxed_arm import BoxedArm, CartesianBox
+from ddpm_controller.control.moving.cartesian_box import governor_of
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.observing.stream_rules import StreamRule
 from ddpm_controller.data.text_features import text_names

@@ -1,20 +1,9 @@
 import numpy as np
-import pytest
-from small_training import small_training
 
 from ddpm_controller.checkpoint import OUT_OF_DISTRIBUTION_NAME, load_checkpoint
 from ddpm_controller.cli import fit_out_of_distribution
-from ddpm_controller.cli.train import main as train
 from ddpm_controller.systems import restore
 from ddpm_controller.types import Observation
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    files = small_training(tmp_path_factory.mktemp("distribution"))
-    words = ["--bags", files.bags, "--robot", files.robot, "--config", files.config]
-    assert train([*map(str, words), "--output", str(files.output)]) == 0
-    return files
 
 
 def run(files, bags):

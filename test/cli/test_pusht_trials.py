@@ -16,7 +16,8 @@ pytest.importorskip("gym_pusht", reason="needs the extra pusht")
 
 from pusht_checkpoint import save_pusht_checkpoint
 
-from ddpm_controller.cli.evaluate import EvaluateOptions, main, policy_view
+from ddpm_controller.cli.evaluate import EvaluateOptions, loop_of, main, policy_view
+from ddpm_controller.control.deployment import Deployment
 from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
 from ddpm_controller.policy import PlanSettings
 from ddpm_controller.robots.robot import load_robot
@@ -42,9 +43,9 @@ def trials_in_process(checkpoint):
     settings = TrialSettings(timeout_s=TIMEOUT_S, batch_size=1)
     robot = load_robot(share_path(WORLDS["pusht"].robot))
     description = WORLDS["pusht"].world.robot_description()
-    limits = robot.limits(description)
+    loop = loop_of(robot, policy, checkpoint, Deployment(lockstep=True), description)
     view = policy_view(robot)
-    return list(run_trials(policy, "pusht", limits, SEEDS, settings, view))
+    return list(run_trials(policy, "pusht", loop, SEEDS, settings, view))
 
 
 def test_a_lockstep_trial_over_ros_is_the_trial_in_process_with_its_score(checkpoint):

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from random_checkpoint import save_random_checkpoint
 
-from ddpm_controller.cli.evaluate import policy_view
+from ddpm_controller.cli.evaluate import loop_of, policy_view
 from ddpm_controller.cli.walk import WalkOptions
+from ddpm_controller.control.deployment import Deployment
 from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
 from ddpm_controller.policy import PlanSettings
 from ddpm_controller.robots.robot import load_robot
@@ -36,9 +37,10 @@ def trials_in_process(checkpoint):
     policy = restore(checkpoint, PlanSettings())
     settings = TrialSettings(timeout_s=TIMEOUT_S, batch_size=1)
     robot = load_robot(share_path("config/robots/sim_arm.yaml"))
-    limits = robot.limits(robot_description())
+    deployment = Deployment(lockstep=True)
+    loop = loop_of(robot, policy, checkpoint, deployment, robot_description())
     view = policy_view(robot)
-    return list(run_trials(policy, "reach", limits, SEEDS, settings, view))
+    return list(run_trials(policy, "reach", loop, SEEDS, settings, view))
 
 
 def test_a_lockstep_trial_over_ros_is_the_trial_in_process(checkpoint):

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from trial_loop import trial_loop
 
 pytest.importorskip("gym_pusht", reason="needs the extra pusht")
 from gym_pusht.envs.pusht import PushTEnv
@@ -163,7 +164,9 @@ def no_view(camera, pixels):
 
 def test_the_control_loop_of_the_robot_moves_the_pusher_and_scores_it():
     settings = TrialSettings(timeout_s=2.0, keep_frames=1, batch_size=3)
-    trials = list(run_trials(random_pusher(), "pusht", BOARD, SEEDS, settings, no_view))
+    policy = random_pusher()
+    loop = trial_loop(policy, BOARD)
+    trials = list(run_trials(policy, "pusht", loop, SEEDS, settings, no_view))
     assert [trial.seed for trial in trials] == list(SEEDS)
     for trial in trials:
         assert 0.0 <= trial.score < 0.95
@@ -179,4 +182,4 @@ def test_a_policy_whose_streams_the_world_does_not_tell_is_refused():
     ball = StreamSpec("ball", "vector", (1,), 10.0, ("ball_x",), ("m",))
     policy.facts = replace(policy.facts, streams=(*STREAMS, ball))
     with pytest.raises(ValueError, match="stream 'ball' wants .*'ball_x'.* 'pusht' tells"):
-        list(run_trials(policy, "pusht", BOARD, [1], TrialSettings(), no_view))
+        list(run_trials(policy, "pusht", trial_loop(policy, BOARD), [1], TrialSettings(), no_view))

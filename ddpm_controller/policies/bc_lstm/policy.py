@@ -12,11 +12,17 @@ import numpy as np
 import torch
 
 from ddpm_controller.checkpoint import Checkpoint
-from ddpm_controller.policies.bc_lstm.network import BcLstmConfig, BcLstmNetwork, config_from
+from ddpm_controller.policies.bc_lstm.network import (
+    BcLstmConfig,
+    BcLstmNetwork,
+    BcLstmSettings,
+    config_from,
+)
 from ddpm_controller.policies.inputs.training_range import middle_window
 from ddpm_controller.policies.memory.recalled import ROWS, SINCE, START, refuse_memory
 from ddpm_controller.policies.memory.recurrent_state import RecurrentState, weights_digest
 from ddpm_controller.policies.memory.since_last_plan import Execution, Unseen
+from ddpm_controller.policies.overrides import as_overrides, overridden
 from ddpm_controller.policies.restored import restored_network
 from ddpm_controller.policies.seams.strategies import SeamSettings
 from ddpm_controller.policy import PlanSettings, PolicyFacts, Window
@@ -48,8 +54,9 @@ class BcLstm:
                 f"n_action_steps must be between 1 and {config.horizon} = horizon, got "
                 f"{self.n_action_steps}"
             )
-        self._seam = SeamSettings("switch", expected_delay_s=settings.expected_delay_s)
-        delay_s = settings.expected_delay_s or 0.0
+        chosen = overridden(BcLstmSettings(), settings.overrides)
+        self._seam = SeamSettings("switch", expected_delay_s=chosen.expected_delay_s)
+        delay_s = chosen.expected_delay_s or 0.0
         self._state = RecurrentState(
             network.history,
             partial(
@@ -67,7 +74,8 @@ class BcLstm:
             action_spec=action_spec,
             n_obs_steps=config.n_obs_steps,
             checkpoint_hash=checkpoint_hash,
-            expected_delay_s=settings.expected_delay_s,
+            settings=as_overrides(chosen),
+            expected_delay_s=chosen.expected_delay_s,
             remembers_plans=True,
             memory_kind=f"bc_lstm:{weights_digest(network.history)}",
             warm_up=middle_window(

@@ -14,7 +14,9 @@ import torch
 from ddpm_controller.checkpoint import Checkpoint
 from ddpm_controller.policies.diff_control.config import (
     DiffControlConfig,
+    DiffControlSettings,
     diff_control_config_from,
+    diff_control_settings,
     refuse_scale,
 )
 from ddpm_controller.policies.diff_control.network import DiffControlNetwork
@@ -30,6 +32,7 @@ from ddpm_controller.policies.memory.recalled import (
     refuse_memory,
 )
 from ddpm_controller.policies.memory.since_last_plan import Execution
+from ddpm_controller.policies.overrides import as_overrides, overridden
 from ddpm_controller.policies.restored import restored_network
 from ddpm_controller.policy import PlanSettings, Window
 from ddpm_controller.types import ActionSpec, Memory, Plan
@@ -55,8 +58,9 @@ class DiffControl:
     ) -> None:
         config = network.config
         self.network = network.to(settings.device).eval()
-        scale = _scaled(network, settings)
-        plain = replace(settings, transition_scale=None)
+        chosen = overridden(diff_control_settings(config), settings.overrides)
+        _scale(network, chosen)
+        plain = replace(settings, overrides=chosen.denoising)
         self._denoising = DiffusionPolicy(network.denoiser, action_spec, plain, checkpoint_hash)
         own, first = self._denoising, config.n_obs_steps - 1
         execution = Execution(
@@ -74,7 +78,7 @@ class DiffControl:
         self.facts = replace(
             own.facts,
             n_obs_steps=steps,
-            settings={**own.facts.settings, **_of_scale(scale)},
+            settings=as_overrides(chosen),
             remembers_plans=True,
             memory_kind=self._state.kind,
             maskable=(),  # the state cannot do without a stream
@@ -143,22 +147,15 @@ class DiffControl:
         return Plan(plan.chunk, {**plan.memory, **state}, {**plan.traces, **traces})
 
 
-def _of_scale(scale: float | None) -> dict[str, float]:
-    return {} if scale is None else {"transition_scale": scale}
-
-
-def _scaled(network: DiffControlNetwork, settings: PlanSettings) -> float | None:
-    """Return w and give it to the network."""
-    unet = network.denoiser.unet
+def _scale(network: DiffControlNetwork, chosen: DiffControlSettings) -> None:
+    """Give w to the network."""
+    unet, scale = network.denoiser.unet, chosen.transition_scale
+    if scale is None:
+        return
     if not hasattr(unet, "transition_scale"):
-        if settings.transition_scale is not None:
-            raise ValueError(
-                f"transition_scale {settings.transition_scale:g}: state {network.config.state!r} "
-                "has no transition apart from the rest; leave it out"
-            )
-        return None
-    wanted = settings.transition_scale
-    scale = network.config.transition_scale if wanted is None else wanted
+        raise ValueError(
+            f"transition_scale {scale:g}: state {network.config.state!r} has no transition apart "
+            "from the rest; leave it out"
+        )
     refuse_scale(scale)
     unet.transition_scale = scale
-    return scale

@@ -2,9 +2,8 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
-from typing import TypeVar, cast, get_args
+from typing import cast, get_args
 
 import numpy as np
 import torch
@@ -16,8 +15,10 @@ from ddpm_controller.diffusion.timesteps import timesteps_for
 from ddpm_controller.diffusion.variances import Variance
 from ddpm_controller.policies.diffusion_policy.bound import policy_bound
 from ddpm_controller.policies.diffusion_policy.config import (
+    DenoisingSettings,
     DiffusionPolicyConfig,
     config_from,
+    denoising_settings,
     refuse_rows,
 )
 from ddpm_controller.policies.diffusion_policy.denoiser import Denoiser
@@ -30,13 +31,12 @@ from ddpm_controller.policies.monitors.out_of_distribution import (
     FeatureDistance,
     load_feature_distance,
 )
+from ddpm_controller.policies.overrides import as_overrides, overridden
 from ddpm_controller.policies.restored import restored_network
 from ddpm_controller.policies.seams.joiner import Before, PlanJoiner
-from ddpm_controller.policies.seams.strategies import Sampling, SeamSettings
+from ddpm_controller.policies.seams.strategies import Sampling
 from ddpm_controller.policy import BoundSettings, Likelihood, PlanSettings, PolicyFacts, Window
 from ddpm_controller.types import ActionChunk, ActionSpec, Memory, Plan
-
-_Value = TypeVar("_Value")
 
 __all__ = ["DiffusionPolicy", "DiffusionPolicyConfig", "DiffusionPolicyNetwork"]
 
@@ -62,14 +62,17 @@ class DiffusionPolicy:
         config = network.config
         self.network = network.to(settings.device).eval()
         self.distance, self.horizon = distance, config.horizon
-        self.n_action_steps = _chosen(settings.n_action_steps, config.n_action_steps)
-        self._sampler_name = _chosen(settings.sampler, config.sampler)
-        steps = _chosen(settings.num_inference_steps, config.num_inference_steps)
+        self.n_action_steps = (
+            config.n_action_steps if settings.n_action_steps is None else settings.n_action_steps
+        )
         refuse_rows(config, self.n_action_steps)
-        _refuse(settings, self._sampler_name)
-        self._timesteps = timesteps_for(network.forward_process.fixed, steps, config.spacing)
+        chosen = overridden(denoising_settings(config), settings.overrides)
+        self._sampler_name = chosen.sampler
+        self._timesteps = timesteps_for(
+            network.forward_process.fixed, chosen.num_inference_steps, config.spacing
+        )
         self._device = torch.device(settings.device)
-        self.seam = _chosen_seam(settings, config.seam)
+        self.seam = chosen.joined_as(config.seam)
         self._joiner = PlanJoiner(
             self.seam,
             action_spec,
@@ -81,7 +84,7 @@ class DiffusionPolicy:
         with torch.no_grad():
             every = torch.arange(config.num_train_timesteps, device=self._device)
             self._time_modulation = network.unet.time_modulation(every)  # (T, M)
-        self.facts = self._policy_facts(action_spec, checkpoint_hash, steps)
+        self.facts = self._policy_facts(action_spec, checkpoint_hash, chosen)
 
     @classmethod
     def restore(cls, checkpoint: Checkpoint, settings: PlanSettings) -> "DiffusionPolicy":
@@ -103,7 +106,9 @@ class DiffusionPolicy:
         """
         return self._numbers(np.array(seed, np.int64), 0)
 
-    def _policy_facts(self, spec: ActionSpec, checkpoint_hash: str, steps: int) -> PolicyFacts:
+    def _policy_facts(
+        self, spec: ActionSpec, checkpoint_hash: str, chosen: DenoisingSettings
+    ) -> PolicyFacts:
         network, config = self.network, self.network.config
         streams, normalizers = network.streams, network.normalizers
         with torch.no_grad():
@@ -113,9 +118,9 @@ class DiffusionPolicy:
             action_spec=spec,
             n_obs_steps=config.n_obs_steps,
             checkpoint_hash=checkpoint_hash,
-            settings=_settings(self._sampler_name, steps, self.seam),
-            num_inference_steps=steps,
-            expected_delay_s=self.seam.expected_delay_s,
+            settings=as_overrides(chosen),
+            num_inference_steps=chosen.num_inference_steps,
+            expected_delay_s=chosen.expected_delay_s,
             remembers_plans=self.seam.remembers,
             maskable=config.maskable_streams,
             goal_ranges=goal_ranges_of(config.goal_streams, normalizers),
@@ -317,44 +322,6 @@ def network_of(checkpoint: Checkpoint) -> DiffusionPolicyNetwork:
         CheckpointError: If the config or the weights do not fit.
     """
     return restored_network(checkpoint, config_from, DiffusionPolicyNetwork)
-
-
-def _refuse(settings: PlanSettings, sampler: str) -> None:
-    if sampler not in SAMPLERS:
-        raise ValueError(f"sampler {sampler!r}: use one of {sorted(SAMPLERS)}")
-    if settings.transition_scale is not None:
-        raise ValueError(
-            f"transition_scale {settings.transition_scale:g}: this policy remembers no chunk "
-            "whose weight it could be; leave it out"
-        )
-
-
-def _chosen(setting: _Value | None, by_checkpoint: _Value) -> _Value:
-    return by_checkpoint if setting is None else setting
-
-
-def _settings(sampler: str, steps: int, seam: SeamSettings) -> dict[str, float | str]:
-    settings: dict[str, float | str] = {
-        "sampler": sampler,
-        "num_inference_steps": steps,
-        "seam": seam.strategy,
-        "surprise": seam.surprise,
-    }
-    if seam.expected_delay_s is not None:
-        settings["expected_delay_s"] = seam.expected_delay_s
-    return settings
-
-
-def _chosen_seam(settings: PlanSettings, by_checkpoint: SeamSettings) -> SeamSettings:
-    return replace(
-        by_checkpoint,
-        strategy=_chosen(settings.seam, by_checkpoint.strategy),
-        # 0 was what checkpoints said before delays were measured: it tells nothing.
-        expected_delay_s=_chosen(
-            settings.expected_delay_s, by_checkpoint.expected_delay_s or None
-        ),
-        surprise=_chosen(settings.surprise, by_checkpoint.surprise),
-    )
 
 
 def _generator(memory: Memory, candidate: int = 0) -> torch.Generator:

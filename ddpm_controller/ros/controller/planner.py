@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ddpm_controller.control.planning.plan_request import PlanRequest
+from ddpm_controller.control.plan_request import PlanRequest
 from ddpm_controller.ros.controller.latest_worker import LatestWorker
 from ddpm_controller.ros.controller.policy_loader import LoadedPolicy
 from ddpm_controller.types import Plan

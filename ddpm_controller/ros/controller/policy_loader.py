@@ -80,7 +80,7 @@ def load_policy(
     if lowest_steps > steps > 0:
         raise ValueError(
             f"{folder}: min_inference_steps {lowest_steps} is above the {steps} steps of a plan: "
-            "lower it, or raise num_inference_steps"
+            "lower it, or raise num_inference_steps of policy_overrides"
         )
     chunk = _warm_up(policy, folder)
     rows_last_s = chunk.end_s - chunk.start_s

@@ -83,7 +83,7 @@ def test_a_first_plan_and_one_with_no_weight_are_those_of_the_base_bit_for_bit(s
     assert np.array_equal(first.traces["horizon"], expected.traces["horizon"])
     expected = plain.plan(window(1, 5.3), expected.memory)
     assert not np.array_equal(second.traces["horizon"], expected.traces["horizon"])
-    still = DiffControl(net, ACTION_SPEC, PlanSettings(transition_scale=0.0))
+    still = DiffControl(net, ACTION_SPEC, PlanSettings(overrides={"transition_scale": 0.0}))
     _, second = two_plans(still)
     assert np.array_equal(second.traces["horizon"], expected.traces["horizon"])
 
@@ -108,7 +108,7 @@ def test_plans_in_a_batch_are_the_plans_alone(state):
 
 @pytest.mark.parametrize("seam", ["switch", "warm_replace"])
 def test_the_memory_has_the_rows_their_moment_and_the_seams(seam):
-    mine = policy(settings=PlanSettings(seam=seam, expected_delay_s=0.1))
+    mine = policy(settings=PlanSettings(overrides={"seam": seam, "expected_delay_s": 0.1}))
     begun = mine.initial_memory(7)
     assert set(begun) == {"seed", "plan_number", "num_inference_steps"} | STATE_KEYS
     assert np.isnan(begun["recalled_rows"]).all()
@@ -187,23 +187,29 @@ def test_the_transition_scale_is_the_checkpoints_unless_it_is_set(tmp_path, stat
     folder = saved(tmp_path, network(state, transition_scale=0.5))
     half = restore(folder)
     assert half.facts.settings["transition_scale"] == 0.5
-    full = restore(folder, PlanSettings(transition_scale=1.0))
+    full = restore(folder, PlanSettings(overrides={"transition_scale": 1.0}))
     assert full.facts.settings["transition_scale"] == 1.0
     assert not np.array_equal(
         two_plans(half)[1].traces["horizon"], two_plans(full)[1].traces["horizon"]
     )
     with pytest.raises(ValueError, match=r"transition_scale must be in \[0, 1.5\], got 1.6"):
-        restore(folder, PlanSettings(transition_scale=1.6))
+        restore(folder, PlanSettings(overrides={"transition_scale": 1.6}))
 
 
 def test_a_policy_that_remembers_nothing_has_no_transition_scale():
     net = network("chunk_prior").denoiser
-    with pytest.raises(ValueError, match="transition_scale 0.5: this policy remembers no chunk"):
-        DiffusionPolicy(net, ACTION_SPEC, PlanSettings(transition_scale=0.5))
+    with pytest.raises(ValueError, match=r"overrides \['transition_scale'\] are unknown"):
+        DiffusionPolicy(net, ACTION_SPEC, PlanSettings(overrides={"transition_scale": 0.5}))
 
 
 def test_settings_of_the_denoiser_are_those_of_the_policy(tmp_path):
-    settings = PlanSettings("ddpm", 4, 3, seam="warm", expected_delay_s=0.1)
+    settings = PlanSettings(
+        n_action_steps=3,
+        overrides={
+            **{"sampler": "ddpm", "num_inference_steps": 4},
+            **{"seam": "warm", "expected_delay_s": 0.1},
+        },
+    )
     mine = restore(saved(tmp_path, network()), settings)
     used = mine.facts.settings
     assert (used["sampler"], used["num_inference_steps"], mine.n_action_steps) == ("ddpm", 4, 3)

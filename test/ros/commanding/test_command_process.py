@@ -12,13 +12,12 @@ import pytest
 import rclpy
 from controller_driver import Client, client, process_of
 from ddpm_msgs.msg import ControllerStatus
-from random_checkpoint import save_random_checkpoint
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from trajectory_msgs.msg import JointTrajectory
 
 from ddpm_controller.bags.conversions import seconds
-from ddpm_controller.control.moving.cartesian_box import BoxedArm, CartesianBox
+from ddpm_controller.control.moving.boxed_arm import BoxedArm, CartesianBox
 from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.motion_loop import MotionLoop, Order, Sent
 from ddpm_controller.control.moving.safety import JointLimits
@@ -335,13 +334,6 @@ def test_a_process_that_stands_by_ends_with_the_controller_and_is_begun_again(mo
     assert second.poll() is None
     link.close()
     assert second.poll() == 0
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("checkpoint") / "random"
-    save_random_checkpoint(folder)
-    return folder
 
 
 def test_a_controller_that_is_killed_leaves_an_arm_at_rest(checkpoint):

@@ -8,7 +8,6 @@ import pytest
 from controller_driver import Client, FakeRobot, client, largest_speed_ratio, process_of
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from random_checkpoint import save_random_checkpoint
 from rcl_interfaces.srv import DescribeParameters
 from std_srvs.srv import Trigger
 
@@ -21,13 +20,6 @@ from ddpm_controller.simulation.arm.robot_description import robot_description
 
 LIMITS = joint_limits(robot_description(), JOINT_NAMES)
 RATE_HZ = 50.0
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory) -> str:
-    folder = tmp_path_factory.mktemp("checkpoint") / "random"
-    save_random_checkpoint(folder)
-    return str(folder)
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +142,9 @@ def test_a_chunk_tells_all_that_is_needed_to_plan_it_again(moving):
     chunk = node.heard["controller/action_chunk"][-1]
     assert chunk.plan_number > 0
     assert chunk.checkpoint_hash == node.status.checkpoint_hash != ""
-    assert (chunk.sampler, chunk.num_inference_steps) == ("ddim", 4)
+    used = dict(zip(chunk.override_names, chunk.override_values, strict=True))
+    assert (used["sampler"], used["num_inference_steps"]) == ("ddim", "4")
+    assert chunk.num_inference_steps == 4
     assert len(chunk.rows) == chunk.num_rows * len(chunk.joint_names)
     assert len(chunk.window_stamps) == 2
     assert len(chunk.source_stamps) == 2 * len(chunk.stream_names)
@@ -173,7 +167,7 @@ REFUSED = {
     "rate too low": ("control_rate_hz", 0.0, "out of range"),
     "rate too high": ("control_rate_hz", 501.0, "out of range"),
     "rate while active": ("control_rate_hz", 100.0, "while active"),
-    "sampler while active": ("sampler", "ddpm", "while active"),
+    "overrides while active": ("policy_overrides", ["sampler=ddpm"], "while active"),
     "read-only robot": ("robot", "other.yaml", "read-only"),
     "read-only lockstep": ("lockstep", True, "read-only"),
     "unknown output": ("output", "torque", "joint_trajectory"),
