@@ -30,7 +30,8 @@ window = [observed(world)]  # as many as the policy has n_obs_steps, oldest firs
 world.close()
 
 for sampler, steps in (("ddim", 10), ("dpm_solver_pp_2m", 5), ("ddpm", 100)):
-    policy = restore("models/reach", PlanSettings(sampler=sampler, num_inference_steps=steps))
+    overrides = {"sampler": sampler, "num_inference_steps": steps}
+    policy = restore("models/reach", PlanSettings(overrides=overrides))
     chunk = policy.plan(window, policy.initial_memory(seed=0)).chunk
     again = policy.plan(window, policy.initial_memory(seed=0)).chunk
     # Everything random comes from the seed in the memory: the same inputs, the same bits.

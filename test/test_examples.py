@@ -11,9 +11,9 @@ ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
 
 
-def output_of(example: str) -> str:
+def output_of(example: str, *words: str) -> str:
     ran = subprocess.run(
-        [sys.executable, f"examples/{example}"],
+        [sys.executable, f"examples/{example}", *words],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -25,6 +25,13 @@ def output_of(example: str) -> str:
 
 def test_plan_offline_prints_a_chunk_of_each_sampler():
     assert output_of("plan_offline.py").count("14 rows of 0.1 s") == 3
+
+
+def test_plans_that_come_late_cost_the_drummer_the_count():
+    on_time, late, p_value = output_of("evaluate_in_process.py", "--trials", "1").splitlines()
+    assert on_time.startswith("plans of 0.0 s: 1 of 1")
+    assert late.startswith("plans of 0.6 s: 0 of 1")
+    assert p_value == "McNemar, exact: p = 1.000"
 
 
 def test_the_added_sampler_is_nearer_to_the_data_than_ddim():
@@ -47,4 +54,4 @@ def test_an_example_is_short_and_names_its_command(example):
     text = (ROOT / "examples" / example).read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 100
     assert f"python examples/{example}" in text
-    assert f'output_of("{example}")' in Path(__file__).read_text(encoding="utf-8")
+    assert f'output_of("{example}"' in Path(__file__).read_text(encoding="utf-8")
