@@ -196,6 +196,19 @@ def test_the_transition_scale_is_the_checkpoints_unless_it_is_set(tmp_path, stat
         restore(folder, PlanSettings(overrides={"transition_scale": 1.6}))
 
 
+@pytest.mark.parametrize("state", CHUNK_STATES)
+def test_building_a_second_policy_of_one_network_leaves_the_plans_of_the_first(state):
+    net = network(state)
+    first, still = (
+        DiffControl(net, ACTION_SPEC, PlanSettings(overrides={"transition_scale": scale}))
+        for scale in (1.0, 0.0)
+    )
+    alone = policy(state, PlanSettings(overrides={"transition_scale": 1.0}))
+    expected = two_plans(alone)[1].traces["horizon"]
+    assert np.array_equal(two_plans(first)[1].traces["horizon"], expected)
+    assert not np.array_equal(two_plans(still)[1].traces["horizon"], expected)
+
+
 def test_a_policy_that_remembers_nothing_has_no_transition_scale():
     net = network("chunk_prior").denoiser
     with pytest.raises(ValueError, match=r"overrides \['transition_scale'\] are unknown"):
