@@ -23,10 +23,9 @@ from ddpm_controller.policies.diff_control.states import STATES
 from ddpm_controller.policies.diffusion_policy.denoiser import AlongChain
 from ddpm_controller.policies.diffusion_policy.policy import DiffusionPolicy
 from ddpm_controller.policies.inputs.training_range import middle_window
+from ddpm_controller.policies.memory.previous_chunk import ROWS, START
 from ddpm_controller.policies.memory.recalled import (
-    ROWS,
     SINCE,
-    START,
     Recalled,
     disagreement,
     refuse_memory,
