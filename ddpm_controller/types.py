@@ -135,6 +135,22 @@ class ActionChunk:
         """Moment of the last row."""
         return self.start_s + (len(self.actions) - 1) * self.period_s
 
+    def at(self, moments_s: np.ndarray) -> np.ndarray:
+        """Return what is commanded at moments (N,), (N, Da): linear between two rows.
+
+        Before the first row it is the first, behind the last row the last.
+        """
+        return rows_at(self.actions, (np.asarray(moments_s) - self.start_s) / self.period_s)
+
+
+def rows_at(rows: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return rows (Ta, Da) at places (N,), counted in rows from the first, (N, Da).
+
+    Linear between two rows; before the first row it is the first, behind the last row the last.
+    """
+    index = np.arange(len(rows))
+    return np.stack([np.interp(places, index, column) for column in rows.T], axis=1)
+
 
 @dataclass(frozen=True)
 class Plan:

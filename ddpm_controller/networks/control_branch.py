@@ -96,8 +96,6 @@ class ControlledUnet1d(nn.Module):
 
     Attributes:
         branch: What is trained.
-        transition_scale: w; 1 costs one controlled pass, 0 the base alone.
-        branch_every: Steps of a chain for which the branch is asked once, see ``along_chain``.
     """
 
     def __init__(
@@ -121,7 +119,6 @@ class ControlledUnet1d(nn.Module):
             sum(self.branch.modulation_sizes),
             recalled_dim(horizon, action_dim),
         ]
-        self.transition_scale, self.branch_every = 1.0, 1
 
     def copy_base(self) -> None:
         """Begin the branch with the base's weights as they are now."""
@@ -147,30 +144,27 @@ class ControlledUnet1d(nn.Module):
 
     def denoise_modulated(self, xt: Tensor, modulation: Tensor) -> Tensor:
         """Noisy chunk (B, Tp, Da), both parts added (B, M) -> (B, Tp, answers * Da)."""
-        return self.asked(xt, modulation)[0]
+        return self.asked(xt, modulation, 1.0)[0]
 
     def asked(
-        self, xt: Tensor, modulation: Tensor
+        self, xt: Tensor, modulation: Tensor, transition_scale: float
     ) -> tuple[Tensor, Encoding | None, Tensor | None]:
         """Return the answer, with the branch asked, and what can be added at the next steps.
 
-        To the base's way down, or where the transition has a scale of its own to its answer.
+        To the base's way down, or where the transition has a scale of its own to its answer. A
+        scale w of 1 costs one controlled pass, 0 the base alone.
         """
-        added = self.added(xt, modulation)
-        if added is None or self.transition_scale == 1.0:
+        added = None if transition_scale == 0.0 else self.added(xt, modulation)
+        if added is None or transition_scale == 1.0:
             return self.answer(xt, modulation, added), added, None
         plain, transition = self.apart(xt, modulation, added)
-        return plain + self.transition_scale * transition, None, transition
-
-    def along_chain(self) -> "BranchAlongChain":
-        """Return what answers as ``denoise_modulated`` does, for the steps of one chain."""
-        return BranchAlongChain(self)
+        return plain + transition_scale * transition, None, transition
 
     def added(self, xt: Tensor, modulation: Tensor) -> Encoding | None:
         """Return what the branch adds to the base's way down; None where it adds nothing."""
         _, of_branch, recalled = self._parts(modulation)
         exists = recalled.exists
-        if self.transition_scale == 0.0 or not bool(exists.any()):
+        if not bool(exists.any()):
             return None
         added = self.branch(xt, of_branch, self._told(recalled))
         kept = exists[:, None, None].to(xt)
@@ -212,10 +206,15 @@ class BranchAlongChain:
     less than the base: in between, its last answer is added again. With a scale other
     than 1 that is what it made of the answer, so that the way up is computed twice only where the
     branch is asked.
+
+    Args:
+        unet: In evaluation mode.
+        transition_scale: w: the answer is base + w (controlled - base).
+        branch_every: Steps for which the branch is asked once, k.
     """
 
-    def __init__(self, unet: ControlledUnet1d) -> None:
-        self._unet = unet
+    def __init__(self, unet: ControlledUnet1d, transition_scale: float, branch_every: int) -> None:
+        self._unet, self._scale, self._every = unet, transition_scale, branch_every
         self._last: int | None = None  # timestep that was asked for last
         self._steps = 0  # since the branch was asked
         self._added: Encoding | None = None
@@ -224,19 +223,19 @@ class BranchAlongChain:
     def __call__(self, xt: Tensor, t: int, modulation: Tensor) -> Tensor:
         """Noisy chunk (B, Tp, Da) at ``t``, modulation (B, M) -> (B, Tp, answers * Da)."""
         begins = self._last is None or t >= self._last  # another chain of the same plan
-        if begins or self._steps >= self._unet.branch_every:
+        if begins or self._steps >= self._every:
             self._steps = 0
             answer = self._asking(xt, modulation)
         else:
             answer = self._unet.answer(xt, modulation, self._added)
             if self._transition is not None:
-                answer = answer + self._unet.transition_scale * self._transition
+                answer = answer + self._scale * self._transition
         self._last, self._steps = t, self._steps + 1
         return answer
 
     def _asking(self, xt: Tensor, modulation: Tensor) -> Tensor:
         """Ask the branch; keep its answer, without its graph."""
-        answer, added, transition = self._unet.asked(xt, modulation)
+        answer, added, transition = self._unet.asked(xt, modulation, self._scale)
         self._added = None if added is None else _detached(added)
         self._transition = None if transition is None else transition.detach()
         return answer

@@ -17,9 +17,6 @@ class PriorUnet1d(nn.Module):
         inner: For 2 Da + 1 columns, and what is seen with one more column as the condition.
         horizon: Tp of the chunk before.
         told: Whether the network is given a mask of that chunk's rows, and its age.
-
-    Attributes:
-        transition_scale: w; 0 and 1 cost one pass, everything else two.
     """
 
     def __init__(self, inner: ConditionalUnet1d, *, horizon: int, told: bool = True) -> None:
@@ -27,7 +24,6 @@ class PriorUnet1d(nn.Module):
         self.inner, self.horizon, self.told = inner, horizon, told
         self.action_dim, self.seen_dim = inner.action_dim, inner.cond_dim - 1
         self.recalled_dim = recalled_dim(horizon, self.action_dim)
-        self.transition_scale = 1.0
 
     def time_modulation(self, t: Tensor) -> Tensor:
         """(B,) timesteps -> (B, M), the timestep's part of the modulation."""
@@ -51,8 +47,12 @@ class PriorUnet1d(nn.Module):
 
     def denoise_modulated(self, xt: Tensor, modulation: Tensor) -> Tensor:
         """Noisy chunk (B, Tp, Da), both parts added (B, M) -> (B, Tp, answers * Da)."""
+        return self.scaled(xt, modulation, 1.0)
+
+    def scaled(self, xt: Tensor, modulation: Tensor, scale: float) -> Tensor:
+        """Return as ``denoise_modulated``, with w; 0 and 1 cost one pass, everything else two."""
         given, to_null, recalled = self._parts(modulation)
-        scale, exists = self.transition_scale, recalled.exists
+        exists = recalled.exists
         if scale == 1.0 or not bool(exists.any()):
             return self._answer(xt, given, recalled)
         plain = self._answer(xt, given + to_null, recalled.where(torch.zeros_like(exists)))

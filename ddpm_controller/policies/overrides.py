@@ -25,7 +25,7 @@ def overridden(settings: Settings, overrides: Mapping[str, float | str]) -> Sett
     try:
         found: Settings = TypeAdapter(type(settings)).validate_python(values)
     except ValidationError as error:
-        raise ValueError("; ".join(_told(each) for each in error.errors())) from None
+        raise ValueError("; ".join(_text(each) for each in error.errors())) from None
     return found
 
 
@@ -34,7 +34,7 @@ def as_overrides(settings: Any) -> dict[str, float | str]:
     return {name: value for name, value in asdict(settings).items() if value is not None}
 
 
-def _told(error: Any) -> str:
+def _text(error: Any) -> str:
     name = ".".join(map(str, error["loc"]))
     text = str(error["msg"]).removeprefix("Value error, ")
     return f"override {name}: {text}, got {error['input']!r}" if name else text

@@ -203,7 +203,7 @@ def _keep(run: RecordedRun, role: str, recorded: RecordedMessage) -> None:
         run.chunks.append(_chunk(message))
     elif role == MEMORY_TOPIC:
         key = seconds(message.header.stamp), int(message.plan_number)
-        run.memories[key] = memory_from(message)
+        run.memories[key] = _present(memory_from(message))
     elif role == STATUS_TOPIC:
         verdict = Verdict(State(message.state), Reason(message.reason), message.text)
         stamp_s = seconds(message.header.stamp)
@@ -260,6 +260,12 @@ def _chunk(message: Any) -> RecordedChunk:
         window=window,
         masked=tuple(getattr(message, "masked_streams", ())),
     )
+
+
+def _present(memory: Memory) -> Memory:
+    """Return a memory under the names of this release: a state had its own for the same chunk."""
+    older = {"recalled_rows": "previous_rows", "recalled_start_s": "previous_start_s"}
+    return {older.get(name, name): value for name, value in memory.items()}
 
 
 def _settings(message: Any) -> dict[str, float | str]:

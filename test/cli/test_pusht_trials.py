@@ -16,7 +16,7 @@ pytest.importorskip("gym_pusht", reason="needs the extra pusht")
 
 from pusht_checkpoint import save_pusht_checkpoint
 
-from ddpm_controller.cli.evaluate import EvaluateOptions, loop_of, main, policy_view
+from ddpm_controller.cli.evaluate import EvaluateOptions, _restored, loop_of, main, policy_view
 from ddpm_controller.control.deployment import Deployment
 from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
 from ddpm_controller.policy import PlanSettings
@@ -46,6 +46,12 @@ def trials_in_process(checkpoint):
     loop = loop_of(robot, policy, checkpoint, Deployment(lockstep=True), description)
     view = policy_view(robot)
     return list(run_trials(policy, "pusht", loop, SEEDS, settings, view))
+
+
+@pytest.mark.parametrize(("overrides", "seam"), [((), "switch"), (("seam=warm",), "warm")])
+def test_by_the_published_protocol_plans_are_joined_only_if_asked(checkpoint, overrides, seam):
+    options = EvaluateOptions(checkpoint, "pusht", "published", overrides=overrides)
+    assert _restored(options).facts.settings["seam"] == seam
 
 
 def test_a_lockstep_trial_over_ros_is_the_trial_in_process_with_its_score(checkpoint):

@@ -3,7 +3,7 @@ from functools import partial
 import pytest
 import torch
 
-from ddpm_controller.networks.control_branch import ControlledUnet1d
+from ddpm_controller.networks.control_branch import BranchAlongChain, ControlledUnet1d
 from ddpm_controller.networks.prior_unet1d import PriorUnet1d
 from ddpm_controller.networks.recalled_chunk import (
     RecalledChunk,
@@ -51,9 +51,14 @@ def question(rows=3, gap=2.0, null=()):
     return xt, torch.arange(rows), torch.cat([seen, prior.columns()], dim=1)
 
 
-def planned(unet, xt, t, cond):
+def planned(unet, xt, t, cond, scale=None):
+    modulation = unet.time_modulation(t) + unet.cond_modulation(cond)
     with torch.no_grad():
-        return unet.denoise_modulated(xt, unet.time_modulation(t) + unet.cond_modulation(cond))
+        if scale is None:
+            return unet.denoise_modulated(xt, modulation)
+        if isinstance(unet, PriorUnet1d):
+            return unet.scaled(xt, modulation, scale)
+        return unet.asked(xt, modulation, scale)[0]
 
 
 @pytest.mark.parametrize("hidden", [0, 6])
@@ -65,8 +70,7 @@ def test_at_birth_the_branch_changes_nothing_at_all(answers, hidden):
     expected = unet.base(xt, t, cond[:, :SEEN])
     assert expected.abs().max() > 0.1
     for scale in (1.0, 0.5, 1.5, 0.0):
-        unet.transition_scale = scale
-        assert torch.equal(planned(unet, xt, t, cond), expected)
+        assert torch.equal(planned(unet, xt, t, cond, scale), expected)
     assert torch.equal(unet(xt, t, cond), expected)
 
 
@@ -120,17 +124,16 @@ def test_the_scale_goes_from_no_prior_through_the_trained_answer_and_beyond(make
     given = planned(unet, xt, t, cond)
     assert (given - null).abs().max() > 0.01
     for scale in (0.0, 0.3, 1.5):
-        unet.transition_scale = scale
         expected = null + scale * (given - null)
-        torch.testing.assert_close(planned(unet, xt, t, cond), expected, rtol=1e-5, atol=1e-5)
-        assert torch.equal(planned(unet, xt, t, without), null)
+        answer = planned(unet, xt, t, cond, scale)
+        torch.testing.assert_close(answer, expected, rtol=1e-5, atol=1e-5)
+        assert torch.equal(planned(unet, xt, t, without, scale), null)
 
 
 def test_a_scale_of_zero_asks_the_base_alone(monkeypatch):
     unet = controlled(trained=True)
-    unet.transition_scale = 0.0
     monkeypatch.setattr(unet.branch, "forward", lambda *arguments: pytest.fail("it was asked"))
-    planned(unet, *question())
+    planned(unet, *question(), scale=0.0)
 
 
 @pytest.mark.parametrize("make", [lambda: controlled(trained=True), with_prior])
@@ -222,12 +225,11 @@ def test_the_two_halves_of_a_unet_are_the_whole():
     assert torch.equal(unet.decoded(unet.encoded(xt, down), up), unet(xt, t, cond[:, :SEEN]))
 
 
-def along_chain(unet, every, timesteps, xt, cond):
+def along_chain(unet, every, timesteps, xt, cond, scale=1.0):
     """Return the answers along a chain, and at which steps the branch was asked."""
-    unet.branch_every = every
     asked, plain = [], unet.added
     unet.added = lambda *arguments: asked.append(1) or plain(*arguments)
-    along, answers, when = unet.along_chain(), [], []
+    along, answers, when = BranchAlongChain(unet, scale, every), [], []
     for step, t in enumerate(timesteps):
         of_time = unet.time_modulation(torch.full((len(xt),), t))
         with torch.no_grad():
@@ -260,8 +262,7 @@ def test_between_two_steps_a_scaled_transition_is_what_it_was_and_the_base_answe
     unet, (xt, _, cond) = controlled(trained=True), question(null=(1,))
     kept = torch.tensor([1.0, 0.0, 1.0])[:, None, None]
     seen, timesteps = cond[:, :SEEN], [9, 7, 5, 3, 9, 7]
-    unet.transition_scale = scale
-    answers, asked = along_chain(unet, 3, timesteps, xt, cond)
+    answers, asked = along_chain(unet, 3, timesteps, xt, cond, scale)
     assert asked == [0, 3, 4]
     for step, t in enumerate(timesteps):
         at = torch.full((3,), t)
@@ -275,8 +276,7 @@ def test_between_two_steps_a_scaled_transition_is_what_it_was_and_the_base_answe
 
 def test_along_a_chain_a_scaled_branch_that_has_learned_nothing_changes_nothing():
     unet, (xt, _, cond) = controlled(), question()
-    unet.transition_scale = 0.5
-    answers, _ = along_chain(unet, 2, [9, 7], xt, cond)
+    answers, _ = along_chain(unet, 2, [9, 7], xt, cond, 0.5)
     for step, t in enumerate([9, 7]):
         expected = unet.base(xt + 0.1 * step, torch.full((3,), t), cond[:, :SEEN])
         assert torch.equal(answers[step], expected)

@@ -1,16 +1,18 @@
 """Bags as the releases before overrides have written them: a field for each setting."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from ddpm_controller.bags import writer
 from ddpm_controller.bags.files import OpenBag
+from ddpm_controller.bags.message_types import message_types
 from ddpm_controller.bags.writer import BagTopic, BagWriter
 
 MESSAGES = Path(__file__).parents[2] / "ddpm_msgs" / "msg"
-KIND = "ddpm_msgs/msg/ActionChunk"
+KIND, MEMORY = "ddpm_msgs/msg/ActionChunk", "ddpm_msgs/msg/Memory"
 OLDER = "string sampler\nstring seam\nfloat64 surprise_limit\nfloat64 transition_scale\n"
 
 
@@ -29,8 +31,16 @@ def as_written_before(bag, folder, monkeypatch):
                 raw = each.serialized
                 if each.type == KIND:
                     raw = bytes(store.serialize_cdr(_older(each.message, store), KIND))
+                if each.type == MEMORY and "state_since_s" in each.message.names:
+                    raw = bytes(message_types().serialize_cdr(_older_memory(each.message), MEMORY))
                 target.write(each.topic, each.log_ns, raw)
     return folder
+
+
+def _older_memory(message):
+    """A state had a name of its own for the chunk before."""
+    older = {"previous_rows": "recalled_rows", "previous_start_s": "recalled_start_s"}
+    return replace(message, names=[older.get(name, name) for name in message.names])
 
 
 def _older(message, store):

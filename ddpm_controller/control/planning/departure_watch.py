@@ -11,7 +11,7 @@ import numpy as np
 from ddpm_controller.control.moving.receding_horizon import LONGEST_FADE
 from ddpm_controller.control.plan_request import Takeover
 from ddpm_controller.policy import DepartureLimit, deviation
-from ddpm_controller.types import ActionChunk, ActionSpec
+from ddpm_controller.types import ActionSpec
 
 
 class DepartureWatch:
@@ -48,11 +48,11 @@ class DepartureWatch:
         chunk = takeover.plan.chunk
         if stamp_s > chunk.end_s:  # it comes to rest somewhere behind
             return ""
-        expected = followed = row_at(chunk, stamp_s)
+        expected = followed = chunk.at(np.array([stamp_s]))[0]
         if stamp_s < takeover.taken_s + self._fades_s:
             if takeover.before is None:  # it comes from rest, wherever that was
                 return ""
-            followed = row_at(takeover.before, stamp_s)
+            followed = takeover.before.at(np.array([stamp_s]))[0]
         self.departure = deviation(measured, expected, followed, self.limit.scale)
         if self.departure <= self.limit.limit:
             return ""
@@ -63,10 +63,3 @@ class DepartureWatch:
             f"{expected[joint]:.3f}: {self.departure:.1f} usual departures, "
             f"limit {self.limit.limit:.1f}"
         )
-
-
-def row_at(chunk: ActionChunk, now_s: float) -> np.ndarray:
-    """Return what a chunk says for a moment, (Da,), between two rows linearly; then its last."""
-    place = (now_s - chunk.start_s) / chunk.period_s
-    index = np.arange(len(chunk.actions))
-    return np.array([np.interp(place, index, column) for column in chunk.actions.T])

@@ -19,7 +19,8 @@ from ddpm_controller.policies.bc_lstm.network import (
     config_from,
 )
 from ddpm_controller.policies.inputs.training_range import middle_window
-from ddpm_controller.policies.memory.recalled import ROWS, SINCE, START, refuse_memory
+from ddpm_controller.policies.memory.previous_chunk import ROWS, START
+from ddpm_controller.policies.memory.recalled import SINCE, refuse_memory
 from ddpm_controller.policies.memory.recurrent_state import RecurrentState, weights_digest
 from ddpm_controller.policies.memory.since_last_plan import Execution, Unseen
 from ddpm_controller.policies.overrides import as_overrides, overridden

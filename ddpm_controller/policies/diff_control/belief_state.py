@@ -17,7 +17,8 @@ from ddpm_controller.policies.diff_control.config import DiffControlConfig
 from ddpm_controller.policies.diffusion_policy.network import DiffusionPolicyNetwork
 from ddpm_controller.policies.inputs.goals import goal_ranges_of
 from ddpm_controller.policies.inputs.row_features import RowFeatures
-from ddpm_controller.policies.memory.recalled import SINCE, Recalled, expected_rows, gap_of
+from ddpm_controller.policies.memory.previous_chunk import gap_of
+from ddpm_controller.policies.memory.recalled import SINCE, Recalled, expected_rows
 from ddpm_controller.policies.memory.recurrent_state import (
     Advanced,
     RecurrentState,

@@ -9,12 +9,11 @@ from torch import Tensor
 from ddpm_controller.networks.normalizer import MinMaxNormalizer
 from ddpm_controller.networks.recalled_chunk import recalled_dim, shifted
 from ddpm_controller.policies.diff_control.config import DiffControlConfig
+from ddpm_controller.policies.memory.previous_chunk import ROWS, gap_of
 from ddpm_controller.policies.memory.recalled import (
-    ROWS,
     SINCE,
     Recalled,
     expected_rows,
-    gap_of,
     initial_chunk,
 )
 from ddpm_controller.policy import Window

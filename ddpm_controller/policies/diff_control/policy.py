@@ -5,7 +5,7 @@ what is remembered next goes into the memory of its plans; samplers, seams, batc
 are those of the ordinary one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,19 +14,18 @@ import torch
 from ddpm_controller.checkpoint import Checkpoint
 from ddpm_controller.policies.diff_control.config import (
     DiffControlConfig,
-    DiffControlSettings,
     diff_control_config_from,
     diff_control_settings,
     refuse_scale,
 )
 from ddpm_controller.policies.diff_control.network import DiffControlNetwork
 from ddpm_controller.policies.diff_control.states import STATES
+from ddpm_controller.policies.diffusion_policy.denoiser import AlongChain
 from ddpm_controller.policies.diffusion_policy.policy import DiffusionPolicy
 from ddpm_controller.policies.inputs.training_range import middle_window
+from ddpm_controller.policies.memory.previous_chunk import ROWS, START
 from ddpm_controller.policies.memory.recalled import (
-    ROWS,
     SINCE,
-    START,
     Recalled,
     disagreement,
     refuse_memory,
@@ -59,9 +58,14 @@ class DiffControl:
         config = network.config
         self.network = network.to(settings.device).eval()
         chosen = overridden(diff_control_settings(config), settings.overrides)
-        _scale(network, chosen)
         plain = replace(settings, overrides=chosen.denoising)
-        self._denoising = DiffusionPolicy(network.denoiser, action_spec, plain, checkpoint_hash)
+        self._denoising = DiffusionPolicy(
+            network.denoiser,
+            action_spec,
+            plain,
+            checkpoint_hash,
+            along_chain=_along_chain(network, chosen.transition_scale),
+        )
         own, first = self._denoising, config.n_obs_steps - 1
         execution = Execution(
             first=first,
@@ -147,15 +151,17 @@ class DiffControl:
         return Plan(plan.chunk, {**plan.memory, **state}, {**plan.traces, **traces})
 
 
-def _scale(network: DiffControlNetwork, chosen: DiffControlSettings) -> None:
-    """Give w to the network."""
-    unet, scale = network.denoiser.unet, chosen.transition_scale
+def _along_chain(
+    network: DiffControlNetwork, scale: float | None
+) -> Callable[[], AlongChain] | None:
+    """Return what makes the answers of a plan with the transition's weight w."""
     if scale is None:
-        return
-    if not hasattr(unet, "transition_scale"):
+        return None
+    state = STATES[network.config.state]
+    if state.along_chain is None:
         raise ValueError(
             f"transition_scale {scale:g}: state {network.config.state!r} has no transition apart "
             "from the rest; leave it out"
         )
     refuse_scale(scale)
-    unet.transition_scale = scale
+    return state.along_chain(network, scale)

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import torch
 
 from ddpm_controller.networks.belief import BeliefEncoder
-from ddpm_controller.networks.control_branch import ControlledUnet1d
+from ddpm_controller.networks.control_branch import BranchAlongChain, ControlledUnet1d
 from ddpm_controller.networks.prior_unet1d import PriorUnet1d
 from ddpm_controller.networks.recalled_chunk import recalled_dim
 from ddpm_controller.networks.unet1d import ConditionalUnet1d
@@ -15,6 +16,7 @@ from ddpm_controller.policies.diff_control.belief_state import BeliefMemory, bel
 from ddpm_controller.policies.diff_control.chunk_examples import Examples, chunk_examples
 from ddpm_controller.policies.diff_control.chunk_state import ChunkMemory
 from ddpm_controller.policies.diff_control.config import DiffControlConfig, StateName
+from ddpm_controller.policies.diffusion_policy.denoiser import AlongChain
 from ddpm_controller.policies.diffusion_policy.network import DiffusionPolicyNetwork, UnetOf
 from ddpm_controller.policies.memory.recalled import Recalled
 from ddpm_controller.policies.memory.since_last_plan import Execution
@@ -68,12 +70,15 @@ class State:
         examples: (parts, batch of ``training_window``, generator) -> what the denoiser learns
             from.
         memory: (parts, action_spec, how chunks are carried out) -> what it does at a plan.
+        along_chain: (parts, w) -> what makes the answers along the chains of one sampling; None
+            for a state that has no transition apart from the rest.
     """
 
     unet: Callable[[DiffControlConfig, int], UnetOf]
     recalled_dim: Callable[[DiffControlConfig, int], int]
     examples: Callable[[StateParts, Batch, torch.Generator], Examples]
     memory: Callable[[StateParts, ActionSpec, Execution], StateMemory]
+    along_chain: Callable[[StateParts, float], Callable[[], AlongChain]] | None = None
 
 
 def _controlled(config: DiffControlConfig, action_dim: int) -> UnetOf:
@@ -81,13 +86,20 @@ def _controlled(config: DiffControlConfig, action_dim: int) -> UnetOf:
 
     def controlled(make: Callable[..., ConditionalUnet1d], cond_dim: int) -> ControlledUnet1d:
         base = make(cond_dim=cond_dim - recalled)
-        unet = ControlledUnet1d(
+        return ControlledUnet1d(
             base, horizon=config.horizon, told=config.mask, as_released=released
         )
-        unet.branch_every = config.branch_every
-        return unet
 
     return controlled
+
+
+def _branch_along(parts: StateParts, scale: float) -> Callable[[], AlongChain]:
+    return partial(BranchAlongChain, parts.denoiser.unet, scale, parts.config.branch_every)
+
+
+def _prior_along(parts: StateParts, scale: float) -> Callable[[], AlongChain]:
+    unet = parts.denoiser.unet
+    return lambda: lambda xt, t, modulation: unet.scaled(xt, modulation, scale)
 
 
 def _with_prior(config: DiffControlConfig, action_dim: int) -> UnetOf:
@@ -135,8 +147,8 @@ def _belief(parts: StateParts) -> BeliefEncoder:
 
 
 STATES: dict[StateName, State] = {
-    "controlnet": State(_controlled, _of_chunk, _chunk_examples, _chunk_memory),
-    "as_released": State(_controlled, _of_chunk, _chunk_examples, _chunk_memory),
-    "chunk_prior": State(_with_prior, _of_chunk, _chunk_examples, _chunk_memory),
+    "controlnet": State(_controlled, _of_chunk, _chunk_examples, _chunk_memory, _branch_along),
+    "as_released": State(_controlled, _of_chunk, _chunk_examples, _chunk_memory, _branch_along),
+    "chunk_prior": State(_with_prior, _of_chunk, _chunk_examples, _chunk_memory, _prior_along),
     "belief": State(_plain, _of_belief, _belief_examples, _belief_memory),
 }

@@ -1,5 +1,6 @@
 """A trained network as the denoiser of one batch of plans; what can be is computed once."""
 
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
@@ -10,6 +11,9 @@ from ddpm_controller.diffusion.guidance import clipped, dynamically_thresholded
 from ddpm_controller.diffusion.targets import x0_from
 from ddpm_controller.diffusion.variances import Variance
 from ddpm_controller.policies.diffusion_policy.config import DiffusionPolicyConfig
+
+AlongChain = Callable[[Tensor, int, Tensor], Tensor]
+"""(xt (B, Tp, Da), t, modulation (B, M)) -> a U-Net's answer."""
 
 
 def split_answer(answer: Tensor, variance: Variance) -> tuple[Tensor, Tensor | None]:
@@ -32,8 +36,8 @@ class Denoiser:
         process: Of ``cond``.
         cond: (B, Dc).
         time_modulation: (T, M), the timesteps' part of the U-Net's modulation; None computes it.
-        along_chain: Whether it is asked along the chains of one sampling only, so that a U-Net
-            may answer from what it found a step before.
+        along_chain: Answers in place of ``unet.denoise_modulated`` where it is asked along the
+            chains of one sampling only, so that it may use what it found a step before.
     """
 
     def __init__(
@@ -43,10 +47,10 @@ class Denoiser:
         process: ForwardProcess,
         cond: Tensor,
         time_modulation: Tensor | None = None,
-        along_chain: bool = False,
+        along_chain: AlongChain | None = None,
     ) -> None:
         self._unet, self._config, self._process = unet, config, process
-        self._along = unet.along_chain() if along_chain and _can(unet) else None
+        self._along = along_chain
         self._of_cond = unet.cond_modulation(cond)  # once per plan
         self._of_time = time_modulation
         self._asked: tuple[Tensor, int] | None = None
@@ -88,10 +92,6 @@ class Denoiser:
                 raw = self._along(xt, asked[1], modulation)
             self._asked, self._answer = asked, split_answer(raw, self._config.variance)
         return self._answer
-
-
-def _can(unet: Any) -> bool:
-    return getattr(unet, "branch_every", 1) > 1
 
 
 def _same(one: tuple[Tensor, int], other: tuple[Tensor, int]) -> bool:

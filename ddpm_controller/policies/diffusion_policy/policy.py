@@ -1,7 +1,7 @@
 """Diffusion Policy, Chi et al. 2023 (RSS): a chunk is denoised given a few observations."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import cast, get_args
 
@@ -21,7 +21,7 @@ from ddpm_controller.policies.diffusion_policy.config import (
     denoising_settings,
     refuse_rows,
 )
-from ddpm_controller.policies.diffusion_policy.denoiser import Denoiser
+from ddpm_controller.policies.diffusion_policy.denoiser import AlongChain, Denoiser
 from ddpm_controller.policies.diffusion_policy.network import DiffusionPolicyNetwork
 from ddpm_controller.policies.inputs.goals import goal_ranges_of
 from ddpm_controller.policies.inputs.masks import MASKED, masks_of
@@ -44,6 +44,15 @@ __all__ = ["DiffusionPolicy", "DiffusionPolicyConfig", "DiffusionPolicyNetwork"]
 class DiffusionPolicy:
     """A trained network that plans.
 
+    Args:
+        network: Only read; several policies may share one.
+        action_spec: Of the chunks.
+        settings: How it is run.
+        checkpoint_hash: The checkpoint's; empty without one.
+        distance: See below.
+        along_chain: Makes what answers for the U-Net along the chains of one sampling; None: the
+            U-Net itself.
+
     Attributes:
         facts: What the runtime may ask.
         distance: Of what is seen to what was trained on; None where it was not fitted.
@@ -58,10 +67,12 @@ class DiffusionPolicy:
         settings: PlanSettings,
         checkpoint_hash: str = "",
         distance: FeatureDistance | None = None,
+        along_chain: Callable[[], AlongChain] | None = None,
     ) -> None:
         config = network.config
         self.network = network.to(settings.device).eval()
         self.distance, self.horizon = distance, config.horizon
+        self._along_chain = along_chain
         self.n_action_steps = (
             config.n_action_steps if settings.n_action_steps is None else settings.n_action_steps
         )
@@ -241,7 +252,7 @@ class DiffusionPolicy:
             process,
             of_rows,
             self._time_modulation,
-            along_chain=True,
+            self._along_chain() if self._along_chain else None,
         )
         return Sampling(
             sampler=self._sampler(denoiser),

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ddpm_controller.types import Memory
+from ddpm_controller.types import Memory, rows_at
 
-ROWS, START, COUNT = "previous_rows", "previous_start_s", "previous_count"
-"""Keys of the memory: (Tp, Da) in SI units, () and (Tp,)."""
+ROWS, START = "previous_rows", "previous_start_s"
+"""Keys of the memory: the plan before (Tp, Da) in SI units, and the moment of its first row ()."""
+COUNT = "previous_count"
+"""Plans that have gone into each of these rows, (Tp,); only where plans are joined."""
 SENT = "previous_sent"
 """Rows up to the last one that was sent to the robot, ()."""
 FOLLOWED = "followed_rows"
@@ -38,6 +40,16 @@ class PreviousChunk:
     age_s: float
 
 
+def gap_of(memory: Memory, start_s: float, period_s: float) -> float | None:
+    """Return how many rows the chunk before begins earlier than ``start_s``.
+
+    None when there is none, or it says nothing of the moments from then on.
+    """
+    gap = (start_s - float(memory[START])) / period_s
+    gap = round(gap) if abs(gap - np.round(gap)) < _SAME_MOMENT else gap
+    return float(gap) if 0 <= gap <= len(memory[ROWS]) - 1 else None
+
+
 def remembered(
     rows: np.ndarray, start_s: float, sent: int, counts: np.ndarray, followed: np.ndarray
 ) -> dict[str, np.ndarray]:
@@ -51,21 +63,17 @@ def previous_chunk(memory: Memory, start_s: float, period_s: float) -> PreviousC
 
     None when there is none, or it says nothing of these moments: it is from the future or over.
     """
-    if ROWS not in memory:
+    if COUNT not in memory:
+        return None
+    gap = gap_of(memory, start_s, period_s)
+    if gap is None:
         return None
     rows, counts = memory[ROWS], memory[COUNT]
     last = len(rows) - 1
-    place = (start_s - float(memory[START])) / period_s + np.arange(len(rows))
-    place = np.where(np.abs(place - place.round()) < _SAME_MOMENT, place.round(), place)
+    place = gap + np.arange(len(rows))
     covered = int((place <= last).sum())
     sent = int((place <= int(memory[SENT]) - 1).sum())
-    if place[0] < 0 or covered == 0:
-        return None
-    index = np.arange(len(rows))
-    moved, followed = (
-        np.stack([np.interp(place, index, column) for column in each.T], axis=1)
-        for each in (rows, memory[FOLLOWED])
-    )
+    moved, followed = rows_at(rows, place), rows_at(memory[FOLLOWED], place)
     counts = np.where(place <= last, counts[np.minimum(place, last).astype(int)], 0)
     age_s = start_s - float(memory[START])
     return PreviousChunk(moved, covered, sent, counts, followed, age_s)

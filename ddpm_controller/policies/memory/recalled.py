@@ -1,4 +1,4 @@
-"""What every state of a Diff-Control policy keeps in memory: the chunk before, and since when."""
+"""What every state of a recurrent policy keeps in memory: the chunk before, and since when."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,13 +6,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from torch import Tensor
 
-from ddpm_controller.types import Memory
+from ddpm_controller.policies.memory.previous_chunk import ROWS, START
+from ddpm_controller.types import Memory, rows_at
 
-ROWS, START, SINCE = "recalled_rows", "recalled_start_s", "state_since_s"
-"""Keys of the memory: the plan before (Tp, Da) in SI units, the moment of its first row (), and
-the one at which the state began (). NaN before the first plan."""
-_SAME_MOMENT = 1e-6
-"""Of a row; sums of periods are off by rounding."""
+SINCE = "state_since_s"
+"""Key of the memory beside those of the chunk before: the moment at which the state began ().
+NaN before the first plan, as they are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,19 +33,9 @@ class Recalled:
 
 
 def initial_chunk(horizon: int, action_dim: int) -> dict[str, np.ndarray]:
-    """Return the keys above for a run that begins."""
+    """Return the keys of the chunk before and ``SINCE`` for a run that begins."""
     rows = np.full((horizon, action_dim), np.nan)
     return {ROWS: rows, START: np.array(np.nan), SINCE: np.array(np.nan)}
-
-
-def gap_of(memory: Memory, start_s: float, period_s: float) -> float | None:
-    """Return how many rows the chunk before begins earlier than ``start_s``.
-
-    None when there is none, or it says nothing of the moments from then on.
-    """
-    gap = (start_s - float(memory[START])) / period_s
-    gap = round(gap) if abs(gap - np.round(gap)) < _SAME_MOMENT else gap
-    return float(gap) if 0 <= gap <= len(memory[ROWS]) - 1 else None
 
 
 def expected_rows(memory: Memory, gap: float | None) -> np.ndarray:
@@ -54,9 +43,8 @@ def expected_rows(memory: Memory, gap: float | None) -> np.ndarray:
     rows = memory[ROWS]
     if gap is None:
         return np.full_like(rows, np.nan)
-    index = np.arange(len(rows))
-    place = index + gap
-    moved = np.stack([np.interp(place, index, column) for column in rows.T], axis=1)
+    place = np.arange(len(rows)) + gap
+    moved = rows_at(rows, place)
     moved[place > len(rows) - 1] = np.nan
     return moved
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ddpm_controller.policies.memory.recalled import ROWS, START
+from ddpm_controller.policies.memory.previous_chunk import ROWS, START
 from ddpm_controller.policy import EXPECTED_DELAY, Window
-from ddpm_controller.types import Memory, Observation
+from ddpm_controller.types import Memory, Observation, rows_at
 
 FOLLOWED = "recalled_followed"
 """Key of the memory: what was followed at the moments of ``ROWS`` before they took over, (Tp, Da);
@@ -87,8 +87,8 @@ class Execution:
         """Return what the robot was told at moments (N,) before the next plan, (N, Da), SI."""
         start_s = float(memory[START])
         place = (moments_s - start_s) / self.period_s
-        said = _interpolated(memory[ROWS], place.clip(0, self.sent - 1))
-        before = _interpolated(memory[FOLLOWED], place.clip(0, len(memory[ROWS]) - 1))
+        said = rows_at(memory[ROWS], place.clip(0, self.sent - 1))
+        before = rows_at(memory[FOLLOWED], place.clip(0, len(memory[ROWS]) - 1))
         delay_s = float(memory.get(EXPECTED_DELAY, self.delay_s))
         over_s = start_s + self.first * self.period_s + delay_s
         share = _faded(moments_s - over_s, self.fade_s)[:, None]
@@ -113,11 +113,6 @@ class Execution:
         if new.begins:
             return np.full(rows.shape, np.nan)
         return self.executed(memory, start_s + self.period_s * np.arange(len(rows)))
-
-
-def _interpolated(rows: np.ndarray, place: np.ndarray) -> np.ndarray:
-    index = np.arange(len(rows))
-    return np.stack([np.interp(place, index, column) for column in rows.T], axis=1)
 
 
 def _faded(passed_s: np.ndarray, fade_s: float) -> np.ndarray:

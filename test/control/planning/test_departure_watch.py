@@ -7,7 +7,7 @@ import pytest
 from stub_loop import JOINTS, MEMORY, RUNNING, SPEC, TICK_S, new_loop, see
 
 from ddpm_controller.control.plan_request import PlanRequest, Takeover
-from ddpm_controller.control.planning.departure_watch import DepartureWatch, row_at
+from ddpm_controller.control.planning.departure_watch import DepartureWatch
 from ddpm_controller.policy import DepartureLimit
 from ddpm_controller.types import ActionChunk, Plan
 
@@ -30,11 +30,6 @@ def watch(limit=LIMIT):
 
 RAMP = chunk_of(5.0, (0.0, 0.0), (0.2, 2.0), (0.4, 4.0), (0.6, 6.0), (0.8, 8.0), (1.0, 10.0))
 """Both joints at constant speed: 2 and 20 a second."""
-
-
-def test_a_chunk_says_something_between_its_rows_and_its_last_one_behind_them():
-    np.testing.assert_allclose(row_at(RAMP, 5.15), [0.3, 3.0])
-    np.testing.assert_allclose(row_at(RAMP, 5.9), [1.0, 10.0])
 
 
 def test_a_joint_that_departs_by_more_than_the_limit_is_named_with_both_values():

@@ -59,8 +59,8 @@ def test_the_wave_goes_on_in_the_phase_of_the_chunk_before(state, updates):
         for gap in (1.0, 2.5, 4.0):
             memory = {
                 **mine.initial_memory(number),
-                "recalled_rows": wave(0.0, phase),
-                "recalled_start_s": np.array(5.0),
+                "previous_rows": wave(0.0, phase),
+                "previous_start_s": np.array(5.0),
                 "state_since_s": np.array(5.0),
             }
             plan = mine.plan([Observation(5.0 + 0.1 * gap, seen)], memory)

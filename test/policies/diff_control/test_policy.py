@@ -21,7 +21,7 @@ from ddpm_controller.policy import BatchPolicy, PlanSettings, plan_batch
 from ddpm_controller.systems import restore
 from ddpm_controller.types import ActionSpec
 
-STATE_KEYS = {"recalled_rows", "recalled_start_s", "state_since_s"}
+STATE_KEYS = {"previous_rows", "previous_start_s", "state_since_s"}
 
 
 def two_plans(mine, seed=0, apart_s=0.3):
@@ -66,7 +66,7 @@ def test_the_chunk_before_matters_and_only_where_there_is_one(state):
     anew = mine.plan(window(1, 5.3), {**mine.initial_memory(0), "plan_number": np.array(1)})
     assert not np.array_equal(second.traces["horizon"], anew.traces["horizon"])
     assert np.isnan(first.traces["prior_disagreement"])
-    other = {**first.memory, "recalled_rows": first.memory["recalled_rows"] + 0.01}
+    other = {**first.memory, "previous_rows": first.memory["previous_rows"] + 0.01}
     changed = mine.plan(window(1, 5.3), other)
     assert not np.array_equal(second.traces["horizon"], changed.traces["horizon"])
 
@@ -111,14 +111,14 @@ def test_the_memory_has_the_rows_their_moment_and_the_seams(seam):
     mine = policy(settings=PlanSettings(overrides={"seam": seam, "expected_delay_s": 0.1}))
     begun = mine.initial_memory(7)
     assert set(begun) == {"seed", "plan_number", "num_inference_steps"} | STATE_KEYS
-    assert np.isnan(begun["recalled_rows"]).all()
+    assert np.isnan(begun["previous_rows"]).all()
     first, second = two_plans(mine, 7)
-    assert np.array_equal(second.memory["recalled_rows"], second.traces["horizon"])
+    assert np.array_equal(second.memory["previous_rows"], second.traces["horizon"])
     # Row 0 is for the older one of two observations.
-    assert second.memory["recalled_start_s"] == pytest.approx(5.2)
+    assert second.memory["previous_start_s"] == pytest.approx(5.2)
     assert second.memory["state_since_s"] == 5.0
     assert second.memory["plan_number"] == 2
-    assert ("previous_rows" in first.memory) == (seam != "switch")
+    assert ("previous_count" in first.memory) == (seam != "switch")
 
 
 def test_age_and_disagreement_are_told():
@@ -149,7 +149,7 @@ def test_a_chunk_that_is_over_or_from_the_future_is_forgotten(apart_s):
 def test_the_same_moment_is_the_same_plan_whatever_the_sums_of_periods():
     mine = policy()
     first, _ = two_plans(mine)
-    off = {**first.memory, "recalled_start_s": first.memory["recalled_start_s"] + 1e-9}
+    off = {**first.memory, "previous_start_s": first.memory["previous_start_s"] + 1e-9}
     one = mine.plan(window(1, 5.3), first.memory)
     other = mine.plan(window(1, 5.3), off)
     assert np.array_equal(one.traces["horizon"], other.traces["horizon"])
@@ -194,6 +194,19 @@ def test_the_transition_scale_is_the_checkpoints_unless_it_is_set(tmp_path, stat
     )
     with pytest.raises(ValueError, match=r"transition_scale must be in \[0, 1.5\], got 1.6"):
         restore(folder, PlanSettings(overrides={"transition_scale": 1.6}))
+
+
+@pytest.mark.parametrize("state", CHUNK_STATES)
+def test_building_a_second_policy_of_one_network_leaves_the_plans_of_the_first(state):
+    net = network(state)
+    first, still = (
+        DiffControl(net, ACTION_SPEC, PlanSettings(overrides={"transition_scale": scale}))
+        for scale in (1.0, 0.0)
+    )
+    alone = policy(state, PlanSettings(overrides={"transition_scale": 1.0}))
+    expected = two_plans(alone)[1].traces["horizon"]
+    assert np.array_equal(two_plans(first)[1].traces["horizon"], expected)
+    assert not np.array_equal(two_plans(still)[1].traces["horizon"], expected)
 
 
 def test_a_policy_that_remembers_nothing_has_no_transition_scale():
