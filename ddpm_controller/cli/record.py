@@ -30,6 +30,11 @@ from ddpm_controller.robots.robot import Robot, RobotError, load_robot
 from ddpm_controller.ros.controller.parameters import found_path
 from ddpm_controller.ros.recorder import Recorder, Recording, Stamps
 
+_MOST_WAITING = 5000
+"""Messages that are still taken when a recording is stopped."""
+_IDLE_SPINS = 5
+"""Spins without a message after which none waits: a spin may be for a timer or an answer."""
+
 
 @dataclass(frozen=True)
 class RecordOptions:
@@ -100,12 +105,24 @@ def record(
         end_s = time.monotonic() + (options.duration_s or math.inf)
         while not should_stop() and time.monotonic() < end_s and recorder.error is None:
             executor.spin_once(timeout_sec=0.1)
+        _take_what_has_come(executor, recorder)
         # The robot file may be calibrated again before the bag is replayed.
         parameters = reader.parameters | {ACTION_LATENCY_KEY: robot.action.latency_s}
         return recorder.finish(provenance={PARAMETERS_KEY: json.dumps(parameters)})
     finally:
         executor.shutdown()
         node.destroy_node()
+
+
+def _take_what_has_come(executor: SingleThreadedExecutor, recorder: Recorder) -> None:
+    """Spin until nothing waits in the queues; messages that keep coming are cut off."""
+    idle = 0
+    for _ in range(_MOST_WAITING):
+        before = recorder.arrivals
+        executor.spin_once(timeout_sec=0.0)
+        idle = idle + 1 if recorder.arrivals == before else 0
+        if idle == _IDLE_SPINS:
+            return
 
 
 def main() -> int:
