@@ -240,7 +240,8 @@ def test_a_last_stop_that_was_interrupted_still_ends_at_rest(listener):
     link._socket.close()
     listener.until(lambda: listener.words)
     os.kill(link.pid, signal.SIGSTOP)
-    time.sleep(0.5)
+    over_s = time.time() + 0.5  # by then the stop would have ended
+    listener.until(lambda: time.time() > over_s)
     os.kill(link.pid, signal.SIGCONT)
     listener.until(lambda: link._process.poll() is not None)
     count = -1
