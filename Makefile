@@ -38,7 +38,7 @@ help:  ## list the targets
 demo: setup  ## run the shipped policy on a few episodes over ROS; ends with a table and a picture
 	@$(VENV)/bin/ddpm demo $(DEMO_ARGS)
 
-test: setup-tests  ## run the tests, about eight minutes on two cores
+test: setup-tests  ## run the tests, in ten minutes on two cores
 	@$(PYTEST) -m "not long" $(TEST_ARGS)
 
 test-all: setup-tests  ## run also the long tests, and the property tests with other examples each time

@@ -17,8 +17,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # The same examples every time, however busy the machine; --hypothesis-profile=explore looks for
 # others, and keeps what it finds in .hypothesis.
-settings.register_profile("same", derandomize=True, database=None, deadline=None)
-settings.register_profile("explore", deadline=None, print_blob=True)
+settings.register_profile("same", derandomize=True, database=None, deadline=None, max_examples=60)
+settings.register_profile("explore", deadline=None, max_examples=500, print_blob=True)
 settings.load_profile("same")
 
 

@@ -19,6 +19,11 @@ from ddpm_controller.robots.lead import ACTION_LATENCY_KEY
 from ddpm_controller.robots.robot import Robot
 from ddpm_controller.ros.recorder import Recorder, Stamps
 
+_MOST_WAITING = 5000
+"""Messages that are still taken when a recording is stopped."""
+_IDLE_SPINS = 5
+"""Spins without a message after which none waits: a spin may be for a timer or an answer."""
+
 
 def run_topics(robot: Robot) -> dict[str, str]:
     """Return relative topic -> type of all that a replay and a look at a run need."""
@@ -75,12 +80,24 @@ def record_run(
         end_s = time.monotonic() + duration_s
         while not should_stop() and time.monotonic() < end_s and recorder.error is None:
             executor.spin_once(timeout_sec=0.1)
+        _take_what_has_come(executor, recorder)
         # The robot file may be calibrated again before the bag is replayed.
         parameters = reader.parameters | {ACTION_LATENCY_KEY: robot.action.latency_s}
         return recorder.finish(provenance={PARAMETERS_KEY: json.dumps(parameters)})
     finally:
         executor.shutdown()
         node.destroy_node()
+
+
+def _take_what_has_come(executor: SingleThreadedExecutor, recorder: Recorder) -> None:
+    """Spin until nothing waits in the queues; messages that keep coming are cut off."""
+    idle = 0
+    for _ in range(_MOST_WAITING):
+        before = recorder.arrivals
+        executor.spin_once(timeout_sec=0.0)
+        idle = idle + 1 if recorder.arrivals == before else 0
+        if idle == _IDLE_SPINS:
+            return
 
 
 class _ParameterReader:

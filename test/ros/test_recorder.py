@@ -5,13 +5,17 @@ import time
 
 import pytest
 import rclpy
+from random_checkpoint import SIM_ARM
+from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
+from trajectory_msgs.msg import JointTrajectory
 
 from ddpm_controller.bags.files import OpenBag
 from ddpm_controller.bags.writer import BagWriteError
+from ddpm_controller.cli.record import RecordOptions, record
 from ddpm_controller.ros.recorder import Recorder
 
 TOPICS = {"joint_states": "sensor_msgs/msg/JointState", "fact": "std_msgs/msg/String"}
@@ -128,3 +132,19 @@ def test_recordings_do_not_overlap(graph, tmp_path):
         recorder.begin(tmp_path / "other", {})
     assert recorder.finish(keep=False).folder is None
     assert not list(tmp_path.iterdir())
+
+
+def test_what_has_come_before_a_recording_is_stopped_is_in_the_bag(graph, tmp_path):
+    """Also where it has not been looked at yet: on a busy machine that is the end of a run."""
+    commands = graph.source.create_publisher(JointTrajectory, "joint_trajectory", 100)
+
+    def stop_with_more_in_the_queue() -> bool:
+        if not commands.get_subscription_count():
+            return False
+        for _ in range(50):
+            commands.publish(JointTrajectory())
+        return commands.wait_for_all_acked(Duration(seconds=60))
+
+    options = RecordOptions(tmp_path / "bag", SIM_ARM, namespace="left")
+    recording = record(options, stop_with_more_in_the_queue)
+    assert recording.counts["/left/joint_trajectory"] == 50

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ddpm_controller.control.moving.braking import Braking, stoppable_speed
@@ -39,7 +39,6 @@ def test_a_stop_begins_with_the_motion_and_is_at_rest_at_its_end(velocity, accel
     np.testing.assert_allclose(after.position, before.position, atol=1e-7)
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.floats(-4, 4), st.floats(-2, 2))
 def test_the_stop_stays_within_its_limits_and_its_extent_is_what_it_does(velocity, acceleration):
     stop = braking(velocity, acceleration)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ddpm_controller.control.moving.braking import Braking
@@ -162,7 +162,6 @@ NEAR = st.floats(-1.5, 1.5)
 WISH = st.tuples(st.one_of(NEAR, NUMBERS), st.one_of(NEAR, NUMBERS), st.one_of(NEAR, NUMBERS))
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.tuples(WISH, WISH, st.integers(1, 6)), min_size=1, max_size=12),
     st.floats(0, 1),
@@ -192,14 +191,17 @@ def test_whatever_is_wished_no_limit_is_broken_and_a_stop_ends_inside(
     assert (highest <= limits.upper + 1e-7).all()
 
 
+# Of the limits; a stop from 1e-200 of them takes no time at all.
+SHARES = st.floats(-1.0, 1.0).map(lambda share: round(share, 9))
+
+
 @given(
-    velocity=st.floats(-1.0, 1.0),
-    acceleration=st.floats(-1.0, 1.0),
+    velocity=SHARES,
+    acceleration=SHARES,
     period_s=st.sampled_from([0.02, 0.01, 0.002]),
     now_s=st.sampled_from([0.0, 1.7e9]),
 )
 @example(velocity=1.0, acceleration=0.0, period_s=0.002, now_s=1.7e9)
-@settings(deadline=None, max_examples=60)
 def test_the_fastest_stop_is_followed_to_the_letter(velocity, acceleration, period_s, now_s):
     """Cut by a little at each tick it would end later than it says."""
     limits = JointLimits(*(np.array([x]) for x in (-9.0, 9.0, 2.0, 8.0, 60.0)))

@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -34,7 +34,6 @@ def acceleration_by_difference(at, now_s, step_s=1e-6):
     return (at(now_s + step_s).velocity - at(now_s - step_s).velocity) / (2 * step_s)
 
 
-@settings(deadline=None)
 @given(ROWS)
 def test_the_curve_passes_through_every_row_at_its_moment(rows):
     at = curve(rows).at
@@ -42,7 +41,6 @@ def test_the_curve_passes_through_every_row_at_its_moment(rows):
         np.testing.assert_allclose(at(START_S + i * PERIOD_S).position, row, atol=1e-9)
 
 
-@settings(deadline=None)
 @given(ROWS, st.floats(0, 1))
 def test_between_two_rows_the_curve_stays_between_them(rows, share):
     at = curve(rows).at
@@ -52,7 +50,6 @@ def test_between_two_rows_the_curve_stays_between_them(rows, share):
         assert (position <= np.maximum(before, after) + 1e-9).all()
 
 
-@settings(deadline=None)
 @given(ROWS)
 def test_neither_velocity_nor_acceleration_jumps_at_a_row(rows):
     at = curve(rows).at

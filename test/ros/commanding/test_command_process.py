@@ -240,7 +240,8 @@ def test_a_last_stop_that_was_interrupted_still_ends_at_rest(listener):
     link._socket.close()
     listener.until(lambda: listener.words)
     os.kill(link.pid, signal.SIGSTOP)
-    time.sleep(0.5)
+    over_s = time.time() + 0.5  # by then the stop would have ended
+    listener.until(lambda: time.time() > over_s)
     os.kill(link.pid, signal.SIGCONT)
     listener.until(lambda: link._process.poll() is not None)
     count = -1
@@ -294,8 +295,9 @@ def test_one_that_stands_by_goes_on_with_the_motion_of_one_that_was_killed(liste
     waiting = link._standby.process
     listener.until(lambda: link.is_ready, link)
     listener.until(lambda: "arm_commands_2" in listener.node.get_node_names(), link)
-    assert listener.node.count_publishers("/joint_trajectory") == 1
+    listener.until(lambda: listener.node.count_publishers("/joint_trajectory"), link)
     move(link, listener, speed=2.0)
+    assert listener.node.count_publishers("/joint_trajectory") == 1  # the other one has none
     os.kill(link.pid, signal.SIGKILL)
     link._process.wait(60)
     listener.told += link.heard()

@@ -11,6 +11,7 @@ from random_checkpoint import SIM_ARM, save_random_diff_control
 from rcl_interfaces.msg import Log
 from std_srvs.srv import Trigger
 
+from ddpm_controller.bags.conversions import seconds
 from ddpm_controller.bags.memory_messages import memory_from
 from ddpm_controller.cli.record import RecordOptions, record
 from ddpm_controller.replay.plans import Policies, compare_plans
@@ -68,15 +69,20 @@ def push_until_the_state_begins_anew(node, robot):
     begin = len(memories)
     robot.messages["joint_state"] = pushed
     status = node.until(lambda: node.status.state_resets > resets and node.status)
-    robot.messages.clear()
     assert "usual departures, limit 2000.0" in status.state_reset_text
     node.until(lambda: any(map(is_new, memories[begin:])))
+    robot.messages.clear()
 
 
 def swap_and_be_reset(node, checkpoints):
     """Kept, begun anew by the service without another load, and lost to another kind."""
     memories, chunks = node.heard["controller/memory"], node.heard["controller/action_chunk"]
-    node.until(lambda: not is_new(memories[-1]))
+    node.until(
+        lambda: (
+            not is_new(memories[-1])
+            and seconds(node.status.header.stamp) > seconds(memories[-1].header.stamp)
+        )
+    )
     resets = node.status.state_resets
     answer = node.call(LoadCheckpoint, path=str(checkpoints / "second"))
     used = answer.checkpoint_hash
