@@ -17,8 +17,8 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from robot_source import ROBOT_SOURCE, write_robot
 from trajectory_msgs.msg import JointTrajectory
 
+from ddpm_controller.ros.graph.own_graph import parameter_file, use_own_domain
 from ddpm_controller.ros.graph.supervisor import started
-from ddpm_controller.ros.simulation.trial_graph import parameter_file, use_own_domain
 
 
 class CommandStream(Node):

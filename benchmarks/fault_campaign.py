@@ -28,7 +28,7 @@ from fault_kinds import FAULTS, Fault
 from rich.console import Console
 from rich.table import Table
 
-from ddpm_controller.ros.simulation.trial_graph import use_own_domain
+from ddpm_controller.ros.graph.own_graph import use_own_domain
 
 REASONS = {
     getattr(ControllerStatus, name): name.removeprefix("REASON_")

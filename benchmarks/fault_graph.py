@@ -24,8 +24,8 @@ from trajectory_msgs.msg import JointTrajectory
 
 from ddpm_controller.bags.conversions import seconds
 from ddpm_controller.robots.robot import joint_limits, load_robot
+from ddpm_controller.ros.graph.own_graph import parameter_file
 from ddpm_controller.ros.graph.supervisor import started
-from ddpm_controller.ros.simulation.trial_graph import parameter_file
 from ddpm_controller.simulation.arm.robot_description import robot_description
 
 RATE_HZ = 100.0

@@ -27,7 +27,7 @@ from soak_report import Limits, SoakSample, draw, judged, table
 
 from ddpm_controller.bags.conversions import seconds
 from ddpm_controller.control.states import State
-from ddpm_controller.ros.simulation.trial_graph import use_own_domain
+from ddpm_controller.ros.graph.own_graph import use_own_domain
 
 _RESET_S = 3.0
 """Until a reset is over, the stop before it included."""

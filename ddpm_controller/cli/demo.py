@@ -53,13 +53,10 @@ class DemoOptions:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Without ``--attach`` the whole graph is started, this command in it."""
     # Imported here: the help needs no ROS.
+    from ddpm_controller.ros.graph.own_graph import use_own_domain
     from ddpm_controller.ros.graph.supervisor import run
     from ddpm_controller.ros.simulation.trial_client import TrialError
-    from ddpm_controller.ros.simulation.trial_graph import (
-        connected,
-        use_own_domain,
-        world_timeout_s,
-    )
+    from ddpm_controller.ros.simulation.trial_graph import connected, world_timeout_s
 
     options = tyro.cli(DemoOptions, args=arguments)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)

@@ -1,7 +1,7 @@
 """The command `replay`: is a recorded run reproduced, bit for bit, and if not, where not first?"""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated
 
@@ -84,7 +84,8 @@ def _replay_directly(options: ReplayOptions, run: RecordedRun, console: Console)
 
 def _replay_in_graph(options: ReplayOptions, run: RecordedRun, console: Console) -> int:
     # Imported here: a direct replay needs no ROS.
-    from ddpm_controller.ros.replay_graph import replay_in_graph
+    from ddpm_controller.ros.controller.parameters import ControllerParameters
+    from ddpm_controller.ros.simulation.replay_graph import replay_in_graph
 
     robot_file = options.robot or Path(share_path(SIM_ARM))
     with _bar(console) as bar:
@@ -93,6 +94,7 @@ def _replay_in_graph(options: ReplayOptions, run: RecordedRun, console: Console)
             run,
             options.checkpoint[0],
             robot_file,
+            {field.name for field in fields(ControllerParameters)} - {"checkpoint", "robot"},
             lambda done, total: bar.update(task, completed=done),
         )
     _tell_commands(console, commands)

@@ -66,7 +66,7 @@ class WalkOptions:
 def main() -> int:
     """Run the command; the exit code is that of the first command that failed."""
     # Imported here: the help needs no ROS.
-    from ddpm_controller.ros.simulation.trial_graph import use_own_domain
+    from ddpm_controller.ros.graph.own_graph import use_own_domain
 
     options = tyro.cli(WalkOptions)
     console = Console(highlight=False)

@@ -21,7 +21,7 @@ from ddpm_controller.replay.plans import Policies, compare_plans
 from ddpm_controller.replay.recorded_run import read_run
 from ddpm_controller.robots.lead import ACTION_LATENCY_KEY
 from ddpm_controller.robots.robot import load_robot
-from ddpm_controller.ros.replay_graph import replay_in_graph
+from ddpm_controller.ros.simulation.replay_graph import replay_in_graph
 
 SLOW_CONTROLLER = Path(__file__).parents[1] / "support" / "slow_controller.py"
 
@@ -100,7 +100,7 @@ def test_a_run_in_which_the_number_of_steps_changed_is_reproduced_bit_for_bit(
     commands = compare_commands(recorded)
     assert (commands.count, commands.num_equal) == (149, 149)
     with pytest.raises(BagError, match=r"deadline_aware: .* replay it without --graph"):
-        replay_in_graph(recorded, checkpoint, SIM_ARM)
+        replay_in_graph(recorded, checkpoint, SIM_ARM, set())
 
 
 def test_a_machine_that_is_too_slow_stops_the_robot_with_the_figures(checkpoint):

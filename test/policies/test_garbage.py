@@ -5,6 +5,7 @@ had been swapped for another.
 """
 
 import gc
+import weakref
 
 import pytest
 import small_diff_control
@@ -14,8 +15,8 @@ from ddpm_controller.policies.diffusion_policy.policy import DiffusionPolicy
 from ddpm_controller.policy import PlanSettings
 
 
-def diffusion(**settings):
-    return DiffusionPolicy(network(), ACTION_SPEC, PlanSettings(**settings))
+def diffusion(**overrides):
+    return DiffusionPolicy(network(), ACTION_SPEC, PlanSettings(overrides=overrides))
 
 
 MADE = {
@@ -53,3 +54,15 @@ def test_nothing_refers_to_itself_when_plans_are_gone(kind):
         finally:
             gc.enable()
     assert found == 0
+
+
+@pytest.mark.parametrize("kind", MADE)
+def test_a_policy_that_was_swapped_for_another_is_gone_at_once(kind):
+    mine = MADE[kind]()
+    gone = weakref.ref(mine)
+    gc.disable()
+    try:
+        del mine
+        assert gone() is None
+    finally:
+        gc.enable()

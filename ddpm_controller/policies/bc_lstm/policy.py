@@ -70,19 +70,7 @@ class BcLstm:
             Execution(0, self.n_action_steps, action_spec.period_s, delay_s, config.fade_s),
             config.horizon,
         )
-        self.facts = PolicyFacts(
-            streams=network.streams,
-            action_spec=action_spec,
-            n_obs_steps=config.n_obs_steps,
-            checkpoint_hash=checkpoint_hash,
-            settings=as_overrides(chosen),
-            expected_delay_s=chosen.expected_delay_s,
-            remembers_plans=True,
-            memory_kind=f"bc_lstm:{weights_digest(network.history)}",
-            warm_up=middle_window(
-                network.streams, network.normalizers, config.n_obs_steps, action_spec.period_s
-            ),
-        )
+        self.facts = _facts(network, action_spec, chosen, checkpoint_hash)
 
     @classmethod
     def restore(cls, checkpoint: Checkpoint, settings: PlanSettings) -> "BcLstm":
@@ -148,3 +136,20 @@ class BcLstm:
     def _numbers(self, seed: np.ndarray, plan_number: int) -> dict[str, np.ndarray]:
         number = np.array(plan_number, np.int64)
         return {"seed": seed, "plan_number": number, **self._seam.delay_of_each_plan}
+
+
+def _facts(
+    network: BcLstmNetwork, action_spec: ActionSpec, chosen: BcLstmSettings, checkpoint_hash: str
+) -> PolicyFacts:
+    steps, period_s = network.config.n_obs_steps, action_spec.period_s
+    return PolicyFacts(
+        streams=network.streams,
+        action_spec=action_spec,
+        n_obs_steps=steps,
+        checkpoint_hash=checkpoint_hash,
+        settings=as_overrides(chosen),
+        expected_delay_s=chosen.expected_delay_s,
+        remembers_plans=True,
+        memory_kind=f"bc_lstm:{weights_digest(network.history)}",
+        warm_up=middle_window(network.streams, network.normalizers, steps, period_s),
+    )

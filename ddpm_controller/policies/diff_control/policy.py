@@ -7,6 +7,7 @@ are those of the ordinary one.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from ddpm_controller.policies.diff_control.config import (
     refuse_scale,
 )
 from ddpm_controller.policies.diff_control.network import DiffControlNetwork
-from ddpm_controller.policies.diff_control.states import STATES
+from ddpm_controller.policies.diff_control.states import STATES, StateMemory
 from ddpm_controller.policies.diffusion_policy.denoiser import AlongChain
 from ddpm_controller.policies.diffusion_policy.policy import DiffusionPolicy
 from ddpm_controller.policies.inputs.training_range import middle_window
@@ -33,7 +34,7 @@ from ddpm_controller.policies.memory.recalled import (
 from ddpm_controller.policies.memory.since_last_plan import Execution
 from ddpm_controller.policies.overrides import as_overrides, overridden
 from ddpm_controller.policies.restored import restored_network
-from ddpm_controller.policy import PlanSettings, Window
+from ddpm_controller.policy import PlanSettings, PolicyFacts, Window
 from ddpm_controller.types import ActionSpec, Memory, Plan
 
 __all__ = ["DiffControl", "DiffControlConfig", "DiffControlNetwork"]
@@ -78,18 +79,8 @@ class DiffControl:
         self._half_range = network.denoiser.action_normalizer.half_range.cpu().numpy()
         self.n_action_steps, self.seam = own.n_action_steps, own.seam
         self._newest = own.facts.n_obs_steps
-        steps, denoiser = self._state.n_obs_steps, network.denoiser
         self.facts = replace(
-            own.facts,
-            n_obs_steps=steps,
-            settings=as_overrides(chosen),
-            remembers_plans=True,
-            memory_kind=self._state.kind,
-            maskable=(),  # the state cannot do without a stream
-            warm_up=middle_window(
-                denoiser.streams, denoiser.normalizers, steps, action_spec.period_s
-            ),
-            relative_cost=self._relative_cost,
+            _facts(own.facts, self._state, network), settings=as_overrides(chosen)
         )
 
     @classmethod
@@ -106,9 +97,6 @@ class DiffControl:
     def initial_memory(self, seed: int) -> Memory:
         """Return the memory of a run that begins: its seed, no plan made yet, nothing recalled."""
         return {**self._denoising.initial_memory(seed), **self._state.initial()}
-
-    def _relative_cost(self, window: Window, memory: Memory) -> float:
-        return self._denoising.facts.relative_cost(window[-self._newest :], memory)
 
     def plan(self, window: Window, memory: Memory) -> Plan:
         """Return the next chunk, a pure function of window and memory."""
@@ -149,6 +137,25 @@ class DiffControl:
             **recalled.traces,
         }
         return Plan(plan.chunk, {**plan.memory, **state}, {**plan.traces, **traces})
+
+
+def _facts(own: PolicyFacts, state: StateMemory, network: DiffControlNetwork) -> PolicyFacts:
+    """Return the facts of a denoiser that remembers; nothing in them refers to its policy."""
+    steps, denoiser = state.n_obs_steps, network.denoiser
+    period_s = own.action_spec.period_s
+    return replace(
+        own,
+        n_obs_steps=steps,
+        remembers_plans=True,
+        memory_kind=state.kind,
+        maskable=(),  # the state cannot do without a stream
+        warm_up=middle_window(denoiser.streams, denoiser.normalizers, steps, period_s),
+        relative_cost=partial(_cost_of_newest, own),
+    )
+
+
+def _cost_of_newest(denoiser: PolicyFacts, window: Window, memory: Memory) -> float:
+    return denoiser.relative_cost(window[-denoiser.n_obs_steps :], memory)
 
 
 def _along_chain(

@@ -14,7 +14,7 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from visualization_msgs.msg import Marker, MarkerArray
 
 from ddpm_controller.control.moving.forward_kinematics import LinkChain
-from ddpm_controller.ros.controller.latest_worker import LatestWorker
+from ddpm_controller.ros.latest_worker import LatestWorker
 from ddpm_controller.ros.stamps import duration_from, time_from
 from ddpm_controller.types import ActionChunk
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ddpm_controller.control.plan_request import PlanRequest
-from ddpm_controller.ros.controller.latest_worker import LatestWorker
 from ddpm_controller.ros.controller.policy_loader import LoadedPolicy
+from ddpm_controller.ros.latest_worker import LatestWorker
 from ddpm_controller.types import Plan
 
 _Job = tuple[LoadedPolicy, PlanRequest]

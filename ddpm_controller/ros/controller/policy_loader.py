@@ -14,8 +14,8 @@ from ddpm_controller.policies.monitors.departure_limit import (
 from ddpm_controller.policy import DepartureLimit, PlanSettings, Policy
 from ddpm_controller.robots.lead import delay_problem
 from ddpm_controller.robots.robot import Robot
-from ddpm_controller.ros.controller.latest_worker import LatestWorker
 from ddpm_controller.ros.controller.parameters import found_path
+from ddpm_controller.ros.latest_worker import LatestWorker
 from ddpm_controller.systems import restore
 from ddpm_controller.types import ActionChunk
 

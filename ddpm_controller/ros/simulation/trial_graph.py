@@ -1,17 +1,15 @@
 """Trials over ROS: the robot as processes, and a client that asks it for one after the other."""
 
-import os
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import rclpy
-import yaml
 
 from ddpm_controller.evaluation.results import Trial
 from ddpm_controller.robots.robot import load_robot
+from ddpm_controller.ros.graph.own_graph import parameter_file, use_own_domain
 from ddpm_controller.ros.graph.supervisor import started
 from ddpm_controller.ros.simulation.trial_client import TrialClient, TrialError
 from ddpm_controller.share import share_path
@@ -64,13 +62,6 @@ def world_timeout_s(world: str) -> float:
     return WORLDS[world].world.timeout_s
 
 
-def use_own_domain() -> None:
-    """Talk to this machine only and, unless the user has chosen one, on a domain of our own."""
-    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-    # Above the ports that Linux gives away by itself, and apart from the numbers in common use.
-    os.environ.setdefault("ROS_DOMAIN_ID", str(215 + os.getpid() % 17))
-
-
 @contextmanager
 def connected(namespace: str, world: str = "pick_place", robot: str = "") -> Iterator[TrialClient]:
     """Have a client on the graph of this environment's domain.
@@ -91,17 +82,6 @@ def connected(namespace: str, world: str = "pick_place", robot: str = "") -> Ite
             client.close()
     finally:
         rclpy.try_shutdown()
-
-
-@contextmanager
-def parameter_file(parameters: Mapping[str, object]) -> Iterator[str]:
-    """Have a parameter file: the shipped one with ``parameters`` instead."""
-    content = yaml.safe_load(Path(share_path("config/controller.yaml")).read_text())
-    content["/**"]["ros__parameters"].update(parameters)
-    with tempfile.TemporaryDirectory(prefix="trials_") as folder:
-        path = Path(folder) / "controller.yaml"
-        path.write_text(yaml.safe_dump(content))
-        yield str(path)
 
 
 def _refuse_if_ended(child: subprocess.Popen[bytes]) -> None:

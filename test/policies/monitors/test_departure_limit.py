@@ -60,7 +60,7 @@ def test_what_was_learned_is_kept_beside_the_checkpoint_and_belongs_to_it(tmp_pa
     found = load_departure_limit(tmp_path, "ab", SPEC)
     np.testing.assert_array_equal(found.scale, limit.scale)
     assert found.limit == 7.1
-    with pytest.raises(CheckpointError, match=r"is for checkpoint ab, this one is cd; .*fit_st"):
+    with pytest.raises(CheckpointError, match=r"is for checkpoint ab, this one is cd; .*fit-st"):
         load_departure_limit(tmp_path, "cd", SPEC)
     path = tmp_path / DEPARTURE_LIMIT_NAME
     for changed in ({"limit": 9.0}, {"joint_names": ["grip", "lift"]}):

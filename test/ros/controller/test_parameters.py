@@ -11,9 +11,8 @@ from ddpm_controller.ros.controller.parameters import ControllerParameters
 
 SWITCHES = {"approach_slowly", "stop_out_of_distribution", "deadline_aware"}
 OF_PLANS = {
-    *("checkpoint", "robot", "state_denoiser", "n_action_steps", "sampler"),
-    *("num_inference_steps", "seam", "expected_delay_s", "surprise", "transition_scale", "seed"),
-    *("device", "torch_num_threads"),
+    *("checkpoint", "robot", "state_denoiser", "n_action_steps", "policy_overrides"),
+    *("seed", "device", "torch_num_threads"),
 }
 """Recorded with each plan, or named when a bag is replayed."""
 OF_PROCESSES = {

@@ -1,9 +1,8 @@
 """A lockstep recording played into a real controller node, command by command."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
 from subprocess import Popen
 from typing import Any
@@ -28,9 +27,8 @@ from ddpm_controller.policy import words_from
 from ddpm_controller.replay.commands import CommandComparison, command_difference, run_ticks
 from ddpm_controller.replay.recorded_run import DESCRIPTION_TOPIC, RecordedCommand, RecordedRun
 from ddpm_controller.robots.robot import JOINT_TRAJECTORY
-from ddpm_controller.ros.controller.parameters import ControllerParameters
+from ddpm_controller.ros.graph.own_graph import parameter_file, use_own_domain
 from ddpm_controller.ros.graph.supervisor import started
-from ddpm_controller.ros.simulation.trial_graph import parameter_file, use_own_domain
 from ddpm_controller.ros.stamps import time_from
 
 NAMESPACE = "replay"
@@ -43,9 +41,17 @@ def replay_in_graph(
     run: RecordedRun,
     checkpoint: Path,
     robot_file: Path,
+    known: Set[str],
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> CommandComparison:
     """Start a controller, play the bag into it and compare what it commands.
+
+    Args:
+        run: The bag.
+        checkpoint: Folder of the checkpoint that was recorded.
+        robot_file: Robot file of the recording.
+        known: Recorded parameters that the controller takes; others are of other releases.
+        on_progress: Called with the commands compared and the commands in all.
 
     Raises:
         BagError: The recording is not of a lockstep run of one checkpoint, or the controller
@@ -53,7 +59,10 @@ def replay_in_graph(
     """
     _refuse_unplayable(run)
     use_own_domain()
-    with _controller(run, checkpoint, robot_file) as process, _player(run, process) as player:
+    with (
+        _controller(run, checkpoint, robot_file, known) as process,
+        _player(run, process) as player,
+    ):
         return _compared(run, player, on_progress)
 
 
@@ -105,9 +114,10 @@ def _refuse_unplayable(run: RecordedRun) -> None:
 
 
 @contextmanager
-def _controller(run: RecordedRun, checkpoint: Path, robot_file: Path) -> Iterator[Popen[bytes]]:
+def _controller(
+    run: RecordedRun, checkpoint: Path, robot_file: Path, known: Set[str]
+) -> Iterator[Popen[bytes]]:
     """Have a controller with the recorded parameters and the settings of the recorded chunks."""
-    known = {field.name for field in fields(ControllerParameters)} - {"checkpoint", "robot"}
     parameters = {name: value for name, value in run.parameters.items() if name in known}
     parameters |= {"lockstep": True, "run_on_activate": False}
     parameters.pop("policy_overrides", None)

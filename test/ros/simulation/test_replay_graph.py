@@ -10,8 +10,9 @@ from random_checkpoint import SIM_ARM
 from ddpm_controller.bags.files import OpenBag
 from ddpm_controller.cli.record import RecordOptions, record
 from ddpm_controller.cli.replay import main
+from ddpm_controller.ros.graph.own_graph import parameter_file
 from ddpm_controller.ros.graph.supervisor import started
-from ddpm_controller.ros.simulation.trial_graph import connected, parameter_file
+from ddpm_controller.ros.simulation.trial_graph import connected
 
 SEAM = {"policy_overrides": ["seam=warm_replace", "expected_delay_s=0.11", "surprise=1e4"]}
 
