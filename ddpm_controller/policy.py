@@ -27,7 +27,7 @@ class PlanSettings:
     """How a checkpoint is run.
 
     Attributes:
-        n_action_steps: Rows of a chunk that are sent to the robot; None: as the checkpoint says.
+        n_action_steps: Rows of a chunk that are sent to the robot; None: as in the checkpoint.
         device: Torch device.
         overrides: Settings of its system in place of the checkpoint's, by name, as
             ``PolicyFacts.settings`` has them; the system checks them.
@@ -39,7 +39,7 @@ class PlanSettings:
 
 
 def overrides_from(words: Sequence[str]) -> dict[str, float | str]:
-    """Return what ``name=value`` words say.
+    """Return the settings of ``name=value`` words.
 
     Raises:
         ValueError: If a word has another form, or a name repeats.
@@ -228,12 +228,12 @@ class BoundSettings:
     """Which bound is measured.
 
     Attributes:
-        num_steps: Of the denoising chain; None: every timestep of training.
-        variance: Of its steps, ``fixed_small``, ``fixed_large`` or ``learned_range``; None: as
-            the checkpoint says.
+        num_steps: Number of steps of the denoising chain; None: every timestep of training.
+        variance: Variance of its steps, ``fixed_small``, ``fixed_large`` or ``learned_range``;
+            None: as the checkpoint has it.
         ticks: Widths of an encoder's counts, one per joint in SI units: the bound is then on the
             probability of these very counts; None: on the density.
-        seed: Of the noise.
+        seed: Seed of the noise.
     """
 
     num_steps: int | None = None
@@ -244,7 +244,7 @@ class BoundSettings:
 
 @runtime_checkable
 class LikelihoodPolicy(Protocol):
-    """A policy that can say how likely it finds what was demonstrated."""
+    """A policy that can bound the likelihood of demonstrations."""
 
     horizon: int
 
@@ -261,7 +261,7 @@ class LikelihoodPolicy(Protocol):
 
 @dataclass(frozen=True)
 class DepartureLimit:
-    """How far joints may be from what the plan in force said before a state begins anew.
+    """How far joints may be from the plan in force before a state starts afresh.
 
     Attributes:
         scale: (Da,) how far they usually are, rad or m.

@@ -54,7 +54,7 @@ def test_every_command_that_a_page_names_exists(page):
     assert set(GRAPH.findall(code)) <= set(GRAPHS)
 
 
-@pytest.mark.parametrize("page", [name for name in NAMES if "docs/reference/" not in name])
+@pytest.mark.parametrize("page", NAMES)
 def test_every_file_of_the_repository_that_a_page_names_exists(page):
     named = re.findall(
         r"(?<![\w./-])((?:benchmarks|scripts|config|docs|launch|models|test|examples)/[\w/.-]*\w)",

@@ -11,15 +11,11 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "ddpm_controller"
-ROOMS = (
-    *("diffusion", "networks", "data", "training", "identification", "bags", "simulation"),
-    *("checkpoint.py", "types.py"),
-)
-"""Files and folders of the package whose docstrings, comments and texts are kept to the list."""
+ROOMS = sorted(path.name for path in (ROOT / "ddpm_controller").iterdir() if path.name[0] != "_")
+"""Files and folders of the package; their docstrings, comments and texts keep to the list."""
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md")),
-    # docs/reference/ is generated from texts of the code.
-    *sorted(path for path in (ROOT / "docs").rglob("*.md") if path.parent.name != "reference"),
+    *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "models").glob("*/CARD.md")),
 ]
 INSTEAD = {

@@ -40,12 +40,12 @@ class CalibrationOptions:
     Actuation: with --yes-move one joint after the other moves a few degrees to both sides of where
     it is, slowly, inside the limits of robot_description and the joint-limits file; the lag of the
     measured motion behind the commands is found by least squares. Cameras that see the joints move
-    tell how much later than its stamp a picture is. Keep the emergency stop at hand,
+    show how much later than its stamp a picture is. Keep the emergency stop at hand,
     keep clear of the arm, and deactivate the controller before. Ctrl-C stops smoothly.
 
     The medians become latency_s of each stream (of a camera with what its stamps hide) and of the
     action; comments in the file stay. What
-    the controller does with them is told in docs/timing.md. Example:
+    the controller does with them is in docs/explanation/timing.md. Example:
 
       ddpm calibrate-latency config/robots/sim_arm.yaml --yes-move --joints shoulder_pan elbow
 
@@ -54,12 +54,12 @@ class CalibrationOptions:
         yes_move: The robot may move. Without it only the streams are measured.
         joints: Joints that are moved; all of the action when none is named.
         duration_s: How long the streams are listened to.
-        amplitude_deg: Of a revolute joint's motion to both sides, degrees.
-        amplitude_mm: Of a prismatic joint's, mm.
-        period_s: Of the motion; three periods per joint.
+        amplitude_deg: Amplitude of a revolute joint's motion to both sides, degrees.
+        amplitude_mm: Amplitude of a prismatic joint's, mm.
+        period_s: Period of the motion; three periods per joint.
         rate_hz: Commands per second.
         longest_s: Longest actuation latency that is looked for.
-        namespace: Of the robot.
+        namespace: Namespace of the robot.
         picture: Where the picture is written.
         dry_run: Measure and draw, but leave the robot file as it is.
     """

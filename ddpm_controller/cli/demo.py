@@ -30,10 +30,10 @@ class DemoOptions:
     Attributes:
         world: Task.
         episodes: Number of episodes.
-        seed: Of the first episode.
-        mode: Of the simulation.
+        seed: Seed of the first episode.
+        mode: Mode of the simulation.
         attach: Use the nodes that run already instead of starting them.
-        namespace: Of those nodes.
+        namespace: Namespace of those nodes.
         output: Folder of the picture and the results.
     """
 

@@ -61,7 +61,7 @@ def demonstrate(
 ) -> tuple[int, int]:
     """Record until there are enough bags; return the bags that are there and the failures.
 
-    A recording that was interrupted goes on where it stopped: the bag of a seed that is there
+    A recording that was interrupted resumes where it stopped: the bag of a seed that is there
     is not recorded again.
 
     Raises:
@@ -93,7 +93,7 @@ def main() -> int:
         console.print(f"[red]{error}[/red]")
         return 1
     except KeyboardInterrupt:
-        console.print("stopped; the bags that were finished are kept, the same command goes on")
+        console.print("stopped; the bags that were finished are kept, the same command resumes")
         return 130
     finally:
         for number, handler in zip(_ENDING, before, strict=True):

@@ -56,14 +56,14 @@ class EvaluateOptions:
         world: Task.
         protocol: ``controller``: the control loop that a robot would run, with its smoothing and
             limits. ``published``: PushT as papers evaluate it, each row applied for 0.1 s, up to
-            300 of them; it says nothing about a robot, but compares with papers.
+            300 of them; it shows nothing about a robot, but compares with papers.
         trials: Number of trials.
-        seed: Of the first trial; each further one counts up. The same seeds give the same
+        seed: Seed of the first trial; each further one counts up. The same seeds give the same
             worlds, so that two checkpoints can be compared.
         perturbation: How every trial is disturbed, in process: nominal (not at all), in worlds
             with hidden state also pushed, occluded, longer, in MetaWorld's also pulled_back.
         over_ros: Run the real nodes instead of one process.
-        mode: Of the simulation over ROS.
+        mode: Mode of the simulation over ROS.
         robot: Robot file; that of the world when left out.
         overrides: Setting of the policy in place of the checkpoint's, name=value, for example
             ``--set sampler=ddpm``; may be given several times. An unknown name is refused with
@@ -72,8 +72,8 @@ class EvaluateOptions:
         n_action_steps: Rows of a chunk instead of the checkpoint's; 0: as there.
         replan_period_s: Time between plans.
         plan_delay_s: Simulated time that a plan takes, in process.
-        timeout_s: Longest trial; 0: as the world, or the published protocol, says.
-        torch_num_threads: Of the denoiser, in process.
+        timeout_s: Longest trial; 0: as the world, or the published protocol, has it.
+        torch_num_threads: Threads of the denoiser, in process.
         output: Folder of the results; runs/evaluate/<world> when left out.
     """
 

@@ -43,14 +43,14 @@ class EvaluateNll:
         bags: Bags, or folders of bags.
         robot: Robot file. Default: sim_arm.
         held_out: Only the episodes that the checkpoint's training held out.
-        num_steps: Of the chain; 0: every timestep of training. The bound of few steps is what a
-            sampler with so few of them can reach.
-        variance: Of the steps: fixed_small, fixed_large, or learned_range where it was learned;
-            default: the checkpoint's.
+        num_steps: Steps of the chain; 0: every timestep of training. The bound of few steps is
+            what a sampler with so few of them can reach.
+        variance: Variance of the steps: fixed_small, fixed_large, or learned_range where it was
+            learned; default: the checkpoint's.
         ticks: Widths of one encoder count of each joint, SI units: bits per count.
         windows_per_episode: At most so many, evenly spread.
-        seed: Of the noise.
-        torch_num_threads: Of the network.
+        seed: Seed of the noise.
+        torch_num_threads: Threads of the network.
         output: Folder of nll.json and nll.png.
     """
 

@@ -40,12 +40,12 @@ def episodes_of(
 
 
 def run_fit(fit: Callable[[OnProgress], Fitted], path: Path, num_threads: int) -> int:
-    """Fit with a bar and tell the limit; return 0, or 1 after an error.
+    """Fit with a bar and print the limit; return 0, or 1 after an error.
 
     Args:
         fit: Learns and writes the file.
-        path: Of the file.
-        num_threads: Of torch.
+        path: Path of the file.
+        num_threads: Threads of torch.
     """
     console = Console(highlight=False)
     torch.set_num_threads(num_threads)

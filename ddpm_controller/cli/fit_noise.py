@@ -42,8 +42,8 @@ class FitNoiseOptions:
     A map from N(0, I) to such residuals (autoregression, correlated joints, heavy tails) is fitted
     by maximum likelihood to the first recordings and judged by the last ones, beside white noise
     and a Gaussian with full covariance: negative log likelihood (lower is better), memory, tails,
-    and a two-sample test in which a chance near 0 means that the model can be told from the
-    recordings. Example:
+    and a two-sample test in which a chance near 0 means that the model can be distinguished
+    from the recordings. Example:
 
       ddpm fit-noise runs/demonstrations --output noise.json --against smooth
 
@@ -59,7 +59,7 @@ class FitNoiseOptions:
         joints_apart: Let joints be independent of each other.
         denoiser: Folder to write a state denoiser to, trained with the noise; bags only.
         denoiser_steps: Updates of it.
-        seed: Of what is sampled and of the denoiser.
+        seed: Seed of what is sampled and of the denoiser.
     """
 
     recordings: tyro.conf.Positional[tuple[Path, ...]]

@@ -1,4 +1,4 @@
-"""The command `fit_out_of_distribution`: lets a checkpoint tell what it was not trained for."""
+"""The command `fit_out_of_distribution`: lets a checkpoint notice what it was not trained for."""
 
 import sys
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ from ddpm_controller.types import Episode
 
 @dataclass(frozen=True)
 class FitOutOfDistribution:
-    """Fit the distance by which a policy tells that it does not know what it sees.
+    """Fit the distance by which a policy notices what it was not trained for.
 
     Writes out_of_distribution.safetensors into the checkpoint's folder; the checkpoint keeps its
     hash and its plans. The limit is learned from the episodes held out from training and from
@@ -47,7 +47,7 @@ class FitOutOfDistribution:
         robot: Robot file. Default: sim_arm.
         quantile: Share of good windows below the limit.
         windows_per_episode: At most so many, evenly spread.
-        torch_num_threads: Of the encoder.
+        torch_num_threads: Threads of the encoder.
     """
 
     checkpoint: Path

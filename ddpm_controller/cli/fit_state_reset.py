@@ -1,4 +1,4 @@
-"""The command `fit_state_reset`: learns which departure from a plan lets a state begin anew."""
+"""The command `fit_state_reset`: learns which departure from a plan lets a state start afresh."""
 
 import sys
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ class FitStateReset:
     """Learn how far joints usually are from what was planned for them.
 
     Writes departure_limit.json into the checkpoint's folder; the checkpoint keeps its hash and
-    its plans. A controller lets what the policy remembers begin anew above the limit, see its
+    its plans. A controller lets the policy's memory start afresh above the limit, see its
     parameter reset_state_above. Learned from the episodes held out from training.
 
         ddpm fit-state-reset --checkpoint models/mine --bags recordings
@@ -45,10 +45,10 @@ class FitStateReset:
             the episode, had planned for them; where a task can go several ways this is more than
             a robot departs that follows the plans. ``commands``: what was commanded.
         replan_period_s: Time between two plans.
-        quantile: Of the departures, of which the limit is ``margin`` times as much.
+        quantile: Quantile of the departures, of which the limit is ``margin`` times as much.
         margin: At least 1.
-        seed: Of the noise of the plans.
-        torch_num_threads: Of the policy.
+        seed: Seed of the noise of the plans.
+        torch_num_threads: Threads of the policy.
     """
 
     checkpoint: Path
@@ -71,7 +71,7 @@ def fitted(
     Raises:
         CheckpointError: If the checkpoint cannot be used or does not fit the robot.
         ValueError: If bags or robot file cannot be used, none was held out, or the checkpoint
-            does not tell the range of its actions.
+            lacks the range of its actions.
     """
     checkpoint = load_checkpoint(command.checkpoint)
     robot = load_robot(command.robot or share_path("config/robots/sim_arm.yaml"))
@@ -106,10 +106,10 @@ def rolled_through(policy: Policy, episode: Episode, rows: int, seed: int) -> Ro
     """Return where the joints of an episode were when a plan was due, and what was planned.
 
     Args:
-        policy: Plans from plan to plan with what it remembers; the episode does not obey.
+        policy: Plans from plan to plan with what it remembers; the episode does not follow it.
         episode: On the policy's clock.
         rows: From one plan to the next; less where chunks are shorter.
-        seed: Of the noise.
+        seed: Seed of the noise.
     """
     joints, memory = measured_joints(policy, episode), policy.initial_memory(seed)
     measured, expected = [joints[:0]], [joints[:0]]

@@ -32,7 +32,7 @@ class PushTDemonstrations:
         data: The zarr folder.
         output: Folder of the bags; made if it is missing.
         episodes: So many from the first on; 0: all.
-        storage: Of the bags.
+        storage: Storage format of the bags.
     """
 
     data: Path

@@ -27,7 +27,7 @@ class RecordOptions:
     Attributes:
         output: The bag; must not exist.
         robot: Robot file with the streams and the command topic.
-        namespace: Of the robot and its controller.
+        namespace: Namespace of the robot and its controller.
         duration_s: Stop after this time; 0: at Ctrl-C.
         lockstep: The graph runs in lockstep: order the bag by the messages' own stamps.
         storage: Format of the bag.
@@ -51,7 +51,7 @@ def record(
     Args:
         options: What and where.
         should_stop: Asked several times a second.
-        on_begin: Called once recording, with the topics that nobody publishes yet.
+        on_begin: Called once recording, with the topics without a publisher.
 
     Raises:
         BagError: The disk refuses.
@@ -95,7 +95,7 @@ def main() -> int:
 def _tell_begin(console: Console, options: RecordOptions, unseen: tuple[str, ...]) -> None:
     console.print(f"recording to {options.output}; stop with Ctrl-C")
     if unseen:
-        console.print(f"nobody publishes yet, waiting for it: {', '.join(unseen)}")
+        console.print(f"has no publisher yet, waiting for it: {', '.join(unseen)}")
 
 
 def _tell_end(console: Console, recording: Recording) -> None:

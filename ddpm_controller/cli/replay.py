@@ -64,8 +64,8 @@ def main() -> int:
 def _replay_directly(options: ReplayOptions, run: RecordedRun, console: Console) -> int:
     if denoiser := run.parameters.get("state_denoiser"):
         raise BagError(
-            f"bag {run.bag}: the policy saw states cleaned by {denoiser}, and a bag does not tell "
-            "from which history; replay a lockstep recording with --graph"
+            f"bag {run.bag}: the policy saw states cleaned by {denoiser}, and a bag does not have "
+            "their history; replay a lockstep recording with --graph"
         )
     policies = Policies(run, options.checkpoint, options.device)
     with _bar(console) as bar:
@@ -118,7 +118,7 @@ def _tell_plans(console: Console, plans: PlanComparison) -> None:
         console.print(f"  first difference: {plans.first}")
     if plans.num_resumed:
         console.print(
-            f"  {plans.num_resumed} of them go on from a plan that is not in the bag, by their "
+            f"  {plans.num_resumed} of them continue from a plan that is not in the bag, by their "
             "recorded memory"
         )
     for reason in plans.skipped[:3]:

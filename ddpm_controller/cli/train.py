@@ -31,12 +31,12 @@ from ddpm_controller.training.result import TrainingResult
 from ddpm_controller.training.run import train
 
 INTERRUPTED = 130
-"""Exit code of a training that was stopped and can go on."""
+"""Exit code of a training that was stopped and can resume."""
 
 
 @dataclass(frozen=True)
 class TrainCommand:
-    """Train a policy from bags. The same command again goes on with an unfinished training.
+    """Train a policy from bags. The same command again resumes an unfinished training.
 
     On many GPUs: ``accelerate launch --multi_gpu --num_processes 2 -m ddpm_controller.cli.train
     --device cuda ...`` with a recipe whose ``num_shards`` is a multiple of the processes. The same
@@ -45,7 +45,7 @@ class TrainCommand:
     Attributes:
         bags: Bags, or folders of bags.
         config: Recipe, for example config/training/reach.yaml.
-        output: Folder of the run: checkpoints, curves and the state to go on from.
+        output: Folder of the run: checkpoints, curves and the state to resume from.
         robot: Robot file; its streams are observed and its action is learned. Default: sim_arm.
         initial_checkpoint: Begin with its weights, in place of the recipe's.
         num_steps: Updates, in place of the recipe's.
@@ -80,7 +80,7 @@ class TrainCommand:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return 0, 1 after an error or 130 when it was interrupted."""
     command = tyro.cli(TrainCommand, args=arguments)
-    # Of many processes the first one speaks.
+    # Of many processes the first one prints.
     console = Console(quiet=os.environ.get("RANK", "0") != "0")
     try:
         # The small files first: a wrong name is reported before the long part.
@@ -96,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     _summarize(console, result)
     if not result.finished:
-        console.print("stopped; the same command goes on from here")
+        console.print("stopped; the same command resumes from here")
     return 0 if result.finished else INTERRUPTED
 
 

@@ -20,7 +20,7 @@ from ddpm_controller.simulation.worlds import WORLDS, WorldName, refuse_without_
 class WalkOptions:
     """Record demonstrations, train a policy from the bags and try it, one after the other.
 
-    A walk that was interrupted goes on where it stopped when the command is given again.
+    A walk that was interrupted resumes where it stopped when the command is given again.
 
     Attributes:
         world: Task, one that an expert solves.

@@ -21,7 +21,7 @@ class Command:
         takeover: The plan whose chunk is followed from this tick on, when it is a new one.
         velocity: (Da,) at ``position``; None with it.
         acceleration: (Da,) at ``position``; None with it.
-        step_s: Time by which the motion went on since the command before; less than the time
+        step_s: Time by which the motion advanced since the command before; less than the time
             that passed when this tick is late.
         limited: Names of the limits that changed the command.
     """

@@ -17,7 +17,7 @@ class Deployment:
         control_rate_hz: Commands per second.
         replan_period_s: Time between two requests for a plan.
         max_age_s: Age of any stream but a held one beyond which the robot is held; 0: as the
-            robot file says for each stream.
+            robot file for each stream.
         fade_s: Time in which the difference between two chunks fades.
         stop_s: Time in which the robot stops.
         lead_s: Time by which a command is sent before its moment.

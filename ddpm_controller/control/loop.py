@@ -110,13 +110,13 @@ class ControlLoop:
     def use_policy(
         self, policy: PolicyTerms, memory: Memory | None, *, keeps_memory: bool = False
     ) -> None:
-        """Plan on other terms from the next plan on; the chunk in force goes on.
+        """Plan on other terms from the next plan on; the chunk in force is followed on.
 
         Args:
             policy: What the policy brings.
             memory: Its initial memory; None: it is the one that plans already, loaded once more,
-                and its plans go on.
-            keeps_memory: It goes on from what the one before remembered.
+                and its plans continue.
+            keeps_memory: It continues from what the one before remembered.
         """
         self.start_check.gate = policy.gate
         self.departure.limit = policy.departure
@@ -148,7 +148,7 @@ class ControlLoop:
         """Take one value of a stream; return why it was refused, or an empty text.
 
         Args:
-            name: Of the stream.
+            name: Name of the stream.
             stamp_s: Acquisition time.
             value: As ``ObservationBuffer.add``.
             arrived_s: When it came, by the clock of the ticks; None: at its stamp.
@@ -246,7 +246,7 @@ class ControlLoop:
     def order(self, now_s: float, verdict: Verdict) -> tuple[Order, Takeover | None]:
         """Return what carries out ``verdict`` from ``now_s`` on, and the plan taken over for it.
 
-        What it says has happened then: a chunk is handed out once, and so is the beginning.
+        What it returns has happened then: a chunk is handed out once, and so is the beginning.
         """
         if verdict.state in (State.WAITING, State.INACTIVE):
             return Order(verdict), None

@@ -30,7 +30,7 @@ class PlanRequest:
 
     @property
     def expected_delay_s(self) -> float | None:
-        """Time that it was told to take; None: as the policy was told."""
+        """Time that it was given; None: as for the policy."""
         delay_s = self.memory.get(EXPECTED_DELAY)
         return None if delay_s is None else float(delay_s)
 

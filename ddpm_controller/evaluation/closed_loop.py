@@ -44,11 +44,11 @@ class TrialSettings:
     """How trials are run.
 
     Attributes:
-        camera_hz: Of the pictures.
+        camera_hz: Rate of the pictures.
         plan_delay_s: Simulated time that a plan takes; rows that are past then are skipped.
         plan_jitter_s: Largest time that a plan takes beyond this, drawn evenly for each plan from
             the seed of its trial.
-        timeout_s: Longest trial; None: as the world says.
+        timeout_s: Longest trial; None: as in the world.
         batch_size: Trials that run side by side.
         keep_frames: So many trials keep pictures and curves to draw.
     """
@@ -82,9 +82,9 @@ def run_trials(
     Args:
         policy: What is tried.
         world: Key of ``WORLDS``, or what makes another world at a rate.
-        loop: Of the robot, with the limits of its joints; the world ticks at its rate. Streams
-            that the policy does not take are left out: the world would make them for nothing.
-        seeds: Of the world and of the denoising noise.
+        loop: Loop of the robot, with the limits of its joints; the world ticks at its rate.
+            Streams that the policy does not take are left out, so that the world renders none.
+        seeds: Seeds of the world and of the denoising noise.
         settings: See there.
         view: Turns a camera's picture into the one that the policy takes.
     """

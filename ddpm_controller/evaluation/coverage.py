@@ -9,7 +9,7 @@ from ddpm_controller.evaluation.intervals import wilson_interval
 
 THRESHOLDS = (0.85, 0.90, 0.95)
 """Coverages that count as success. The last is the published one, which 3.4 % of the human
-demonstrations reach; alone it would say little."""
+demonstrations reach; alone it would show little."""
 PUBLISHED_THRESHOLD = 0.95
 
 
@@ -48,7 +48,7 @@ class CoverageSummary:
 
 
 def summarize_coverage(scores: Sequence[float]) -> CoverageSummary:
-    """Return what the largest coverages of trials, each 0 to 1, say together.
+    """Return what the largest coverages of trials, each 0 to 1, amount to.
 
     Raises:
         ValueError: There are none, or one is not a coverage.

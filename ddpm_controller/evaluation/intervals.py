@@ -12,7 +12,7 @@ def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> float:
 
     Args:
         first: Success of each trial.
-        second: Of the same trials, in the same order.
+        second: Success of the same trials, in the same order.
 
     Raises:
         ValueError: If the trials are not as many.

@@ -2,8 +2,8 @@
 
 The bound is the one of Ho et al. 2020, Eq. 5, on -log p(chunk | observations), in nats per number
 in physical units (a joint in rad, so doubling its range costs log 2), or in bits per encoder tick.
-Lower is better. It tells two checkpoints on the same episodes apart and shows a policy that does
-not know what it sees; how often a task succeeds it does not tell.
+Lower is better. It distinguishes two checkpoints on the same episodes and shows a policy that does
+not know what it sees; it is no measure of how often a task succeeds.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +25,7 @@ class NllReport:
     Attributes:
         unit: ``nats`` per number, or ``bits`` per encoder tick.
         mean: Over everything.
-        standard_error: Of the mean, from the spread between episodes; NaN for one.
+        standard_error: Standard error of the mean, from the spread between episodes; NaN for one.
         per_term: ``L_T``, ``L_t`` (all steps but the last together), ``L_0`` and ``log_scale``,
             which add up to the mean.
         timesteps: (K,), of the chain.

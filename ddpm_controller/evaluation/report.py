@@ -76,7 +76,7 @@ def write_json(path: Path, trials: Sequence[Trial], facts: Mapping[str, object])
 def draw(path: Path, title: str, trials: Sequence[Trial], most: int = 3) -> None:
     """Draw a few trials: camera frames in a row, below them measured and commanded joints.
 
-    Trials that failed come first, since they are what one wants to look at.
+    Trials that failed come first, since they are looked at first.
 
     Args:
         path: PNG file to write.

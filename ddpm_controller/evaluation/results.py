@@ -1,4 +1,4 @@
-"""What one closed-loop trial showed, and what many of them say together."""
+"""What one closed-loop trial showed, and what many of them amount to."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -41,7 +41,7 @@ class Trial:
 
     Attributes:
         seed: Seed of the world and of the denoising noise.
-        success: Whether the world said success before the time-out.
+        success: Whether the world reported success before the time-out.
         duration_s: Time to success, or the time-out.
         plans: Chunks that were taken over.
         joint_names: One per column of positions and commands.

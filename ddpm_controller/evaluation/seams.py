@@ -20,7 +20,7 @@ class Seams:
         velocity_steps: (M,) rad/s or m/s.
         acceleration_steps: (M,) rad/s² or m/s².
         mode_changes: Plans that chose another way than the plan before them did; None where the
-            world does not tell ways apart.
+            world does not distinguish ways.
         reaction_s: Time from a push to the first plan that goes the way which the push left;
             inf where none came, None where nothing was pushed.
     """
@@ -37,7 +37,7 @@ class SeamRecorder:
     """Notes the commands of one trial.
 
     Attributes:
-        world: Asked which way a chunk goes, where it can tell.
+        world: World that may know which way a chunk goes.
     """
 
     world: World

@@ -14,7 +14,7 @@ def vector_value(stream: StreamSpec, tick: Tick, world: World) -> np.ndarray:
     The features of a sentence are those of the world's instruction.
 
     Raises:
-        ValueError: The world tells no vector with all of these names, or says nothing.
+        ValueError: The world has no vector with all of these names, and no sentence.
     """
     if tick.instruction and stream.names == text_names(len(stream.names)):
         return text_features(tick.instruction, len(stream.names))
@@ -24,6 +24,6 @@ def vector_value(stream: StreamSpec, tick: Tick, world: World) -> np.ndarray:
         if set(stream.names) <= set(names):
             return values[[names.index(name) for name in stream.names]]
     raise ValueError(
-        f"stream {stream.name!r} wants {list(stream.names)}, but the world {world.name!r} tells "
+        f"stream {stream.name!r} has {list(stream.names)}, but the world {world.name!r} has "
         f"{[list(names) for names, _ in sources]}; evaluate it in the world it was trained in"
     )

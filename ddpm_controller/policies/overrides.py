@@ -1,4 +1,4 @@
-"""Settings of a system that differ from what its checkpoint says, by name."""
+"""Settings of a system that differ from those of its checkpoint, by name."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields
@@ -30,7 +30,7 @@ def overridden(settings: Settings, overrides: Mapping[str, float | str]) -> Sett
 
 
 def as_overrides(settings: Any) -> dict[str, float | str]:
-    """Return the overrides that make these settings again, whatever a checkpoint says."""
+    """Return the overrides that make these settings again, whatever a checkpoint has."""
     return {name: value for name, value in asdict(settings).items() if value is not None}
 
 

@@ -1,4 +1,4 @@
-"""What a checkpoint's config and weights make: a network, or an error that says what is wrong."""
+"""What a checkpoint's config and weights make: a network, or an error that names what is wrong."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
@@ -36,7 +36,7 @@ def restored_network(
     """Return the network of a checkpoint.
 
     Args:
-        checkpoint: Of any kind.
+        checkpoint: Checkpoint of any kind.
         config_from: Makes the config that the manifest holds.
         network: Makes the network of config, action spec, streams and statistics.
 

@@ -19,7 +19,7 @@ from ddpm_controller.robots.loop_settings import deployment_from, loop_settings
 from ddpm_controller.types import ActionChunk
 
 _UNTOLD = 3
-"""Of so many commands one is the last that a process which died has told of."""
+"""Number of last commands among which is the last one that a dead process reported."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class CommandComparison:
 
     Attributes:
         count: Commands compared; the first of each run is given, not compared.
-        num_equal: Of these, equal bit for bit.
-        num_runs: Times that the controller began anew.
+        num_equal: Number of these, equal bit for bit.
+        num_runs: Times that the controller started afresh.
         first: The first difference, if any.
         num_before: Commands along a chunk from before the recording began, which are given.
     """
@@ -110,7 +110,7 @@ class _Player:
     def takes_up(self, command: RecordedCommand, sent: Sequence[RecordedCommand]) -> bool:
         """Go on to ``command`` from one of those that were sent; return whether one leads there.
 
-        A process that dies may have sent a command or two which it had no time to tell of.
+        A process that dies may have sent a command or two which it had no time to report.
         """
         for last in reversed(sent):
             if last.motion is None or not last.motion.velocity.any():
@@ -132,7 +132,7 @@ class _Player:
 
         Args:
             now_s: The tick.
-            sent: Last command of another process, which this one goes on from.
+            sent: Last command of another process, which this one continues from.
         """
         taken = self._takeovers.get(now_s)
         if taken is not None:
@@ -167,7 +167,7 @@ class _Player:
         return Difference(text, "all", 0.0, float("nan"))
 
     def _verdict(self, now_s: float) -> Verdict:
-        """Return what the newest status says; one is published at every change."""
+        """Return the newest status; one is published at every change."""
         newest = bisect.bisect_right(self._status_stamps_s, now_s) - 1
         if newest < 0:
             return Verdict(State.WAITING)
@@ -179,7 +179,7 @@ class _Player:
 
 
 def _num_before(run: RecordedRun, ticks: Sequence[tuple[RecordedCommand, bool]]) -> int:
-    """Return how many commands come before what can be computed: 0 unless a run goes on there.
+    """Return how many commands come before what can be computed: 0 unless a run continues there.
 
     With the first chunk in the bag the motion is known again, from the command before it.
     """
@@ -218,7 +218,7 @@ def _begins_s(run: RecordedRun) -> list[float]:
     """Return moments after which the next command is the first of a run.
 
     Either nothing was commanded before, or plans were counted from 0 again: then the run began
-    when it said that it had no plan, at the latest when it took the first one over.
+    when it reported that it had no plan, at the latest when it took the first one over.
     """
     begins_s = [
         status.stamp_s

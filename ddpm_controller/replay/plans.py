@@ -17,7 +17,7 @@ from ddpm_controller.systems import restore
 from ddpm_controller.types import ActionChunk, Memory, Plan
 
 _REACH = 4
-"""A plan goes on from one of so many before it."""
+"""A plan continues from one of so many before it."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,10 @@ class PlanComparison:
 
     Attributes:
         count: Plans compared.
-        num_equal: Of these, equal bit for bit.
+        num_equal: Number of these, equal bit for bit.
         first: The first difference, if any.
         skipped: Plans that could not be made again, each with the reason.
-        num_resumed: Plans compared that go on from a recorded memory and from no plan before
+        num_resumed: Plans compared that continue from a recorded memory and from no plan before
             them: that one is from before the recording, or was lost.
     """
 
@@ -72,7 +72,7 @@ class MadeAgain:
         chunk: As recorded.
         plan: What came of it, or why nothing could.
         origin: Difference of its recorded memory from that of the plan before it.
-        is_resumed: What it goes on from is known by its recorded memory alone.
+        is_resumed: Its start is known by its recorded memory alone.
     """
 
     chunk: RecordedChunk
@@ -144,7 +144,7 @@ def _plans(run: RecordedRun, policies: Policies) -> Iterator[MadeAgain]:
     """Yield each recorded chunk with the plan made again, or why it could not be."""
     statuses = _Statuses(run)
     all_made: list[MadeAgain] = []
-    followed: list[MadeAgain] = []  # since something began anew
+    followed: list[MadeAgain] = []  # since something started afresh
     for chunk in run.chunks:
         if not chunk.checkpoint_hash:
             why = f"plan {chunk.plan_number} is a slow approach, which no policy made"
@@ -210,7 +210,7 @@ def _plan(
 ) -> Plan | str:
     """Make a plan again, or return why that cannot be."""
     if memory is None:
-        return f"plan {chunk.plan_number} goes on from one that could not be made again"
+        return f"plan {chunk.plan_number} continues from one that could not be made again"
     memory = {**memory, EXPECTED_DELAY: np.array(chunk.expected_delay_s)}
     if "plan_number" in memory:  # failed plans count too, and are not recorded
         memory["plan_number"] = np.array(chunk.plan_number, np.int64)

@@ -1,4 +1,4 @@
-"""What a bag tells of a controller: what it saw, planned, decided and commanded. No rclpy."""
+"""Contents of a bag about a controller: what it saw, planned, decided and commanded. No rclpy."""
 
 import json
 import math
@@ -42,8 +42,8 @@ class RecordedChunk:
         joint_names: One per column.
         rows: (Ta, Da) float64.
         plan_number: Number of the plan since the run began.
-        seed: Of the run.
-        checkpoint_hash: Of the policy.
+        seed: Seed of the run.
+        checkpoint_hash: Checkpoint hash of the policy.
         settings: Settings of the policy as it was run, by name.
         num_inference_steps: Denoising steps.
         expected_delay_s: Time that the plan was expected to take.
@@ -108,7 +108,7 @@ class RecordedRun:
         commands: In the order of recording.
         statuses: In the order of recording.
         limits: From robot_description; None when it was not recorded.
-        parameters: Of the controller; empty when they were not recorded.
+        parameters: Parameters of the controller; empty when they were not recorded.
         oldest_s: Oldest stamp in the bag; infinite before the first.
         newest_s: Newest stamp in the bag so far.
         memories: Tick of take-over and plan number -> what the policy remembered when it was
@@ -214,7 +214,7 @@ def _keep(run: RecordedRun, role: str, recorded: RecordedMessage) -> None:
         run.limits = robot.limits(message.data)
     elif role == "command":
         command = _command(message, run.robot)
-        # In lockstep an answer is sent again, as it was, where the world may not have heard it.
+        # In lockstep an answer is sent again, as it was, where the world may not have received it.
         if not run.commands or not command.repeats(run.commands[-1]):
             run.commands.append(command)
     else:

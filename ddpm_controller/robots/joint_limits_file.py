@@ -22,7 +22,7 @@ class JointLimitsFileError(ValueError):
 
 @dataclass(frozen=True)
 class GivenLimits:
-    """What a file says of one joint; infinite where it says nothing.
+    """Limits of one joint in a file; infinite where it has none.
 
     Attributes:
         min_position: Lowest, rad or m.
@@ -119,7 +119,7 @@ class _File(BaseModel):
 
 
 def read_given_limits(path: Path) -> Mapping[str, GivenLimits]:
-    """Read a joint-limits file: joint -> what it says.
+    """Read a joint-limits file: joint -> its limits.
 
     Positions count where they are given, unless ``has_position_limits`` is false; every other
     limit counts where its ``has_..._limits`` is true, as in MoveIt.

@@ -6,7 +6,7 @@ from typing import Any
 from ddpm_controller.robots.robot import Robot
 
 ACTION_LATENCY_KEY = "robot_action_latency_s"
-"""Among a bag's controller parameters: what the robot file said while it was recorded."""
+"""Among a bag's controller parameters: the robot file's latency when it was recorded."""
 
 
 def lead_from(parameters: Mapping[str, Any], robot: Robot) -> float:
@@ -24,7 +24,7 @@ def delay_problem(name: str, delay_s: float, rows_last_s: float, remedy: str) ->
     """Return why a delay cannot be lived with, or an empty text.
 
     Args:
-        name: Of the parameter.
+        name: Name of the parameter.
         delay_s: Its value.
         rows_last_s: From the first row of a chunk to the last.
         remedy: What to do.

@@ -53,8 +53,8 @@ def loop_settings(
     Args:
         robot: Its streams, joints and rules.
         policy: Terms of the policy that plans first; None: there is none yet.
-        deployment: As the parameters say.
-        limits: Of its joints; None: not known yet.
+        deployment: Deployment that the parameters stand for.
+        limits: Limits of its joints; None: not known yet.
         filters: Vector stream -> what stands in for its newest value in a policy's window.
 
     Raises:

@@ -24,7 +24,7 @@ IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 JOINT_TRAJECTORY = "trajectory_msgs/msg/JointTrajectory"
 FROZEN_AFTER_S = 0.5
-"""Of a camera, where the robot file does not say."""
+"""Rate of a camera, where the robot file has none."""
 MULTI_ARRAY = "std_msgs/msg/Float64MultiArray"
 STRING = "std_msgs/msg/String"
 
@@ -43,7 +43,7 @@ class RobotStream:
         spec: The stream as the policy sees it.
         topic: Relative topic name.
         type: Full message type name.
-        max_age_s: Older than this it is stale; infinite for a text, which is said once.
+        max_age_s: Older than this it is stale; infinite for a text, which is published once.
         field: Field of a JointState that is observed.
         message_size: (height, width) of an image message; (0, 0) of a vector.
         latency_s: From acquisition to arrival, as `ddpm calibrate-latency` measured; 0: unknown.
@@ -94,7 +94,7 @@ class Robot:
     """A robot file, validated.
 
     Attributes:
-        name: Of the robot.
+        name: Name of the robot.
         streams: In the order in which a policy takes them.
         action: The command.
         given_limits: Joint -> limits from the joint-limits file; empty without one.
@@ -186,8 +186,8 @@ def joint_limits(
 ) -> JointLimits:
     """Return the limits of ``joint_names`` from a URDF and a joint-limits file.
 
-    The stricter of both counts. Acceleration and jerk, which a URDF does not tell, are derived
-    as ``JointLimits`` says where the file does not give them either.
+    The stricter of both counts. Acceleration and jerk, which a URDF does not have, are derived
+    as in ``JointLimits`` where the file does not give them either.
 
     Args:
         urdf: Text of robot_description.

@@ -85,7 +85,7 @@ class TextFile(BaseModel):
     @classmethod
     def _refuse_times(cls, given: dict[str, Any]) -> dict[str, Any]:
         if wrong := sorted({"rate_hz", "max_age_s", "latency_s"} & set(given)):
-            raise ValueError(f"{wrong} are not for a text, which is said once and then holds")
+            raise ValueError(f"{wrong} are not for a text, which is published once and then holds")
         return given
 
 

@@ -19,10 +19,10 @@ def ask(
     """Return the answer to a request, which is sent again while none comes.
 
     A client that has found a service may not yet have been found by it, and then the answer is
-    lost; no call tells. So only for requests that may be carried out twice.
+    lost; no call reports it. So only for requests that may be carried out twice.
 
     Args:
-        client: Of the service.
+        client: Client of the service.
         request: To send.
         spin: Waits for one callback of the client's node, for a short time at most.
         patience_s: Wall time after which none is waited for any more.

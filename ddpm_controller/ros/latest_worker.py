@@ -13,7 +13,7 @@ class LatestWorker(Generic[Job]):
     """Does one job after the other; a newer job replaces one that has not been begun.
 
     Args:
-        name: Of the thread.
+        name: Name of the thread.
         work: Called on the thread with each job; must not raise.
     """
 

@@ -1,4 +1,4 @@
-"""Publishers and listeners that do not fit, fall silent or die, told by the middleware."""
+"""Publishers and listeners that do not fit, fall silent or die, as the middleware reports."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ from rclpy.qos import qos_policy_name_from_kind
 
 @dataclass
 class TopicEvents:
-    """What the middleware has told of one topic.
+    """Reports of the middleware on one topic.
 
     Attributes:
         incompatible: Publishers or listeners that could not be connected.
         policy: The setting for which the last of them does not fit.
         deadlines_missed: How often nothing came in the time that was promised.
         is_late: Whether that was since the last ``QosEvents.take``.
-        alive: Why nothing can come at all; empty when somebody is there.
+        alive: Why nothing can come at all; empty when there is a publisher.
     """
 
     incompatible: int = 0
@@ -46,7 +46,7 @@ class TopicEvents:
 
 
 class QosEvents:
-    """Keeps what was told of each topic, and logs it when it has changed.
+    """Keeps the reports on each topic, and logs it when it has changed.
 
     Everything happens on the executor's thread.
 
@@ -80,7 +80,7 @@ class QosEvents:
         self._topics.clear()
 
     def take(self) -> dict[str, TopicEvents]:
-        """Return topic -> what was told of it; missed deadlines count from now on again."""
+        """Return topic -> the reports on it; missed deadlines count from now on again."""
         taken = {topic: TopicEvents(**vars(events)) for topic, events in self._topics.items()}
         for events in self._topics.values():
             events.is_late = False
@@ -107,7 +107,7 @@ class QosEvents:
         events.deadlines_missed, events.is_late = event.total_count, True
 
     def _on_publishers(self, topic: str, event: QoSSubscriptionMatchedInfo) -> None:
-        # Fast DDS tells of the liveliness only where a lease was asked for.
+        # Fast DDS reports the liveliness only where a lease was asked for.
         self._tell_alive(topic, "" if event.current_count > 0 else "the last publisher has gone")
 
     def _on_publishers_alive(self, topic: str, event: QoSLivelinessChangedInfo) -> None:

@@ -34,16 +34,16 @@ Stamps = Literal["received", "header"]
 class Recorder:
     """Writes what is published on some topics into one bag after the other.
 
-    A topic is subscribed as soon as somebody publishes it, with the reliability and durability
+    A topic is subscribed as soon as it is published, with the reliability and durability
     that is offered, as ``ros2 bag record`` does. Callbacks only put bytes into a queue.
 
     Args:
-        node: Its executor is spun by the caller (not the EventsExecutor, which cannot tell when
+        node: Its executor is spun by the caller (not the EventsExecutor, which cannot detect when
             a message came).
         topics: Relative or absolute name -> message type.
         stamps: What orders the bag. ``received``: arrival, as ``ros2 bag record`` does.
             ``header``: the messages' own stamps, for a lockstep graph; see ``HeaderOrder``.
-        storage: Of the bags.
+        storage: Storage format of the bags.
 
     Attributes:
         arrivals: Messages that have come since construction, recorded or not.
@@ -73,7 +73,7 @@ class Recorder:
 
     @property
     def unseen(self) -> tuple[str, ...]:
-        """Topics that nobody has published yet."""
+        """Topics that were not published yet."""
         return tuple(topic for topic in self._topics if topic not in self._offered)
 
     @property
@@ -103,7 +103,7 @@ class Recorder:
                 ``cut`` can still choose.
 
         Raises:
-            BagWriteError: The bag cannot be made, or another recording is going on.
+            BagWriteError: The bag cannot be made, or another recording is in progress.
         """
         if self._thread is not None:
             raise BagWriteError(f"{folder}: finish the recording of {self._thread.folder} first")

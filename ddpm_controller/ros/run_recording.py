@@ -58,9 +58,9 @@ def record_run(
     Args:
         robot: Streams and the command topic.
         folder: The bag; must not exist.
-        namespace: Of the robot and its controller.
+        namespace: Namespace of the robot and its controller.
         should_stop: Asked several times a second.
-        on_begin: Called once recording, with the topics that nobody publishes yet.
+        on_begin: Called once recording, with the topics without a publisher.
         duration_s: Longest recording.
         lockstep: Order the bag by the messages' own stamps.
         storage: Format of the bag.

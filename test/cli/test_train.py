@@ -86,7 +86,7 @@ def test_an_interrupted_command_saves_and_the_same_command_goes_on(files, argume
     process.send_signal(signal.SIGINT)
     printed, _ = process.communicate(timeout=60)
     assert process.returncode == INTERRUPTED
-    assert "the same command goes on from here" in printed
+    assert "the same command resumes from here" in printed
     assert (files.output / "resume" / "state.safetensors").exists()
 
 

@@ -54,7 +54,7 @@ def test_a_bag_whose_beginning_was_cut_off_is_the_same_from_its_first_plan_on(
     monkeypatch.setattr(sys, "argv", ["replay", str(bag), "--checkpoint", str(checkpoints[0])])
     assert main() == 0
     said = capsys.readouterr().out
-    assert "1 of them go on from a plan that is not in the bag" in said
+    assert "1 of them continue from a plan that is not in the bag" in said
     assert f"not compared: {before} along a chunk from before the recording" in said
 
 

@@ -106,7 +106,7 @@ def test_what_goes_on_from_a_plan_that_is_lost_is_skipped(tmp_path, checkpoints)
         assert len(plans.skipped) == 4 - count
         assert "camera_wrist stamped" in plans.skipped[0]
         if seam != "switch":
-            assert plans.skipped[1] == "plan 1 goes on from one that could not be made again"
+            assert plans.skipped[1] == "plan 1 continues from one that could not be made again"
 
 
 def test_a_bag_that_begins_within_a_run_says_what_is_missing(tmp_path, checkpoints):
@@ -117,4 +117,4 @@ def test_a_bag_that_begins_within_a_run_says_what_is_missing(tmp_path, checkpoin
     run.statuses[:] = [status for status in run.statuses if status.stamp_s >= begin_s]
     plans = compare_plans(run, Policies(run, checkpoints[:1], "cpu"))
     assert plans.count == 0
-    assert plans.skipped[0] == "plan 1 goes on from one that could not be made again"
+    assert plans.skipped[0] == "plan 1 continues from one that could not be made again"

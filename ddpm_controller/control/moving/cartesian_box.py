@@ -3,7 +3,7 @@
 As for the joint limits, what is sent keeps a way to rest: a command is sent only if the end
 effector stays in the box on it *and* on the fastest stop after it; where it would not, the next
 step of the stop from the command before is sent, which has been looked at then. By induction the
-end effector never leaves. Where it is, a callable says, so that nothing here knows a robot.
+end effector never leaves. Where it is, a callable returns, so that nothing here knows a robot.
 """
 
 import math
@@ -35,7 +35,7 @@ class BoxGuard:
     Args:
         box: In the frame of ``positions``.
         positions: Forward kinematics of the end effector.
-        limits: Of the joints; a stop uses their acceleration and jerk.
+        limits: Limits of the joints; a stop uses their acceleration and jerk.
     """
 
     def __init__(self, box: CartesianBox, positions: Positions, limits: JointLimits) -> None:

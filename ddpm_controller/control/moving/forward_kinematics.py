@@ -36,8 +36,8 @@ class LinkChain:
     Args:
         urdf: Text of robot_description.
         joint_names: Columns of the rows.
-        link: Whose pose is wanted; empty: the link with the most joints before it, the first of
-            them in the text where several have as many.
+        link: Link whose pose is computed; empty: the link with the most joints before it, the
+            first of them in the text where several have as many.
 
     Attributes:
         base: Root link, in whose frame the poses are.

@@ -23,7 +23,7 @@ _ROUNDED = 1.0005
 """Times the longest way of a period may be gone: float64 stamps at 1.7e9 s are 2.4e-7 s apart, so
 a period of 2 ms may last 1.2e-4 longer. This is half of what ``SHARE`` leaves."""
 _NEAR = 8.0
-"""A wish that can be reached in so many periods is followed with its acceleration."""
+"""A target that can be reached in so many periods is followed with its acceleration."""
 _REST = Motion(np.zeros(()), np.zeros(()), np.zeros(()))
 _TOLERANCE = 1e-6
 """Of the jerk limit times period^3: a thousandth of what ``SHARE`` leaves."""
@@ -36,7 +36,7 @@ class Limited:
     Attributes:
         motion: Finite and inside the limits.
         reasons: Any of ``not_finite``, ``position``, ``velocity``, ``acceleration``, ``jerk``.
-        step_s: Time by which the motion went on.
+        step_s: Time by which the motion advanced.
     """
 
     motion: Motion
@@ -45,14 +45,14 @@ class Limited:
 
 
 class Governor:
-    """Leads what was sent towards what is wished, in the shortest time that the limits allow.
+    """Leads what was sent towards the target, in the shortest time that the limits allow.
 
-    A wish that can be reached in one step is reached exactly. All numbers inside count time in
+    A target that can be reached in one step is reached exactly. All numbers inside count time in
     periods and position in the distance J T^3 of each joint, from where it is: there the jerk
     limit is 1, and the absolute tolerances of ruckig mean the same for every joint and rate.
 
     Args:
-        limits: Of the joints.
+        limits: Limits of the joints.
         period_s: Time between ticks.
     """
 
@@ -73,7 +73,7 @@ class Governor:
             last: What was sent before: a motion returned by this function, or a rest inside the
                 position limits.
             wish: Wanted now; anything, also numbers that are not finite.
-            elapsed_s: Since ``last``. After a late tick the motion goes on by one period only:
+            elapsed_s: Since ``last``. After a late tick the motion advances by one period only:
                 to catch up must not be a jump.
         """
         period_s = self._period_s
@@ -115,7 +115,7 @@ class Governor:
         return inside
 
     def _target(self, wish: Motion, last: Motion) -> Motion:
-        """Return the wish, cut to where the joints can be and still stop in time."""
+        """Return the target, cut to where the joints can be and still stop in time."""
         limits, inside = self._limits, self._inside(wish.position)
         distances = np.array([inside - limits.lower, limits.upper - inside])
         used = self._used
@@ -154,7 +154,7 @@ class Governor:
         """Return the motion after ``h``, and for which joints it is the goal.
 
         Time-optimal in a frame that moves as the goal does: near it with its acceleration, for
-        then the goal is reached and kept; from afar with its velocity only, which says more
+        then the goal is reached and kept; from afar with its velocity only, which carries more
         about where it will be.
         """
         top, most = self._velocity, 0.99 * self._acceleration

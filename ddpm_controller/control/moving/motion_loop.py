@@ -50,7 +50,7 @@ class Sent:
 
     Attributes:
         stamp_s: The tick.
-        motion: Of the joints then.
+        motion: Motion of the joints then.
     """
 
     stamp_s: float
@@ -65,9 +65,9 @@ class Order:
         verdict: Waiting sends nothing, running follows the chunk, holding stops smoothly.
         chunk: To be followed from the next tick on; None: the one in force.
         begin_at: (Da,) measured position; a run begins there.
-        keep_position: It goes on from the last command where that is near ``begin_at``.
+        keep_position: It continues from the last command where that is near ``begin_at``.
         measured: (Da,) newest measured position, for a limit on the step from there.
-        sent: What another process has sent last; the motion goes on from there.
+        sent: What another process has sent last; the motion continues from there.
     """
 
     verdict: Verdict
@@ -82,7 +82,7 @@ class MotionLoop:
     """Follower, governor and stop of one robot.
 
     Args:
-        limits: Of its joints.
+        limits: Limits of its joints.
         period_s: Time between ticks.
         fade_s: How long the difference between two chunks fades.
         stop_s: How long a stop takes; longer where the limits do not allow that.
@@ -134,7 +134,7 @@ class MotionLoop:
         verdict = order.verdict
         went_back = now_s < self._last_s
         if went_back:
-            self._last_s = now_s - self._period_s  # the motion goes on all the same
+            self._last_s = now_s - self._period_s  # the motion continues all the same
             if verdict.state == State.RUNNING and order.chunk is None:
                 verdict = Verdict(State.HOLDING, Reason.CLOCK_JUMP, "the time went back")
         if order.begin_at is not None:
@@ -145,10 +145,10 @@ class MotionLoop:
             return Command(now_s, None, verdict.state, verdict.reason, verdict.text)
         if verdict.state == State.RUNNING:
             if order.chunk is not None:
-                # From what was really sent: the curve may have wanted more than the limits.
+                # From what was really sent: the curve may have exceeded than the limits.
                 assert self._sent is not None
                 self._follower.accept(order.chunk, self._sent, self._sent_s(now_s))
-        # A stop that was not followed to the letter begins anew: what it has missed must not
+        # A stop that was not followed exactly starts afresh: what it has missed must not
         # be caught up with.
         elif verdict.reason != Reason.PLAN_LATE and (
             self.has_chunk or self._was_limited or went_back or self._is_late(now_s)
@@ -199,7 +199,7 @@ class MotionLoop:
         begin_s = self._sent_s(now_s)
         if follower.chunk is not None:
             self._rest_s = begin_s + self._stop_s
-        # A stop that begins anew has less time: else it would never end.
+        # A stop that starts afresh has less time: else it would never end.
         left_s = max(self._rest_s - begin_s, self._period_s)
         follower.stop(SafeStop(begin_s, self._sent, left_s, self._limits))
 

@@ -8,14 +8,14 @@ import numpy as np
 from ddpm_controller.control.moving.boxed_arm import BoxedArm
 
 ACCELERATION_TIME_S = 0.025
-"""Where nobody gives an acceleration limit, the velocity limit is reached in this time, s.
+"""Where no acceleration limit is given, the velocity limit is reached in this time, s.
 
 Generous, so that it changes nothing in what a learned policy does: with 0.1 s the noise between
 two rows of a chunk, 0.1 s apart, ran into the limit all the time, and the shipped reach policy
 failed in more than half of its trials.
 """
 JERK_TIME_S = 0.02
-"""Where nobody gives a jerk limit, the acceleration limit is reached in this time, s."""
+"""Where no jerk limit is given, the acceleration limit is reached in this time, s."""
 
 
 @dataclass(frozen=True)

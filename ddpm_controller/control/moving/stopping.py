@@ -21,7 +21,7 @@ class SafeStop:
         begin_s: The moment.
         begin: What was sent then.
         stop_s: How long a gentle stop takes.
-        limits: Of the joints.
+        limits: Limits of the joints.
     """
 
     def __init__(self, begin_s: float, begin: Motion, stop_s: float, limits: JointLimits) -> None:

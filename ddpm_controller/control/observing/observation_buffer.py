@@ -25,7 +25,7 @@ class ObservationBuffer:
     """Stamped values per stream, and what was newest at any moment.
 
     Of a stream that holds, see ``StreamSpec``, the last value that came always stays: it would not
-    come again. Its order is that of coming, whatever the stamps say.
+    come again. Its order is that of coming, whatever the stamps are.
 
     Args:
         streams: What is observed.
@@ -177,7 +177,7 @@ class ObservationBuffer:
     def _checked(self, stream: StreamSpec, value: np.ndarray) -> np.ndarray:
         if value.shape != stream.shape:
             raise ObservationError(
-                f"{stream.name}: shape {value.shape} came, the robot file says {stream.shape}"
+                f"{stream.name}: shape {value.shape} came, the robot file has {stream.shape}"
             )
         if stream.kind == "image":
             if value.dtype != np.uint8:

@@ -29,7 +29,7 @@ _REASONS = (
     Reason.STALE_OBSERVATION,
     Reason.FROZEN_IMAGE,
 )
-"""The first to be told first."""
+"""Order in which problems are reported."""
 
 
 class ObservationWatch:
@@ -117,7 +117,7 @@ class ObservationWatch:
         """Take one value of a stream; return why it was refused, or an empty text.
 
         Args:
-            name: Of the stream.
+            name: Name of the stream.
             stamp_s: Acquisition time.
             value: As ``ObservationBuffer.add``.
             arrived_s: When it came, by the clock of the ticks; None: at its stamp.
@@ -143,14 +143,14 @@ class ObservationWatch:
         return error
 
     def judge(self, now_s: float) -> Verdict | None:
-        """Return ``problem``, and keep it until the next start where a stream's rule says so."""
+        """Return ``problem``, and keep it until the next start where a stream's rule is stop."""
         found = self.problem(now_s)
         if found is None or self._kept is not None:
             return found
         for name, health in self.healths(now_s).items():
             unusable = health.reason not in (Reason.NONE, Reason.NO_OBSERVATION)
             if unusable and self._rules[name].when_stale == "stop":
-                text = f"{health.text}; its when_stale is stop: reset to go on"
+                text = f"{health.text}; its when_stale is stop: reset to resume"
                 self._kept = Verdict(State.HOLDING, health.reason, text)
                 return self._kept
         return found

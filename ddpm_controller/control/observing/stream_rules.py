@@ -78,7 +78,7 @@ class StreamStatistics:
         out_of_order: Messages that were older than one before.
         lead_s: How far the stamp of the newest was ahead of its arrival; NaN before the first.
             A value cannot be newer than its arrival, so that is how old it really is when its
-            stamp says that it is of now.
+            stamp is of now.
     """
 
     def __init__(self) -> None:
@@ -109,8 +109,8 @@ class StreamStatistics:
 
 
 WhenStale = Literal["hold", "stop", "mask"]
-"""``hold``: stop smoothly, and go on when the stream is good again. ``stop``: stop smoothly and
-stay so until the next start. ``mask``: go on without it, where the policy can."""
+"""``hold``: stop smoothly, and resume when the stream is good again. ``stop``: stop smoothly and
+stay so until the next start. ``mask``: continue without it, where the policy can."""
 
 
 @dataclass(frozen=True)
@@ -132,9 +132,9 @@ class StreamHealth:
     """How one stream does at one moment.
 
     Attributes:
-        age_s: Of the newest message by its stamp, s; NaN before the first.
+        age_s: Age of the newest message by its stamp, s; NaN before the first.
         arrival_age_s: Time since it came, s; NaN before the first.
-        rate_hz: Of the last messages, by stamp; NaN before the second.
+        rate_hz: Rate of the last messages, by stamp; NaN before the second.
         out_of_order: Messages that were older than one before.
         reason: Why the stream cannot be used; ``NONE`` when it can.
         text: The same in words, with the values.

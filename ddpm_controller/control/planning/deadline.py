@@ -90,7 +90,7 @@ class CostEstimate:
         """The cost; None before the first plan that counts.
 
         The slope is the median over all pairs of plans with different steps (Theil 1950, Sen
-        1968). While all had the same number it cannot be told from the fixed part: all of the
+        1968). While all had the same number it cannot be separated from the fixed part: all of the
         time is taken for steps, so that fewer are tried before a robot is stopped.
         """
         if not self._kept:
@@ -156,7 +156,7 @@ class Deadline:
     def note(self, num_steps: int, time_s: float, relative_cost: float = 1.0) -> None:
         """Take what a plan with so many steps has cost, s.
 
-        Counted as one that goes on from the plan before, whose steps cost 1 / ``relative_cost``
+        Counted as one that continues from the plan before, whose steps cost 1 / ``relative_cost``
         as much; what does not depend on them, as far as it is known, costs the same.
         """
         fixed_s = min(self._fixed_s, time_s)

@@ -1,7 +1,7 @@
-"""Whether the joints are where the plan in force said: else what it remembers is not to be used.
+"""Whether the joints are where the plan in force expects them; else its memory is not used.
 
 The robot was pushed, or something holds it: the state that a policy carries from plan to plan
-speaks of a course that it does not take any more.
+describes a course that it does not take any more.
 """
 
 import math
@@ -22,11 +22,11 @@ class DepartureWatch:
     Args:
         action_spec: The joints.
         fade_s: Time in which the difference between two chunks fades; it may take twice as long.
-        limit: Of the policy that plans first.
+        limit: Limit of the policy that plans first.
 
     Attributes:
-        limit: Of the policy that plans; None: nothing is compared.
-        departure: Of the last comparison, in the units of the limit; NaN: there was none.
+        limit: Limit of the policy that plans; None: nothing is compared.
+        departure: Last departure, in the units of the limit; NaN before the first comparison.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class DepartureWatch:
         joint = int(np.argmax(np.abs(measured - expected) / self.limit.scale))
         return (
             f"{self._spec.joint_names[joint]} is at {measured[joint]:.3f} "
-            f"{self._spec.units[joint]} where plan {takeover.request.plan_number} said "
+            f"{self._spec.units[joint]} where plan {takeover.request.plan_number} has "
             f"{expected[joint]:.3f}: {self.departure:.1f} usual departures, "
             f"limit {self.limit.limit:.1f}"
         )

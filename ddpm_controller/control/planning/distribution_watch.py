@@ -16,8 +16,8 @@ class DistributionWatch:
         num_plans: After so many in a row the robot is stopped; 0: never.
 
     Attributes:
-        score: Of the last plan; NaN: not measured.
-        limit: Of the last plan; NaN: not measured.
+        score: Score of the last plan; NaN: not measured.
+        limit: Limit of the last plan; NaN: not measured.
     """
 
     def __init__(self, num_plans: int = 0) -> None:
@@ -36,7 +36,7 @@ class DistributionWatch:
         self._above = self._above + 1 if self.score > self.limit else 0
 
     def problem(self) -> Verdict | None:
-        """Return why the robot must stop, or None; a good plan lets it go on."""
+        """Return why the robot must stop, or None; a good plan lets it resume."""
         if self._num_plans == 0 or self._above < self._num_plans:
             return None
         text = (

@@ -1,4 +1,4 @@
-"""What a policy remembers from plan to plan: taken on, kept over a swap, begun anew."""
+"""What a policy remembers from plan to plan: taken on, kept over a swap, started afresh."""
 
 import numpy as np
 
@@ -13,8 +13,8 @@ class PlanMemory:
     """The memory of a run; a plan counts by the epoch in which it was asked for.
 
     Attributes:
-        now: Of the plan that is followed; None while there is no policy.
-        resets: Times that it began anew within a run, where there was something to forget.
+        now: Memory of the plan that is followed; None while there is no policy.
+        resets: Times that it started afresh within a run, where there was something to forget.
         reset_text: Why it did the last time.
     """
 
@@ -29,21 +29,21 @@ class PlanMemory:
         self._initial = self.now = initial
 
     def forget(self, epoch: int, why: str = "") -> None:
-        """Begin anew; plans from before ``epoch`` leave nothing behind, told where ``why`` is."""
+        """Start afresh: plans from before ``epoch`` leave nothing behind; report ``why``."""
         self._epoch = self._oldest = epoch
         if why and self._has_state:
             self.note_reset(why)
         self.now = self._initial
 
     def note_reset(self, why: str) -> None:
-        """Count that it began anew."""
+        """Count a fresh start."""
         self.resets += 1
         self.reset_text = why
 
     def hand_over(self, initial: Memory, epoch: int, *, keeps: bool) -> None:
         """Serve a policy whose initial memory is ``initial`` from ``epoch`` on.
 
-        Where it ``keeps`` what the one before remembered it goes on from that, and so it does
+        Where it ``keeps`` what the one before remembered it continues from that, and so it does
         from a plan of that one which is still to be followed.
         """
         if not keeps:
@@ -65,7 +65,7 @@ class PlanMemory:
         """Return ``memory`` with the numbers of the plan to make, where the policy keeps them.
 
         A failed plan returns no memory, and another policy begins with its own: the plan's
-        number, from which the noise is drawn, must go on all the same.
+        number, from which the noise is drawn, must advance all the same.
         """
         memory = _with(memory, "plan_number", plan_number)
         memory = _with(memory, EXPECTED_DELAY, delay_s)

@@ -102,7 +102,7 @@ class PlanSchedule:
             n_obs_steps: Observations in a window.
             memory: Its initial memory.
             num_inference_steps: That it takes when there is time; None: as the one before.
-            keeps_memory: It goes on from what the one before remembered.
+            keeps_memory: It continues from what the one before remembered.
         """
         self._n_obs_steps = n_obs_steps
         if num_inference_steps is not None:
@@ -118,8 +118,8 @@ class PlanSchedule:
     def abandon(self, why: str = "") -> None:
         """Drop the chunk in force, the one that waits and the plan that is being made.
 
-        What the policy remembers of them goes too: the next plan must not go on from a chunk that
-        the robot has left. Within a run it is told ``why``.
+        What the policy remembers of them goes too: the next plan must not continue from a chunk
+        that the robot has left. Within a run ``why`` is reported.
         """
         self.epoch += 1
         self.memory.forget(self.epoch, why)
@@ -155,7 +155,7 @@ class PlanSchedule:
     def ask_anew(self, request: PlanRequest, why: str) -> PlanRequest:
         """Return a request that was just made as one for a plan that remembers nothing.
 
-        The chunk in force goes on; it and a plan that waits leave nothing behind.
+        The chunk in force is followed on; it and a plan that waits leave nothing behind.
         """
         self.epoch += 1
         self.memory.forget(self.epoch, why)
@@ -206,7 +206,7 @@ class PlanSchedule:
         Args:
             request: What it was made from.
             inference_time_s: Its time.
-            relative_cost: Of it, to that of one that goes on from the plan before.
+            relative_cost: Relative cost of it, to that of one that continues from the plan before.
         """
         if request.num_inference_steps is not None:
             self._pace.note(request.num_inference_steps, inference_time_s, relative_cost)
@@ -222,7 +222,7 @@ class PlanSchedule:
         return self._pace.cost
 
     def fail(self, request: PlanRequest, error: str, reason: Reason = Reason.PLAN_FAILED) -> None:
-        """Note that no plan came of ``request``; the chunk in force goes on to its end."""
+        """Note that no plan came of ``request``; the chunk in force is followed to its end."""
         if request.epoch == self.epoch:
             self._awaited = None
             self._failure, self._failure_reason = error, reason

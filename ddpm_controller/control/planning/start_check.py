@@ -29,9 +29,9 @@ def place_problem(
 
     Args:
         watch: Has what is measured.
-        limits: Of the joints of the action.
-        joint_names: Of the action.
-        guard: Of the end effector's box, where there is one.
+        limits: Limits of the joints of the action.
+        joint_names: Joint names of the action.
+        guard: Guard of the end effector's box, where there is one.
         now_s: The moment.
     """
     problem = watch.problem(now_s, only=watch.measured_stream)
@@ -58,16 +58,16 @@ _SETTLE_S = 0.5
 class StartCheck:
     """Looks at the first plan whenever none is in force: at the start, and after a stop.
 
-    An approach is a chunk in the place of the plan. When it is over the run begins anew, with a
+    An approach is a chunk in the place of the plan. When it is over the run starts afresh, with a
     plan for where the robot is then; what is still outside or far is refused.
 
     Args:
         action_spec: The joints, and the period of an approach.
         schedule: Has the plan that waits.
-        gate: Of the policy that plans first.
+        gate: Gate of the policy that plans first.
 
     Attributes:
-        gate: Of the policy that plans.
+        gate: Gate of the policy that plans.
     """
 
     def __init__(self, action_spec: ActionSpec, schedule: PlanSchedule, gate: StartGate) -> None:
@@ -108,7 +108,7 @@ class StartCheck:
             self._schedule.abandon()
         takeover = self._schedule.first(now_s)
         if takeover is None or measured is None or limits is None:
-            # A plan that was refused is told until there is another one.
+            # A refused plan is reported until there is another one.
             waits = self._refused and self._schedule.in_force is None
             return Verdict(State.HOLDING, Reason.START_REFUSED, self._refused) if waits else None
         names, first = self._spec.joint_names, _next_row(takeover.plan.chunk, now_s)

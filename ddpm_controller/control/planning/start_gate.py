@@ -1,4 +1,4 @@
-"""Whether a policy may begin: only where it was trained, and only near where it wants to go."""
+"""Whether a policy may begin: only where it was trained, and only near its first action."""
 
 import math
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ SLACK_S = 0.05
 """A joint may be outside its training range by what it moves in this time at its velocity limit:
 one that never moved in training has no range that a fraction could be taken of."""
 MARGIN = 0.1
-"""Of a joint's training range; what a controller takes when it is told nothing else."""
+"""Of a joint's training range; what a controller takes by default."""
 _NOTHING = np.zeros(0)
 
 
@@ -87,7 +87,7 @@ def start_gate(
     """Return the gate of a policy.
 
     Args:
-        trained: Where the joints were in training; None: the policy does not tell.
+        trained: Where the joints were in training; None: the policy does not know.
         margin: Fraction of a joint's range by which it may be outside; below 0: not looked at.
         distance: rad or m, for every joint; 0: half of each joint's range; below 0: not looked at.
         approach_share: As in ``StartGate``.

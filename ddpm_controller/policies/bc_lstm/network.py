@@ -38,13 +38,13 @@ class BcLstmConfig:
         n_action_steps: Rows sent to the robot, Ta.
         episode_steps: Longest history in training, in rows; longer episodes lose their beginning.
         targets_per_episode: Moments of a history that one update teaches.
-        size: Of the LSTM.
+        size: Size of the LSTM.
         hidden: Width of the two layers between it and the chunk.
         fade_s: Time in which the controller fades one chunk into another.
         action_noise: Added to the executed actions in training, in units of half their range.
-        image_channels: Of the image encoder.
+        image_channels: Image channels of the image encoder.
         num_keypoints: Per camera.
-        num_groups: Of the encoder's group normalizations.
+        num_groups: Number of groups of the encoder's group normalizations.
         image_shift_pixels: Largest random shift of training images.
         image_rows: Images of each history with a gradient.
     """

@@ -1,6 +1,6 @@
 """A state that is a belief: a network over all that was seen and executed.
 
-Trained by back-propagation through whole episodes; at a plan it goes on by the ticks that have
+Trained by back-propagation through whole episodes; at a plan it advances by the ticks that have
 passed since the plan before.
 """
 
@@ -37,9 +37,9 @@ Batch = Mapping[str, Any]
 EXPECTATION_WEIGHT = 0.1
 """Of what the belief expects to see, in training; it shares no weights with the rest."""
 PAST_WEIGHT = 0.1
-"""Of what a belief tells of the past."""
+"""Weight of predicting the past."""
 FUTURE_WEIGHT = 1.0
-"""Of what it tells of the actions to come."""
+"""Weight of predicting the actions to come."""
 
 
 def row_features(denoiser: DiffusionPolicyNetwork) -> RowFeatures:
@@ -74,13 +74,13 @@ def belief_examples(
     Each history gives ``targets_per_episode`` examples, and its beliefs are computed once for all
     of them. In training mode the executed actions are noisy; what is expected is learned aside,
     and what had been executed where ``past_steps`` asks for it. With ``future_steps`` the belief
-    of every row, not of the taught moments alone, tells what is done next.
+    of every row, not of the taught moments alone, predicts what is done next.
 
     Args:
         denoiser: The policy's.
         belief: The policy's.
         config: The policy's.
-        batch: Of ``DiffControlConfig.training_window``.
+        batch: Batch of ``DiffControlConfig.training_window``.
         generator: Source of image rows, noise and moments.
     """
     batch = without_the_time_before(batch, config.horizon)

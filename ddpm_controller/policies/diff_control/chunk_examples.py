@@ -29,7 +29,7 @@ class Examples(NamedTuple):
     Attributes:
         batch: The denoiser's, (B', ...).
         recalled: (B', Dr).
-        aside: What else is minimised and is no part of the loss that is told, a scalar; in
+        aside: What else is minimised and is no part of the loss that is reported, a scalar; in
             training mode only.
     """
 
@@ -53,7 +53,7 @@ def chunk_examples(
     Args:
         denoiser: The policy's.
         config: The policy's.
-        batch: Of ``DiffControlConfig.training_window``.
+        batch: Batch of ``DiffControlConfig.training_window``.
         generator: Source of gaps, noise and samples.
     """
     reach = 2 * config.n_action_steps

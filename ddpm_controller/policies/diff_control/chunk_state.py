@@ -24,7 +24,7 @@ class ChunkMemory:
     """Recalls the rows of the plan before; older ones are forgotten.
 
     Attributes:
-        n_obs_steps: Of the denoiser.
+        n_obs_steps: Number of observations of the denoiser.
         kind: Equal for policies whose chunks are alike.
     """
 
@@ -43,7 +43,7 @@ class ChunkMemory:
         return initial_chunk(self._config.horizon, self._action_dim)
 
     def recall(self, windows: Sequence[Window], memories: Sequence[Memory]) -> list[Recalled]:
-        """Return the chunk before of each run, or a null prior where it says nothing any more."""
+        """Return the chunk before of each run, or a null prior where it has no row any more."""
         return [self._of_one(*each) for each in zip(windows, memories, strict=True)]
 
     def _of_one(self, window: Window, memory: Memory) -> Recalled:

@@ -15,7 +15,7 @@ from ddpm_controller.policies.overrides import as_overrides
 from ddpm_controller.policies.restored import validated_config
 
 StateName = Literal["controlnet", "as_released", "chunk_prior", "belief"]
-"""controlnet: a control branch on a frozen base, told of the chunk before; as_released: the same
+"""controlnet: a control branch on a frozen base, given the chunk before; as_released: the same
 as the published code has it, for comparison only; chunk_prior: the chunk before beside the noisy
 one, trained from scratch; belief: a recurrent state over all that was seen and executed."""
 CONTROLLED = ("controlnet", "as_released")
@@ -49,11 +49,11 @@ class DiffControlConfig:
     Attributes:
         policy: The denoiser, and what it observes now.
         state: What it remembers.
-        base_hash: Of the diffusion_policy checkpoint that a control branch was trained on, or of
-            the checkpoint whose frozen encoders a belief sees with; in a recipe empty, or the
+        base_hash: Hash of the diffusion_policy checkpoint that a control branch was trained on, or
+            of the checkpoint whose frozen encoders a belief sees with; in a recipe empty, or the
             one that it must be.
         transition_scale: w: the answer is base + w (controlled - base), in [0, 1.5].
-        null_prior_share: Of the training examples, without the chunk before.
+        null_prior_share: Share of the training examples, without the chunk before.
         prior_noise: Largest deviation of the noise on the chunk before in training, normalized
             units; drawn evenly for each example.
         own_chunks_from: Share of the training behind which some examples have a chunk of the
@@ -63,20 +63,20 @@ class DiffControlConfig:
         own_chunk_level: How noisy the demonstrated chunk is made of which it is denoised, as a
             share of the timesteps; 1: so noisy that hardly anything of it is left.
         branch_every: Denoising steps of a plan for which a control branch is asked once; between
-            two of them it adds what it said last.
+            two of them it adds its last answer.
         shift: Whether the chunk before is moved to the moments of the new one.
-        mask: Whether the network is told where that chunk says something, and its age.
+        mask: Whether the network is given a mask of that chunk's rows, and its age.
         belief_size: Numbers of a belief, H.
         belief_cell: What folds the ticks into a belief: ``gru``, or a ``transformer`` over the
             last ``episode_steps`` of them.
-        past_steps: Executed actions that a belief is made to tell in training, so that it does not
+        past_steps: Executed actions that a belief is trained to predict, so that it does not
             forget; 0: none.
-        future_steps: Actions from now on that the belief of every row is made to tell in training,
+        future_steps: Actions from now on that the belief of every row is trained to predict,
             where a plan is learned at few of them; 0: none.
         history_steps: Observations per window of a belief: those that may be new at a plan.
         episode_steps: Longest history in training, in rows; longer episodes lose their beginning.
         targets_per_episode: Moments of a history that one update teaches.
-        action_noise: Deviation of the noise on the executed actions that a belief is told of in
+        action_noise: Deviation of the noise on the executed actions that a belief is given in
             training, in half ranges.
         image_rows: Images of each history whose features have a gradient, for a belief.
         frozen_encoders: A belief sees with the image encoders of ``initial_checkpoint``, which do
@@ -111,7 +111,7 @@ class DiffControlConfig:
         known = get_args(StateName)
         self._require("state", self.state in known, f"must be one of {sorted(known)}")
         if self.state == "as_released":
-            for name, value in AS_RELEASED.items():  # so that its checkpoints say what it is
+            for name, value in AS_RELEASED.items():  # so that its checkpoints name what it is
                 object.__setattr__(self, name, value)
         refuse_scale(self.transition_scale)
         for name in ("null_prior_share", "own_chunks_from", "own_chunks_share"):
@@ -216,7 +216,7 @@ class DiffControlConfig:
         if self.state == state:  # a belief that has learned to see, or that has such eyes itself
             return of_base or initial.hash
         raise CheckpointError(
-            f"{initial.folder}: the base must be of kind 'diffusion_policy', or what goes on from "
+            f"{initial.folder}: the base must be of kind 'diffusion_policy', or continue "
             f"one with state {self.state!r}, got {manifest.kind!r}"
             + (f" with state {state!r}" if state else "")
         )
@@ -258,7 +258,7 @@ class DiffControlSettings(DenoisingSettings):
 
 
 def diff_control_settings(config: DiffControlConfig) -> DiffControlSettings:
-    """Return how a checkpoint says that it is run."""
+    """Return how a checkpoint is run by default."""
     scale = None if config.state == "belief" else config.transition_scale
     return DiffControlSettings(**asdict(denoising_settings(config.policy)), transition_scale=scale)
 

@@ -108,8 +108,8 @@ class DiffControlNetwork(nn.Module):
         """Return the loss of a batch, a scalar.
 
         Args:
-            batch: Of ``config.training_window``; ``progress`` is the share of the training that
-                is done.
+            batch: Batch of ``config.training_window``; ``progress`` is the finished share of the
+                training.
             generator: Source of everything random.
             noise_draws: As ``DiffusionPolicyNetwork.loss``.
         """

@@ -30,8 +30,8 @@ class StateMemory(Protocol):
     """What a state knows of a run; holds nothing of one itself.
 
     Attributes:
-        n_obs_steps: Observations that it wants of a window, at least those of the denoiser.
-        kind: Policies with equal words can go on with each other's memory.
+        n_obs_steps: Observations that it needs of a window, at least those of the denoiser.
+        kind: Policies with equal words can continue from each other's memory.
     """
 
     n_obs_steps: int
@@ -42,7 +42,7 @@ class StateMemory(Protocol):
         ...
 
     def recall(self, windows: Sequence[Window], memories: Sequence[Memory]) -> list[Recalled]:
-        """Return what each run remembers at its window, with no gradient wanted."""
+        """Return what each run remembers at its window, without a gradient."""
         ...
 
 

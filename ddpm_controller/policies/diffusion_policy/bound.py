@@ -41,8 +41,8 @@ def policy_bound(
         network: The policy's.
         batch: ``values``, ``actions`` and ``mask`` as training takes them.
         generator: Source of all noise.
-        num_steps: Of the chain, spaced as the config says; None: every timestep.
-        variance: Of the steps back, in place of the config's.
+        num_steps: Number of steps of the chain, spaced as in the config; None: every timestep.
+        variance: Variance of the steps back, in place of the config's.
         ticks: (Da,), widths of encoder counts in SI units: bounds the probability of the counts
             and not the density.
         draws: Noises per chunk and timestep.

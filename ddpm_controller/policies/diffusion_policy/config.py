@@ -38,7 +38,7 @@ class DiffusionPolicyConfig:
         noise: Fields of the file that `ddpm fit-noise` has written; for "recorded" only. A recipe
             names the file.
         prediction: What the network answers.
-        variance: Of a step backwards; the network learns it with "learned_range".
+        variance: Variance of a step backwards; the network learns it with "learned_range".
         bound_weight: Weight of the bound, nats per element, beside L_simple with "learned_range".
         timestep_sampling: How training draws t.
         clip_x0: Hold every estimate of the clean chunk within the range seen in training.
@@ -49,18 +49,18 @@ class DiffusionPolicyConfig:
         spacing: Which timesteps a short chain visits.
         seam: How a plan is joined to the one before.
         channels: Widths of the U-Net's levels; each level halves the time axis.
-        kernel_size: Of the U-Net's convolutions, odd.
-        num_groups: Of every group normalization; divides all widths.
+        kernel_size: Kernel size of the U-Net's convolutions, odd.
+        num_groups: Number of groups of every group normalization; divides all widths.
         timestep_embedding_dim: Features of the timestep.
         cond_hidden: Width of two layers through which the condition goes first; 0: none.
         image_channels: Widths of the image encoder's layers; the first two halve the image.
         num_keypoints: Image points per camera and frame that the policy sees.
         image_shift_pixels: Largest random shift of training images; costs precision of place.
-        goal_streams: Vector streams that say what is wanted: at a plan they are refused outside
+        goal_streams: Vector streams that hold a goal: at a plan they are refused outside
             the range of the training.
         maskable_streams: Streams without which it learns to plan, see ``when_stale: mask`` in a
             robot file.
-        mask_share: Of the training windows, without each of them.
+        mask_share: Share of the training windows, without each of them.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -127,7 +127,7 @@ class DiffusionPolicyConfig:
             self,
             "prediction",
             not (self.zero_terminal_snr and self.prediction == "epsilon"),
-            "must be 'v' or 'x0' with zero_terminal_snr: noise alone says nothing of the signal",
+            "must be 'v' or 'x0' with zero_terminal_snr: pure noise has no part of the signal",
         )
         refuse_rows(self, self.n_action_steps)
         check_unet_sizes(self.horizon, self.channels, self.kernel_size, self.num_groups)
@@ -173,7 +173,7 @@ class DenoisingSettings:
         self.joined_as(SeamSettings())
 
     def joined_as(self, by_checkpoint: SeamSettings) -> SeamSettings:
-        """Return the settings of the seams, the rest of them as the checkpoint says.
+        """Return the settings of the seams, the rest of them as in the checkpoint.
 
         Raises:
             ValueError: If one breaks a rule.
@@ -187,14 +187,14 @@ class DenoisingSettings:
 
 
 def denoising_settings(config: DiffusionPolicyConfig) -> DenoisingSettings:
-    """Return how a checkpoint says that it is run."""
+    """Return how a checkpoint is run by default."""
     seam = config.seam
     return DenoisingSettings(
         sampler=config.sampler,
         num_inference_steps=config.num_inference_steps,
         seam=seam.strategy,
         surprise=seam.surprise,
-        # 0 was what checkpoints said before delays were measured: it tells nothing.
+        # 0 is in checkpoints from before delays were measured: it means nothing.
         expected_delay_s=seam.expected_delay_s or None,
     )
 

@@ -33,7 +33,7 @@ class Denoiser:
     Args:
         unet: In evaluation mode; has the methods of ``ConditionalUnet1d``.
         config: What it predicts, and how its estimates are held in range.
-        process: Of ``cond``.
+        process: Process of ``cond``.
         cond: (B, Dc).
         time_modulation: (T, M), the timesteps' part of the U-Net's modulation; None computes it.
         along_chain: Answers in place of ``unet.denoise_modulated`` where it is asked along the
@@ -57,7 +57,7 @@ class Denoiser:
         self._answer: tuple[Tensor, Tensor | None] | None = None
 
     def predict_x0(self, xt: Tensor, t: Tensor) -> Tensor:
-        """Return x0, (B, Tp, Da), clipped or thresholded as the config says."""
+        """Return x0, (B, Tp, Da), clipped or thresholded as in the config."""
         # Not kept: what refers to itself stays in memory, with its network, until it is collected.
         return self.in_range(self._plain_x0)(xt, t)
 
@@ -69,7 +69,7 @@ class Denoiser:
         return fraction
 
     def in_range(self, predict_x0: PredictX0) -> PredictX0:
-        """Return a denoiser that keeps to the range as the config says."""
+        """Return a denoiser that keeps to the range as in the config."""
         config = self._config
         if config.threshold_quantile:
             return dynamically_thresholded(predict_x0, config.threshold_quantile)

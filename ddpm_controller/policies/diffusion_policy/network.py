@@ -134,7 +134,7 @@ class DiffusionPolicyNetwork(nn.Module):
         """{stream: (B, To, ...)}, see ``Batch`` -> what is seen of cond (B, Dc).
 
         Where streams can be masked, these are zeros for a window that lacks them, and the last
-        columns say which it has.
+        columns mark which it has.
         """
         features = []
         for stream in self.streams:

@@ -46,7 +46,7 @@ class DiffusionPolicy:
 
     Args:
         network: Only read; several policies may share one.
-        action_spec: Of the chunks.
+        action_spec: Action spec of the chunks.
         settings: How it is run.
         checkpoint_hash: The checkpoint's; empty without one.
         distance: See below.
@@ -55,7 +55,7 @@ class DiffusionPolicy:
 
     Attributes:
         facts: What the runtime may ask.
-        distance: Of what is seen to what was trained on; None where it was not fitted.
+        distance: Distance of what is seen to what was trained on; None where it was not fitted.
         n_action_steps: Rows per chunk.
         seam: How a plan is joined to the one before.
     """
@@ -113,7 +113,7 @@ class DiffusionPolicy:
         """Return the memory of a run that begins: its seed, and no plan made yet.
 
         ``num_inference_steps`` may be set for each plan; 0: as restored. So may the delay where
-        the settings do not tell it.
+        the settings lack it.
         """
         return self._numbers(np.array(seed, np.int64), 0)
 
@@ -191,7 +191,7 @@ class DiffusionPolicy:
         ]
 
     def features(self, values: Mapping[str, np.ndarray]) -> Tensor:
-        """Return what the denoiser is told of windows: values (B, To, ...) -> (B, Dc)."""
+        """Return the denoiser's condition for windows: values (B, To, ...) -> (B, Dc)."""
         with torch.inference_mode():
             seen = {name: torch.from_numpy(each) for name, each in values.items()}
             return self.network.encode({k: v.to(self._device) for k, v in seen.items()}).cpu()

@@ -1,4 +1,4 @@
-"""The forward process of a Diffusion Policy: as its config says, bound to an observation."""
+"""The forward process of a Diffusion Policy: as in its config, bound to an observation."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -63,7 +63,7 @@ class PolicyProcess(nn.Module):
 
     Args:
         config: Says which process.
-        action_spec: Of the chunks.
+        action_spec: Action spec of the chunks.
         seen_dim: Columns of the condition that are observed; what else it has, as what a policy
             remembers, changes no noise.
         half_range: (Da,) of the normalizer, SI units.

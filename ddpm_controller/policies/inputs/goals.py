@@ -1,4 +1,4 @@
-"""Goals: vector streams that say what is wanted; what was never trained for is refused."""
+"""Goals: vector streams that hold a goal; what was never trained for is refused."""
 
 from collections.abc import Mapping, Sequence
 

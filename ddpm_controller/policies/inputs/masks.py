@@ -1,4 +1,4 @@
-"""Streams that a policy can do without: left out of some training windows, and told so."""
+"""Streams that a policy can do without: left out of some training windows, with a mask."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What a recurrent network is told of single observations: one row of numbers each."""
+"""Features of single observations for a recurrent network: one row of numbers each."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,9 +16,9 @@ class RowFeatures:
 
     Args:
         streams: In the order of the features.
-        normalizers: Of every vector stream.
-        encoders: Of every image stream.
-        num_keypoints: Of the encoders; each is two features.
+        normalizers: Normalizers of every vector stream.
+        encoders: Encoders of every image stream.
+        num_keypoints: Number of keypoints of the encoders; each is two features.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class RowFeatures:
         """{stream: (B, L, ...)} and valid (B, L) -> (B, L, F), 0 where not valid.
 
         A gradient through every image of whole episodes would take seconds, so only
-        ``image_rows`` images of each history, drawn anew each time, have one. Without images, or
+        ``image_rows`` images of each history, drawn again each time, have one. Without images, or
         where their features were found before, nothing is drawn.
         """
         rows = {name: value.flatten(0, 1) for name, value in values.items()}

@@ -21,10 +21,10 @@ def window_values(
     """Return {stream: (B, To, ...)} of B windows; what is masked in them means nothing.
 
     Args:
-        windows: Of observations.
-        streams: That are wanted.
+        windows: Windows of observations.
+        streams: Streams that are needed.
         n_obs_steps: To.
-        goal_ranges: Of the goals among the streams.
+        goal_ranges: Goal ranges of the goals among the streams.
         maskable: Streams that may be masked.
 
     Raises:

@@ -23,10 +23,10 @@ class PreviousChunk:
     """The chunk before, as seen from the horizon of the next one.
 
     Attributes:
-        rows: (Tp, Da) what it says for the moments of the new rows, between two of its rows
+        rows: (Tp, Da) its values for the moments of the new rows, between two of its rows
             linearly; behind its end its last row.
-        covered: New rows that it says something of, counted from the first one.
-        sent: Of these, rows that the robot was told of; behind them it stops.
+        covered: New rows that it covers, counted from the first one.
+        sent: Rows of these, rows that were sent to the robot; behind them it stops.
         counts: (Tp,) plans that have gone into each of these rows, 0 behind the end.
         followed: (Tp, Da) what was followed before it took over.
         age_s: Time since it was asked for.
@@ -43,7 +43,7 @@ class PreviousChunk:
 def gap_of(memory: Memory, start_s: float, period_s: float) -> float | None:
     """Return how many rows the chunk before begins earlier than ``start_s``.
 
-    None when there is none, or it says nothing of the moments from then on.
+    None when there is none, or it covers no moment from then on.
     """
     gap = (start_s - float(memory[START])) / period_s
     gap = round(gap) if abs(gap - np.round(gap)) < _SAME_MOMENT else gap
@@ -61,7 +61,7 @@ def remembered(
 def previous_chunk(memory: Memory, start_s: float, period_s: float) -> PreviousChunk | None:
     """Return the chunk before, moved to a horizon whose first row is for ``start_s``.
 
-    None when there is none, or it says nothing of these moments: it is from the future or over.
+    None when there is none, or it covers none of these moments: it is from the future or over.
     """
     if COUNT not in memory:
         return None

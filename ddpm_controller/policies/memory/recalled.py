@@ -20,8 +20,8 @@ class Recalled:
 
     Attributes:
         columns: (Dr,), the last columns of the denoiser's condition.
-        expected: (Tp, Da) what the chunk before says for the new rows, SI units; NaN where it
-            says nothing.
+        expected: (Tp, Da) values of the chunk before for the new rows, SI units; NaN where it
+            has none.
         kept: Goes into the next memory as it is; ``SINCE`` at least.
         traces: For people.
     """
@@ -39,7 +39,7 @@ def initial_chunk(horizon: int, action_dim: int) -> dict[str, np.ndarray]:
 
 
 def expected_rows(memory: Memory, gap: float | None) -> np.ndarray:
-    """Return what the chunk before says for the rows that begin ``gap`` later, (Tp, Da)."""
+    """Return the values of the chunk before for the rows that begin ``gap`` later, (Tp, Da)."""
     rows = memory[ROWS]
     if gap is None:
         return np.full_like(rows, np.nan)
@@ -59,7 +59,7 @@ def disagreement(rows: np.ndarray, expected: np.ndarray, half_range: np.ndarray)
 
 
 def refuse_memory(memory: Memory, wanted: Memory, kind: str) -> None:
-    """Raise unless the memory has the keys and shapes that are wanted.
+    """Raise unless the memory has the keys and shapes that are needed.
 
     Raises:
         ValueError: With both sides.

@@ -45,9 +45,9 @@ class RecurrentState:
 
     Args:
         encoder: What folds the ticks.
-        features_of: Of single observations.
+        features_of: Features of of single observations.
         feature_size: Their number, F.
-        normalizer: Of the actions.
+        normalizer: Normalizer of the actions.
         execution: How chunks are carried out.
         horizon: Rows of a chunk, Tp.
     """

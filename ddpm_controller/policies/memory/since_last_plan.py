@@ -46,7 +46,7 @@ def unseen(window: Window, stamp_s: float, period_s: float) -> Unseen:
     Args:
         window: ``period_s`` apart.
         stamp_s: NaN: there is no state.
-        period_s: Of the policy's clock.
+        period_s: Period of the policy's clock.
     """
     newest_s = window[-1].stamp_s
     passed = (newest_s - stamp_s) / period_s
@@ -73,7 +73,7 @@ class Execution:
         first: Row for the moment at which it was asked for.
         sent: Rows up to the last one that is sent; behind it the robot stays.
         period_s: Between rows.
-        delay_s: Time until it takes over, where the memory does not tell.
+        delay_s: Time until it takes over, where the memory has none.
         fade_s: Time in which it fades in.
     """
 
@@ -84,7 +84,7 @@ class Execution:
     fade_s: float
 
     def executed(self, memory: Memory, moments_s: np.ndarray) -> np.ndarray:
-        """Return what the robot was told at moments (N,) before the next plan, (N, Da), SI."""
+        """Return what was commanded at moments (N,) before the next plan, (N, Da), SI."""
         start_s = float(memory[START])
         place = (moments_s - start_s) / self.period_s
         said = rows_at(memory[ROWS], place.clip(0, self.sent - 1))

@@ -1,4 +1,4 @@
-"""How far joints usually are from what was planned: beyond that a policy's state begins anew.
+"""How far joints usually are from what was planned: beyond that a policy's state starts afresh.
 
 Learned on episodes that were held out from training, and kept beside the checkpoint.
 """
@@ -15,8 +15,9 @@ from ddpm_controller.policy import DEPARTURE_UNIT, DepartureLimit, TrainingRange
 from ddpm_controller.types import ActionSpec
 
 FLOOR = 0.1
-"""Of half a joint's range, the smallest unit. A joint that hardly moves in demonstrations departs
-by far more once a policy plans it: with 1e-3, 6 of 25 plans on reach began anew for nothing."""
+"""Smallest unit as a share of half a joint's range. A joint that hardly moves in demonstrations
+departs by far more once a policy plans it: with 1e-3, 6 of 25 plans on reach started afresh for
+nothing."""
 
 
 def fit_departure_limit(
@@ -28,8 +29,8 @@ def fit_departure_limit(
 ) -> DepartureLimit:
     """Return usual departures of each joint, and ``margin`` times a quantile of the largest.
 
-    The margin is there because a few hundred plans say little of one in a thousand, and because
-    a state that begins anew for nothing has forgotten the task.
+    The margin is there because a few hundred plans show little of one in a thousand, and because
+    a state that starts afresh for nothing has forgotten the task.
 
     Args:
         measured: (N, Da), SI units.
@@ -83,11 +84,11 @@ def half_range_of(known: TrainingRange | None) -> np.ndarray:
     """Return half the range of each joint's commands in training, (Da,), above 0.
 
     Raises:
-        ValueError: The policy does not tell.
+        ValueError: The policy does not know it.
     """
     if known is None:
         raise ValueError(
-            "the checkpoint does not tell the range of its actions, so what a usual departure is "
+            "the checkpoint lacks the range of its actions, so what a usual departure is "
             "cannot be known: set reset_state_above to 0"
         )
     half: np.ndarray = (known.action_high - known.action_low) / 2

@@ -34,7 +34,7 @@ class FeatureDistance:
         mean: (Dc,) float64.
         whitening: (Dc, Dc) float64; takes features less their mean to unit variance.
         limit: Distance above which something is out of distribution.
-        quantile: Of the distances known to be good, that the limit is.
+        quantile: Quantile of the distances known to be good, that the limit is.
     """
 
     mean: Tensor
@@ -53,7 +53,7 @@ def fit_feature_distance(
 ) -> FeatureDistance:
     """Fit to the features of training (N, Dc); set the limit by those and held-out ones (M, Dc).
 
-    The limit is the higher of both quantiles: few episodes held out say little of one window in
+    The limit is the higher of both quantiles: few episodes held out show little of one window in
     a thousand, and what training has seen is not out of its distribution.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Which plans of a batch go on from the one before; the rest begin anew."""
+"""Which plans of a batch continue from the one before; the rest start afresh."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ from ddpm_controller.types import ActionSpec, Memory, StreamSpec
 
 @dataclass(frozen=True)
 class Before:
-    """What a plan goes on from.
+    """What a plan continues from.
 
     Attributes:
-        chunk: The one before; None where the plan begins anew.
-        surprise: How far the robot is from what it said; NaN without one.
-        followed: (Tp, Da) what the robot follows meanwhile, also where the plan begins anew.
+        chunk: The one before; None where the plan starts afresh.
+        surprise: How far the robot is from it; NaN without one.
+        followed: (Tp, Da) what the robot follows meanwhile, also where the plan starts afresh.
         delay_s: Time that the plan is expected to take.
     """
 
@@ -39,15 +39,15 @@ class PlanJoiner:
     """Memory and seams of a system that denoises chunks; holds no state of a run.
 
     Args:
-        settings: Of the seams.
-        action_spec: Of the chunks.
+        settings: Settings of the seams.
+        action_spec: Action spec of the chunks.
         streams: What is observed.
-        normalizer: Of the actions.
+        normalizer: Normalizer of the actions.
         n_obs_steps: Row ``n_obs_steps - 1`` of a chunk is for the newest observation.
         n_action_steps: Rows that are sent, from this one on.
 
     Raises:
-        ValueError: If surprise is wanted and no stream measures the joints, its scale is not
+        ValueError: If surprise is used and no stream measures the joints, its scale is not
             one number per joint, or a plan is expected to take longer than a chunk lasts.
     """
 
@@ -82,7 +82,7 @@ class PlanJoiner:
             )
 
     def before(self, window: Window, memory: Memory) -> Before:
-        """Return what the next plan goes on from."""
+        """Return what the next plan continues from."""
         if not self._settings.remembers:
             return Before(None)
         chunk = previous_chunk(memory, self._start_s(window), self._action_spec.period_s)
@@ -95,7 +95,7 @@ class PlanJoiner:
         return Before(goes_on, surprise, chunk.rows, delay_s)
 
     def relative_cost(self, window: Window, memory: Memory) -> float:
-        """Return the time of a plan over that of one that goes on, about."""
+        """Return the time of a plan over that of one that continues, about."""
         anew = self.before(window, memory).chunk is None
         return self._settings.relative_cost_anew if anew else 1.0
 
@@ -133,7 +133,7 @@ class PlanJoiner:
         return remembered(rows, self._start_s(window), self._sent, plans, followed)
 
     def traces(self, before: Before) -> dict[str, str | float]:
-        """Return what people may want to see of a seam."""
+        """Return what is displayed of a seam."""
         if not self._settings.remembers:
             return {}
         seam = "cold" if before.chunk is None else self._settings.strategy
@@ -160,7 +160,7 @@ class PlanJoiner:
         return deviation(measured, expected, followed, self._scale)
 
     def _measured_joints(self, window: Window) -> np.ndarray | None:
-        """Return where the commanded joints are, (Da,); None where no stream tells."""
+        """Return where the commanded joints are, (Da,); None where no stream measures them."""
         if self._measured is None:
             return None
         names = self._measured.names

@@ -40,7 +40,7 @@ class SeamSettings:
         schedule: How its weight falls there.
         beta: Largest step of real-time chunking.
         candidates: Chunks of bidirectional decoding among which the most coherent is taken.
-        decay: Of their rows' weights, per row.
+        decay: Decay of their rows' weights, per row.
         ensemble_rate: m of temporal ensembling, per plan; the oldest plan counts most.
         surprise: Where a joint departs so much from what was expected, in units of
             ``surprise_scale``, the previous chunk is forgotten; 0: never.
@@ -97,12 +97,12 @@ class SeamSettings:
 
     @property
     def delay_of_each_plan(self) -> dict[str, np.ndarray]:
-        """What a memory has for the delay of each plan; nothing where it is told once for all."""
+        """What a memory has for the delay of each plan; nothing where it is set once for all."""
         return {EXPECTED_DELAY: np.array(0.0)} if self.expected_delay_s is None else {}
 
     @property
     def relative_cost_anew(self) -> float:
-        """Time of a plan that begins anew over that of one that goes on, about."""
+        """Time of a plan that starts afresh over that of one that continues, about."""
         return _COST_ANEW.get(self.strategy, 1.0) / self.num_candidates
 
 
@@ -111,7 +111,7 @@ class Sampling:
     """A sample about to be drawn.
 
     Attributes:
-        sampler: Of ``diffusion.samplers``.
+        sampler: Sampler of ``diffusion.samplers``.
         process: Its forward process.
         predict_x0: The denoiser, bound to the observations.
         shape: (B, Tp, Da).
@@ -168,7 +168,7 @@ class Target:
         return torch.stack(rows)[:, :, None]
 
     def covers(self) -> Tensor:
-        """Return 1 where it says something and 0 behind, (B, Tp)."""
+        """Return 1 where it has a row and 0 behind, (B, Tp)."""
         index = torch.arange(self.rows.shape[1], device=self.rows.device)
         return (index[None] < self.covered[:, None]).to(self.rows)
 
@@ -179,7 +179,7 @@ def _rows(time_s: float, period_s: float) -> int:
 
 
 Strategy = Callable[[Sampling, Target, SeamSettings], Tensor]
-"""A sample (B, Tp, Da) that goes on from a target."""
+"""A sample (B, Tp, Da) that continues from a target."""
 
 
 def switch(sampling: Sampling, target: Target, settings: SeamSettings) -> Tensor:

@@ -1,4 +1,4 @@
-"""The controller's end of the command process: begins it, sends orders, hears what was done."""
+"""The controller's end of the command process: begins it, sends orders, receives what was done."""
 
 import math
 import os
@@ -65,9 +65,9 @@ class _Child:
 
 
 class CommandLink:
-    """One command process, and another one that goes on when it dies.
+    """One command process, and another one that takes over when it dies.
 
-    The one that stands by has begun, so that it can go on at once, but has no topics: there is
+    The one that stands by has begun, so that it can take over at once, but has no topics: there is
     one publisher of commands at any time.
 
     Args:
@@ -77,7 +77,7 @@ class CommandLink:
     Attributes:
         is_quiet: Whether it has nothing to send, by its own word.
         is_at_rest: Whether what it sent last had no velocity, by its own word.
-        is_ready: Whether it has said a word at all.
+        is_ready: Whether it has sent a packet at all.
     """
 
     def __init__(self, settings: CommandSettings, *, standby: bool = False) -> None:
@@ -119,7 +119,7 @@ class CommandLink:
         name = self._settings.node_name
         # One that was killed is remembered by others for a while.
         name = name if self._num_begun == 1 else f"{name}_{self._num_begun}"
-        # A packet arrives whole, and its reader is told when the other end has died.
+        # A packet arrives whole, and its reader learns at once that the other end has died.
         own, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         command = [sys.executable, "-P", "-m", "ddpm_controller.ros.commanding.command_process"]
         process = subprocess.Popen(
@@ -138,7 +138,7 @@ class CommandLink:
         return self._process.pid
 
     def revive(self) -> bool:
-        """Let another process go on if this one has died; return whether that was so."""
+        """Let another process take over if this one has died; return whether that was so."""
         if self._process.poll() is None:
             self._stand_by()
             return False
@@ -163,12 +163,12 @@ class CommandLink:
         return self._number
 
     def heard(self) -> list[Told]:
-        """Return what the process has told since the last call, oldest first."""
+        """Return what the process has reported since the last call, oldest first."""
         told = []
         while True:
             try:
                 data = self._socket.recv(LARGEST_PACKET)
-            except ConnectionResetError:  # told once; what was sent before the death comes then
+            except ConnectionResetError:  # reported once; what was sent before comes then
                 continue
             except OSError:  # nothing more
                 break
@@ -176,7 +176,7 @@ class CommandLink:
                 break
             _, content = opened(data)
             told.append(told_from(content))
-            # A word from before the last order says nothing of what was ordered.
+            # A packet from before the last order is not about that order.
             self.is_quiet = told[-1].state == State.WAITING and self._asked_for_quiet
             self.is_ready = True
             self.is_at_rest = not told[-1].moves

@@ -2,7 +2,7 @@
 
 What is decided elsewhere it gets as orders through a socket; the newest counts. When the
 controller falls silent or ends, however that happened, it brings the robot to rest by itself and
-says why.
+reports why.
 """
 
 import math
@@ -124,7 +124,7 @@ class CommandLoop:
                 data = self._link.recv(LARGEST_PACKET)
             except BlockingIOError:
                 return
-            except ConnectionResetError:  # told once; the orders from before the end come then
+            except ConnectionResetError:  # reported once; the orders from before the end come then
                 continue
             if not data:
                 self._lose()
@@ -158,12 +158,12 @@ class CommandLoop:
         self._order = order
 
     def _lose(self) -> None:
-        """Stop for good: nobody will send another order."""
+        """Stop for good: no other order will come."""
         self._lost = True
         if self._order is _QUIET or self._motion is None:
             self._order = _QUIET
             return
-        text = "the controller has ended without a word: the robot is brought to rest"
+        text = "the controller has ended without an order to stop: the robot is brought to rest"
         self._node.get_logger().error(text)
         self._order = Order(Verdict(State.HOLDING, Reason.CONTROLLER_LOST, text))
         self._rest_s = time.monotonic() + self._motion.longest_stop_s
@@ -196,7 +196,7 @@ class CommandLoop:
         if self._lost:
             return verdict
         if silent_s > self._settings.silence_s:
-            text = f"nothing was heard from the controller for {silent_s:.2f} s"
+            text = f"nothing came from the controller for {silent_s:.2f} s"
             return Verdict(State.HOLDING, Reason.CONTROLLER_LOST, text)
         if verdict.state == State.RUNNING and self._order.chunk is None and not motion.has_chunk:
             text = "the controller is back: waiting for its next plan"

@@ -1,4 +1,4 @@
-"""What the controller and its command process say to each other, as JSON in packets.
+"""The packets between the controller and its command process, as JSON in packets.
 
 JSON gives every float back bit for bit, and a packet arrives whole or not at all.
 """
@@ -24,19 +24,19 @@ class CommandSettings:
     """What a command process is begun with.
 
     Attributes:
-        node_name: Of its node, whose only purpose are the publishers.
+        node_name: Node name of its node, whose only purpose are the publishers.
         namespace: Likewise.
-        topic: Of the commands, with namespace.
-        status_topic: Where it tells why it stopped when the controller cannot any more.
+        topic: Topic of the commands, with namespace.
+        status_topic: Topic on which it reports why it stopped when the controller cannot any more.
         output: ``joint_trajectory`` or ``commands``.
         joint_names: In the order of the positions.
         period_s: Time between ticks.
         fade_s: As ``MotionLoop``.
         stop_s: As ``MotionLoop``.
-        silence_s: When nothing was heard from the controller for so long, the robot is stopped.
-        listeners: Of the commands, known to the controller; it waits a while for all of them.
-        status_listeners: Of its last words, likewise.
-        priority: Of SCHED_FIFO, 1 to 99, where that is permitted; 0 asks for none.
+        silence_s: When nothing came from the controller for so long, the robot is stopped.
+        listeners: Listeners of the commands, known to the controller; it waits a while for all.
+        status_listeners: Listeners of its last words, likewise.
+        priority: Priority of SCHED_FIFO, 1 to 99, where that is permitted; 0 asks for none.
         stands_by: Publish nothing, not even that there are topics, until settings come again.
     """
 
@@ -58,7 +58,7 @@ class CommandSettings:
 
 @dataclass(frozen=True)
 class Told:
-    """What the command process tells of one tick.
+    """Report of the command process on one tick.
 
     Attributes:
         stamp_s: The tick, system time.
@@ -89,7 +89,7 @@ class Told:
 
     @property
     def sent(self) -> Sent | None:
-        """What was sent, for another process to go on from."""
+        """What was sent, for another process to continue from."""
         if not self.motion:
             return None
         return Sent(self.stamp_s, Motion(*(np.array(each) for each in self.motion)))
@@ -117,7 +117,7 @@ def settings_from(content: dict[str, Any]) -> CommandSettings:
 
 
 def limits_packet(limits: JointLimits) -> bytes:
-    """Return the packet that tells the limits of the joints."""
+    """Return the packet with the limits of the joints."""
     rows = {f.name: getattr(limits, f.name) for f in fields(limits) if f.name != "arm"}
     arm = asdict(limits.arm) if limits.arm else None
     return packet("limits", {"arm": arm, **{name: row.tolist() for name, row in rows.items()}})

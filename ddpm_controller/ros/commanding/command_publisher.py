@@ -23,7 +23,7 @@ class CommandPublisher:
         joint_names: In the order of the positions.
         period_s: A position is to be reached after one control period.
         depth: Commands kept for a reliable listener.
-        topic: Of the commands; left out: the name of the output.
+        topic: Topic of the commands; left out: the name of the output.
         events: What to call when a listener does not fit.
     """
 

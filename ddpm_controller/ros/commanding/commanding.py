@@ -16,7 +16,7 @@ from ddpm_controller.ros.commanding.command_messages import Told
 from ddpm_controller.ros.commanding.command_publisher import CommandPublisher
 
 _SILENCE_S = 0.5
-"""A command process that has said nothing for so long does not command either."""
+"""A command process that was silent for so long does not command either."""
 _GONE_S = 0.5
 """So long after the last command of a process that has died its motion is over: begin at rest."""
 
@@ -142,7 +142,7 @@ class CommandByOrder:
         done = self._hear()
         self._loop.advance(now_s)
         if self._link.revive():
-            text = "the command process has died and another one goes on"
+            text = "the command process has died and another one takes over"
             self._log_error(text)
             self._loop.lose_motion()
             self._why_starting, self._has_died = (Reason.CONTROLLER_LOST, text), True
@@ -165,13 +165,13 @@ class CommandByOrder:
             done.append(Done(Command(now_s, None, verdict.state, verdict.reason, verdict.text)))
         silent_s = time.monotonic() - self._heard_s
         if not self._link.is_quiet and silent_s > _SILENCE_S:
-            text = f"the command process has said nothing for {silent_s:.1f} s"
+            text = f"the command process was silent for {silent_s:.1f} s"
             lost = Command(now_s, None, State.HOLDING, Reason.CONTROLLER_LOST, text)
             done.append(Done(lost))
         return done
 
     def rest(self) -> list[Done]:
-        """Order silence until the process has said that it is."""
+        """Order silence until the process has confirmed it."""
         if not self._link.is_quiet:
             self._send(Order(Verdict(State.WAITING)))
         return self._hear()

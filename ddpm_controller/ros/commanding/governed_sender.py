@@ -20,7 +20,7 @@ class GovernedSender:
     Args:
         node: Owner of the publisher.
         robot: Whose command topic it is.
-        limits: Of its joints.
+        limits: Limits of its joints.
         period_s: Between two commands.
         begin: Where it is at rest, (Da,).
 
@@ -53,5 +53,5 @@ class GovernedSender:
 
     @property
     def is_heard(self) -> bool:
-        """Whether somebody listens."""
+        """Whether there is a subscriber."""
         return bool(self._commands.publisher.get_subscription_count())

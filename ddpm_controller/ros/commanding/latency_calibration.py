@@ -70,7 +70,7 @@ def calibrated(
 
     Args:
         robot: What to listen to.
-        namespace: Of the robot.
+        namespace: Namespace of the robot.
         duration_s: How long the streams are listened to.
         motions: None: the robot is not moved.
         should_stop: Asked at every tick; True stops the robot smoothly.

@@ -129,7 +129,7 @@ class LatencyMeasurement:
             on_progress(duration_s - max(left_s, 0.0))
         if self._others:
             raise MeasurementError(
-                f"somebody else commands the robot: {self._others} messages came on "
+                f"another node commands the robot: {self._others} messages came on "
                 f"{self._robot.action.topic}; deactivate the controller first"
             )
 
@@ -155,7 +155,7 @@ class LatencyMeasurement:
         """Be ready to move, at rest where the robot is; return that pose (Da,).
 
         Raises:
-            MeasurementError: See ``pose``; or nobody listens to commands.
+            MeasurementError: See ``pose``; or nothing subscribes to commands.
         """
         pose = self.pose()
         assert self.limits is not None
@@ -166,7 +166,7 @@ class LatencyMeasurement:
         end_s = time.monotonic() + _PATIENCE_S
         while not self._sender.is_heard:
             if time.monotonic() > end_s:
-                raise MeasurementError(f"nobody listens on {self._robot.action.topic}")
+                raise MeasurementError(f"nothing subscribes to {self._robot.action.topic}")
             self._executor.spin_once(timeout_sec=0.1)
         return pose
 

@@ -39,7 +39,7 @@ class ChunkPath:
 
 
 class ChunkPictures:
-    """Publishes ``~/predicted_trajectory`` and ``~/predicted_path`` while somebody listens.
+    """Publishes ``~/predicted_trajectory`` and ``~/predicted_path`` while there is a subscriber.
 
     All its work is done on a thread of its own, and an error there is logged once and ends
     nothing. A chunk that is followed by another one before it was begun is left out.
@@ -126,7 +126,7 @@ def fan_message(fan: Sequence[ChunkPath], frame: str, begin: bool) -> MarkerArra
 
     Args:
         fan: Oldest first.
-        frame: Of the points.
+        frame: Frame of the points.
         begin: Take away what was drawn before.
     """
     markers = [Marker(header=Header(frame_id=frame), action=Marker.DELETEALL)] if begin else []

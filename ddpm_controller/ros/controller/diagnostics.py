@@ -1,4 +1,4 @@
-"""What diagnostic tools are told, once a second whether or not the time goes on."""
+"""Reports for diagnostic tools, once a second whether or not time advances."""
 
 import math
 import time
@@ -39,7 +39,7 @@ class Diagnostics:
     Args:
         node: Owner of publisher and timer; its name is the first word of each entry.
         report: Returns that of the newest activation.
-        events: What the middleware tells.
+        events: Events of the middleware.
     """
 
     def __init__(self, node: Node, report: Callable[[], ControlReport], events: QosEvents) -> None:

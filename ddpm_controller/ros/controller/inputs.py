@@ -47,13 +47,13 @@ _MAY_BE_SET = (
 class ControllerInputs:
     """Subscriptions of a configured controller; what comes goes to the session, if there is one.
 
-    What is said in words is said once: it is kept for the next session too.
+    A sentence is published once: it is kept for the next session too.
 
     Args:
         node: Owner of the subscriptions.
         robot: Streams and joints.
         lockstep: Nothing may be lost: reliable and deep; else the newest is what counts.
-        events: Is told of publishers that do not fit or fall silent.
+        events: Receiver of publishers that do not fit or fall silent.
 
     Attributes:
         limits: From ``robot_description``; None before it came.
@@ -169,5 +169,5 @@ class ControllerInputs:
 
 
 def _latched() -> QoSProfile:
-    """Return the quality of service of what is said once, for all who come later too."""
+    """Return the quality of service of what is published once, for all who come later too."""
     return QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)

@@ -72,7 +72,7 @@ class Controller(LifecycleNode):
         """Load and validate the robot file and the checkpoint."""
         try:
             self._configure()
-        except Exception as error:  # rclpy would swallow it without a word
+        except Exception as error:  # rclpy would swallow it silently
             known = isinstance(error, RobotError | CheckpointError | ValueError)
             text = str(error) if known else traceback.format_exc()
             self._swap.fail(text)
@@ -131,7 +131,7 @@ class Controller(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def close(self) -> None:
-        """Stop smoothly, end all threads and say so."""
+        """Stop smoothly, end all threads and report it."""
         self._stop()
         self._clean_up()
         self._tell_inactive("the node ends")
@@ -218,7 +218,7 @@ class Controller(LifecycleNode):
 
 
 def _spin_once(executor: SingleThreadedExecutor, controller: Controller) -> None:
-    """Run one callback; what it raises is told and must not end a node that holds a robot.
+    """Run one callback; what it raises is reported and must not end a node that holds a robot.
 
     rclpy lets even a lifecycle transition that does not exist escape as an error.
     """
@@ -232,7 +232,7 @@ def _spin_once(executor: SingleThreadedExecutor, controller: Controller) -> None
 
 
 def main() -> int:
-    """Run the node until it is told to end; the robot is stopped smoothly then."""
+    """Run the node until it is asked to end; the robot is stopped smoothly then."""
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())

@@ -48,7 +48,7 @@ class ControllerParameters:
         high=10.0,
     )
     n_action_steps: int = parameter(
-        0, "Rows of a plan that are followed; 0: as the checkpoint says.", low=0
+        0, "Rows of a plan that are followed; 0: as in the checkpoint.", low=0
     )
     policy_overrides: tuple[str, ...] = parameter(
         (),
@@ -65,8 +65,8 @@ class ControllerParameters:
     )
     reset_state_above: float = parameter(
         Deployment.reset_state_above,
-        "Departure of a joint from what the plan in force said above which what the policy "
-        "remembers begins anew, in usual departures; 0: never; below 0: as fit_state_reset has "
+        "Departure of a joint from the plan in force above which what the policy "
+        "remembers is reset, in usual departures; 0: never; below 0: as fit_state_reset has "
         "learned for the checkpoint.",
         low=-1.0,
         high=1e6,
@@ -74,8 +74,8 @@ class ControllerParameters:
     seed: int = parameter(0, "Seed of the denoising noise of a run.", low=0)
     max_age_s: float = parameter(
         Deployment.max_age_s,
-        "Hold when any observation is older, s; 0: as the robot file says for each stream. "
-        "What was said in words does not age.",
+        "Hold when any observation is older, s; 0: as in the robot file for each stream. "
+        "A sentence does not age.",
         low=0.0,
     )
     fade_s: float = parameter(
@@ -90,7 +90,7 @@ class ControllerParameters:
     lead_s: float = parameter(
         Deployment.lead_s,
         "Send each command so much ahead of its moment, because it acts so much later, s; "
-        "below 0: action.latency_s of the robot file. See docs/timing.md.",
+        "below 0: action.latency_s of the robot file. See docs/explanation/timing.md.",
         low=-1.0,
         high=2.0,
     )
@@ -104,7 +104,7 @@ class ControllerParameters:
     start_distance: float = parameter(
         Deployment.start_distance,
         "Do not start where the first action is further from a measured joint, rad "
-        "or m; 0: than half of its training range; below 0: never mind.",
+        "or m; 0: than half of its training range; below 0: anywhere.",
         low=-1.0,
         high=100.0,
     )
@@ -128,7 +128,7 @@ class ControllerParameters:
     )
     stop_out_of_distribution: bool = parameter(
         False,
-        "Stop where the policy finds what it sees unlike its training data; false: only tell. "
+        "Stop where the policy finds what it sees unlike its training data; false: only report. "
         "Needs a checkpoint with the file of fit_out_of_distribution.",
     )
     out_of_distribution_plans: int = parameter(
@@ -144,7 +144,7 @@ class ControllerParameters:
     )
     command_standby: bool = parameter(
         True,
-        "Have a second process ready that goes on at once when the one that commands dies; "
+        "Have a second process ready that takes over at once when the one that commands dies; "
         "it takes memory, but no time.",
     )
     command_priority: int = parameter(
@@ -152,7 +152,7 @@ class ControllerParameters:
     )
     silence_s: float = parameter(
         0.5,
-        "That process stops the robot when it hears nothing for so long, s.",
+        "That process stops the robot when nothing comes for so long, s.",
         low=0.05,
         high=5.0,
     )
@@ -168,7 +168,7 @@ class ControllerParameters:
         "success", "Topic of std_msgs/Bool that ends a RunPolicy goal.", read_only=True
     )
     pictures: bool = parameter(
-        True, "Publish the chunks as a trajectory and as a path, while somebody listens."
+        True, "Publish the chunks as a trajectory and as a path, while there is a subscriber."
     )
     device: str = parameter("cpu", "Torch device of the policy.", read_only=True)
     torch_num_threads: int = parameter(

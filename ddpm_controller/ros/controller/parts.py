@@ -40,7 +40,7 @@ class ControllerParts:
         node: Their owner.
         deployed: Parameters.
         robot: Streams, joints and limits.
-        events: Of quality of service.
+        events: Events of quality of service.
         wake: Called when a plan is there.
 
     Attributes:
@@ -98,7 +98,7 @@ class ControllerParts:
         """Return the session of an activation.
 
         Args:
-            topics: Where it tells what it does.
+            topics: Publishers of what it does.
             in_use: As ``ControlReport``.
             checkpoint_error: Likewise.
         """
@@ -133,7 +133,7 @@ class ControllerParts:
         if deployed.lockstep:
             return ""
         rate_hz = deployed.control_rate_hz
-        # Nobody listens there, and nobody moves.
+        # Nothing subscribes there, and nothing moves.
         trial = CommandPublisher(
             self._node, deployed.output, spec.joint_names, 1 / rate_hz, 1, "~/trial_command"
         )

@@ -23,7 +23,7 @@ class PlanAnswer:
         plan: None when it failed.
         error: Why it failed.
         inference_time_s: Wall time.
-        relative_cost: Of it, to that of a plan that goes on from the one before.
+        relative_cost: Relative cost of it, to that of a plan that continues from the one before.
     """
 
     request: PlanRequest
@@ -70,6 +70,6 @@ def _answer(loaded: LoadedPolicy, request: PlanRequest) -> PlanAnswer:
         took_s = time.monotonic() - began_s
         cost = loaded.policy.facts.relative_cost(*given)
         return PlanAnswer(request, loaded, plan, "", took_s, cost)
-    except Exception as failure:  # whatever a policy does wrong, the robot is held and says why
+    except Exception as failure:  # the robot is held and the reason reported
         error = f"{type(failure).__name__}: {failure}"
         return PlanAnswer(request, loaded, None, error, time.monotonic() - began_s)

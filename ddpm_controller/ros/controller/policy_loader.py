@@ -32,11 +32,11 @@ class LoadedPolicy:
 
     Attributes:
         policy: Warmed up.
-        folder: Of the checkpoint, as it was asked for.
-        hash: Of the checkpoint.
+        folder: Folder of the checkpoint, as it was asked for.
+        hash: Hash of the checkpoint.
         load_time_s: Wall time of loading and warming up.
         rows_last_s: From the first row of its chunks to the last.
-        departure: Where its state begins anew; None: for no departure.
+        departure: Departure at which its state starts afresh; None: for no departure.
     """
 
     policy: Policy
@@ -58,12 +58,12 @@ def load_policy(
     """Read, verify and warm up a checkpoint.
 
     Args:
-        folder: Of the checkpoint.
+        folder: Folder of the checkpoint.
         robot: That it must fit.
         settings: How it is run.
         lead_s: Time by which its rows will be sent ahead of their moments.
-        lowest_steps: Denoising steps that a plan may have at the least; 0: nobody asks.
-        reset_state_above: Departure above which its state begins anew; 0: none, below 0: as
+        lowest_steps: Denoising steps that a plan may have at the least; 0: none is asked for.
+        reset_state_above: Departure above which its state starts afresh; 0: none, below 0: as
             learned for this checkpoint.
 
     Raises:

@@ -40,7 +40,7 @@ class PolicyRun:
 
     Args:
         timeout_s: In the node's time; 0: none.
-        seed: Of the denoising noise.
+        seed: Seed of the denoising noise.
         not_before_s: Observations and ticks before this do not count; -inf: all do.
         on_end: Called once, on the control thread.
     """

@@ -28,8 +28,8 @@ def trial_ticks(settings: LoopSettings, rate_hz: float) -> Iterator[Command]:
     """Drive a loop that is thrown away along an invented chunk, tick by tick.
 
     Args:
-        settings: Of the loop that will be used; its limits may be missing.
-        rate_hz: Of the ticks.
+        settings: Settings of the loop that will be used; its limits may be missing.
+        rate_hz: Rate of the ticks.
     """
     spec, num_joints = settings.action_spec, len(settings.action_spec.joint_names)
     one = np.ones(num_joints)
@@ -62,7 +62,7 @@ def check_rate(
 
     Args:
         ticks: See ``trial_ticks``.
-        send: Publishes where nobody moves.
+        send: Publishes where nothing moves.
         rate_hz: Asked for.
         timer: A clock, s.
 

@@ -1,4 +1,4 @@
-"""What the control thread tells while it runs: chunks, and a status on every change."""
+"""What the control thread publishes while it runs: chunks, and a status on every change."""
 
 import math
 import time
@@ -32,7 +32,7 @@ class ControlReport:
         topics: Where to.
         in_use: Returns the policy that plans, or None.
         checkpoint_error: Returns why another checkpoint is not in use; mostly nothing.
-        control_rate_hz: Of the activation; 0 where there is none.
+        control_rate_hz: Rate of the activation; 0 where there is none.
         show: Called with every chunk that is taken over; must return at once; None: nothing.
 
     Attributes:
@@ -60,7 +60,7 @@ class ControlReport:
         self._sent_s = self._told_s = math.nan
 
     def begin_run(self, seed: int) -> None:
-        """Note that plans are counted from 0 again; nothing is told of the last one any more."""
+        """Note that plans are counted from 0 again; the last one is reported no more."""
         nothing: dict[str, Any] = dict.fromkeys(OF_PLANS, math.nan)
         self._figures = replace(self._figures, seed=seed, plan_number=0, **nothing)
 
@@ -125,7 +125,7 @@ class ControlReport:
         self._state = (memory.resets, memory.reset_text, departure.departure, limit)
 
     def tick(self, command: Command, streams: Mapping[str, StreamHealth]) -> None:
-        """Count a tick, and tell when something has changed or the last status is old."""
+        """Count a tick, and report when something has changed or the last status is old."""
         self._ticks += 1
         self._limits.add(command.limited)
         self._tell_when_due(command.stamp_s, command.state, command.reason, command.text, streams)

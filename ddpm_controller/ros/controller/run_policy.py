@@ -29,7 +29,7 @@ class RunPolicyServer:
         node: Owner of the action and of the success subscription.
         calls: Brings the end of a run to the executor's thread.
         session: Returns the session, or None while the node is not active.
-        success_topic: Of std_msgs/Bool.
+        success_topic: Success topic of std_msgs/Bool.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class RunPolicyServer:
         if not self._success:
             self._armed = True
         elif self._armed:
-            self._end(Outcome.SUCCESS, "the world says success")
+            self._end(Outcome.SUCCESS, "the world reports success")
 
     def _end(self, outcome: Outcome, message: str) -> None:
         session, run = self._session(), self._run

@@ -37,8 +37,8 @@ class ControlSession:
         stop_s: How long the loop takes to stop.
         terms_of: Policy -> the terms on which the loop plans with it.
         loaded: The policy to begin with; None: there is none.
-        seed: Of the denoising noise, where no goal names one.
-        log: Told what is said, and what becomes of a state when another policy comes.
+        seed: Seed of the denoising noise, where no goal names one.
+        log: Receiver of sentences, and of what becomes of a state when another policy comes.
 
     Attributes:
         loop: As given.
@@ -101,27 +101,27 @@ class ControlSession:
     def use(self, loaded: LoadedPolicy, done: Callable[[], None]) -> None:
         """Plan with ``loaded`` from the next plan on; then call ``done``."""
         before, self.loaded = self.loaded, loaded
-        if before is None or before.hash != loaded.hash:  # else its plans go on, for replay too
+        if before is None or before.hash != loaded.hash:  # else its plans continue, for replay too
             facts = loaded.policy.facts
             kinds = before.policy.facts.memory_kind if before else "", facts.memory_kind
             keeps = kinds[0] == kinds[1] != ""
             memory = loaded.policy.initial_memory(self._seed)
             self.loop.use_policy(self._terms_of(loaded), memory, keeps_memory=keeps)
             if any(kinds):
-                what = "is kept" if keeps else "begins anew"
+                what = "is kept" if keeps else "is reset"
                 self._log(f"the state {what}: memory {kinds[0]!r} before, {kinds[1]!r} now")
         else:
             self.loop.use_policy(self._terms_of(loaded), None)
         done()
 
     def hear(self, name: str, sentence: str) -> None:
-        """Note what was said on a stream, for the log and for errors."""
+        """Note the sentence of a stream, for the log and for errors."""
         if self._sentences.get(name) != sentence:
             self._log(f"{name}: {sentence!r}")
         self._sentences[name] = sentence
 
     def begin_run(self, run: PolicyRun) -> None:
-        """Begin a run with its own seed; one that goes on is stopped."""
+        """Begin a run with its own seed; one that runs is stopped."""
         self.end_run(Outcome.STOPPED, "another run began")
         self._stop.finish()
         self._run = run
@@ -130,7 +130,7 @@ class ControlSession:
         self._commanding = True
 
     def end_run(self, outcome: Outcome, message: str, only: PolicyRun | None = None) -> None:
-        """End the run that goes on, or ``only`` that one, after the robot has stopped."""
+        """End the run in progress, or ``only`` that one, after the robot has stopped."""
         run = self._run
         if run is None or (only is not None and run is not only):
             return
@@ -148,7 +148,7 @@ class ControlSession:
         self.come_to_rest(partial(self._begin_again, done))
 
     def come_to_rest(self, then: Callable[[], None]) -> None:
-        """Stop smoothly, then call ``then``; at once where time would not go on."""
+        """Stop smoothly, then call ``then``; at once where time would not advance."""
         self._stop.finish()
         if self._lockstep or not self._commanding or self.report.status.state == State.WAITING:
             then()
@@ -165,7 +165,7 @@ class ControlSession:
         self.come_to_rest(partial(self._be_quiet, then))
 
     def close(self) -> None:
-        """End what goes on without waiting for it; the thread has ended."""
+        """End what is in progress without waiting for it; the thread has ended."""
         self.obey()
         self._stop.finish()
         run, self._run = self._run, None
@@ -215,7 +215,7 @@ class ControlSession:
         return self._command(now_s)
 
     def stand_still(self, now_s: float, text: str) -> None:
-        """Say, when there is a ``text``, that the time does not go on; nothing is sent."""
+        """Report, when there is a ``text``, that time does not advance; nothing is sent."""
         self.obey()
         if text:
             streams = self._streams(now_s)
@@ -227,7 +227,7 @@ class ControlSession:
             self._commanding_by.repeat()
 
     def wants(self, now_s: float) -> bool:
-        """Return whether a command is wanted at ``now_s``."""
+        """Return whether a command is due at ``now_s``."""
         return self._commanding and (self._run is None or now_s >= self._run.not_before_s)
 
     def sleep(self, seconds: float) -> None:
@@ -296,7 +296,7 @@ class ControlSession:
     def _with_sentence(self, error: str) -> str:
         """Return an error about a goal with the sentence that it was made from."""
         meant = [text for name, text in self._sentences.items() if f"goal {name!r}" in error]
-        return f"{error}; it was said: {meant[0]!r}" if meant else error
+        return f"{error}; the sentence was: {meant[0]!r}" if meant else error
 
     def _missing_plan(self) -> list[str]:
         return ["a plan"] if self.loop.schedule.awaits_plan else []
@@ -304,7 +304,7 @@ class ControlSession:
     def _await(
         self, missing: Callable[[], list[str]], now_s: float, run: PolicyRun | None
     ) -> bool:
-        """Wait until nothing is missing; False when the tick is not wanted any more."""
+        """Wait until nothing is missing; False when the tick is not needed any more."""
         began_s = told_s = time.monotonic()
         while names := missing():
             self.sleep(0.05)

@@ -27,7 +27,7 @@ class SmoothStop:
         self._lasts_s = max(self._stop_s, at_least_s)
 
     def finish(self) -> None:
-        """Call back now, where a stop goes on."""
+        """Call back now, where a stop is in progress."""
         then, self._then = self._then, None
         if then is not None:
             then()

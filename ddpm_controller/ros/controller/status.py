@@ -12,7 +12,7 @@ from ddpm_controller.control.planning.deadline import PlanCost
 from ddpm_controller.control.states import LimitCounts, Reason, State
 
 OF_PLANS = ("surprise", "state_age_s", "prior_disagreement", "state_spread")
-"""Of ``Plan.traces``, told in the status of the same name; NaN where a policy has none."""
+"""Of ``Plan.traces``, published in the status of the same name; NaN where a policy has none."""
 
 
 @dataclass(frozen=True)

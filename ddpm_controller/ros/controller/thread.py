@@ -12,7 +12,7 @@ from ddpm_controller.ros.controller.session import ControlSession
 
 _PERIOD_S = 1.0
 _CROSSING_S = 0.25
-"""Repetitions heard within this time may all have been told before an answer arrived; less than
+"""Repetitions received within this time may all have been sent before an answer arrived; less than
 the time between two of them."""
 
 
@@ -24,7 +24,7 @@ class ClockWatchdog:
         self._since_s = self._told_s = math.nan
 
     def text(self, now_s: float, wall_s: float) -> str:
-        """Return what to say of the time ``now_s``, asked at ``wall_s``; mostly nothing."""
+        """Return a warning about the time ``now_s``, asked at ``wall_s``; mostly nothing."""
         if now_s != self._now_s:
             self._now_s, self._since_s, self._told_s = now_s, wall_s, wall_s
         if wall_s - self._told_s < _PERIOD_S:
@@ -99,11 +99,11 @@ class RealTimeThread:
 
 
 class AnswerWatch:
-    """Tells whether the answer to a time is lost when that time is told again.
+    """Finds whether the answer to a time is lost when that time is published again.
 
-    A world tells its time again after a while without an answer. What was told before the answer
-    says nothing about it, and one more may have crossed it on the way; a world that still tells
-    the time some while later has no answer. To answer earlier would send a tick twice.
+    A world publishes its time again after a while without an answer. What was sent before the
+    answer is no sign of it, and one more may have crossed it on the way; a world that still
+    publishes the time some while later has no answer. To answer earlier would send a tick twice.
     """
 
     def __init__(self) -> None:
@@ -114,7 +114,7 @@ class AnswerWatch:
         self._answered_s, self._crossed_s = sent_s, math.nan
 
     def is_lost(self, heard_s: float) -> bool:
-        """Return whether a repetition heard at ``heard_s`` asks for the answer again."""
+        """Return whether a repetition received at ``heard_s`` asks for the answer again."""
         if heard_s <= self._answered_s:
             return False
         if math.isnan(self._crossed_s):
@@ -134,7 +134,7 @@ class LockstepThread:
         self._session = session
         self._log_error = log_error
         self._closing = False
-        self._clocks: deque[tuple[float, float]] = deque()  # stamp, when it was heard
+        self._clocks: deque[tuple[float, float]] = deque()  # stamp, when it was received
         self._thread = threading.Thread(target=self._run, name="control", daemon=True)
         self._thread.start()
 
@@ -158,7 +158,7 @@ class LockstepThread:
         while not self._closing:
             if not self._clocks:
                 self._session.sleep(0.1)
-                # A world that waits for a command stands still rightly, but has told its time.
+                # A world that waits for a command stands still; it has published its time.
                 silence = watchdog.text(0.0, time.monotonic()) if clock_s is None else ""
                 stand = partial(self._session.stand_still, text=silence)
                 _guarded(stand, 0.0, self._log_error)
@@ -175,7 +175,7 @@ class LockstepThread:
 
 
 def _guarded(step: Callable[[float], bool | None], now_s: float, log_error: LogError) -> bool:
-    """Step; an error is told, the tick sends nothing, and the thread goes on."""
+    """Step; an error is reported, the tick sends nothing, and the thread continues."""
     try:
         return bool(step(now_s))
     except Exception:

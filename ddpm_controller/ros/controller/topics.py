@@ -1,4 +1,4 @@
-"""What the controller tells: its status and its chunks."""
+"""What the controller publishes: its status and its chunks."""
 
 import numpy as np
 from ddpm_msgs.msg import ActionChunk, ControllerStatus
@@ -97,7 +97,7 @@ class ControllerTopics:
             rows=chunk.actions.astype(np.float64).ravel().tolist(),
             plan_number=request.plan_number,
             seed=seed,
-            # An approach is not the policy's: nobody could make it again with the checkpoint.
+            # An approach is not the policy's: it cannot be made again with the checkpoint.
             checkpoint_hash="" if takeover.is_approach else used.hash,
             num_inference_steps=request.num_inference_steps or facts.num_inference_steps,
             expected_delay_s=(facts.expected_delay_s or 0.0) if delay_s is None else delay_s,

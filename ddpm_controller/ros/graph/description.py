@@ -1,6 +1,6 @@
 """The words in which a graph of processes is described, and nothing else.
 
-Only words: `graph_resolution` says what they stand for once the launch arguments are known.
+Only words: `resolution` finds what they stand for once the launch arguments are known.
 """
 
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ class Environment:
     """An environment variable that is set only where the user has not set it.
 
     Attributes:
-        name: Of the variable.
+        name: Name of the variable.
         default: Its value otherwise.
     """
 
@@ -93,7 +93,7 @@ class Process:
 
     Attributes:
         executable: Key of ``executables.EXECUTABLES``, or that of another package.
-        name: Of the node, without its namespace; empty for a command.
+        name: Name of the node, without its namespace; empty for a command.
         parameters: Pairs of parameter name and value. One that resolves to an empty text is left
             out, so that the parameter file or the node's own default holds.
         params_file: Parameter file; parameters given above go before it.

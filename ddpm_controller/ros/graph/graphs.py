@@ -60,7 +60,7 @@ _WORLD_ARGUMENTS = (
     Argument(
         "mode",
         "real_time",
-        "real_time, or lockstep: time goes on only when the command for it has come.",
+        "real_time, or lockstep: time advances only when the command for it has come.",
         choices=("real_time", "lockstep"),
     ),
     Argument("world_seed", "0", "Seed of the world's first start.", int),
@@ -143,7 +143,7 @@ CONTROLLER = Graph(
         *_CONTROLLER_ARGUMENTS,
         _ROBOT_ARGUMENT,
         _RVIZ_ARGUMENT,
-        Argument("checkpoint", "", "Folder of the checkpoint; empty: as the parameter file says."),
+        Argument("checkpoint", "", "Folder of the checkpoint; empty: as in the parameter file."),
     ),
     (_controller(Setting("checkpoint"), Setting("robot"), in_world=False), _RVIZ),
     _ENVIRONMENT,

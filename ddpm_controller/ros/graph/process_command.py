@@ -11,7 +11,7 @@ from ddpm_controller.ros.graph.executables import EXECUTABLES
 from ddpm_controller.ros.graph.resolution import ResolvedProcess
 
 # A supervisor that is killed takes its processes with it: prctl(PR_SET_PDEATHSIG, SIGTERM).
-# An arm must not be moved by a controller that nobody watches any more.
+# An arm must not be moved by a controller that is watched by no one any more.
 _BEGIN = (
     "import ctypes, importlib, sys; ctypes.CDLL(None).prctl(1, 15); sys.argv[0] = {name!r}; "
     "sys.exit(importlib.import_module({module!r}).{function}())"

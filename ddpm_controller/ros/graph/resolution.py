@@ -57,7 +57,7 @@ class ResolvedGraph:
 
 
 class GraphArgumentError(ValueError):
-    """A launch argument is unknown or its value is not allowed; the text says which and why."""
+    """A launch argument is unknown or its value is not allowed; the text names both."""
 
 
 def resolve(

@@ -45,11 +45,11 @@ def record_in_process(
 
     Args:
         world: Is reset to ``seed``.
-        seed: Of the world and of the expert.
+        seed: Seed of the world and of the expert.
         folder: The bag, must not exist; nor does it after a failure that is not kept.
         camera_hz: Rate of the images; divides the world's rate.
         pictures: Record the cameras too.
-        storage: Of the bag.
+        storage: Storage format of the bag.
         keep_failure: Keep an episode without success too.
 
     Raises:
@@ -76,7 +76,7 @@ def record_in_process(
 
 
 def demonstration_provenance(world: str, seed: int, recorder: str) -> dict[str, str]:
-    """Return what metadata.yaml says about where a demonstration comes from."""
+    """Return the origin of a demonstration for metadata.yaml."""
     return {
         "recorded_by": f"ddpm_controller {_version()}, demonstrate, {recorder}",
         "world": world,

@@ -46,7 +46,7 @@ class GraphDemonstrations:
     Args:
         world: Kind of world that the simulation was started with.
         simulation: Its process; an error names it when it has ended.
-        storage: Of the bags.
+        storage: Storage format of the bags.
         keep_failures: Keep episodes without success too.
     """
 
@@ -73,7 +73,7 @@ class GraphDemonstrations:
         self._node.create_subscription(Clock, "/clock", self._on_clock, deep)
         self._node.create_subscription(EpisodeMark, "episode", self._on_mark, deep)
         topics = dict(_TOPICS)
-        told = world()  # an object: which vectors there are, the class does not say
+        told = world()  # an object: the class does not know which vectors there are
         topics.update(dict.fromkeys(told.vectors, "sensor_msgs/msg/JointState"))
         if told.instruction:
             topics["instruction"] = "std_msgs/msg/String"

@@ -1,4 +1,4 @@
-"""What the `simulation` node says and hears, as ROS messages."""
+"""What the `simulation` node publishes and receives, as ROS messages."""
 
 from collections.abc import Sequence
 

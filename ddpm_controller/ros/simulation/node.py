@@ -1,4 +1,4 @@
-"""The node `simulation`: a robot in a world that speaks and hears what a real robot would."""
+"""The node `simulation`: a robot in a world, with the topics of a real robot."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -108,7 +108,7 @@ class Simulation(Node):
         self._command = self._world.command_in_force
 
     def _advance(self) -> None:
-        """Apply the command in force for one tick and tell what comes of it."""
+        """Apply the command in force for one tick and publish the result."""
         self._tell(self._session.step(self._command, self._now_ns()))
 
     def _tell(self, tick: Tick) -> None:

@@ -139,7 +139,7 @@ def _controller(
 def _settings(run: RecordedRun) -> dict[str, float | str]:
     """Return those of the chunks: a checkpoint may have left open what had another default."""
     settings = dict(run.chunks[0].settings) if run.chunks else {}
-    # A parameter of earlier releases, which told the delay of no single plan.
+    # A parameter of earlier releases, which had the delay of no single plan.
     delay_s = float(run.parameters.get("expected_delay_s", -1.0))
     return {**settings, "expected_delay_s": delay_s} if delay_s >= 0 else settings
 

@@ -1,4 +1,4 @@
-"""Everything that the `simulation` node publishes, in the order in which a tick is told."""
+"""Everything that the `simulation` node publishes, in the order of a tick."""
 
 from functools import partial
 
@@ -83,7 +83,7 @@ class SimulationTopics:
     def tell(self, tick: Tick) -> None:
         """Publish a tick for the first time: facts, marks, observations, then the clock.
 
-        A listener that has heard the clock has been sent all that belongs to that moment.
+        A subscriber that has received the clock has been sent all that belongs to that moment.
         """
         if tick.begins and self._instruction is not None:
             self._instruction.publish(String(data=tick.instruction))

@@ -27,7 +27,7 @@ Told = TypeVar("Told")
 
 
 class TrialError(RuntimeError):
-    """The graph did not do its part; the text says which node and what to look at."""
+    """The graph did not do its part; the text names the node and what to look at."""
 
 
 class TrialClient(Node):
@@ -36,7 +36,7 @@ class TrialClient(Node):
     Args:
         joint_names: Columns of the recorded curves.
         cameras: Names of the cameras whose frames are kept, (name, height, width).
-        namespace: Of the nodes that are asked.
+        namespace: Namespace of the nodes that are asked.
         patience_s: Wall time after which a node that does not answer is an error.
     """
 
@@ -157,9 +157,9 @@ class TrialClient(Node):
     def _told(
         self, topic: str, kept: list[tuple[float, Told]], start_s: float, result: RunPolicy.Result
     ) -> list[tuple[float, Told]]:
-        """Return what a topic told from the start to the end of a trial, (stamp in s, what).
+        """Return what a topic carried from the start to the end of a trial, (stamp in s, what).
 
-        Nothing in a world that has no such topic. The result of a run may overtake what is told
+        Nothing in a world that has no such topic. The result of a run may overtake the messages
         of its last tick, so that is waited for. With success the last tick is the one of the
         mark: a controller ends its run one tick before, by its own clock.
         """

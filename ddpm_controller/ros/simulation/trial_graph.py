@@ -30,10 +30,10 @@ def trials_over_ros(
     Args:
         world: Key of ``WORLDS``.
         checkpoint: Folder.
-        seeds: Of the world and of the denoising noise.
+        seeds: Seeds of the world and of the denoising noise.
         mode: ``real_time`` or ``lockstep``.
-        timeout_s: Longest trial; 0: as the world says.
-        parameters: Of the controller, instead of those in config/controller.yaml.
+        timeout_s: Longest trial; 0: as in the world.
+        parameters: Parameters of the controller, instead of those in config/controller.yaml.
         robot: Path of the robot file; empty: that of the world.
 
     Raises:
@@ -58,7 +58,7 @@ def trials_over_ros(
 
 
 def world_timeout_s(world: str) -> float:
-    """Longest trial of a world, as its class says."""
+    """Longest trial of a world, as in its class."""
     return WORLDS[world].world.timeout_s
 
 
@@ -67,7 +67,7 @@ def connected(namespace: str, world: str = "pick_place", robot: str = "") -> Ite
     """Have a client on the graph of this environment's domain.
 
     Args:
-        namespace: Of the nodes.
+        namespace: Namespace of the nodes.
         world: Key of ``WORLDS``; its cameras are watched, whether the policy sees them or not.
         robot: Path of the robot file; empty: that of the world.
     """

@@ -29,9 +29,9 @@ class TrainerParameters:
     config: str = parameter("", "Recipe of goals that name none.")
     output: str = parameter("", "Folder of the run of goals that name none.")
     torch_num_threads: int = parameter(
-        0, "Threads of the training; 0: as the recipe says.", low=0, high=256
+        0, "Threads of the training; 0: as in the recipe.", low=0, high=256
     )
-    device: str = parameter("", "Torch device of the training; empty: as the recipe says.")
+    device: str = parameter("", "Torch device of the training; empty: as in the recipe.")
     status_period_s: float = parameter(
         0.5, "Time between two status messages, s.", low=0.05, high=60.0, read_only=True
     )
@@ -45,7 +45,7 @@ class _NextSpin:
 
 
 class Trainer(Node):
-    """One training at a time, on a thread of its own; the status goes on meanwhile."""
+    """One training at a time, on a thread of its own; the status is published meanwhile."""
 
     def __init__(self) -> None:
         super().__init__("trainer")
@@ -128,7 +128,7 @@ class Trainer(Node):
         return status
 
     def _ended(self, training: TrainingThread, goal_handle: ServerGoalHandle) -> Train.Result:
-        """Settle the goal and tell its end on the status topic."""
+        """Settle the goal and report its end on the status topic."""
         status, result = training.status(), training.result
         if training.error:
             goal_handle.abort()
@@ -140,7 +140,7 @@ class Trainer(Node):
         else:
             goal_handle.canceled() if goal_handle.is_cancel_requested else goal_handle.abort()
             status.state = TrainingStatus.STATE_CANCELLED
-            status.text = f"stopped after {status.step} updates; the same goal goes on from there"
+            status.text = f"stopped after {status.step} updates; the same goal resumes from there"
         self._publish(status)
         answer = Train.Result(message=status.text, validation_loss=math.nan)
         answer.success = status.state == TrainingStatus.STATE_DONE

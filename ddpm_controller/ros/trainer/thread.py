@@ -88,7 +88,7 @@ class TrainingThread(threading.Thread):
             pass
         except (TrainingError, RobotError, BagError) as error:
             self.error = str(error)
-        except Exception as error:  # the node stays, and says what happened
+        except Exception as error:  # the node stays, and reports what happened
             self.error = f"{type(error).__name__}: {error}"
 
     def _trained(self) -> TrainingResult:

@@ -258,7 +258,7 @@ def test_a_robot_goes_on_by_itself_after_hold_and_not_after_stop(rule):
         assert {outcome(each) for each in again[:first]} == {(HOLDING, Reason.NO_PLAN)}
     else:
         assert {outcome(each) for each in again} == {(HOLDING, STALE)}
-        assert "reset to go on" in again[-1].text
+        assert "reset to resume" in again[-1].text
         assert (again[-1].position == gone[-1].position).all()
         loop.start(MEMORY, keep_position=True)
         last_s = again[-1].stamp_s + TICK_S

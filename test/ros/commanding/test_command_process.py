@@ -197,7 +197,7 @@ def test_silence_stops_it_and_a_new_chunk_moves_it_again(link, listener):
         link,
     )
     text = next(each.text for each in listener.told if each.reason == Reason.CONTROLLER_LOST)
-    silence = re.search(r"nothing was heard from the controller for (\d+\.\d+) s", text)
+    silence = re.search(r"nothing came from the controller for (\d+\.\d+) s", text)
     assert float(silence[1]) >= 0.4
     # The old chunk is not taken up again where it would be by now.
     count = len(listener.told)

@@ -79,8 +79,8 @@ def test_only_another_checkpoint_makes_the_plans_begin_anew(checkpoint_hash, tol
     [
         ({}, {}, []),  # nothing that could be kept
         ({"memory_kind": "chunk:16"}, {"memory_kind": "chunk:16"}, ["is kept"]),
-        ({"memory_kind": "chunk:16"}, {"memory_kind": "belief:ab"}, ["begins anew"]),
-        ({}, {"memory_kind": "belief:ab"}, ["begins anew"]),
+        ({"memory_kind": "chunk:16"}, {"memory_kind": "belief:ab"}, ["is reset"]),
+        ({}, {"memory_kind": "belief:ab"}, ["is reset"]),
     ],
 )
 def test_a_state_survives_a_swap_between_memories_of_one_kind_only(before, now, said):

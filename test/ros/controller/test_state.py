@@ -102,9 +102,9 @@ def swap_and_be_reset(node, checkpoints):
     assert node.call(LoadCheckpoint, path=str(checkpoints / "other")).success
     node.until(lambda: any(map(is_new, memories[begin:])))
     node.until(lambda: memories[-1].memory_kind.startswith("chunk:20:"))
-    node.until(lambda: len([each for each in node.heard["log"] if "begins anew" in each.msg]))
+    node.until(lambda: len([each for each in node.heard["log"] if "is reset" in each.msg]))
     said = [each.msg for each in node.heard["log"] if each.msg.startswith("the state ")]
-    assert [each.split(":")[0] for each in said] == ["the state is kept", "the state begins anew"]
+    assert [each.split(":")[0] for each in said] == ["the state is kept", "the state is reset"]
     assert "'chunk:16:" in said[1]
     assert "'chunk:20:" in said[1]
     assert len([each for each in node.heard["log"] if each.msg.startswith("loading ")]) == 2
