@@ -134,7 +134,7 @@ def _travelled(u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _apart(ends_s: np.ndarray, stop_s: float, num_gentle: int) -> np.ndarray:
     """Return the moments in order at which a joint needs a point, none too close to another."""
-    ends = np.append(ends_s, stop_s) if num_gentle else ends_s.ravel()
+    ends = np.append(ends_s, stop_s) if num_gentle else ends_s.flatten()
     ends.sort()
     last_s = ends[-1]
     if last_s <= _CLOSEST_S:

@@ -83,14 +83,31 @@ class StreamSettings:
         return self.lead_s - max(self.lead_s / 2, _LATE_PERIODS * message_s + period_s)
 
 
+_OVER_VELOCITY, _OVER_POSITION = 0.0221, 0.0062
+"""Times J h^2 and J h^3: how far a quintic may be from any motion of jerk J that it joins."""
+
+
 def limits_between(limits: JointLimits, spacing_s: float) -> JointLimits:
-    """Return limits for a motion whose points are so far apart, for quintics between them.
+    """Return limits for a motion whose points are ``spacing_s`` apart, for quintics between them.
 
     A quintic between two points of a motion whose acceleration and jerk stay within A and J goes
     up to A + 0.0508 J h, h being the time between them (worst case over all such motions, by a
-    linear programme). With J h at most A that is 1.05 A.
+    linear programme). With J h at most A that is 1.05 A. What it adds to velocity and position is
+    taken from their limits.
+
+    Raises:
+        ValueError: Points so far apart that nothing is left of a limit.
     """
-    return replace(limits, jerk=np.minimum(limits.jerk, limits.acceleration / spacing_s))
+    jerk = np.minimum(limits.jerk, limits.acceleration / spacing_s)
+    velocity = limits.velocity - _OVER_VELOCITY * jerk * spacing_s**2
+    margin = _OVER_POSITION * jerk * spacing_s**3
+    if not ((velocity > 0.5 * limits.velocity) & (2 * margin < limits.upper - limits.lower)).all():
+        raise ValueError(
+            f"points {spacing_s} s apart leave a velocity of {velocity} of {limits.velocity}: "
+            "take a shorter period, or lower acceleration limits"
+        )
+    lower, upper = limits.lower + margin, limits.upper - margin
+    return replace(limits, lower=lower, upper=upper, velocity=velocity, jerk=jerk)
 
 
 def time_between(first: np.ndarray, last: np.ndarray, limits: JointLimits) -> float:
