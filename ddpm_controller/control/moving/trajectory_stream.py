@@ -77,6 +77,19 @@ class StreamSettings:
         """Return how many ticks lie between two points."""
         return max(round(self.knot_s / period_s), 1)
 
+    def problem(self, chunk_s: float) -> str:
+        """Return why chunks of ``chunk_s`` from the first row to the last cannot be streamed.
+
+        A chunk changes the motion only from a lead ahead on: what is left of it then must be
+        something.
+        """
+        if self.lead_s < chunk_s:
+            return ""
+        return (
+            f"lead_s {self.lead_s} s is not shorter than a chunk, {chunk_s:.3f} s: every row would "
+            "come too late; lower lead_s, or send targets to a forward controller"
+        )
+
     def resume_s(self, period_s: float) -> float:
         """Return the least lead that is left when a message comes late; below it is a hole."""
         message_s = max(self.message_period_s, period_s)
@@ -242,8 +255,9 @@ class TrajectoryStream:
         if not self._is_due and self.end_s - self.sent.stamp_s < self._message_s:
             return None
         zero = self._settings.stamp == "zero"
-        self._path.forget(now_s - (0.0 if zero else self._settings.past_s))
-        if self._path.begin_s > now_s - (0.0 if zero else SHORTEST_PAST_S):
+        past_s = 0.0 if zero else self._settings.past_s
+        self._path.forget(now_s - past_s)
+        if self._path.begin_s > now_s - past_s:
             return None  # the controller would begin at the measured position
         if self._newest is not None:
             self._path.append(*self._newest)

@@ -242,6 +242,17 @@ def test_a_late_tick_makes_up_for_the_moments_that_are_missing():
     np.testing.assert_allclose(np.diff(stamps_s), 0.01)
 
 
+@pytest.mark.parametrize("hole_s", [0.06, 0.3])
+def test_after_a_hole_the_chunk_in_force_is_followed_further(hole_s):
+    robot = StreamedRobot(ONE, 100, DEFAULT).begin().run(0.7)
+    rows = np.array([[0.0], [0.4], [0.8], [1.2]])
+    orders = iter([Order(RUNNING, ActionChunk(robot.now_s, 0.4, robot.names, rows))])
+    robot.run(0.4, lambda now_s: next(orders, Order(RUNNING)))
+    robot.run(hole_s, silent=True).run(1.5)
+    assert robot.found.positions[-1][0] == pytest.approx(1.2, abs=0.12)
+    assert robot.found.peak(ONE) <= PEAK
+
+
 def test_a_hold_stops_a_lead_later():
     robot, order = moving()
     text = "the camera is frozen"
@@ -327,6 +338,11 @@ def test_settings_that_cannot_work_are_refused_with_the_rule(name):
     value, words = REFUSED[name]
     with pytest.raises(ValueError, match=words):
         StreamSettings(**{name: value})
+
+
+def test_a_lead_as_long_as_a_chunk_is_told_with_the_figures():
+    assert DEFAULT.problem(0.1) == ""
+    assert "lead_s 0.08 s is not shorter than a chunk, 0.080 s" in DEFAULT.problem(0.08)
 
 
 def test_the_jerk_is_bounded_by_the_distance_of_the_points():
