@@ -86,8 +86,8 @@ class StreamSettings:
         if self.lead_s < chunk_s:
             return ""
         return (
-            f"lead_s {self.lead_s} s is not shorter than a chunk, {chunk_s:.3f} s: every row would "
-            "come too late; lower lead_s, or send targets to a forward controller"
+            f"lead_s {self.lead_s} s is not shorter than a chunk, {chunk_s:.3f} s: every row "
+            "would come too late; lower lead_s, or send targets to a forward controller"
         )
 
     def resume_s(self, period_s: float) -> float:
@@ -171,6 +171,14 @@ class TrajectoryStream:
         if self._newest is not None:
             return self._newest[0]
         return self._path.end_s if len(self._path) else math.inf
+
+    def at(self, moment_s: float) -> Motion:
+        """Return where the robot is led at ``moment_s``: from ``past_s`` ago to the newest point.
+
+        To compare with what is measured, and for a limit on the distance from there: the newest
+        command is a lead ahead of the robot.
+        """
+        return self._path.at(moment_s)
 
     # What is committed
 

@@ -158,6 +158,14 @@ def test_the_set_point_is_the_motion_of_the_loop_at_its_true_time():
     assert compared > 200
 
 
+def test_the_stream_tells_where_the_robot_is_led_now():
+    robot, _ = moving()
+    for ago_s in (0.0, 0.02, 0.06):
+        led = robot.sender.stream.at(robot.now_s - ago_s)
+        i = -1 - round(ago_s / 0.002)
+        np.testing.assert_allclose(led.position, robot.found.positions[i], atol=1e-9)
+
+
 def test_the_figures_hold_at_the_clock_of_today_too():
     """A double has steps of 0.24 us there."""
     _, robot, order = robot_of(3, 7, 500, begin_s=1.8e9)
