@@ -72,7 +72,7 @@ class StreamedRobot:
         settings: Of the stream.
         update_hz: Of the controller.
         begin_s: First moment.
-        sender: To be ticked; None: a new one.
+        clock_s: The controller's clock ahead of the sender's.
     """
 
     def __init__(
@@ -93,11 +93,12 @@ class StreamedRobot:
         self.controller = TrajectoryController(rules)
         self.now_s = begin_s
         self.measured = np.zeros(len(self.names))
-        self._next_tick_s = begin_s
+        self._next_tick_s = self._ticked_s = begin_s
+        self._late_s = 0.0
         self._under_way: list[tuple[float, Trajectory]] = []
         self.found = Streamed()
 
-    def run(self, seconds, order=None, *, late=None, lost=None, silent=False):
+    def run(self, seconds, order=None, *, late=None, lost=None, jitter=None, silent=False):
         """Go on for ``seconds``.
 
         Args:
@@ -105,13 +106,16 @@ class StreamedRobot:
             order: Moment -> order; None: run on.
             late: () -> delay of a message, s.
             lost: () -> whether a message never arrives.
+            jitter: () -> by how much the next tick comes late, s.
             silent: The sender does nothing.
         """
         for _ in range(round(seconds / self._update_s)):
-            while self._next_tick_s <= self.now_s + 1e-6:
+            while self._next_tick_s + self._late_s <= self.now_s + 1e-6:
+                self._ticked_s = max(self._next_tick_s + self._late_s, self._ticked_s)
                 if not silent:
-                    self._tick(order, late, lost)
+                    self._tick(self._ticked_s, order, late, lost)
                 self._next_tick_s += self.period_s
+                self._late_s = jitter() if jitter else 0.0
             while self._under_way and self._under_way[0][0] <= self.now_s + 1e-6:
                 message = self._under_way.pop(0)[1]
                 text = self.controller.receive(message, self.now_s + self._clock_s)
@@ -139,8 +143,7 @@ class StreamedRobot:
             self.found.messages.append((self.now_s, message))
             self._under_way.append((self.now_s if arrival_s is None else arrival_s, message))
 
-    def _tick(self, order, late, lost):
-        now_s = self._next_tick_s
+    def _tick(self, now_s, order, late, lost):
         message = self.sender.tick(now_s, order(now_s) if order else Order(RUNNING)).message
         if message is None:
             return

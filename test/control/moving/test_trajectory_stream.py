@@ -105,6 +105,16 @@ def test_late_and_lost_messages_do_no_harm(seed, joints, hz):
     assert robot.found.peak(robot.limits) <= PEAK_LATE
 
 
+@pytest.mark.parametrize(("seed", "joints", "hz"), CASES[1:4])
+def test_ticks_that_come_when_they_like_do_no_harm(seed, joints, hz):
+    """Up to three periods late, and so in bursts."""
+    random, robot, order = robot_of(seed, joints, hz)
+    period_s = min(robot.period_s, 0.01)
+    robot.run(2.0, order, jitter=lambda: random.choice([0.0, 0.1, 0.7, 3.0]) * period_s)
+    assert not robot.found.refusals
+    assert robot.found.peak(robot.limits) <= PEAK
+
+
 @pytest.mark.parametrize("clock_s", [-0.05, 0.05])
 @pytest.mark.parametrize(("seed", "joints", "hz"), CASES[2:4])
 def test_a_clock_that_is_off_by_less_than_the_past_does_no_harm(seed, joints, hz, clock_s):
