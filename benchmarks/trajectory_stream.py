@@ -26,7 +26,7 @@ from ddpm_controller.control.moving.leading_motion import LeadingMotion
 from ddpm_controller.control.moving.motion_loop import MotionLoop, Order
 from ddpm_controller.control.moving.path import Path
 from ddpm_controller.control.moving.safety import JointLimits
-from ddpm_controller.control.moving.trajectory_stream import StreamSettings
+from ddpm_controller.control.moving.stream_settings import StreamSettings
 from ddpm_controller.control.states import State, Verdict
 from ddpm_controller.simulation.drivers.trajectory_controller import (
     ControllerRules,

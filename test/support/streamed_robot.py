@@ -7,7 +7,7 @@ import numpy as np
 from ddpm_controller.control.moving.leading_motion import LeadingMotion
 from ddpm_controller.control.moving.motion_loop import Order
 from ddpm_controller.control.moving.safety import JointLimits
-from ddpm_controller.control.moving.trajectory_stream import StreamSettings
+from ddpm_controller.control.moving.stream_settings import StreamSettings
 from ddpm_controller.control.states import State, Verdict
 from ddpm_controller.simulation.drivers.trajectory_controller import (
     ControllerRules,
@@ -99,7 +99,7 @@ class StreamedRobot:
         self.found = Streamed()
 
     def run(self, seconds, order=None, *, late=None, lost=None, jitter=None, silent=False):
-        """Go on for ``seconds``.
+        """Run for ``seconds``.
 
         Args:
             seconds: How long.

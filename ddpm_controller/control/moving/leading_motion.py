@@ -1,7 +1,7 @@
 """The motion loop ahead of now by the lead: its ticks are moments to come, in even steps.
 
 A late tick of the clock makes up for what is missing, as long as the robot has not left the
-committed lead; after a longer hole the motion goes on from the stop that the robot is in.
+committed lead; after a longer hole the motion continues from the stop that the robot is in.
 """
 
 import math
@@ -11,11 +11,8 @@ from ddpm_controller.control.command import Command
 from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.motion_loop import MotionLoop, Order, Sent
 from ddpm_controller.control.moving.safety import JointLimits
-from ddpm_controller.control.moving.trajectory_stream import (
-    StreamSettings,
-    TrajectoryStream,
-    limits_between,
-)
+from ddpm_controller.control.moving.stream_settings import StreamSettings, limits_between
+from ddpm_controller.control.moving.trajectory_stream import TrajectoryStream
 from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.types import ActionChunk, Trajectory
 

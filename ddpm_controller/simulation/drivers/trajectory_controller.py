@@ -1,7 +1,7 @@
 """A trajectory controller: accepts, refuses and interpolates as the one of ros2_control.
 
 By the rules of ``joint_trajectory_controller`` 4.42.1 (ROS 2 Jazzy) with a position command
-interface, read from its source and written anew: see ``ControllerRules`` for the parameters that
+interface, written from a reading of its source: see ``ControllerRules`` for the parameters that
 are followed. Where it does otherwise: a joint that is named twice is refused here; there it is
 taken, and one of the joints moves by whatever the memory had.
 """

@@ -94,7 +94,7 @@ class RefusesInSilence(Generic[Message]):
 class StandsStill(Generic[Message]):
     """A robot in a protective stop during ``span``: it stays where it was, whatever it is sent.
 
-    The controller behind runs on, as it does on a robot whose drives alone were switched off.
+    The controller behind it continues, as it does on a robot whose drives alone were switched off.
     """
 
     def __init__(self, driver: Driver[Message], span: Span) -> None:

@@ -11,7 +11,7 @@ from ddpm_controller.control.moving.leading_motion import LeadingMotion
 from ddpm_controller.control.moving.motion_loop import Order
 from ddpm_controller.control.moving.path import Path
 from ddpm_controller.control.moving.safety import JointLimits
-from ddpm_controller.control.moving.trajectory_stream import (
+from ddpm_controller.control.moving.stream_settings import (
     StreamSettings,
     limits_between,
     time_between,
@@ -126,7 +126,7 @@ def test_a_clock_that_is_off_by_less_than_the_past_does_no_harm(seed, joints, hz
 
 @pytest.mark.parametrize("hole_s", [0.03, 0.06, 0.12, 0.25, 1.0, 3.0])
 @pytest.mark.parametrize(("seed", "joints", "hz"), CASES[2:4])
-def test_after_a_hole_the_motion_goes_on_from_the_stop_that_the_robot_is_in(
+def test_after_a_hole_the_motion_continues_from_the_stop_that_the_robot_is_in(
     seed, joints, hz, hole_s
 ):
     _, robot, order = robot_of(seed, joints, hz)
@@ -168,7 +168,7 @@ def test_the_set_point_is_the_motion_of_the_loop_at_its_true_time():
     assert compared > 200
 
 
-def test_the_stream_tells_where_the_robot_is_led_now():
+def test_the_stream_knows_where_the_robot_is_led_now():
     robot, _ = moving()
     for ago_s in (0.0, 0.02, 0.06):
         led = robot.sender.stream.at(robot.now_s - ago_s)
@@ -243,7 +243,7 @@ def test_nothing_is_sent_before_it_has_begun_or_while_it_waits():
         assert ahead.commands[0].position is None
 
 
-# Going on
+# Continuing
 
 
 def moving(seed=3, joints=7, hz=100, settings=DEFAULT):
@@ -283,7 +283,7 @@ def test_a_hold_stops_a_lead_later():
 
 
 @pytest.mark.parametrize("hole_s", [0.02, 0.07, 0.3])
-def test_another_process_goes_on_from_the_end_of_the_lead_that_was_sent(hole_s):
+def test_another_process_continues_from_the_end_of_the_lead_that_was_sent(hole_s):
     """What it gets is one motion: the stop behind follows from the limits."""
     robot, order = moving()
     sent = robot.sender.stream.sent
@@ -358,7 +358,7 @@ def test_settings_that_cannot_work_are_refused_with_the_rule(name):
         StreamSettings(**{name: value})
 
 
-def test_a_lead_as_long_as_a_chunk_is_told_with_the_figures():
+def test_a_lead_as_long_as_a_chunk_is_refused_with_the_figures():
     assert DEFAULT.problem(0.1) == ""
     assert "lead_s 0.08 s is not shorter than a chunk, 0.080 s" in DEFAULT.problem(0.08)
 
