@@ -6,6 +6,7 @@
 #               own index of CPU wheels here:  make demo PIP_ARGS="--extra-index-url ..."
 #   DEMO_ARGS   words for `demo`, for example DEMO_ARGS="--episodes 3"
 #   TEST_ARGS   words for pytest, for example TEST_ARGS="test/control -x"
+#   TEST_JOBS   processes that run tests at the same time, one for each core that is free
 
 SHELL := /bin/bash
 VENV := .venv
@@ -13,6 +14,7 @@ TORCH_SPEC ?= torch==2.13.0
 PIP_ARGS ?=
 DEMO_ARGS ?=
 TEST_ARGS ?=
+TEST_JOBS ?= 2
 PYTHON ?= $(shell for python in python3 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null \
 	&& echo $$python && exit; done; echo python3)
@@ -24,17 +26,23 @@ unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test lint types setup setup-tests
+# The tests of a file stay together: they share processes, trainings and checkpoints.
+PYTEST := $(VENV)/bin/python -m pytest --numprocesses $(TEST_JOBS) --dist loadfile
+
+.PHONY: help demo test test-all lint types reference setup setup-tests
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /:  /' | sort
 
 demo: setup  ## run the shipped policy on a few episodes over ROS; ends with a table and a picture
-	@$(VENV)/bin/demo $(DEMO_ARGS)
+	@$(VENV)/bin/ddpm demo $(DEMO_ARGS)
 
-test: setup-tests  ## run all tests
-	@$(VENV)/bin/python -m pytest $(TEST_ARGS)
+test: setup-tests  ## run the tests, about eight minutes on two cores
+	@$(PYTEST) -m "not long" $(TEST_ARGS)
+
+test-all: setup-tests  ## run also the long tests, and the property tests with other examples each time
+	@$(PYTEST) --hypothesis-profile=explore $(TEST_ARGS)
 
 lint: setup-tests  ## ruff
 	@$(VENV)/bin/ruff check .
@@ -42,6 +50,9 @@ lint: setup-tests  ## ruff
 
 types: setup-tests  ## mypy
 	@$(VENV)/bin/mypy
+
+reference: setup-tests  ## write docs/reference from the code
+	@$(VENV)/bin/python scripts/reference
 
 setup:  ## make .venv: ROS 2 Jazzy from wheels, torch, ddpm_msgs, this package
 	@$(SETUP)

@@ -38,13 +38,9 @@ def version() -> str:
     )
 
 
-def executables() -> dict[str, str]:
-    """Read EXECUTABLES of ros/graph/graphs.py without importing it: nothing is installed yet."""
-    tree = ast.parse((HERE / PACKAGE / "ros" / "graph" / "graphs.py").read_text(encoding="utf-8"))
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "EXECUTABLES":
-            return ast.literal_eval(node.value)
-    raise RuntimeError("ros/graph/graphs.py has no EXECUTABLES")
+def executables() -> list[str]:
+    """Files for lib/ddpm_controller, where `ros2 run` and launch look for executables."""
+    return [str(path.relative_to(HERE)) for path in sorted((HERE / "executables").iterdir())]
 
 
 def shared(*folders: str) -> list[tuple[str, list[str]]]:
@@ -72,17 +68,18 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
+        (f"lib/{PACKAGE}", executables()),
         *shared("launch", "config", "models"),
     ],
     zip_safe=False,
     extras_require={
         "test": ["pytest"],  # colcon test runs pytest only where it sees this
         "pusht": ["gym-pusht>=0.1.5", "zarr<3"],  # the world pusht and its human demonstrations
-        # Tasks of MetaWorld; 3.1 wants one old version of mujoco, and 3.0 has the same tasks.
-        "metaworld": ["metaworld>=3.0,<3.1"],
-        "matlab": ["scipy"],  # fit_noise from .mat recordings
+        # Tasks of MetaWorld; 3.1 wants one old version of mujoco, and 3.0 has the same tasks. It
+        # takes any mujoco, but no task of it starts with 3.17 (a weld has a number more) or 4.
+        "metaworld": ["metaworld>=3.0,<3.1", "mujoco>=3.2,<3.17"],
+        "matlab": ["scipy"],  # ddpm fit-noise from .mat recordings
     },
-    entry_points={
-        "console_scripts": [f"{name} = {target}" for name, target in executables().items()]
-    },
+    # The only name on a user's PATH.
+    entry_points={"console_scripts": [f"ddpm = {PACKAGE}.cli.main:main"]},
 )

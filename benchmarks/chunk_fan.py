@@ -19,16 +19,17 @@ import tyro
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ddpm_controller.cli.evaluate import policy_view
+from ddpm_controller.cli.evaluate import loop_of, policy_view
+from ddpm_controller.control.deployment import Deployment
 from ddpm_controller.control.moving.forward_kinematics import LinkChain
 from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
 from ddpm_controller.evaluation.results import Trial
 from ddpm_controller.policy import PlanSettings, Policy, Window
 from ddpm_controller.robots.robot import load_robot
-from ddpm_controller.robots.world_robots import robot_path
 from ddpm_controller.share import share_path
 from ddpm_controller.simulation.arm.arm_world import ArmWorld
-from ddpm_controller.simulation.arm.cameras import CAMERAS, CameraSpec
+from ddpm_controller.simulation.arm.cameras import CAMERAS
+from ddpm_controller.simulation.camera import CameraSpec
 from ddpm_controller.simulation.session import START_NS
 from ddpm_controller.simulation.worlds import WORLDS
 from ddpm_controller.systems import restore
@@ -70,8 +71,7 @@ class Noted:
     chunks: list[ActionChunk] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.action_spec = self.policy.action_spec
-        self.streams, self.n_obs_steps = self.policy.streams, self.policy.n_obs_steps
+        self.facts = self.policy.facts
 
     def initial_memory(self, seed: int) -> Memory:
         """Return that of the policy."""
@@ -87,15 +87,15 @@ class Noted:
 def run(options: Options) -> tuple[Trial, list[ActionChunk]]:
     """Return the trial and the chunks, in time since its begin."""
     torch.set_num_threads(1)
-    robot = load_robot(robot_path(options.world))
-    policy = Noted(restore(Path(share_path(f"models/{options.world}")), PlanSettings()))
-    description = WORLDS[options.world].robot_description()
-    limits = robot.limits(description)
-    settings = TrialSettings(
-        replan_period_s=options.replan_period_s, plan_delay_s=options.plan_delay_s
-    )
+    robot = load_robot(share_path(WORLDS[options.world].robot))
+    folder = Path(share_path(f"models/{options.world}"))
+    policy = Noted(restore(folder, PlanSettings()))
+    description = WORLDS[options.world].world.robot_description()
+    deployment = Deployment(replan_period_s=options.replan_period_s, lockstep=True)
+    loop = loop_of(robot, policy, folder, deployment, description)
+    settings = TrialSettings(plan_delay_s=options.plan_delay_s)
     view = policy_view(robot)
-    (trial,) = run_trials(policy, options.world, limits, [options.seed], settings, view)
+    (trial,) = run_trials(policy, options.world, loop, [options.seed], settings, view)
     begin_s = START_NS * 1e-9
     return trial, [
         ActionChunk(c.start_s - begin_s, c.period_s, c.joint_names, c.actions)
@@ -105,7 +105,7 @@ def run(options: Options) -> tuple[Trial, list[ActionChunk]]:
 
 def views(options: Options, trial: Trial, camera: str) -> list[np.ndarray]:
     """Drive the world again, bit for bit, and return what the camera sees at the moments."""
-    world = WORLDS[options.world]()
+    world = WORLDS[options.world].world()
     assert isinstance(world, ArmWorld)
     world.reset(options.seed)
     model = world.scene.model
@@ -177,8 +177,8 @@ def main() -> None:
     options = tyro.cli(Options)
     trial, chunks = run(options)
     camera = next(each for each in CAMERAS if each.name == "camera_fixed")
-    robot = load_robot(robot_path(options.world))
-    description = WORLDS[options.world].robot_description()
+    robot = load_robot(share_path(WORLDS[options.world].robot))
+    description = WORLDS[options.world].world.robot_description()
     chain = LinkChain(description, trial.joint_names, robot.end_effector)
     paths = [in_picture(camera, chain.positions(chunk.actions)) for chunk in chunks]
     figure = Figure(figsize=(11, 5.6), layout="constrained")

@@ -147,7 +147,7 @@ def roll_out(policy: Policy, seeds: Sequence[int], ticks: int, pushed: bool) -> 
         for seen, run in zip(sticks.seen, history, strict=True):
             run.append(Observation(tick * PERIOD_S, {"stick": seen}))
         if tick % REPLAN_TICKS == 0:
-            windows = [_window(run, policy.n_obs_steps) for run in history]
+            windows = [_window(run, policy.facts.n_obs_steps) for run in history]
             plans = plan_batch(policy, windows, memories)
             memories = [plan.memory for plan in plans]
             rows = np.stack([plan.chunk.actions[:, 0] for plan in plans])
@@ -266,7 +266,8 @@ def _result(options: Options, arm: str) -> Result:
     begun_s = time.perf_counter()
     trained, scale = SCALES.get(arm, (arm, None))
     checkpoint = _trained(options, trained)
-    policy = restore(checkpoint, PlanSettings(transition_scale=scale))
+    overrides = {} if scale is None else {"transition_scale": scale}
+    policy = restore(checkpoint, PlanSettings(overrides=overrides))
     train_s = time.perf_counter() - begun_s
     seeds = range(10_000, 10_000 + options.trials)
     nominal = roll_out(policy, seeds, 2 * TICKS, pushed=False)
@@ -278,7 +279,12 @@ def _result(options: Options, arm: str) -> Result:
 def _plan_time(policy: Policy, repeats: int = 41) -> float:
     memory, times = policy.initial_memory(0), []
     for number in range(repeats):
-        newest = number * REPLAN_TICKS + np.arange(policy.n_obs_steps) + 1 - policy.n_obs_steps
+        newest = (
+            number * REPLAN_TICKS
+            + np.arange(policy.facts.n_obs_steps)
+            + 1
+            - policy.facts.n_obs_steps
+        )
         window = [Observation(PERIOD_S * k, {"stick": np.array([1.0, 0.0])}) for k in newest]
         begun_s = time.perf_counter()
         memory = policy.plan(window, memory).memory

@@ -106,8 +106,11 @@ def _save_slow(checkpoint: Path, folder: Path, plan_s: float = 5.0) -> None:
     good = load_checkpoint(checkpoint)
     policy = restore(good, PlanSettings())
     kinds = {"image": np.uint8, "vector": np.float64}
-    values = {each.name: np.zeros(each.shape, kinds[each.kind]) for each in policy.streams}
-    window, memory = (Observation(0.0, values),) * policy.n_obs_steps, policy.initial_memory(0)
+    values = {each.name: np.zeros(each.shape, kinds[each.kind]) for each in policy.facts.streams}
+    window, memory = (
+        (Observation(0.0, values),) * policy.facts.n_obs_steps,
+        policy.initial_memory(0),
+    )
     policy.plan(window, memory)
     began_s = time.monotonic()
     policy.plan(window, memory)

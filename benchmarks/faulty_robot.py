@@ -225,7 +225,7 @@ def _kind(stream: RobotStream) -> type:
 
 def _pictures(stream: RobotStream) -> list[tuple[Any, int, int]]:
     """Return what the camera of the simulated arm sees of some beginnings, with sizes."""
-    world = WORLDS["pick_place"]()
+    world = WORLDS["pick_place"].world()
     height, width = stream.message_size
     pictures = []
     for seed in range(NUM_PICTURES):

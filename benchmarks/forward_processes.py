@@ -9,10 +9,10 @@ each process goes on from it with the same further updates; so does cosine itsel
 seeds, and the bound on -log p of held-out episodes for chains of as many steps, nats per number.
 Everything that is there already is kept: an interrupted run goes on. Demonstrations first:
 
-pusht_demonstrations --data pusht_cchi_v7_replay.zarr --output runs/pusht/bags
-demonstrate --world reach --episodes 50 --in-process --output runs/reach/bags
-fit_noise runs/pusht/bags --robot config/robots/pusht.yaml --output runs/pusht/noise.json
-fit_noise runs/reach/bags --output runs/reach/noise.json
+ddpm pusht-demonstrations --data pusht_cchi_v7_replay.zarr --output runs/pusht/bags
+ddpm demonstrate --world reach --episodes 50 --in-process --output runs/reach/bags
+ddpm fit-noise runs/pusht/bags --robot config/robots/pusht.yaml --output runs/pusht/noise.json
+ddpm fit-noise runs/reach/bags --output runs/reach/noise.json
 """
 
 import json
@@ -37,7 +37,8 @@ from ddpm_controller.evaluation.intervals import wilson_interval
 from ddpm_controller.evaluation.nll import evaluate_nll
 from ddpm_controller.policy import BoundSettings
 from ddpm_controller.robots.robot import Robot, load_robot
-from ddpm_controller.robots.world_robots import robot_path
+from ddpm_controller.share import share_path
+from ddpm_controller.simulation.worlds import WORLDS
 from ddpm_controller.systems import restore
 from ddpm_controller.training.config import TrainingConfig, read_training_config
 from ddpm_controller.training.run import train
@@ -104,7 +105,7 @@ class Inputs:
 
 def inputs_of(options: Options) -> Inputs:
     """Read the demonstrations."""
-    robot = load_robot(Path(robot_path(options.task)))
+    robot = load_robot(Path(share_path(WORLDS[options.task].robot)))
     return Inputs(robot, read_demonstrations([options.home / "bags"], robot))
 
 

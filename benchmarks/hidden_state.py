@@ -15,7 +15,7 @@ tables come at once; ``--results elsewhere`` measures anew. They are
 
 and others are trained, for which demonstrations come first, for each world:
 
-demonstrate --world drum --episodes 200 --in-process --no-pictures --output runs/drum/bags
+ddpm demonstrate --world drum --episodes 200 --in-process --no-pictures --output runs/drum/bags
 
 MetaWorld's tasks (drawer_open, button_press, hammer; the extra `metaworld`) are also tried with
 what has been moved pulled back once. One seed is enough there, and few arms:
@@ -43,14 +43,16 @@ from rich.table import Table
 from ddpm_controller.bags.episodes import Demonstrations, read_demonstrations
 from ddpm_controller.bags.files import find_bags
 from ddpm_controller.cli.evaluate import policy_view
+from ddpm_controller.control.deployment import Deployment, policy_terms
 from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
 from ddpm_controller.evaluation.intervals import mcnemar, wilson_interval
 from ddpm_controller.evaluation.results import Trial
 from ddpm_controller.policy import PlanSettings, Policy, Window
+from ddpm_controller.robots.loop_settings import loop_settings
 from ddpm_controller.robots.robot import load_robot
-from ddpm_controller.robots.world_robots import robot_path
+from ddpm_controller.share import share_path
 from ddpm_controller.simulation.disturbances import PULLING
-from ddpm_controller.simulation.worlds import WORLDS, perturbations_of, perturbed_world
+from ddpm_controller.simulation.worlds import WORLDS
 from ddpm_controller.systems import restore
 from ddpm_controller.training.config import TrainingConfig, read_training_config
 from ddpm_controller.training.run import train
@@ -108,7 +110,7 @@ class Comparison:
         self.options, self.name, self.world = options, name, name.removesuffix(CAMERA)
         self._kept = KeptResults(options.results / f"hidden_state_{name}.jsonl")
         self._shown: Demonstrations | None = None
-        self._robot = load_robot(Path(robot_path(self.world)).with_stem(name))
+        self._robot = load_robot(Path(share_path(WORLDS[self.world].robot)).with_stem(name))
         self._recipe = read_training_config(Path(f"config/training/{self.world}.yaml"))
         stays = self._recipe.stay_at_end
         self.stays = stays if options.stay_at_end is None else options.stay_at_end
@@ -168,7 +170,8 @@ class Comparison:
         if (kept := self._kept.find(key)) is not None:
             return kept
         trained, scale = run_with_scale(arm)
-        policy = restore(self.trained(trained, seed), PlanSettings(transition_scale=scale))
+        overrides = {} if scale is None else {"transition_scale": scale}
+        policy = restore(self.trained(trained, seed), PlanSettings(overrides=overrides))
         seeds = range(options.first_seed, options.first_seed + options.trials)
         trials, timed = self._trials(policy, perturbation, seeds), _Timed(policy)
         self._trials(timed, perturbation, seeds[:1])
@@ -177,16 +180,22 @@ class Comparison:
         return result
 
     def _trials(self, policy: Policy, perturbation: str, seeds: Sequence[int]) -> list[Trial]:
-        world, disturbance = WORLDS[self.world], perturbations_of(self.world)[perturbation]
+        entry = WORLDS[self.world]
+        world, disturbance = entry.world, entry.perturbations[perturbation]
         settings = TrialSettings(
-            control_rate_hz=20.0,
             camera_hz=10.0,
             keep_frames=0,
             timeout_s=disturbance.stretch * world.timeout_s,
         )
-        limits = self._robot.limits(world.robot_description())
-        made = perturbed_world(self.world, perturbation)
-        return list(run_trials(policy, made, limits, seeds, settings, policy_view(self._robot)))
+        deployment = Deployment(control_rate_hz=20.0, lockstep=True)
+        loop = loop_settings(
+            self._robot,
+            policy_terms(policy, deployment),
+            deployment,
+            limits=self._robot.limits(world.robot_description()),
+        )
+        made = entry.perturbed(perturbation)
+        return list(run_trials(policy, made, loop, seeds, settings, policy_view(self._robot)))
 
 
 class _Timed:
@@ -194,8 +203,7 @@ class _Timed:
 
     def __init__(self, policy: Policy) -> None:
         self._policy, self._times = policy, [float("nan")]
-        self.action_spec, self.streams = policy.action_spec, policy.streams
-        self.n_obs_steps, self.initial_memory = policy.n_obs_steps, policy.initial_memory
+        self.facts, self.initial_memory = policy.facts, policy.initial_memory
 
     def plan(self, window: Window, memory: Memory) -> Plan:
         """Plan, and note how long it took."""
@@ -272,7 +280,7 @@ def main() -> None:
     torch.set_num_threads(1)
     found: dict[str, list[Result]] = {}
     named = {
-        world: options.perturbations or tuple(perturbations_of(world.removesuffix(CAMERA)))
+        world: options.perturbations or tuple(WORLDS[world.removesuffix(CAMERA)].perturbations)
         for world in options.worlds
     }
     for world in options.worlds:

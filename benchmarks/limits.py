@@ -23,6 +23,7 @@ from rich.table import Table
 
 from ddpm_controller.control.command import Command
 from ddpm_controller.control.loop import ControlLoop
+from ddpm_controller.control.loop_settings import LoopSettings
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.types import ActionChunk, ActionSpec, Plan, StreamSpec
 
@@ -133,18 +134,18 @@ class Episode:
         units = ("rad",) * NUM_JOINTS
         spec = ActionSpec(JOINTS, units, self._row_s)
         stream = StreamSpec("joint_state", "vector", (NUM_JOINTS,), 50.0, JOINTS, units)
-        self.loop = ControlLoop(
+        settings = LoopSettings(
             (stream,),
             {"joint_state": 5.0},
             spec,
-            1,
-            self.limits,
             self.period_s,
             1e-3,
+            limits=self.limits,
             fade_s=float(random.choice([0.02, 0.2, 0.5])),
             stop_s=self.stop_s,
+            tolerance=None,  # else the governor would see the mild ones only
         )
-        self.loop.chunk_tolerance = None  # else the governor would see the mild ones only
+        self.loop = ControlLoop(settings)
         self.loop.start({})
         self.now_s = float(random.choice([1.0, 1.7e9]))
         self.last = random.uniform(self.limits.lower, self.limits.upper)

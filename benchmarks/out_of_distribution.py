@@ -8,7 +8,7 @@ block corners offset. A measure is good where it tells perturbed windows from th
 they were: AUROC, 0.5 is a coin, 1 is perfect; with a 95 % interval from a bootstrap over trials.
 
 distance: of the denoiser's condition to training, as a checkpoint with the file of
-    fit_out_of_distribution tells it.
+    `ddpm fit-out-of-distribution` tells it.
 residual: of the denoiser on the planned chunk, noised again at five levels with fixed noise; each
     level relative to its median on other trials.
 spread: mean square difference of two plans.
@@ -29,12 +29,14 @@ from rich.table import Table
 from torch import Tensor
 
 from ddpm_controller.cli.evaluate import policy_view
+from ddpm_controller.control.deployment import Deployment, policy_terms
 from ddpm_controller.diffusion.targets import training_target
 from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
 from ddpm_controller.policies.diffusion_policy.policy import DiffusionPolicy
 from ddpm_controller.policy import Window
+from ddpm_controller.robots.loop_settings import loop_settings
 from ddpm_controller.robots.robot import load_robot
-from ddpm_controller.robots.world_robots import robot_path
+from ddpm_controller.share import share_path
 from ddpm_controller.simulation.worlds import WORLDS
 from ddpm_controller.systems import restore
 from ddpm_controller.types import Memory, Observation, Plan
@@ -83,13 +85,15 @@ class Recorder:
 
 def recorded(policy: DiffusionPolicy, world: str, options: Options) -> Recorder:
     """Run the trials."""
-    robot = load_robot(robot_path(world))
-    urdf = WORLDS[world].robot_description()
-    limits = robot.limits(urdf)
+    robot = load_robot(share_path(WORLDS[world].robot))
+    urdf = WORLDS[world].world.robot_description()
+    limits, deployment = robot.limits(urdf), Deployment(lockstep=True)
     recorder = Recorder(policy)
     seeds = range(options.seed, options.seed + options.trials)
     settings = TrialSettings(keep_frames=0, batch_size=10)
-    list(run_trials(recorder, world, limits, seeds, settings, policy_view(robot)))  # type: ignore
+    terms = policy_terms(recorder, deployment)  # type: ignore
+    loop = loop_settings(robot, terms, deployment, limits=limits)
+    list(run_trials(recorder, world, loop, seeds, settings, policy_view(robot)))  # type: ignore
     return recorder
 
 
@@ -135,12 +139,12 @@ VECTORS = {"5 %": _offset(0.05), "10 %": _offset(0.1), "30 %": _offset(0.3)}
 def perturbations(policy: DiffusionPolicy) -> dict[str, Callable[[Window, int], Window]]:
     """Name -> what makes a window of another; the same number gives the same."""
     found: dict[str, Callable[[Window, int], Window]] = {}
-    images = [stream.name for stream in policy.streams if stream.kind == "image"]
+    images = [stream.name for stream in policy.facts.streams if stream.kind == "image"]
     for name, change in IMAGES.items() if images else ():
         found[name] = lambda window, number, change=change: _changed(
             window, images, lambda stream, value: change(value, np.random.default_rng(number))
         )
-    for stream in policy.streams:
+    for stream in policy.facts.streams:
         if stream.kind == "vector":
             normalizer = policy.network.normalizers[stream.name]
             width = 2 * np.asarray(normalizer.half_range) * np.asarray(normalizer.moved)
@@ -190,7 +194,7 @@ def measured(policy: DiffusionPolicy, windows: Sequence[Window]) -> Measured:
     )
     values = {
         stream.name: np.stack([np.stack([o.values[stream.name] for o in w]) for w in windows])
-        for stream in policy.streams
+        for stream in policy.facts.streams
     }
     return Measured(
         np.array([plan.traces["out_of_distribution"] for plan in first]),
@@ -248,7 +252,9 @@ def costs(policy: DiffusionPolicy, window: Window, repeats: int = 50) -> str:
     """Time of a plan, and of each measure, medians of the same loop."""
     memory = policy.initial_memory(0)
     assert policy.distance is not None
-    values = {s.name: np.stack([o.values[s.name] for o in window])[None] for s in policy.streams}
+    values = {
+        s.name: np.stack([o.values[s.name] for o in window])[None] for s in policy.facts.streams
+    }
     cond = policy.features(values)
     horizon = policy.plan(window, memory).traces["horizon"]
     x0 = policy.network.action_normalizer(torch.from_numpy(horizon[None]))
@@ -280,7 +286,7 @@ def compare(world: str, options: Options, console: Console) -> None:
     """Print the table of one world."""
     policy = restore(options.models / world)
     if not isinstance(policy, DiffusionPolicy) or policy.distance is None:
-        console.print(f"{world}: run fit_out_of_distribution for its checkpoint first")
+        console.print(f"{world}: run `ddpm fit-out-of-distribution` for its checkpoint first")
         return
     recorder = recorded(policy, world, options)
     seeds = np.array(recorder.seeds)

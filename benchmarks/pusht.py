@@ -7,9 +7,9 @@ policy (reward = mean over trials of the largest min(coverage / 0.95, 1)): .95 f
 on average over the last checkpoints (Chi et al. 2023, Table I); .957 to .959 with 64 % above 0.95
 for the image policy of LeRobot. Trainings, one per seed s (44 minutes alone on a core):
 
-pusht_demonstrations --data pusht_cchi_v7_replay.zarr --output runs/pusht/bags
-train --bags runs/pusht/bags --robot config/robots/pusht.yaml --config config/training/pusht.yaml \
-    --seed $s --output runs/pusht/seed$s
+ddpm pusht-demonstrations --data pusht_cchi_v7_replay.zarr --output runs/pusht/bags
+ddpm train --bags runs/pusht/bags --robot config/robots/pusht.yaml \
+    --config config/training/pusht.yaml --seed $s --output runs/pusht/seed$s
 """
 
 import json

@@ -1,9 +1,9 @@
 """What matched noise is worth: likelihood of recorded residuals, and denoising with it.
 
 Synthetic noise is AR(1) of 0.9 and deviation 0.25 with 5 % spikes of deviation 1.5 added; the real
-one is that of a Franka arm (optional: a MATLAB file, see ``fit_noise --help``). Every denoiser is
-the same network with the same updates on the same smooth signals; only the noise that it is
-trained with differs. Run: python benchmarks/recorded_noise.py
+one is that of a Franka arm (optional: a MATLAB file, see ``ddpm fit-noise --help``). Every
+denoiser is the same network with the same updates on the same smooth signals; only the noise
+that it is trained with differs. Run: python benchmarks/recorded_noise.py
 """
 
 import itertools

@@ -96,9 +96,9 @@ def _plan_time(task: str, sampler: str, repeats: int = 11) -> float:
     policy = restore(Path("models") / task, plan_settings(sampler))
     values = {
         stream.name: np.zeros(stream.shape, np.uint8 if stream.kind == "image" else np.float64)
-        for stream in policy.streams
+        for stream in policy.facts.streams
     }
-    window = (Observation(0.0, values),) * policy.n_obs_steps
+    window = (Observation(0.0, values),) * policy.facts.n_obs_steps
     memory = policy.initial_memory(0)
     times = []
     for _ in range(repeats):

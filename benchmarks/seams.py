@@ -28,12 +28,15 @@ from rich.table import Table
 
 from ddpm_controller.checkpoint import load_checkpoint
 from ddpm_controller.cli.evaluate import policy_view
+from ddpm_controller.control.deployment import Deployment, policy_terms
+from ddpm_controller.control.loop_settings import LoopSettings
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
 from ddpm_controller.evaluation.intervals import wilson_interval
 from ddpm_controller.evaluation.results import Trial
 from ddpm_controller.policies.seams.strategies import STRATEGIES
 from ddpm_controller.policy import PlanSettings, Policy
+from ddpm_controller.robots.loop_settings import loop_settings
 from ddpm_controller.robots.robot import joint_limits, load_robot
 from ddpm_controller.simulation.arm.robot_description import robot_description
 from ddpm_controller.simulation.fork_world import ForkWorld
@@ -145,7 +148,8 @@ def _settings(options: Options, seam: str, delay_s: float) -> PlanSettings:
     name, _, threshold = seam.partition(":")
     told_s = delay_s + options.jitter_s if options.told else None
     surprise = float(threshold) if threshold else 0.0
-    return PlanSettings(seam=name, expected_delay_s=told_s, surprise=surprise)
+    told = {} if told_s is None else {"expected_delay_s": told_s}
+    return PlanSettings(overrides={"seam": name, "surprise": surprise, **told})
 
 
 def _result(options: Options, policy: Policy, seam: str, delay_s: float) -> Result:
@@ -174,7 +178,6 @@ def _result(options: Options, policy: Policy, seam: str, delay_s: float) -> Resu
 
 def _trials(options: Options, policy: Policy, delay_s: float, push: bool) -> list[Trial]:
     settings = TrialSettings(
-        replan_period_s=options.replan_s,
         plan_delay_s=delay_s,
         plan_jitter_s=options.jitter_s,
         batch_size=50 if options.task == "fork" else 25,
@@ -182,12 +185,28 @@ def _trials(options: Options, policy: Policy, delay_s: float, push: bool) -> lis
     )
     seeds = range(options.seed, options.seed + options.trials)
     if options.task == "fork":
-        limits = JointLimits(np.array([-0.5, -0.6]), np.array([1.5, 0.6]), np.array([1.0, 1.0]))
+        loop = _fork_loop(options, policy)
         world = partial(ForkWorld, push=push)
-        return list(run_trials(policy, world, limits, seeds, settings, lambda _, image: image))
-    view = policy_view(load_robot("config/robots/sim_arm.yaml"))
-    limits = joint_limits(robot_description(), policy.action_spec.joint_names)
-    return list(run_trials(policy, options.task, limits, seeds, settings, view))
+        return list(run_trials(policy, world, loop, seeds, settings, lambda _, image: image))
+    robot = load_robot("config/robots/sim_arm.yaml")
+    deployment = Deployment(replan_period_s=options.replan_s, lockstep=True)
+    limits = joint_limits(robot_description(), policy.facts.action_spec.joint_names)
+    loop = loop_settings(robot, policy_terms(policy, deployment), deployment, limits=limits)
+    return list(run_trials(policy, options.task, loop, seeds, settings, policy_view(robot)))
+
+
+def _fork_loop(options: Options, policy: Policy) -> LoopSettings:
+    """Return the loop of a robot that has no file."""
+    terms = policy_terms(policy, Deployment())
+    return LoopSettings(
+        policy.facts.streams,
+        {stream.name: 0.5 for stream in policy.facts.streams},
+        policy.facts.action_spec,
+        0.02,
+        options.replan_s,
+        terms,
+        JointLimits(np.array([-0.5, -0.6]), np.array([1.5, 0.6]), np.array([1.0, 1.0])),
+    )
 
 
 def plan_time_s(options: Options, seam: str, repeats: int = 11) -> float:
@@ -198,14 +217,14 @@ def plan_time_s(options: Options, seam: str, repeats: int = 11) -> float:
     policy = restore(_checkpoint(options), _settings(options, seam, options.delays_s[0]))
     values = {
         stream.name: np.zeros(stream.shape, np.uint8 if stream.kind == "image" else np.float64)
-        for stream in policy.streams
+        for stream in policy.facts.streams
     }
     memory = policy.initial_memory(0)
     times = []
     for number in range(repeats + 1):
         stamp_s = 0.4 * number
         begun_s = time.process_time()
-        plan = policy.plan((Observation(stamp_s, values),) * policy.n_obs_steps, memory)
+        plan = policy.plan((Observation(stamp_s, values),) * policy.facts.n_obs_steps, memory)
         times.append(time.process_time() - begun_s)
         memory = plan.memory
     return float(np.median(times[2:]))

@@ -75,7 +75,7 @@ def policies(config: DiffusionPolicyConfig, branch_every: tuple[int, ...]) -> di
         for name, changes, scale in arms:
             of_state = DiffControlConfig(policy=config, state=state, **changes)
             with_state = DiffControlNetwork(of_state, SPEC, STREAMS, STATISTICS)
-            settings = PlanSettings(transition_scale=scale)
+            settings = PlanSettings(overrides={"transition_scale": scale})
             if state not in ("controlnet", "as_released", "chunk_prior"):
                 settings = PlanSettings()
             found[name] = DiffControl(with_state, SPEC, settings)
@@ -87,7 +87,7 @@ def policies(config: DiffusionPolicyConfig, branch_every: tuple[int, ...]) -> di
 
 def window(policy: Policy, stamp_s: float) -> list[Observation]:
     """Return a window of some observations up to ``stamp_s``."""
-    steps = policy.n_obs_steps
+    steps = policy.facts.n_obs_steps
     return [
         Observation(stamp_s + 0.1 * (step - steps + 1), {"joint_state": np.full(7, 0.1)})
         for step in range(steps)

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ddpm_controller.cli.evaluate import policy_view
+from ddpm_controller.cli.evaluate import loop_of, policy_view
+from ddpm_controller.control.deployment import Deployment
 from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
 from ddpm_controller.evaluation.published_protocol import run_published
 from ddpm_controller.policy import PlanSettings
 from ddpm_controller.robots.robot import load_robot
-from ddpm_controller.robots.world_robots import robot_path
+from ddpm_controller.share import share_path
 from ddpm_controller.simulation.arm.robot_description import robot_description
+from ddpm_controller.simulation.worlds import WORLDS
 from ddpm_controller.systems import restore
 
 REACHED = {"pusht": 0.90}
@@ -19,7 +21,9 @@ REACHED = {"pusht": 0.90}
 def plan_settings(sampler: str) -> PlanSettings:
     """Return what a name and its steps mean, as ``ddim-10``; no plan knows the one before."""
     name, steps = sampler.rsplit("-", 1)
-    return PlanSettings(sampler=name, num_inference_steps=int(steps), seam="switch")
+    return PlanSettings(
+        overrides={"sampler": name, "num_inference_steps": int(steps), "seam": "switch"}
+    )
 
 
 def scores_of(checkpoint: Path, world: str, sampler: str, seeds: Sequence[int]) -> list[float]:
@@ -30,10 +34,11 @@ def scores_of(checkpoint: Path, world: str, sampler: str, seeds: Sequence[int]) 
     policy = restore(checkpoint, plan_settings(sampler))
     if world == "pusht":
         return [float(trial.score or 0.0) for trial in run_published(policy, seeds, keep_frames=0)]
-    robot = load_robot(robot_path(world))
-    limits = robot.limits(robot_description())
+    robot = load_robot(share_path(WORLDS[world].robot))
+    deployment = Deployment(lockstep=True)
+    loop = loop_of(robot, policy, checkpoint, deployment, robot_description())
     settings = TrialSettings(keep_frames=0)
-    trials = run_trials(policy, world, limits, seeds, settings, policy_view(robot))
+    trials = run_trials(policy, world, loop, seeds, settings, policy_view(robot))
     return [float(trial.success) for trial in trials]
 
 

@@ -1,4 +1,4 @@
-"""What is in a checkpoint: a folder with ``manifest.json`` and safetensors weights.
+"""What is in a checkpoint: a folder with ``manifest.json`` and safetensors weights, or none.
 
 Never a pickle. The manifest names the weights file and carries its digest and its own, so a
 truncated or edited checkpoint is refused. Replacing a checkpoint replaces the manifest in one
@@ -53,8 +53,8 @@ class Manifest(BaseModel):
         statistics: Stream name, or ``action`` -> ``{"min": [...], "max": [...]}``, SI units.
         provenance: What it was trained on and how.
         library_versions: What it was written with.
-        weights_file: Name of the weights beside the manifest.
-        weights_sha256: Digest of that file.
+        weights_file: Name of the weights beside the manifest; empty for a system that has none.
+        weights_sha256: Digest of that file; empty without one.
         manifest_sha256: Digest of this manifest without this field; the checkpoint's hash.
     """
 
@@ -96,18 +96,22 @@ def save_checkpoint(
     streams: tuple[StreamSpec, ...],
     statistics: Mapping[str, Mapping[str, list[float]]],
     provenance: Mapping[str, Any],
-    weights: Mapping[str, Tensor],
+    weights: Mapping[str, Tensor] | None,
 ) -> str:
     """Write a checkpoint, replacing the one in ``folder`` in one step; return its hash.
+
+    ``weights`` is None for a system that has none.
 
     Raises:
         CheckpointError: If weights are not finite or writing fails. What was there stays.
     """
     folder = Path(folder)
-    _refuse_not_finite(weights, f"checkpoint not written to {folder}")
-    tensors = {name: each.detach().cpu().contiguous() for name, each in weights.items()}
-    content = save_tensors(tensors)
-    digest = hashlib.sha256(content).hexdigest()
+    content, digest = None, ""
+    if weights is not None:
+        _refuse_not_finite(weights, f"checkpoint not written to {folder}")
+        tensors = {name: each.detach().cpu().contiguous() for name, each in weights.items()}
+        content = save_tensors(tensors)
+        digest = hashlib.sha256(content).hexdigest()
     manifest = Manifest(
         format_version=FORMAT_VERSION,
         kind=kind,
@@ -117,7 +121,7 @@ def save_checkpoint(
         statistics={name: dict(each) for name, each in statistics.items()},
         provenance=dict(provenance),
         library_versions=_library_versions(),
-        weights_file=f"weights-{digest[:12]}.safetensors",
+        weights_file=f"weights-{digest[:12]}.safetensors" if digest else "",
         weights_sha256=digest,
         manifest_sha256="",
     )
@@ -128,12 +132,13 @@ def save_checkpoint(
     return str(fields["manifest_sha256"])
 
 
-def _write_both(folder: Path, weights_file: str, weights: bytes, manifest: bytes) -> None:
+def _write_both(folder: Path, weights_file: str, weights: bytes | None, manifest: bytes) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name in (OUT_OF_DISTRIBUTION_NAME, DEPARTURE_LIMIT_NAME):
             (folder / name).unlink(missing_ok=True)  # of the one before
-        write_atomically(folder / weights_file, weights)
+        if weights is not None:
+            write_atomically(folder / weights_file, weights)
         write_atomically(folder / MANIFEST_NAME, manifest)
     except OSError as error:
         raise CheckpointError(
@@ -152,6 +157,8 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
     """
     folder = Path(folder)
     manifest = load_manifest(folder)
+    if not manifest.weights_file:
+        return Checkpoint(manifest, {}, folder)
     path = folder / manifest.weights_file
     try:
         content = path.read_bytes()

@@ -1,7 +1,8 @@
 """THE seam: everything that thinks turns a window of observations into a plan."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -13,43 +14,168 @@ Window = Sequence[Observation]
 
 EXPECTED_DELAY = "expected_delay_s"
 """In a memory: time that the plan to make will take, s, as plans of the run have taken; where a
-policy has it, it goes before ``PlanSettings.expected_delay_s``."""
+policy has it, it goes before its setting ``expected_delay_s``."""
+DEPARTURE_UNIT = 0.02
+"""Unit of a departure from a plan as a share of half the range of the actions, where none is
+given."""
 SET_FOR_EACH_PLAN = ("plan_number", "num_inference_steps", EXPECTED_DELAY)
 """Keys of a memory whose numbers are set when a plan is asked for, where a policy has them."""
 
 
 @dataclass(frozen=True)
 class PlanSettings:
-    """How a checkpoint is run; None means as the checkpoint says.
+    """How a checkpoint is run.
 
     Attributes:
-        sampler: Name of a sampler of ``diffusion.samplers``, for example ``ddim``.
-        num_inference_steps: Denoising steps per plan.
-        n_action_steps: Rows of a chunk that are sent to the robot.
+        n_action_steps: Rows of a chunk that are sent to the robot; None: as the checkpoint says.
         device: Torch device.
-        seam: How a plan is joined to the one before, for example ``warm_replace``.
-        expected_delay_s: Time that a plan takes: what the robot does meanwhile is settled. None:
-            as the checkpoint says, or else as plans of the run have taken.
-        surprise: Departure from what was expected beyond which a plan begins anew; 0: never.
-        transition_scale: Weight of what a policy remembers of the chunk before, in [0, 1.5].
+        overrides: Settings of its system in place of the checkpoint's, by name, as
+            ``PolicyFacts.settings`` has them; the system checks them.
     """
 
-    sampler: str | None = None
-    num_inference_steps: int | None = None
     n_action_steps: int | None = None
     device: str = "cpu"
-    seam: str | None = None
+    overrides: Mapping[str, float | str] = field(default_factory=dict)
+
+
+def overrides_from(words: Sequence[str]) -> dict[str, float | str]:
+    """Return what ``name=value`` words say.
+
+    Raises:
+        ValueError: If a word has another form, or a name repeats.
+    """
+    found: dict[str, float | str] = {}
+    for word in words:
+        name, sign, value = (part.strip() for part in word.partition("="))
+        if not (name and sign and value):
+            raise ValueError(f"an override must be name=value, as sampler=ddpm, got {word!r}")
+        if name in found:
+            raise ValueError(f"override {name!r} is given twice: {found[name]!r} and {value!r}")
+        found[name] = value
+    return found
+
+
+def words_from(overrides: Mapping[str, float | str]) -> list[str]:
+    """Return the ``name=value`` words of overrides, the reverse of ``overrides_from``."""
+    return [f"{name}={value}" for name, value in overrides.items()]
+
+
+@dataclass(frozen=True)
+class TrainingRange:
+    """Where the commanded joints were in training, (Da,) each, rad or m.
+
+    Attributes:
+        state_low: Lowest measured position.
+        state_high: Highest.
+        action_low: Lowest commanded position.
+        action_high: Highest.
+    """
+
+    state_low: np.ndarray
+    state_high: np.ndarray
+    action_low: np.ndarray
+    action_high: np.ndarray
+
+
+def _equal_cost(window: Window, memory: Memory) -> float:
+    return 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class PolicyFacts:
+    """All that the runtime may ask of a policy; what a system does not have keeps its default.
+
+    Attributes:
+        streams: What it observes.
+        action_spec: What its chunks command.
+        n_obs_steps: Observations of a window.
+        checkpoint_hash: Digest of the checkpoint; empty without one.
+        settings: Every setting of its system, by name, as it is run.
+        num_inference_steps: Denoising steps of a plan; 0 where there are none.
+        expected_delay_s: Time that a plan is expected to take; None: as plans of the run have
+            taken.
+        remembers_plans: Whether a plan depends on the ones before it.
+        memory_kind: Name of its memory; a policy with an equal name can continue with it. Empty
+            when nothing but a seed and the plan before survives.
+        maskable: Streams without which it can plan; it looks at ``Observation.masked``.
+        goal_ranges: Smallest and largest value in training of every goal that it takes; it
+            refuses goals outside.
+        training_range: Where the commanded joints were in training; None where that is not known.
+        out_of_distribution_limit: Distance above which an observation is out of distribution; NaN
+            where none was fitted.
+        text: Facts that people should know, in one line.
+        warning: Fault of the checkpoint; empty when there is none.
+        warm_up: Window of trial plans before the first real one; empty: ``warm_up_window`` makes
+            one.
+        relative_cost: Window, memory -> time of a plan over that of one that continues the plan
+            before, about.
+
+    Raises:
+        ValueError: If a number is out of range, or a name is not that of a stream.
+    """
+
+    streams: tuple[StreamSpec, ...]
+    action_spec: ActionSpec
+    n_obs_steps: int
+    checkpoint_hash: str = ""
+    settings: Mapping[str, float | str] = field(default_factory=dict)
+    num_inference_steps: int = 0
     expected_delay_s: float | None = None
-    surprise: float | None = None
-    transition_scale: float | None = None
+    remembers_plans: bool = False
+    memory_kind: str = ""
+    maskable: tuple[str, ...] = ()
+    goal_ranges: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    training_range: TrainingRange | None = None
+    out_of_distribution_limit: float = math.nan
+    text: str = ""
+    warning: str = ""
+    warm_up: Window = ()
+    relative_cost: Callable[[Window, Memory], float] = _equal_cost
+
+    def __post_init__(self) -> None:
+        if self.n_obs_steps < 1 or self.num_inference_steps < 0:
+            raise ValueError(
+                "n_obs_steps must be at least 1 and num_inference_steps at least 0, got "
+                f"{self.n_obs_steps} and {self.num_inference_steps}"
+            )
+        if len(self.warm_up) not in (0, self.n_obs_steps):
+            raise ValueError(
+                f"warm_up must have n_obs_steps = {self.n_obs_steps} observations, got "
+                f"{len(self.warm_up)}"
+            )
+        names = {stream.name for stream in self.streams}
+        if unknown := sorted({*self.maskable, *self.goal_ranges} - names):
+            raise ValueError(
+                f"maskable and goal_ranges must name streams of {sorted(names)}, got {unknown}"
+            )
+
+    @property
+    def warm_up_window(self) -> Window:
+        """``warm_up``, or else a window in the middle of the ranges that are known."""
+        if self.warm_up:
+            return self.warm_up
+        values = {stream.name: self._resting(stream) for stream in self.streams}
+        first, period_s = 1 - self.n_obs_steps, self.action_spec.period_s
+        return [Observation(index * period_s, values) for index in range(first, 1)]
+
+    def _resting(self, stream: StreamSpec) -> np.ndarray:
+        """Return the middle of a goal's range, or a pose in the middle of the joints' ranges."""
+        if stream.kind == "image":
+            return np.zeros(stream.shape, np.uint8)
+        if stream.name in self.goal_ranges:
+            low, high = self.goal_ranges[stream.name]
+            return np.asarray((low + high) / 2, np.float64)
+        middle = {}
+        if (known := self.training_range) is not None:
+            centre = (known.state_low + known.state_high) / 2
+            middle = dict(zip(self.action_spec.joint_names, centre, strict=True))
+        return np.array([middle.get(name, 0.0) for name in stream.names], np.float64)
 
 
 class Policy(Protocol):
     """A learned policy or a planner."""
 
-    action_spec: ActionSpec
-    streams: tuple[StreamSpec, ...]
-    n_obs_steps: int
+    facts: PolicyFacts
 
     def initial_memory(self, seed: int) -> Memory:
         """Return the memory of a run that begins; everything random comes from ``seed``."""
@@ -134,23 +260,6 @@ class LikelihoodPolicy(Protocol):
 
 
 @dataclass(frozen=True)
-class TrainingRange:
-    """Where the commanded joints were in training, (Da,) each, rad or m.
-
-    Attributes:
-        state_low: Lowest measured position.
-        state_high: Highest.
-        action_low: Lowest commanded position.
-        action_high: Highest.
-    """
-
-    state_low: np.ndarray
-    state_high: np.ndarray
-    action_low: np.ndarray
-    action_high: np.ndarray
-
-
-@dataclass(frozen=True)
 class DepartureLimit:
     """How far joints may be from what the plan in force said before a state begins anew.
 
@@ -168,46 +277,6 @@ class DepartureLimit:
                 f"a limit of departure and its units must be above 0, got {self.limit} and "
                 f"{self.scale.tolist()}"
             )
-
-
-def training_range(policy: Policy) -> TrainingRange | None:
-    """Return where the joints were in training; None when the policy does not tell."""
-    found = getattr(policy, "training_range", None)
-    return found if isinstance(found, TrainingRange) else None
-
-
-def maskable(policy: Policy) -> tuple[str, ...]:
-    """Return the streams that a policy can plan without, as it was trained to.
-
-    Such a policy has an attribute ``maskable`` and looks at ``Observation.masked``.
-    """
-    return tuple(getattr(policy, "maskable", ()))
-
-
-def goal_ranges(policy: Policy) -> Mapping[str, tuple[np.ndarray, np.ndarray]]:
-    """Return the smallest and largest value in training of every goal that a policy takes.
-
-    Such a policy has an attribute ``goal_ranges`` and refuses goals outside.
-    """
-    ranges: Mapping[str, tuple[np.ndarray, np.ndarray]] = getattr(policy, "goal_ranges", {})
-    return ranges
-
-
-def memory_kind(policy: Policy) -> str:
-    """Return what a policy calls its memory; with equal words one can go on with another's.
-
-    Empty when nothing but a seed and the plan before survives.
-    """
-    return str(getattr(policy, "memory_kind", ""))
-
-
-def relative_cost(policy: Policy, window: Window, memory: Memory) -> float:
-    """Return the time of a plan over that of one that goes on from the plan before, about.
-
-    Such a policy has a method ``relative_cost`` of window and memory; of others all cost the same.
-    """
-    told = getattr(policy, "relative_cost", None)
-    return 1.0 if told is None else float(told(window, memory))
 
 
 def memory_difference(first: Memory, second: Memory) -> str:
@@ -235,16 +304,6 @@ def deviation(
     """
     outside = np.maximum(np.minimum(one, other) - measured, measured - np.maximum(one, other))
     return float(np.max(np.maximum(outside, 0.0) / scale))
-
-
-def policy_facts(policy: Policy) -> str:
-    """Return what people should know of a checkpoint, in one line; empty when it says nothing."""
-    return str(getattr(policy, "terminal", ""))
-
-
-def policy_warning(policy: Policy) -> str:
-    """Return what may be wrong with a checkpoint; empty when nothing is."""
-    return str(getattr(getattr(policy, "terminal", None), "warning", ""))
 
 
 def plan_batch(

@@ -36,3 +36,12 @@ def share_path(relative: str) -> str:
         relative: Path inside the share directory, for example ``config/controller.yaml``.
     """
     return str(share_directory() / relative)
+
+
+def found_path(path: str) -> str:
+    """Return ``path`` as given where it exists, else the same inside the package's share."""
+    given = Path(path).expanduser()
+    if given.exists() or given.is_absolute():
+        return str(given)
+    shared = share_path(path)
+    return shared if Path(shared).exists() else str(given)

@@ -7,11 +7,13 @@ from typing import Any
 
 from ddpm_controller.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from ddpm_controller.policies.bc_lstm.policy import BcLstm, BcLstmConfig, BcLstmNetwork
+from ddpm_controller.policies.diff_control.bound import remembering_bound
 from ddpm_controller.policies.diff_control.policy import (
     DiffControl,
     DiffControlConfig,
     DiffControlNetwork,
 )
+from ddpm_controller.policies.diffusion_policy.bound import policy_bound
 from ddpm_controller.policies.diffusion_policy.policy import (
     DiffusionPolicy,
     DiffusionPolicyConfig,
@@ -22,37 +24,42 @@ from ddpm_controller.policy import PlanSettings, Policy
 
 @dataclass(frozen=True)
 class System:
-    """One kind of learned system.
+    """One kind of system.
 
     Attributes:
         config: Frozen dataclass: what the policy is.
-        network: What is trained: ``network(config, action_spec, streams, statistics)``.
         restore: A policy from a checkpoint, ready to plan.
+        network: What is trained: ``network(config, action_spec, streams, statistics)``; None for
+            a system that has nothing to train.
         based_on: (config, initial checkpoint or None) -> the config of a training that begins
             with it; refuses one that cannot be its base.
         fixed_encoders: network -> {image stream: encoder} that find the same features of an
             image throughout a training.
+        bound: (network, batch of training, generator) -> the bound on -log p(actions |
+            observations), a ``diffusion.bound.Bound``; None for a system that has none.
     """
 
     config: type[Any]
-    network: Callable[..., Any]
     restore: Callable[[Checkpoint, PlanSettings], Policy]
+    network: Callable[..., Any] | None = None
     based_on: Callable[[Any, Checkpoint | None], Any] = lambda config, initial: config
     fixed_encoders: Callable[[Any], Mapping[str, Any]] = lambda network: {}
+    bound: Callable[[Any, Mapping[str, Any], Any], Any] | None = None
 
 
 SYSTEMS: dict[str, System] = {
     "diffusion_policy": System(
-        DiffusionPolicyConfig, DiffusionPolicyNetwork, DiffusionPolicy.restore
+        DiffusionPolicyConfig, DiffusionPolicy.restore, DiffusionPolicyNetwork, bound=policy_bound
     ),
     "diff_control": System(
         DiffControlConfig,
-        DiffControlNetwork,
         DiffControl.restore,
+        DiffControlNetwork,
         based_on=DiffControlConfig.based_on,
         fixed_encoders=lambda network: network.fixed_encoders,
+        bound=remembering_bound,
     ),
-    "bc_lstm": System(BcLstmConfig, BcLstmNetwork, BcLstm.restore),
+    "bc_lstm": System(BcLstmConfig, BcLstm.restore, BcLstmNetwork),
 }
 
 

@@ -106,9 +106,7 @@ def steps(environment: Environment, torch: list[str], tests: bool) -> list[Step]
     pip = environment.pip_arguments
     sources = sorted(path for path in MESSAGES.rglob("*") if path.is_file())
     names = [str(path.relative_to(ROOT)) for path in sources]
-    package = [
-        ROOT / name for name in ("setup.py", "setup.cfg", "ddpm_controller/ros/graph/graphs.py")
-    ]
+    package = [ROOT / "setup.py", *sorted((ROOT / "executables").iterdir())]
     wanted: list[Step] = [
         ("venv", [version, str(ROOT)], lambda: make_venv(environment)),
         ("ros", [ros], lambda: environment.pip("ROS 2 Jazzy", ["-r", str(ros)])),

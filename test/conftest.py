@@ -1,10 +1,32 @@
-"""Every test runs on its own ROS domain, on this machine only, with one torch thread."""
+"""Every process of tests has its own ROS domain, on this machine only, with one torch thread."""
 
 import os
 import sys
+from pathlib import Path
 
+import pytest
+from hypothesis import settings
+from own_domain import hold_domain
+
+DOMAIN, HOLDER = hold_domain()
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
+os.environ["ROS_DOMAIN_ID"] = str(DOMAIN)
 os.environ.setdefault("AMENT_PREFIX_PATH", sys.prefix)
 os.environ.setdefault("MUJOCO_GL", "egl")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# The same examples every time, however busy the machine; --hypothesis-profile=explore looks for
+# others, and keeps what it finds in .hypothesis.
+settings.register_profile("same", derandomize=True, database=None, deadline=None)
+settings.register_profile("explore", deadline=None, print_blob=True)
+settings.load_profile("same")
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory) -> Path:
+    """A tiny policy of random weights for the simulated arm; no test may change its folder."""
+    from random_checkpoint import save_random_checkpoint  # torch, which not every test needs
+
+    folder = tmp_path_factory.mktemp("checkpoint") / "random"
+    save_random_checkpoint(folder)
+    return folder

@@ -72,6 +72,17 @@ def test_everything_comes_back_as_it_was(tmp_path):
     assert read.folder == tmp_path / "best"
 
 
+def test_a_system_without_weights_has_a_manifest_alone(tmp_path):
+    save(tmp_path)  # what it replaces leaves no weights behind
+    name = save(tmp_path, weights=None)
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+    read = load_checkpoint(tmp_path)
+    assert (read.hash, dict(read.weights)) == (name, {})
+    edit(tmp_path, lambda fields: fields["config"].update(horizon=32))
+    with pytest.raises(CheckpointError, match="was changed after training"):
+        load_checkpoint(tmp_path)
+
+
 def test_the_hash_names_the_content(tmp_path):
     assert save(tmp_path / "one") == save(tmp_path / "same")
     assert save(tmp_path / "one") != save(tmp_path / "two", value=2.0)

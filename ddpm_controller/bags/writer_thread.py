@@ -33,6 +33,23 @@ class Arrival:
     serialized: bytes
 
 
+@dataclass(frozen=True)
+class Recording:
+    """What became of a recording.
+
+    Attributes:
+        folder: The finished bag; None when it was not kept.
+        counts: Topic -> messages written.
+        lost: Topic -> messages that were published but are not in the bag, where any.
+        unseen: Topics asked for that nobody has published.
+    """
+
+    folder: Path | None
+    counts: Mapping[str, int]
+    lost: Mapping[str, int]
+    unseen: tuple[str, ...]
+
+
 Stamped = tuple[int, Arrival]
 """Time in the bag, ns, and the message."""
 

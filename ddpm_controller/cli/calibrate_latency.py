@@ -5,35 +5,28 @@ import signal
 import statistics
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-import rclpy
 import tyro
-from rclpy.signals import SignalHandlerOptions
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from ddpm_controller.identification.dead_time import DeadTimeError, dead_time
-from ddpm_controller.identification.excitation import Excitation, ExcitationError, safe_amplitude
+from ddpm_controller.identification.dead_time import DeadTimeError
+from ddpm_controller.identification.excitation import ExcitationError
 from ddpm_controller.identification.latency_picture import JointTrace, draw_latencies
-from ddpm_controller.identification.picture_lag import PictureLag, picture_lag
+from ddpm_controller.identification.picture_lag import PictureLag
 from ddpm_controller.identification.stream_latency import (
     StreamLatency,
     StreamLatencyError,
-    stream_latency,
 )
-from ddpm_controller.robots.robot import LONGEST_LATENCY_S, Robot, RobotError, load_robot
+from ddpm_controller.robots.robot import Robot, RobotError, load_robot
+from ddpm_controller.robots.robot_file import LONGEST_LATENCY_S
 from ddpm_controller.robots.robot_file_latencies import write_latencies
-from ddpm_controller.ros.commanding.latency_measurement import LatencyMeasurement, MeasurementError
-from ddpm_controller.ros.controller.parameters import found_path
-
-_FARTHEST = 4.0
-"""Amplitudes that a joint may be away from its command before the robot is stopped."""
+from ddpm_controller.share import found_path
 
 
 @dataclass(frozen=True)
@@ -54,7 +47,7 @@ class CalibrationOptions:
     action; comments in the file stay. What
     the controller does with them is told in docs/timing.md. Example:
 
-      calibrate_latency config/robots/sim_arm.yaml --yes-move --joints shoulder_pan elbow
+      ddpm calibrate-latency config/robots/sim_arm.yaml --yes-move --joints shoulder_pan elbow
 
     Attributes:
         robot: Robot file; it is edited in place.
@@ -101,6 +94,10 @@ class CalibrationOptions:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return 0, 1 after an error or 130 when it was interrupted."""
+    # Imported here: the help needs no ROS.
+    from ddpm_controller.ros.commanding.latency_measurement import MeasurementError
+    from ddpm_controller.ros.own_signals import own_signals
+
     console = Console(soft_wrap=True)
     ended = threading.Event()
     try:
@@ -110,11 +107,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _refuse_joints(options, robot)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: ended.set())
-        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-        try:
+        with own_signals():
             _calibrate(options, path, robot, ended, console)
-        finally:
-            rclpy.try_shutdown()
     except KeyboardInterrupt:
         console.print("interrupted; the robot file is as it was")
         return 130
@@ -132,88 +126,42 @@ def _calibrate(
     ended: threading.Event,
     console: Console,
 ) -> None:
-    node = rclpy.create_node("calibrate_latency", namespace=options.namespace)
-    measurement = LatencyMeasurement(node, robot, ended.is_set)
+    # Imported here: the help needs no ROS.
+    from ddpm_controller.ros.commanding.latency_calibration import Motions, calibrated
+
+    amplitudes = {unit: options.amplitude(unit) for unit in robot.action_spec.units}
+    motions = Motions(
+        options.joints, amplitudes, options.period_s, options.rate_hz, options.longest_s
+    )
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    try:
-        with Progress(*columns, console=console, transient=True) as bar:
-            task = bar.add_task("listening", total=options.duration_s)
-            measurement.listen(options.duration_s, partial(_show, bar, task))
-            streams = {name: _stream(name, measurement) for name in measurement.arrivals}
-            ages_s = {name: _ages_s(measurement.arrivals[name]) for name in streams}
-            joints: dict[str, JointTrace] = {}
-            lags: dict[str, dict[str, PictureLag]] = {}
-            if options.yes_move:
-                joints, lags = _moved(options, robot, measurement, bar)
-    finally:
-        measurement.close()
-    _tell(robot, streams, joints, console)
-    _tell_lags(lags, console)
-    draw_latencies(options.picture, f"latencies of {robot.name}", ages_s, joints)
+    with Progress(*columns, console=console, transient=True) as bar:
+        found = calibrated(
+            robot,
+            options.namespace,
+            options.duration_s,
+            motions if options.yes_move else None,
+            ended.is_set,
+            partial(_progress_of, bar),
+        )
+    _tell(robot, found.streams, found.joints, console)
+    _tell_lags(found.lags, console)
+    draw_latencies(options.picture, f"latencies of {robot.name}", found.ages_s, found.joints)
     console.print(f"picture: {options.picture}")
     if not options.yes_move:
         console.print("the robot was not moved: with --yes-move the actuation is measured too")
-    action_s = statistics.median(t.found.delay_s for t in joints.values()) if joints else None
+    delays_s = [trace.found.delay_s for trace in found.joints.values()]
     if not options.dry_run:
-        hidden_s = {name: max(_median_s(each), 0.0) for name, each in lags.items() if each}
-        found_s = {name: each.median_s + hidden_s.get(name, 0.0) for name, each in streams.items()}
-        write_latencies(path, found_s, action_s)
+        hidden_s = {name: max(_median_s(each), 0.0) for name, each in found.lags.items() if each}
+        found_s = {
+            name: each.median_s + hidden_s.get(name, 0.0) for name, each in found.streams.items()
+        }
+        write_latencies(path, found_s, statistics.median(delays_s) if delays_s else None)
         console.print(f"written to {path}")
 
 
-def _show(bar: Progress, task: TaskID, passed_s: float) -> None:
-    bar.update(task, completed=passed_s)
-
-
-def _stream(name: str, measurement: LatencyMeasurement) -> StreamLatency:
-    pairs = np.array(measurement.arrivals[name]).reshape(-1, 2)
-    return stream_latency(name, pairs[:, 0], pairs[:, 1], LONGEST_LATENCY_S)
-
-
-def _ages_s(pairs: list[tuple[float, float]]) -> np.ndarray:
-    stamps_s, arrivals_s = np.array(pairs).T
-    ages_s: np.ndarray = arrivals_s - stamps_s
-    return ages_s
-
-
-def _moved(
-    options: CalibrationOptions, robot: Robot, measurement: LatencyMeasurement, bar: Progress
-) -> tuple[dict[str, JointTrace], dict[str, dict[str, PictureLag]]]:
-    """Move one joint after the other; return how late each was, and each camera that saw it.
-
-    The second is {camera: {joint: lag}}, with an empty one for a camera that saw none of them.
-    """
-    spec = robot.action_spec
-    pose = measurement.begin_to_command(options.rate_hz)
-    limits = measurement.limits
-    assert limits is not None  # else there is no pose
-    traces, motions = {}, {}
-    cameras = [each.spec.name for each in robot.streams if each.spec.kind == "image"]
-    lags: dict[str, dict[str, PictureLag]] = {name: {} for name in cameras}
-    for name in options.joints or spec.joint_names:
-        joint = spec.joint_names.index(name)
-        wish = options.amplitude(spec.units[joint])
-        amplitude = safe_amplitude(wish, pose, joint, name, limits, options.period_s)
-        motions[name] = Excitation(pose, joint, amplitude, options.period_s)
-    for name, motion in motions.items():
-        task = bar.add_task(f"moving {name}", total=motion.duration_s)
-        farthest, on_progress = _FARTHEST * motion.amplitude, partial(_show, bar, task)
-        recorded = measurement.move(motion, farthest, on_progress)
-        joint = motion.joint
-        sent, measured = np.array(recorded.sent), np.array(recorded.measured)
-        moments = np.array(recorded.sent_s), np.array(recorded.measured_s)
-        columns = (moments[0], sent[:, joint], moments[1], measured[:, joint])
-        try:
-            found = dead_time(*columns, options.longest_s)
-        except DeadTimeError as error:
-            raise DeadTimeError(f"{name}: {error}") from None
-        traces[name] = JointTrace(*columns, spec.units[joint], found)
-        for camera, pictures in recorded.pictures.items():
-            stamps_s, thumbnails = (np.array(each) for each in zip(*pictures, strict=True))
-            lag = picture_lag(stamps_s, thumbnails, *columns[2:], options.longest_s)
-            if lag is not None:
-                lags[camera][name] = lag
-    return traces, lags
+def _progress_of(bar: Progress, label: str, total_s: float) -> Callable[[float], None]:
+    task = bar.add_task(label, total=total_s)
+    return lambda passed_s: bar.update(task, completed=passed_s)
 
 
 def _median_s(lags: Mapping[str, PictureLag]) -> float:

@@ -2,8 +2,9 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,11 +19,8 @@ from ddpm_controller.evaluation.report import (
     write_json,
 )
 from ddpm_controller.evaluation.results import Trial, summarize
-from ddpm_controller.robots.world_robots import WorldName
 from ddpm_controller.ros.graph.graphs import GRAPHS
-from ddpm_controller.ros.graph.supervisor import run
-from ddpm_controller.ros.simulation.trial_client import TrialClient, TrialError
-from ddpm_controller.ros.simulation.trial_graph import connected, use_own_domain, world_timeout_s
+from ddpm_controller.simulation.worlds import WorldName
 
 
 @dataclass(frozen=True)
@@ -54,6 +52,15 @@ class DemoOptions:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Without ``--attach`` the whole graph is started, this command in it."""
+    # Imported here: the help needs no ROS.
+    from ddpm_controller.ros.graph.supervisor import run
+    from ddpm_controller.ros.simulation.trial_client import TrialError
+    from ddpm_controller.ros.simulation.trial_graph import (
+        connected,
+        use_own_domain,
+        world_timeout_s,
+    )
+
     options = tyro.cli(DemoOptions, args=arguments)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
     if not options.attach:
@@ -71,20 +78,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run(GRAPHS["demo"], given)
     try:
         with connected(options.namespace, options.world) as client:
-            return _episodes(client, options, console)
+            console.print(f"waiting for the simulated robot and the controller ({options.world})")
+            client.wait_until_ready()
+            timeout_s = world_timeout_s(options.world)
+            run_trial = partial(client.run_trial, timeout_s=timeout_s)
+            return _episodes(run_trial, options, console)
     except TrialError as error:
         console.print(f"[red]demo: {error}[/red]")
         return 1
 
 
-def _episodes(client: TrialClient, options: DemoOptions, console: Console) -> int:
-    console.print(f"waiting for the simulated robot and the controller ({options.world})")
-    client.wait_until_ready()
-    timeout_s = world_timeout_s(options.world)
+def _episodes(run_trial: Callable[[int], Trial], options: DemoOptions, console: Console) -> int:
     trials: list[Trial] = []
     for number in range(options.episodes):
         seed = options.seed + number
-        trials.append(client.run_trial(seed, timeout_s))
+        trials.append(run_trial(seed))
         console.print(trial_line(number + 1, options.episodes, trials[-1]))
     summary = summarize(trials)
     picture = options.output / "trials.png"

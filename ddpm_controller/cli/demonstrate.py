@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ddpm_controller.bags.files import BagError
 from ddpm_controller.bags.writer import Storage
-from ddpm_controller.robots.world_robots import WorldName
+from ddpm_controller.simulation.worlds import WORLDS, WorldName, refuse_without_expert
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)
 RecordEpisode = Callable[[int, Path], bool]
@@ -26,7 +26,7 @@ class DemonstrateOptions:
 
     Attributes:
         output: Folder of the bags; bags that are there already are kept, and counted.
-        world: Task. No expert solves pusht; ``pusht_demonstrations`` has people's.
+        world: Task. No expert solves pusht; ``ddpm pusht-demonstrations`` has people's.
         episodes: Number of bags in the end.
         seed: Seed of the first episode; each further one counts up.
         storage: Format of the bags.
@@ -51,11 +51,7 @@ class DemonstrateOptions:
             raise ValueError(f"seed must be at least 0, got {self.seed}")
         if not (self.pictures or self.in_process):
             raise ValueError("the simulation node always takes pictures; add --in-process")
-        if self.world == "pusht":
-            raise ValueError(
-                "no expert solves the world pusht; the command pusht_demonstrations makes bags of "
-                "the published human demonstrations"
-            )
+        refuse_without_expert(self.world)
 
 
 def demonstrate(
@@ -124,9 +120,8 @@ def _in_process(
 ) -> tuple[int, int]:
     # Imported here: the simulator is not needed to show the help text or to record a graph.
     from ddpm_controller.ros.simulation.demonstrations import record_in_process
-    from ddpm_controller.simulation.worlds import WORLDS
 
-    world = WORLDS[options.world]()
+    world = WORLDS[options.world].world()
 
     def record(seed: int, folder: Path) -> bool:
         return record_in_process(
@@ -150,13 +145,12 @@ def _over_the_graph(
     # Imported here: in process, no ROS graph is needed.
     from ddpm_controller.ros.graph.supervisor import started
     from ddpm_controller.ros.simulation.graph_demonstrations import GraphDemonstrations
-    from ddpm_controller.simulation.worlds import WORLDS
 
     settings = {"world": options.world, "mode": "lockstep", "expert": "true"}
     with (
         started("simulation", {**settings, "log_level": "warn"}) as simulation,
         GraphDemonstrations(
-            WORLDS[options.world], simulation, options.storage, options.keep_failures
+            WORLDS[options.world].world, simulation, options.storage, options.keep_failures
         ) as demonstrations,
     ):
         return demonstrate(options, demonstrations.record, on_progress)

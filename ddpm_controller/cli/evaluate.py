@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,7 +13,14 @@ import tyro
 from rich.console import Console
 
 from ddpm_controller.bags.conversions import resized
-from ddpm_controller.checkpoint import CheckpointError, load_checkpoint, refuse_mismatch
+from ddpm_controller.checkpoint import (
+    CheckpointError,
+    load_checkpoint,
+    load_manifest,
+    refuse_mismatch,
+)
+from ddpm_controller.control.deployment import Deployment, policy_terms
+from ddpm_controller.control.loop_settings import LoopSettings
 from ddpm_controller.evaluation.closed_loop import TrialSettings, View, run_trials
 from ddpm_controller.evaluation.published_protocol import MAX_STEPS, STEP_HZ, run_published
 from ddpm_controller.evaluation.report import (
@@ -24,11 +31,15 @@ from ddpm_controller.evaluation.report import (
     write_json,
 )
 from ddpm_controller.evaluation.results import Summary, Trial, summarize
-from ddpm_controller.policy import PlanSettings
+from ddpm_controller.policies.monitors.departure_limit import (
+    asked_departure_limit,
+    load_departure_limit,
+)
+from ddpm_controller.policy import PlanSettings, Policy, overrides_from
+from ddpm_controller.robots.loop_settings import loop_settings
 from ddpm_controller.robots.robot import Robot, RobotError, load_robot
-from ddpm_controller.robots.world_robots import WorldName, robot_path
 from ddpm_controller.share import share_path
-from ddpm_controller.simulation.worlds import WORLDS, perturbations_of, perturbed_world
+from ddpm_controller.simulation.worlds import WORLDS, WorldName
 from ddpm_controller.systems import restore
 
 OnTrial = Callable[[int, int, Trial], None]
@@ -54,16 +65,13 @@ class EvaluateOptions:
         over_ros: Run the real nodes instead of one process.
         mode: Of the simulation over ROS.
         robot: Robot file; that of the world when left out.
-        sampler: Instead of the checkpoint's.
-        num_inference_steps: Denoising steps instead of the checkpoint's; 0: as there.
+        overrides: Setting of the policy in place of the checkpoint's, name=value, for example
+            ``--set sampler=ddpm``; may be given several times. An unknown name is refused with
+            those that the policy has. By the published protocol ``seam`` is ``switch`` when left
+            out.
         n_action_steps: Rows of a chunk instead of the checkpoint's; 0: as there.
         replan_period_s: Time between plans.
         plan_delay_s: Simulated time that a plan takes, in process.
-        seam: How a plan is joined to the one before, instead of the checkpoint's way; by the
-            published protocol `switch` when left out.
-        expected_delay_s: Time that a plan takes, in which what the robot does is settled.
-        surprise: Departure from what was expected beyond which a plan begins anew; 0: never.
-        transition_scale: Weight of what the policy remembers of the chunk before, 0 to 1.5.
         timeout_s: Longest trial; 0: as the world, or the published protocol, says.
         torch_num_threads: Of the denoiser, in process.
         output: Folder of the results; runs/evaluate/<world> when left out.
@@ -78,15 +86,13 @@ class EvaluateOptions:
     over_ros: bool = False
     mode: Literal["real_time", "lockstep"] = "real_time"
     robot: Path | None = None
-    sampler: str | None = None
-    num_inference_steps: int = 0
+    overrides: Annotated[
+        tyro.conf.UseAppendAction[tuple[str, ...]],
+        tyro.conf.arg(name="set", metavar="NAME=VALUE"),
+    ] = ()
     n_action_steps: int = 0
     replan_period_s: float = 0.8
     plan_delay_s: float = 0.0
-    seam: str | None = None
-    expected_delay_s: Annotated[float | None, tyro.conf.arg(aliases=["--delay-s"])] = None
-    surprise: float | None = None
-    transition_scale: float | None = None
     timeout_s: float = 0.0
     torch_num_threads: int = 1
     output: Path | None = None
@@ -94,13 +100,16 @@ class EvaluateOptions:
     def __post_init__(self) -> None:
         if self.trials < 1:
             raise ValueError(f"trials must be at least 1, got {self.trials}")
-        if self.protocol == "published" and (self.world != "pusht" or self.over_ros):
+        overrides_from(self.overrides)  # refused before anything is run
+        entry = WORLDS[self.world]
+        published = self.protocol != "controller"
+        if self.protocol not in entry.protocols or (published and self.over_ros):
+            worlds = [name for name in WORLDS if self.protocol in WORLDS[name].protocols]
             raise ValueError(
-                "the published protocol is for the world pusht in one process, got "
+                f"the {self.protocol} protocol is for {', '.join(worlds)} in one process, got "
                 f"{self.world}{' over ROS' if self.over_ros else ''}; use --protocol controller"
             )
-
-        known = ("nominal",) if self.over_ros else tuple(perturbations_of(self.world))
+        known = ("nominal",) if self.over_ros else tuple(entry.perturbations)
         if self.perturbation not in known:
             raise ValueError(
                 f"perturbation {self.perturbation!r}: in the world {self.world} "
@@ -115,19 +124,13 @@ class EvaluateOptions:
     @property
     def robot_file(self) -> str:
         """Path of the robot file."""
-        return str(self.robot or robot_path(self.world))
+        return str(self.robot or share_path(WORLDS[self.world].robot))
 
     @property
     def plan_settings(self) -> PlanSettings:
         """What is asked for instead of the checkpoint's choices."""
         return PlanSettings(
-            sampler=self.sampler,
-            num_inference_steps=self.num_inference_steps or None,
-            n_action_steps=self.n_action_steps or None,
-            seam=self.seam or ("switch" if self.protocol == "published" else None),
-            expected_delay_s=self.expected_delay_s,
-            surprise=self.surprise,
-            transition_scale=self.transition_scale,
+            n_action_steps=self.n_action_steps or None, overrides=overrides_from(self.overrides)
         )
 
     @property
@@ -174,9 +177,7 @@ def _facts(options: EvaluateOptions, checkpoint_hash: str, how: str) -> dict[str
         "checkpoint_hash": checkpoint_hash,
         "how": how,
         "first_seed": options.seed,
-        "sampler": options.sampler or "as the checkpoint says",
-        "num_inference_steps": options.num_inference_steps or "as the checkpoint says",
-        "seam": options.plan_settings.seam or "as the checkpoint says",
+        "overrides": dict(options.plan_settings.overrides),
     }
     if options.protocol == "published":
         return facts
@@ -189,21 +190,48 @@ def _facts(options: EvaluateOptions, checkpoint_hash: str, how: str) -> dict[str
 
 def _in_process(options: EvaluateOptions, robot: Robot, on_step: OnStep) -> Iterable[Trial]:
     torch.set_num_threads(options.torch_num_threads)
-    policy = restore(options.folder, options.plan_settings)
+    policy = _restored(options)
     view = policy_view(robot)
     if options.protocol == "published":
         max_steps = round(options.timeout_s * STEP_HZ) or MAX_STEPS
         return run_published(policy, options.seeds, max_steps, on_step, view=view)
-    world = WORLDS[options.world]
-    disturbance = perturbations_of(options.world)[options.perturbation]
-    made = perturbed_world(options.world, options.perturbation)
+    entry = WORLDS[options.world]
+    world, disturbance = entry.world, entry.perturbations[options.perturbation]
+    made = entry.perturbed(options.perturbation)
     trial_settings = TrialSettings(
-        replan_period_s=options.replan_period_s,
         plan_delay_s=options.plan_delay_s,
         timeout_s=options.timeout_s or disturbance.stretch * world.timeout_s,
     )
-    limits = robot.limits(world.robot_description())
-    return run_trials(policy, made, limits, options.seeds, trial_settings, view)
+    deployment = Deployment(replan_period_s=options.replan_period_s, lockstep=True)
+    loop = loop_of(robot, policy, options.folder, deployment, world.robot_description())
+    return run_trials(policy, made, loop, options.seeds, trial_settings, view)
+
+
+def loop_of(
+    robot: Robot, policy: Policy, folder: Path, deployment: Deployment, urdf: str
+) -> LoopSettings:
+    """Return the loop that a controller of ``robot`` would run with the checkpoint in ``folder``.
+
+    Raises:
+        CheckpointError: The limit of departure beside the checkpoint is damaged.
+    """
+    checkpoint_hash = load_manifest(folder).manifest_sha256
+    learned = load_departure_limit(folder, checkpoint_hash, robot.action_spec)
+    departure = asked_departure_limit(
+        policy.facts.training_range, learned, deployment.reset_state_above
+    )
+    terms = policy_terms(policy, deployment, departure=departure)
+    return loop_settings(robot, terms, deployment, limits=robot.limits(urdf))
+
+
+def _restored(options: EvaluateOptions) -> Policy:
+    settings = options.plan_settings
+    policy = restore(options.folder, settings)
+    joins = "seam" in policy.facts.settings and "seam" not in settings.overrides
+    if options.protocol == "published" and joins:
+        plain = {**settings.overrides, "seam": "switch"}
+        return restore(options.folder, replace(settings, overrides=plain))
+    return policy
 
 
 def policy_view(robot: Robot) -> View:
@@ -221,15 +249,12 @@ def _over_ros(options: EvaluateOptions) -> Iterator[Trial]:
     # Imported here: trials in one process need no ROS.
     from ddpm_controller.ros.simulation.trial_graph import trials_over_ros
 
-    parameters = {
-        "sampler": options.sampler or "",
-        "num_inference_steps": options.num_inference_steps,
+    parameters: dict[str, object] = {
         "n_action_steps": options.n_action_steps,
         "replan_period_s": options.replan_period_s,
-        "seam": options.seam or "",
-        "expected_delay_s": -1.0 if options.expected_delay_s is None else options.expected_delay_s,
-        "surprise": -1.0 if options.surprise is None else options.surprise,
     }
+    if options.overrides:
+        parameters["policy_overrides"] = list(options.overrides)
     return trials_over_ros(
         options.world,
         options.folder,

@@ -21,7 +21,7 @@ from ddpm_controller.checkpoint import (
 )
 from ddpm_controller.evaluation.nll import NllReport, draw_nll, evaluate_nll
 from ddpm_controller.evaluation.report import finite_or_none
-from ddpm_controller.policy import BoundSettings, policy_facts, policy_warning
+from ddpm_controller.policy import BoundSettings
 from ddpm_controller.robots.robot import load_robot
 from ddpm_controller.share import share_path
 from ddpm_controller.systems import restore
@@ -36,7 +36,7 @@ class EvaluateNll:
     nats per number in physical units; with --ticks in bits per encoder count. Lower is better.
     Compare checkpoints on the same episodes, best on those held out from training:
 
-        evaluate_nll --checkpoint models/reach --bags recordings --held-out
+        ddpm evaluate-nll --checkpoint models/reach --bags recordings --held-out
 
     Attributes:
         checkpoint: Folder.
@@ -83,7 +83,7 @@ def measured(command: EvaluateNll, console: Console) -> NllReport:
     episodes = _chosen(read_episodes(command.bags, robot), checkpoint, command.held_out)
     console.print(f"{len(episodes)} episodes")
     policy = restore(checkpoint)
-    console.print(policy_facts(policy), policy_warning(policy), soft_wrap=True)
+    console.print(policy.facts.text, policy.facts.warning, soft_wrap=True)
     settings = BoundSettings(
         command.num_steps or None, command.variance, command.ticks, command.seed
     )

@@ -45,7 +45,7 @@ class FitNoiseOptions:
     and a two-sample test in which a chance near 0 means that the model can be told from the
     recordings. Example:
 
-      fit_noise runs/demonstrations --output noise.json --against smooth
+      ddpm fit-noise runs/demonstrations --output noise.json --against smooth
 
     Attributes:
         recordings: Bags, folders of bags, or one MATLAB file.

@@ -39,7 +39,7 @@ class FitOutOfDistribution:
     hash and its plans. The limit is learned from the episodes held out from training and from
     those of training.
 
-        fit_out_of_distribution --checkpoint models/reach --bags recordings
+        ddpm fit-out-of-distribution --checkpoint models/reach --bags recordings
 
     Attributes:
         checkpoint: Folder of a diffusion_policy.
@@ -106,10 +106,12 @@ def _features(
 
 
 def _features_of(policy: DiffusionPolicy, episode: Episode, most: int) -> Tensor:
-    windows = WindowDataset([episode], policy.n_obs_steps, policy.horizon)
+    windows = WindowDataset([episode], policy.facts.n_obs_steps, policy.horizon)
     count = min(most, len(windows))
     batch = windows.gather(np.linspace(0, len(windows) - 1, count).round().astype(int))
-    return policy.features({stream.name: batch.values[stream.name] for stream in policy.streams})
+    return policy.features(
+        {stream.name: batch.values[stream.name] for stream in policy.facts.streams}
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -35,7 +35,7 @@ class FitStateReset:
     its plans. A controller lets what the policy remembers begin anew above the limit, see its
     parameter reset_state_above. Learned from the episodes held out from training.
 
-        fit_state_reset --checkpoint models/mine --bags recordings
+        ddpm fit-state-reset --checkpoint models/mine --bags recordings
 
     Attributes:
         checkpoint: Folder of the checkpoint.
@@ -88,9 +88,8 @@ def fitted(
             f"{sorted(checkpoint.manifest.provenance.get('held_out', []))}"
         )
     measured, expected = (np.concatenate(each) for each in zip(*found, strict=True))
-    limit = fit_departure_limit(
-        measured, expected, half_range_of(policy), command.quantile, command.margin
-    )
+    half_range = half_range_of(policy.facts.training_range)
+    limit = fit_departure_limit(measured, expected, half_range, command.quantile, command.margin)
     source = f"{len(found)} held-out episodes, {len(measured)} moments, {command.against}"
     save_departure_limit(command.checkpoint, checkpoint.hash, robot.action_spec, limit, source)
     return limit
@@ -99,7 +98,7 @@ def fitted(
 def _rows(command: FitStateReset, policy: Policy, episode: Episode) -> Rows:
     if command.against == "commands":
         return measured_joints(policy, episode), episode.actions
-    rows = max(round(command.replan_period_s / policy.action_spec.period_s), 1)
+    rows = max(round(command.replan_period_s / policy.facts.action_spec.period_s), 1)
     return rolled_through(policy, episode, rows, command.seed)
 
 
@@ -132,25 +131,25 @@ def measured_joints(policy: Policy, episode: Episode) -> np.ndarray:
     Raises:
         ValueError: No stream of the policy measures them.
     """
-    joints = policy.action_spec.joint_names
-    for stream in policy.streams:
+    joints = policy.facts.action_spec.joint_names
+    for stream in policy.facts.streams:
         if set(joints) <= set(stream.names):
             columns = [stream.names.index(joint) for joint in joints]
             found: np.ndarray = episode.values[stream.name][:, columns]
             return found
     raise ValueError(
         f"no stream of the checkpoint measures all of {list(joints)}: there are "
-        f"{[stream.name for stream in policy.streams]}"
+        f"{[stream.name for stream in policy.facts.streams]}"
     )
 
 
 def _window(policy: Policy, episode: Episode, newest: int) -> list[Observation]:
     """Return a window of the policy; before the start the first moment is repeated."""
-    moments = [max(newest - back, 0) for back in reversed(range(policy.n_obs_steps))]
+    moments = [max(newest - back, 0) for back in reversed(range(policy.facts.n_obs_steps))]
     return [
         Observation(
             float(episode.stamps_s[moment]),
-            {stream.name: episode.values[stream.name][moment] for stream in policy.streams},
+            {stream.name: episode.values[stream.name][moment] for stream in policy.facts.streams},
         )
         for moment in moments
     ]

@@ -1,30 +1,18 @@
 """The command `pusht_demonstrations`: the published human demonstrations of PushT as bags."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tyro
-from ddpm_msgs.msg import EpisodeMark
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from std_msgs.msg import Header
 
 from ddpm_controller.bags.files import BagError
 from ddpm_controller.bags.writer import BagTopic, BagWriter, Storage
-from ddpm_controller.ros.simulation.messages import time_from, trajectory_message, vector_message
-from ddpm_controller.simulation.pusht.pusht_block import (
-    CORNER_NAMES,
-    METRES_PER_PIXEL,
-    PUSHER_NAMES,
-    block_corners,
-)
 
-PERIOD_NS = 100_000_000  # recorded at 10 Hz
-START_NS = 1_000_000_000  # not zero, which means "no time" to ROS
 _TOPICS = (
     BagTopic("/joint_states", "sensor_msgs/msg/JointState"),
     BagTopic("/block_corners", "sensor_msgs/msg/JointState"),
@@ -65,6 +53,9 @@ def convert(
     Raises:
         BagError: The data cannot be read or a bag cannot be written.
     """
+    # Imported here: the help needs no ROS.
+    from ddpm_controller.ros.simulation.pusht_messages import pusht_messages
+
     states, actions, ends = _read(command.data)
     count = min(command.episodes or len(ends), len(ends))
     command.output.mkdir(parents=True, exist_ok=True)
@@ -74,7 +65,7 @@ def convert(
         if not folder.exists():
             provenance = {"source": command.data.name, "episode": str(number), "world": "pusht"}
             with BagWriter(folder, _TOPICS, provenance, command.storage) as bag:
-                for topic, stamp_ns, message in _messages(
+                for topic, stamp_ns, message in pusht_messages(
                     number, states[begin:end], actions[begin:end]
                 ):
                     bag.write_message(topic, stamp_ns, message)
@@ -107,33 +98,6 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     if not (np.isfinite(states).all() and np.isfinite(actions).all()):
         raise BagError(f"{path}: states or actions are not finite; copy the data again")
     return states.astype(float), actions.astype(float), ends
-
-
-def _messages(
-    number: int, states: np.ndarray, actions: np.ndarray
-) -> Iterator[tuple[str, int, Any]]:
-    """Yield topic, stamp and message of one episode in the order of time."""
-    for step, (state, action) in enumerate(zip(states, actions, strict=True)):
-        stamp_ns = START_NS + step * PERIOD_NS
-        if step in (0, len(states) - 1):
-            yield "/episode", stamp_ns, _mark(number, stamp_ns, ends=step > 0)
-        pusher, target = state[:2] * METRES_PER_PIXEL, action * METRES_PER_PIXEL
-        x, y = state[2:4] * METRES_PER_PIXEL
-        corners = block_corners(x, y, state[4])
-        yield "/joint_states", stamp_ns, vector_message(PUSHER_NAMES, pusher, stamp_ns)
-        yield "/block_corners", stamp_ns, vector_message(CORNER_NAMES, corners, stamp_ns)
-        command = trajectory_message(target, stamp_ns, PERIOD_NS / 1e9, PUSHER_NAMES)
-        yield "/joint_trajectory", stamp_ns, command
-
-
-def _mark(number: int, stamp_ns: int, ends: bool) -> EpisodeMark:
-    return EpisodeMark(
-        header=Header(stamp=time_from(stamp_ns)),
-        mark=EpisodeMark.END if ends else EpisodeMark.BEGIN,
-        episode=number,
-        world="pusht",
-        success=ends,  # all were kept as good ones
-    )
 
 
 def main() -> int:

@@ -1,34 +1,23 @@
 """The command `record`: everything about a running controller into one bag, until Ctrl-C."""
 
-import json
 import math
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import rclpy
 import tyro
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
-from rclpy.parameter import parameter_value_to_python
-from rclpy.parameter_client import AsyncParameterClient
-from rclpy.signals import SignalHandlerOptions
-from rclpy.task import Future
 from rich.console import Console
 from rich.table import Table
 
 from ddpm_controller.bags.files import BagError
 from ddpm_controller.bags.writer import Storage
-from ddpm_controller.replay.recorded_run import PARAMETERS_KEY
-from ddpm_controller.robots.lead import ACTION_LATENCY_KEY
-from ddpm_controller.robots.robot import Robot, RobotError, load_robot
-from ddpm_controller.ros.controller.parameters import found_path
-from ddpm_controller.ros.recorder import Recorder, Recording, Stamps
+from ddpm_controller.bags.writer_thread import Recording
+from ddpm_controller.robots.robot import RobotError, load_robot
+from ddpm_controller.share import found_path
 
 
 @dataclass(frozen=True)
@@ -52,23 +41,6 @@ class RecordOptions:
     storage: Storage = "mcap"
 
 
-def run_topics(robot: Robot) -> dict[str, str]:
-    """Return relative topic -> type of all that a replay and a look at a run need."""
-    topics = {stream.topic: stream.type for stream in robot.streams}
-    topics[robot.action.topic] = robot.action.type
-    return topics | {
-        "/clock": "rosgraph_msgs/msg/Clock",
-        "/parameter_events": "rcl_interfaces/msg/ParameterEvent",
-        "/diagnostics": "diagnostic_msgs/msg/DiagnosticArray",
-        "controller/action_chunk": "ddpm_msgs/msg/ActionChunk",
-        "controller/memory": "ddpm_msgs/msg/Memory",
-        "controller/status": "ddpm_msgs/msg/ControllerStatus",
-        "episode": "ddpm_msgs/msg/EpisodeMark",
-        "success": "std_msgs/msg/Bool",
-        "robot_description": "std_msgs/msg/String",
-    }
-
-
 def record(
     options: RecordOptions,
     should_stop: Callable[[], bool],
@@ -85,27 +57,19 @@ def record(
         BagError: The disk refuses.
         RobotError: The robot file cannot be read.
     """
-    robot = load_robot(found_path(str(options.robot)))
-    node = rclpy.create_node("record", namespace=options.namespace)
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    try:
-        stamps: Stamps = "header" if options.lockstep else "received"
-        recorder = Recorder(node, run_topics(robot), stamps, options.storage)
-        reader = _ParameterReader(node)
-        recorder.begin(
-            options.output, {"recorded_by": "ddpm_controller, record", "robot": robot.name}
-        )
-        on_begin(recorder.unseen)
-        end_s = time.monotonic() + (options.duration_s or math.inf)
-        while not should_stop() and time.monotonic() < end_s and recorder.error is None:
-            executor.spin_once(timeout_sec=0.1)
-        # The robot file may be calibrated again before the bag is replayed.
-        parameters = reader.parameters | {ACTION_LATENCY_KEY: robot.action.latency_s}
-        return recorder.finish(provenance={PARAMETERS_KEY: json.dumps(parameters)})
-    finally:
-        executor.shutdown()
-        node.destroy_node()
+    # Imported here: the help needs no ROS.
+    from ddpm_controller.ros.run_recording import record_run
+
+    return record_run(
+        load_robot(found_path(str(options.robot))),
+        options.output,
+        options.namespace,
+        should_stop,
+        on_begin,
+        duration_s=options.duration_s or math.inf,
+        lockstep=options.lockstep,
+        storage=options.storage,
+    )
 
 
 def main() -> int:
@@ -115,44 +79,17 @@ def main() -> int:
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    # Imported here: the help needs no ROS.
+    from ddpm_controller.ros.own_signals import own_signals
+
     try:
-        recording = record(options, ended.is_set, partial(_tell_begin, console, options))
+        with own_signals():
+            recording = record(options, ended.is_set, partial(_tell_begin, console, options))
     except (BagError, RobotError) as error:
         console.print(f"[red]{error}[/red]")
         return 1
-    finally:
-        rclpy.try_shutdown()
     _tell_end(console, recording)
     return 1 if recording.lost else 0
-
-
-class _ParameterReader:
-    """Asks the controller for its parameters as soon as there is one; waits for nothing."""
-
-    def __init__(self, node: Node) -> None:
-        self._client = AsyncParameterClient(node, "controller")
-        self._asked = False
-        self._names: list[str] = []
-        self.parameters: dict[str, object] = {}
-        node.create_timer(0.2, self._ask)
-
-    def _ask(self) -> None:
-        if not self._asked and self._client.services_are_ready():
-            self._asked = True
-            self._client.list_parameters(callback=self._on_names)
-
-    def _on_names(self, future: Future) -> None:
-        answer = future.result()
-        if answer is not None:
-            self._names = list(answer.result.names)
-            self._client.get_parameters(self._names, callback=self._on_values)
-
-    def _on_values(self, future: Future) -> None:
-        answer = future.result()
-        values = answer.values if answer is not None else []
-        for name, value in zip(self._names, values, strict=False):
-            self.parameters[name] = parameter_value_to_python(value)
 
 
 def _tell_begin(console: Console, options: RecordOptions, unseen: tuple[str, ...]) -> None:

@@ -1,7 +1,7 @@
 """The command `start`: begin a graph without launch.
 
-start demo world:=reach
-start controller --show-args
+ddpm start demo world:=reach
+ddpm start controller --show-args
 """
 
 import sys
@@ -9,14 +9,13 @@ import sys
 from ddpm_controller.ros.graph.description import Graph
 from ddpm_controller.ros.graph.graphs import GRAPHS
 from ddpm_controller.ros.graph.resolution import GraphArgumentError, default_text
-from ddpm_controller.ros.graph.supervisor import run
 
 
 def main(words: list[str] | None = None) -> int:
-    """Run ``start GRAPH [NAME:=VALUE ...]``; ``start GRAPH --show-args`` lists the arguments."""
+    """Run ``start GRAPH [NAME:=VALUE ...]``; ``--show-args`` lists the arguments of a graph."""
     words = sys.argv[1:] if words is None else words
     if not words or words[0] not in GRAPHS:
-        sys.stderr.write(f"usage: start GRAPH [NAME:=VALUE ...] [--show-args]\n{_graphs()}\n")
+        sys.stderr.write(f"usage: ddpm start GRAPH [NAME:=VALUE ...] [--show-args]\n{_graphs()}\n")
         return 0 if words in (["--help"], ["-h"]) else 2
     graph = GRAPHS[words[0]]
     if {"--show-args", "-s", "--help", "-h"} & set(words[1:]):
@@ -26,6 +25,9 @@ def main(words: list[str] | None = None) -> int:
     if wrong:
         sys.stderr.write(f"start: {wrong} is not of the form NAME:=VALUE\n")
         return 2
+    # Imported here: what a graph takes can be asked without ROS.
+    from ddpm_controller.ros.graph.supervisor import run
+
     try:
         return run(graph, dict(word.split(":=", 1) for word in words[1:]))
     except GraphArgumentError as error:

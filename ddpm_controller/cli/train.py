@@ -22,7 +22,6 @@ from rich.progress import (
 )
 
 from ddpm_controller.bags.episodes import Demonstrations, read_demonstrations
-from ddpm_controller.policy import policy_facts, policy_warning
 from ddpm_controller.robots.robot import Robot, load_robot
 from ddpm_controller.share import share_path
 from ddpm_controller.systems import restore
@@ -172,9 +171,9 @@ def _bar(console: Console) -> Progress:
 def _summarize(console: Console, result: TrainingResult) -> None:
     """Print what is where; no table, since that would cut long paths."""
     policy = restore(result.last_checkpoint) if result.last_checkpoint else None
-    facts = policy_facts(policy) if policy else "-"
-    if policy and policy_warning(policy):
-        _tell(console, "[yellow]warning:[/]", policy_warning(policy))
+    facts = policy.facts.text if policy else "-"
+    if policy and policy.facts.warning:
+        _tell(console, "[yellow]warning:[/]", policy.facts.warning)
     for name, value in (
         ("updates", result.steps),
         ("best checkpoint", result.best_checkpoint),

@@ -6,14 +6,14 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 from rich.console import Console
 
 from ddpm_controller.ros.graph.process_command import python_command
-from ddpm_controller.ros.simulation.trial_graph import use_own_domain
 from ddpm_controller.share import share_path
+from ddpm_controller.simulation.worlds import WORLDS, WorldName, refuse_without_expert
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class WalkOptions:
     A walk that was interrupted goes on where it stopped when the command is given again.
 
     Attributes:
-        world: Task.
+        world: Task, one that an expert solves.
         episodes: Demonstrations to record.
         trials: Closed-loop trials at the end.
         output: Folder of bags, training and results; runs/walk/<world> when left out.
@@ -31,12 +31,15 @@ class WalkOptions:
         over_ros: Try the policy over ROS instead of in one process.
     """
 
-    world: Literal["reach", "pick_place"] = "reach"
+    world: WorldName = "reach"
     episodes: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 50
     trials: int = 50
     output: Path | None = None
     in_process: bool = False
     over_ros: bool = False
+
+    def __post_init__(self) -> None:
+        refuse_without_expert(self.world)
 
     @property
     def folder(self) -> Path:
@@ -44,12 +47,13 @@ class WalkOptions:
         return self.output or Path("runs") / "walk" / self.world
 
     def commands(self) -> list[list[str]]:
-        """The three commands, as one could type them."""
+        """The three commands, as one could type them after ``ddpm``."""
         world = ["--world", self.world]
         bags, run = str(self.folder / "bags"), str(self.folder / "training")
         record = ["demonstrate", *world, "--episodes", str(self.episodes), "--output", bags]
-        recipe = share_path(f"config/training/{self.world}.yaml")
-        train = ["train", "--bags", bags, "--config", recipe, "--output", run]
+        entry = WORLDS[self.world]
+        recipe, robot = share_path(entry.recipe), share_path(entry.robot)
+        train = ["train", "--bags", bags, "--config", recipe, "--robot", robot, "--output", run]
         last = str(self.folder / "training" / "checkpoints" / "last")
         trials = ["evaluate", *world, "--checkpoint", last, "--trials", str(self.trials)]
         return [
@@ -61,12 +65,15 @@ class WalkOptions:
 
 def main() -> int:
     """Run the command; the exit code is that of the first command that failed."""
+    # Imported here: the help needs no ROS.
+    from ddpm_controller.ros.simulation.trial_graph import use_own_domain
+
     options = tyro.cli(WalkOptions)
     console = Console(highlight=False)
     use_own_domain()
     began_s = time.monotonic()
     for words in options.commands():
-        console.print(f"[bold]{shlex.join(words)}[/bold]")
+        console.print(f"[bold]ddpm {shlex.join(words)}[/bold]")
         step_s = time.monotonic()
         code = subprocess.call([*python_command(words[0]), *words[1:]])
         if code != 0:

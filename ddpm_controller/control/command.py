@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ddpm_controller.control.planning.plan_request import Takeover
+from ddpm_controller.control.plan_request import Takeover
 from ddpm_controller.control.states import Reason, State
 
 

@@ -1,113 +1,87 @@
 """One run of a robot under a policy: observations and plans go in, commands come out.
 
-What is decided here, ``MotionLoop`` carries out, in this process or in another one.
-
-The node's control thread, the replay of a bag and the evaluation in one process all drive this
-object, so that the same stamps, observations and plans give the same commands, bit for bit.
+The node's control thread and the evaluation in one process both drive this object, so that the
+same stamps, observations and plans give the same commands, bit for bit.
 """
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from ddpm_controller.control.command import Command
-from ddpm_controller.control.moving.cartesian_box import BoxGuard
-from ddpm_controller.control.moving.interpolation import Motion
+from ddpm_controller.control.loop_settings import LoopSettings, PolicyTerms
+from ddpm_controller.control.moving.cartesian_box import BoxGuard, box_guard
 from ddpm_controller.control.moving.motion_loop import MotionLoop, Order, Sent, is_near
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.moving.stopping import longest_stop_s
 from ddpm_controller.control.observing.observation_watch import ObservationWatch
-from ddpm_controller.control.observing.stream_filter import StreamFilter
-from ddpm_controller.control.observing.stream_rules import StreamRule
-from ddpm_controller.control.planning.chunk_check import ChunkTolerance
+from ddpm_controller.control.plan_request import PlanRequest, Takeover
 from ddpm_controller.control.planning.deadline import Deadline
 from ddpm_controller.control.planning.departure_watch import DepartureWatch
 from ddpm_controller.control.planning.distribution_watch import DistributionWatch
-from ddpm_controller.control.planning.plan_request import PlanRequest, Takeover
 from ddpm_controller.control.planning.plan_schedule import PlanSchedule
 from ddpm_controller.control.planning.start_check import StartCheck, place_problem
 from ddpm_controller.control.states import OBSERVATION_REASONS, Reason, State, Verdict
-from ddpm_controller.types import ActionSpec, Memory, Plan, StreamSpec
+from ddpm_controller.types import Memory, Plan
+
+NO_LIMITS = "no joint limits yet: nothing has come on robot_description"
+_MARGIN_PERIODS = 2
+"""A plan is taken over at the tick after it came; one more for the jitter of its time."""
 
 
 class ControlLoop:
     """Buffer, plan schedule, follower and governor of one run.
 
+    What is decided here, ``MotionLoop`` carries out, in this process or in another one.
+
     Args:
-        streams: What is observed; one vector stream must name all joints of the action.
-        max_ages_s: Stream name -> age beyond which the robot is held.
-        action_spec: What is commanded.
-        n_obs_steps: Observations in a window.
-        limits: Of the joints of the action; without them nothing is sent.
-        period_s: Time between ticks.
-        replan_period_s: Time between two requests for a plan.
-        fade_s: How long the difference between two chunks fades.
-        stop_s: How long a stop takes; longer where the limits do not allow that.
-        max_lead_s: A stamp further ahead of the last tick than this is refused.
-        filters: Vector stream -> what stands in for its newest value in a policy's window.
-        lead_s: A command acts so much later than it is sent: what is sent is where the chunk
-            will be then.
-        deadline: Chooses the denoising steps of each plan; None: as the policy does.
-        rules: Stream name -> what to do when it cannot be used; none: hold until it can.
+        settings: All that does not change while it runs, and what the first policy brings.
 
     Attributes:
-        limits: May be given later.
-        no_limits_text: What to say while there are none.
-        departure: May let what the policy remembers begin anew where the robot was pushed.
-        distribution: May stop the robot where the policy is asked of what it does not know.
-        start_check: Its gate may be given later; without one every start is allowed.
-        chunk_tolerance: Beyond it a chunk is refused as a whole; None: never.
+        settings: The same.
+        watch: Observed streams.
+        schedule: Plans.
+        start_check: First plan of a run.
+        distribution: Monitor of what the policy does not know.
+        departure: Monitor of what the joints do that was not planned.
 
     Raises:
-        ValueError: No stream measures the commanded joints, or a time is not above 0.
+        ValueError: No stream measures the commanded joints.
     """
 
     _motion: MotionLoop | None
     _guard: BoxGuard | None
     _sent: Sent | None
 
-    def __init__(
-        self,
-        streams: Sequence[StreamSpec],
-        max_ages_s: Mapping[str, float],
-        action_spec: ActionSpec,
-        n_obs_steps: int,
-        limits: JointLimits | None,
-        period_s: float,
-        replan_period_s: float,
-        *,
-        fade_s: float = 0.2,
-        stop_s: float = 0.2,
-        max_lead_s: float = math.inf,
-        filters: Mapping[str, StreamFilter] | None = None,
-        lead_s: float = 0.0,
-        deadline: Deadline | None = None,
-        rules: Mapping[str, StreamRule] | None = None,
-    ) -> None:
-        if not period_s > 0:
-            raise ValueError(f"period_s must be above 0, got {period_s}")
-        self.action_spec, self.limits = action_spec, limits
-        self.no_limits_text = "no joint limits yet: nothing came on robot_description"
+    def __init__(self, settings: LoopSettings) -> None:
+        self.settings = settings
+        spec, policy = settings.action_spec, settings.policy
         self.watch = ObservationWatch(
-            streams, max_ages_s, action_spec.joint_names, max_lead_s, filters, rules
+            settings.streams,
+            settings.max_ages_s,
+            spec.joint_names,
+            settings.max_lead_s,
+            settings.filters,
+            settings.rules,
         )
         self.schedule = PlanSchedule(
-            action_spec, n_obs_steps, replan_period_s, period_s, lead_s, deadline
+            spec,
+            policy.n_obs_steps,
+            settings.replan_period_s,
+            settings.period_s,
+            settings.lead_s,
+            _deadline(settings),
         )
-        self.start_check = StartCheck(action_spec, self.schedule)
-        self.distribution = DistributionWatch()
-        self.departure = DepartureWatch(action_spec, fade_s)
-        self.chunk_tolerance: ChunkTolerance | None = ChunkTolerance()
-        filters_s = max((each.history_s for each in (filters or {}).values()), default=0.0)
-        finite_s = (age_s for age_s in max_ages_s.values() if age_s < math.inf)
-        self._history_s = max(finite_s, default=0.0) + filters_s
-        self._period_s, self._fade_s, self._stop_s = period_s, fade_s, stop_s
+        self.start_check = StartCheck(spec, self.schedule, policy.gate)
+        self.distribution = DistributionWatch(settings.out_of_distribution_plans)
+        self.departure = DepartureWatch(spec, settings.fade_s, policy.departure)
+        self._limits = settings.limits
+        self._no_limits_text = NO_LIMITS
         self._motion = self._guard = self._sent = None
         self._has_begun = self._keep_position = self._stopping = False
         self._jump, self._jump_over_s = "", -math.inf
-        self._remember(n_obs_steps)
+        self._remember(policy.n_obs_steps)
 
     # What comes in
 
@@ -134,19 +108,39 @@ class ControlLoop:
         self._jump = ""
 
     def use_policy(
-        self,
-        n_obs_steps: int,
-        memory: Memory,
-        num_inference_steps: int | None = None,
-        *,
-        keeps_memory: bool = False,
+        self, policy: PolicyTerms, memory: Memory | None, *, keeps_memory: bool = False
     ) -> None:
-        """Plan with another policy from the next plan on; the chunk in force goes on."""
-        self._remember(n_obs_steps)
+        """Plan on other terms from the next plan on; the chunk in force goes on.
+
+        Args:
+            policy: What the policy brings.
+            memory: Its initial memory; None: it is the one that plans already, loaded once more,
+                and its plans go on.
+            keeps_memory: It goes on from what the one before remembered.
+        """
+        self.start_check.gate = policy.gate
+        self.departure.limit = policy.departure
+        if memory is None:
+            return
+        self._remember(policy.n_obs_steps)
         self.schedule.use_policy(
-            n_obs_steps, memory, num_inference_steps, keeps_memory=keeps_memory
+            policy.n_obs_steps, memory, policy.num_inference_steps, keeps_memory=keeps_memory
         )
         self.distribution.begin()
+
+    def take_limits(self, limits: JointLimits) -> None:
+        """Take the limits of the joints; nothing has been sent before they are known.
+
+        Raises:
+            ValueError: There are some already, which count until the loop ends.
+        """
+        if self._limits is not None:
+            raise ValueError("the loop has joint limits already: build another one")
+        self._limits = limits
+
+    def refuse_limits(self, problem: str) -> None:
+        """Note why the limits that came cannot be used."""
+        self._no_limits_text = problem
 
     def observe(
         self, name: str, stamp_s: float, value: np.ndarray, arrived_s: float | None = None
@@ -173,7 +167,7 @@ class ControlLoop:
     def accept(self, plan: Plan, request: PlanRequest) -> str:
         """Take a plan for the next tick; return why it was refused, or an empty text."""
         problem = self.schedule.accept(
-            plan, request, self.limits, self.chunk_tolerance, self._box_guard()
+            plan, request, self._limits, self.settings.tolerance, self._box_guard()
         )
         if not problem:
             self.distribution.note(plan)
@@ -187,7 +181,7 @@ class ControlLoop:
 
     def plan_request(self, now_s: float) -> PlanRequest | None:
         """Return what to plan for when a plan is due at ``now_s``; ask once per plan."""
-        if self._stopping or self._jump or self.limits is None:
+        if self._stopping or self._jump or self._limits is None:
             return None
         if self.start_check.is_approaching or self.watch.problem(now_s) is not None:
             return None
@@ -211,7 +205,7 @@ class ControlLoop:
         self.schedule.advance(now_s)
         if jump:
             self.schedule.abandon(jump)
-            stop_s = self.longest_stop_s + self._period_s if self._has_begun else 0.0
+            stop_s = self.longest_stop_s + self.settings.period_s if self._has_begun else 0.0
             self._jump, self._jump_over_s = jump, now_s + stop_s
         if self._jump and now_s >= self._jump_over_s:
             self._jump = ""
@@ -225,14 +219,10 @@ class ControlLoop:
     def take_up(self, sent: Sent, now_s: float) -> None:
         """Go on from what was sent before the motion was lost, if the robot is still near it."""
         measured = self.watch.measured(now_s)
-        if self.limits is None or measured is None:
+        if self._limits is None or measured is None:
             return
-        if is_near(measured, sent.motion.position, self.limits):
-            self.resume(sent)
-
-    def resume(self, sent: Sent) -> None:
-        """Go on from what was sent before the motion was lost, whatever has been measured."""
-        self._sent, self._has_begun = sent, True
+        if is_near(measured, sent.motion.position, self._limits):
+            self._sent, self._has_begun = sent, True
 
     def decide(self, now_s: float) -> Verdict:
         """Return what may be done at ``now_s``, with the reason."""
@@ -249,7 +239,7 @@ class ControlLoop:
         return (
             self.watch.judge(now_s)
             or self.distribution.problem()
-            or self.start_check.plan(self.watch.measured(now_s), self.limits, now_s)
+            or self.start_check.plan(self.watch.measured(now_s), self._limits, now_s)
             or self.schedule.verdict(now_s)
         )
 
@@ -269,54 +259,52 @@ class ControlLoop:
         elif verdict.reason in OBSERVATION_REASONS:
             self.schedule.abandon(verdict.text)
         chunk = self.schedule.sent_ahead(takeover.plan.chunk) if takeover else None
-        has_step = self.limits is not None and np.isfinite(self.limits.step).any()
+        has_step = self._limits is not None and np.isfinite(self._limits.step).any()
         measured = self.watch.measured(now_s) if has_step else None
         return Order(verdict, chunk, begin_at, keep_position, measured, sent), takeover
 
     def follow(self, now_s: float, verdict: Verdict) -> Command:
         """Return the command that carries out ``verdict`` at ``now_s``."""
         order, takeover = self.order(now_s, verdict)
-        if self.limits is None:
+        if self._limits is None:
             return Command(now_s, None, verdict.state, verdict.reason, verdict.text)
-        command = self._motion_within(self.limits).follow(now_s, order)
+        command = self._motion_within(self._limits).follow(now_s, order)
         return replace(command, takeover=takeover) if takeover else command
 
     def late_streams(self, now_s: float) -> list[str]:
         """Return the streams that the command for ``now_s`` waits for in lockstep."""
-        return self.watch.late(now_s, self._period_s / 2)
+        return self.watch.late(now_s, self.settings.period_s / 2)
 
-    def hold_at(self, position: np.ndarray, now_s: float) -> None:
-        """Begin at ``position`` (Da,), at rest, whatever has been measured."""
-        self.go_on(Motion.rest(position), now_s)
-
-    def go_on(self, motion: Motion, now_s: float) -> None:
-        """Begin with a motion that was sent for ``now_s``, whatever has been measured."""
-        assert self.limits is not None
-        self._motion_within(self.limits).go_on(motion, now_s)
-        self._has_begun = self._keep_position = True
+    @property
+    def limits(self) -> JointLimits | None:
+        """Limits of the joints; None while they are not known."""
+        return self._limits
 
     @property
     def longest_stop_s(self) -> float:
         """Time within which every stop ends, s."""
-        return longest_stop_s(self._stop_s, self.limits) if self.limits else self._stop_s
+        return (
+            longest_stop_s(self.settings.stop_s, self._limits)
+            if self._limits
+            else self.settings.stop_s
+        )
 
     def _motion_within(self, limits: JointLimits) -> MotionLoop:
         if self._motion is None:
+            given = self.settings
             self._motion = MotionLoop(
-                limits, self._period_s, fade_s=self._fade_s, stop_s=self._stop_s
+                limits, given.period_s, fade_s=given.fade_s, stop_s=given.stop_s
             )
         return self._motion
 
     def _box_guard(self) -> BoxGuard | None:
-        if self.limits is None or self.limits.arm is None:
-            return None
-        if self._guard is None:
-            self._guard = self.limits.arm.guard(self.limits)
+        if self._guard is None and self._limits is not None:
+            self._guard = box_guard(self._limits)
         return self._guard
 
     def _remember(self, n_obs_steps: int) -> None:
-        window_s = (n_obs_steps + 1) * self.action_spec.period_s
-        self.watch.buffer.history_s = window_s + self._history_s
+        window_s = (n_obs_steps + 1) * self.settings.action_spec.period_s
+        self.watch.buffer.history_s = window_s + self.settings.history_s
 
     def _begin_again(self, keep_position: bool) -> None:
         # Once a position is not to be kept, it is not until the next beginning.
@@ -328,11 +316,20 @@ class ControlLoop:
 
     def _start_problem(self, now_s: float) -> Verdict | None:
         """Return why the first command of a run cannot be sent yet, or None."""
-        if self.limits is None:
-            return Verdict(State.WAITING, Reason.NO_OBSERVATION, self.no_limits_text)
-        names = self.action_spec.joint_names
-        problem = place_problem(self.watch, self.limits, names, self._box_guard(), now_s)
+        if self._limits is None:
+            return Verdict(State.WAITING, Reason.NO_OBSERVATION, self._no_limits_text)
+        names = self.settings.action_spec.joint_names
+        problem = place_problem(self.watch, self._limits, names, self._box_guard(), now_s)
         measured = self.watch.measured(now_s)
         if problem is not None or measured is None:
             return problem
-        return self.start_check.state(measured, self.limits)
+        return self.start_check.state(measured, self._limits)
+
+
+def _deadline(settings: LoopSettings) -> Deadline | None:
+    """Return what chooses the denoising steps of plans; None where that is not asked for."""
+    if settings.min_inference_steps == 0:
+        return None
+    deadline = Deadline(settings.min_inference_steps, _MARGIN_PERIODS * settings.period_s)
+    deadline.use(settings.policy.num_inference_steps)
+    return deadline

@@ -5,23 +5,22 @@ trial here and a lockstep trial over ROS are the same but for rounding in the ba
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
 
 from ddpm_controller.control.command import Command
 from ddpm_controller.control.loop import ControlLoop
-from ddpm_controller.control.moving.safety import JointLimits
-from ddpm_controller.control.planning.plan_request import PlanRequest
-from ddpm_controller.control.planning.start_gate import start_gate
+from ddpm_controller.control.loop_settings import LoopSettings
+from ddpm_controller.control.plan_request import PlanRequest
 from ddpm_controller.evaluation.results import TallyWatch, Trial, columns_of, picked_frames
 from ddpm_controller.evaluation.seams import SeamRecorder
 from ddpm_controller.evaluation.stream_values import vector_value
-from ddpm_controller.policy import Policy, plan_batch, training_range
+from ddpm_controller.policy import Policy, plan_batch
 from ddpm_controller.simulation.session import Session, Tick
 from ddpm_controller.simulation.world import World
-from ddpm_controller.simulation.worlds import WORLDS
+from ddpm_controller.simulation.worlds import world_entry
 from ddpm_controller.types import Plan
 
 View = Callable[[str, np.ndarray], np.ndarray]
@@ -45,30 +44,24 @@ class TrialSettings:
     """How trials are run.
 
     Attributes:
-        control_rate_hz: Of commands and of the world's ticks.
         camera_hz: Of the pictures.
-        replan_period_s: Time between plans.
         plan_delay_s: Simulated time that a plan takes; rows that are past then are skipped.
         plan_jitter_s: Largest time that a plan takes beyond this, drawn evenly for each plan from
             the seed of its trial.
         timeout_s: Longest trial; None: as the world says.
         batch_size: Trials that run side by side.
         keep_frames: So many trials keep pictures and curves to draw.
-        max_age_s: Of every stream but those that hold.
     """
 
-    control_rate_hz: float = 50.0
     camera_hz: float = 25.0
-    replan_period_s: float = 0.8
     plan_delay_s: float = 0.0
     plan_jitter_s: float = 0.0
     timeout_s: float | None = None
     batch_size: int = 25
     keep_frames: int = 6
-    max_age_s: float = 0.5
 
     def __post_init__(self) -> None:
-        for name in ("control_rate_hz", "camera_hz", "replan_period_s", "batch_size"):
+        for name in ("camera_hz", "batch_size"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
         for name in ("plan_delay_s", "plan_jitter_s"):
@@ -79,7 +72,7 @@ class TrialSettings:
 def run_trials(
     policy: Policy,
     world: str | WorldFactory,
-    limits: JointLimits,
+    loop: LoopSettings,
     seeds: Sequence[int],
     settings: TrialSettings,
     view: View,
@@ -89,18 +82,20 @@ def run_trials(
     Args:
         policy: What is tried.
         world: Key of ``WORLDS``, or what makes another world at a rate.
-        limits: Of the policy's joints.
+        loop: Of the robot, with the limits of its joints; the world ticks at its rate. Streams
+            that the policy does not take are left out: the world would make them for nothing.
         seeds: Of the world and of the denoising noise.
         settings: See there.
         view: Turns a camera's picture into the one that the policy takes.
     """
     # The others share its model and renderer: a renderer for each would not fit.
-    made = WORLDS[world] if isinstance(world, str) else world
-    first = made(tick_hz=settings.control_rate_hz)
+    made = world_entry(world).world if isinstance(world, str) else world
+    taken = replace(loop, streams=policy.facts.streams)
+    first = made(tick_hz=round(1.0 / loop.period_s, 6))
     try:
         for begin in range(0, len(seeds), settings.batch_size):
             batch = [
-                _Run(policy, first.another(), limits, seed, settings, view)
+                _Run(policy, first.another(), taken, seed, settings, view)
                 for seed in seeds[begin : begin + settings.batch_size]
             ]
             for number, run in enumerate(batch):
@@ -137,7 +132,7 @@ class _Run:
 
     policy: Policy
     world: World
-    limits: JointLimits
+    loop_settings: LoopSettings
     seed: int
     settings: TrialSettings
     view: View
@@ -146,19 +141,10 @@ class _Run:
     plans: int = 0
 
     def begin(self) -> None:
-        spec = self.policy.action_spec
-        self.loop = ControlLoop(
-            self.policy.streams,
-            {s.name: np.inf if s.holds else self.settings.max_age_s for s in self.policy.streams},
-            spec,
-            self.policy.n_obs_steps,
-            self.limits,
-            1.0 / self.settings.control_rate_hz,
-            self.settings.replan_period_s,
-        )
-        self.loop.start_check.gate = start_gate(training_range(self.policy))
+        spec = self.policy.facts.action_spec
+        self.loop = ControlLoop(self.loop_settings)
         self.loop.start(self.policy.initial_memory(self.seed))
-        pictures = self.keep or any(stream.kind == "image" for stream in self.policy.streams)
+        pictures = self.keep or any(stream.kind == "image" for stream in self.policy.facts.streams)
         self.session = Session(self.world, self.settings.camera_hz, False, pictures)
         self.columns = [self.world.joint_names.index(name) for name in spec.joint_names]
         self.tick = self.session.reset(self.seed)
@@ -208,7 +194,7 @@ class _Run:
             success=self.tick.success,
             duration_s=self.now_s - self.start_s,
             plans=self.plans,
-            joint_names=self.policy.action_spec.joint_names,
+            joint_names=self.policy.facts.action_spec.joint_names,
             stamps_s=stamps,
             positions=positions,
             commands=commands,
@@ -232,7 +218,7 @@ class _Run:
 
     def _observe(self, tick: Tick) -> None:
         self.tallies.note(self.now_s - self.start_s, tick.tally)
-        for stream in self.policy.streams:
+        for stream in self.policy.facts.streams:
             if stream.kind == "vector":
                 row = vector_value(stream, tick, self.world)
                 self.loop.observe(stream.name, self.now_s, row)

@@ -81,7 +81,7 @@ def evaluate_nll(
     settings = settings or BoundSettings()
     found = []
     for number, episode in enumerate(episodes, start=1):
-        windows = WindowDataset([episode], policy.n_obs_steps, policy.horizon)
+        windows = WindowDataset([episode], policy.facts.n_obs_steps, policy.horizon)
         count = min(windows_per_episode, len(windows))
         batch = windows.gather(np.linspace(0, len(windows) - 1, count).round().astype(int))
         found.append(policy.likelihood(batch.values, batch.actions, batch.mask, settings))
@@ -104,7 +104,7 @@ def _report(
     parts = {"L_T": prior, "L_t": steps[1:].sum(axis=0), "L_0": steps[0], "log_scale": log_scale}
     single = [scale * float(each.total[each.mask].mean()) for each in found]
     spread = np.std(single, ddof=1) / len(single) ** 0.5 if len(single) > 1 else np.nan
-    names = policy.action_spec.joint_names
+    names = policy.facts.action_spec.joint_names
     return NllReport(
         unit="bits" if in_bits else "nats",
         mean=float(total[mask].mean()),

@@ -63,7 +63,7 @@ def run_published(
 def _refuse(policy: Policy, seeds: Sequence[int], max_steps: int) -> None:
     if not seeds or max_steps < 1:
         raise ValueError(f"there must be seeds and steps, got {list(seeds)} and {max_steps}")
-    spec = policy.action_spec
+    spec = policy.facts.action_spec
     if sorted(spec.joint_names) != sorted(PushTWorld.joint_names):
         raise ValueError(
             f"the published protocol is for PushT with the joints {list(PushTWorld.joint_names)}, "
@@ -103,13 +103,13 @@ class _Run:
     def __post_init__(self) -> None:
         self.memory: Memory = self.policy.initial_memory(self.seed)
         self.world = PushTWorld(tick_hz=STEP_HZ)
-        names = self.policy.action_spec.joint_names
+        names = self.policy.facts.action_spec.joint_names
         self.columns = [names.index(name) for name in self.world.joint_names]
-        pictures = self.keep or any(stream.kind == "image" for stream in self.policy.streams)
+        pictures = self.keep or any(stream.kind == "image" for stream in self.policy.facts.streams)
         self.session = Session(self.world, STEP_HZ, expert=False, pictures=pictures)
         self.tick = self.session.reset(self.seed)
         # Before the start nothing has moved: as in the papers, the first observation is repeated.
-        self.window = [self._observation()] * self.policy.n_obs_steps
+        self.window = [self._observation()] * self.policy.facts.n_obs_steps
 
     @property
     def success(self) -> bool:
@@ -132,7 +132,7 @@ class _Run:
             success=self.success,
             duration_s=self.steps / STEP_HZ,
             plans=self.plans,
-            joint_names=self.policy.action_spec.joint_names,
+            joint_names=self.policy.facts.action_spec.joint_names,
             stamps_s=stamps,
             positions=positions,
             commands=commands,
@@ -143,7 +143,7 @@ class _Run:
 
     def _observation(self) -> Observation:
         values = {}
-        for stream in self.policy.streams:
+        for stream in self.policy.facts.streams:
             if stream.kind == "vector":
                 values[stream.name] = vector_value(stream, self.tick, self.world)
             else:

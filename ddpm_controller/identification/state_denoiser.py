@@ -62,7 +62,7 @@ class StateDenoiser:
         if manifest.kind != KIND:
             raise CheckpointError(
                 f"{checkpoint.folder}: kind {manifest.kind!r} is not a state denoiser; give the "
-                f"folder that fit_noise --denoiser wrote"
+                f"folder that `ddpm fit-noise --denoiser` wrote"
             )
         try:
             self.config = StateDenoiserConfig(**manifest.config)

@@ -2,26 +2,24 @@
 
 import bisect
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ddpm_controller.bags.files import BagError
-from ddpm_controller.control.loop import ControlLoop
-from ddpm_controller.control.moving.motion_loop import Sent
-from ddpm_controller.control.planning.plan_request import PlanRequest
+from ddpm_controller.control.moving.cartesian_box import box_guard
+from ddpm_controller.control.moving.motion_loop import MotionLoop, Order, Sent
+from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.control.planning.chunk_check import chunk_verdict
 from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.replay.plans import Difference
 from ddpm_controller.replay.recorded_run import RecordedChunk, RecordedCommand, RecordedRun
-from ddpm_controller.robots.lead import lead_from
-from ddpm_controller.types import ActionChunk, Plan
+from ddpm_controller.robots.loop_settings import deployment_from, loop_settings
+from ddpm_controller.types import ActionChunk
 
 _UNTOLD = 3
 """Of so many commands one is the last that a process which died has told of."""
-DEFAULTS_S = {"fade_s": 0.2, "stop_s": 0.2}
-"""Of the controller's parameters, for a bag that does not tell them."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class CommandComparison:
 
 
 def compare_commands(run: RecordedRun) -> CommandComparison:
-    """Drive the control loop through the recorded ticks.
+    """Drive a motion loop through the recorded ticks.
 
     A run begins where the robot is measured; that first command is taken from the bag. Where the
     bag begins within a run, so are those up to the first chunk that is in it. Where the process
@@ -59,9 +57,7 @@ def compare_commands(run: RecordedRun) -> CommandComparison:
             f"({'there' if run.limits else 'missing'}), stamped commands ({len(run.commands)}) "
             f"and controller/status ({len(run.statuses)})"
         )
-    player = _Player(
-        run, DEFAULTS_S | {k: run.parameters[k] for k in DEFAULTS_S if k in run.parameters}
-    )
+    player = _Player(run, run.limits)
     ticks = list(run_ticks(run))
     num_before = _num_before(run, ticks)
     if num_before:
@@ -75,8 +71,9 @@ def compare_commands(run: RecordedRun) -> CommandComparison:
             player.begin(command)
         position = command.position if is_taken_up else player.tick(command.stamp_s)
         sent.append(command)
-        difference = command_difference(run, command, position)
-        if begins:
+        refused = player.refused(command.stamp_s)
+        difference = refused or command_difference(run, command, position)
+        if begins and refused is None:
             continue
         count += 1
         num_equal += difference is None
@@ -86,30 +83,29 @@ def compare_commands(run: RecordedRun) -> CommandComparison:
 
 
 class _Player:
-    """A control loop that is told what the recorded one decided."""
+    """The motion that was recorded, led by the recorded decisions.
 
-    def __init__(self, run: RecordedRun, times_s: Mapping[str, Any]) -> None:
-        self._run = run
+    What was decided is in the recording and is not decided again: who decided and who moved may
+    have been two processes, which looked at different moments.
+    """
+
+    def __init__(self, run: RecordedRun, limits: JointLimits) -> None:
+        self._run, self._limits = run, limits
         self._takeovers = {chunk.takeover_s: chunk for chunk in run.chunks}
         self._status_stamps_s = [status.stamp_s for status in run.statuses]
-        rates_hz = [status.control_rate_hz for status in run.statuses]
-        self._loop = ControlLoop(
-            run.robot.stream_specs,
-            run.robot.max_ages_s,
-            run.robot.action_spec,
-            n_obs_steps=1,
-            limits=run.limits,
-            period_s=1.0 / max(rates_hz),  # 0 before the first activation
-            replan_period_s=1.0,  # never asks: the take-overs are recorded
-            fade_s=times_s["fade_s"],
-            stop_s=times_s["stop_s"],
-            lead_s=lead_from(run.parameters, run.robot),
-        )
+        deployment = deployment_from(run.parameters, run.robot)
+        # 0 before the first activation.
+        rate_hz = max(status.control_rate_hz for status in run.statuses)
+        deployment = replace(deployment, control_rate_hz=rate_hz or deployment.control_rate_hz)
+        self._settings = given = loop_settings(run.robot, None, deployment, limits=limits)
+        self._motion = MotionLoop(limits, given.period_s, fade_s=given.fade_s, stop_s=given.stop_s)
+        self._guard = box_guard(limits)
+        self._waiting: ActionChunk | None = None
 
     def begin(self, command: RecordedCommand) -> None:
         """Begin a run at rest at ``command``."""
-        self._loop.start({})
-        self._loop.hold_at(command.position, command.stamp_s)
+        self._waiting = None
+        self._motion.hold_at(command.position, command.stamp_s)
 
     def takes_up(self, command: RecordedCommand, sent: Sequence[RecordedCommand]) -> bool:
         """Go on to ``command`` from one of those that were sent; return whether one leads there.
@@ -119,10 +115,8 @@ class _Player:
         for last in reversed(sent):
             if last.motion is None or not last.motion.velocity.any():
                 continue
-            self._loop.start({})
             self.go_on(last)
-            self._loop.resume(Sent(last.stamp_s, last.motion))
-            position = self.tick(command.stamp_s)
+            position = self.tick(command.stamp_s, Sent(last.stamp_s, last.motion))
             if position is not None and np.array_equal(position, command.position):
                 return True
         return False
@@ -130,18 +124,47 @@ class _Player:
     def go_on(self, command: RecordedCommand) -> None:
         """Go on from the motion of ``command``, whatever led to it."""
         assert command.motion is not None
-        self._loop.start({})
-        self._loop.go_on(command.motion, command.stamp_s)
+        self._waiting = None
+        self._motion.go_on(command.motion, command.stamp_s)
 
-    def tick(self, now_s: float) -> np.ndarray | None:
-        """Return the command (Da,) of a recorded tick; None when there should be none."""
-        chunk = self._takeovers.get(now_s)
-        if chunk is not None:
-            request = PlanRequest(
-                (), {}, chunk.plan_number, self._loop.schedule.epoch, chunk.requested_s
-            )
-            self._loop.accept(Plan(self._chunk(chunk), {}), request)
-        return self._loop.follow(now_s, self._verdict(now_s)).position
+    def tick(self, now_s: float, sent: Sent | None = None) -> np.ndarray | None:
+        """Return the command (Da,) of a recorded tick; None when there should be none.
+
+        Args:
+            now_s: The tick.
+            sent: Last command of another process, which this one goes on from.
+        """
+        taken = self._takeovers.get(now_s)
+        if taken is not None:
+            chunk = self._chunk(taken)
+            self._waiting = replace(chunk, start_s=chunk.start_s - self._settings.lead_s)
+        order = Order(self._verdict(now_s), sent=sent)
+        if order.verdict.state == State.RUNNING:
+            order, self._waiting = replace(order, chunk=self._waiting), None
+        return self._motion.follow(now_s, order).position
+
+    def refused(self, now_s: float) -> Difference | None:
+        """Return that the plan which was taken over at ``now_s`` should have been refused.
+
+        An approach is no plan, and a controller that recorded no tolerance had none.
+        """
+        taken = self._takeovers.get(now_s)
+        if taken is None or not taken.checkpoint_hash:
+            return None
+        known = "chunk_velocity_tolerance" in self._run.parameters
+        verdict = chunk_verdict(
+            self._chunk(taken),
+            taken.requested_s,
+            self._run.robot.action_spec,
+            self._limits,
+            self._settings.tolerance if known else None,
+            self._guard,
+        )
+        if not verdict.problem:
+            return None
+        where = f"plan {taken.plan_number} (taken over at {now_s:.3f} s)"
+        text = f"{where} should have been refused, {verdict.problem}"
+        return Difference(text, "all", 0.0, float("nan"))
 
     def _verdict(self, now_s: float) -> Verdict:
         """Return what the newest status says; one is published at every change."""

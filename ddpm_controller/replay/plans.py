@@ -96,7 +96,7 @@ class Policies:
     def __init__(self, run: RecordedRun, checkpoints: Sequence[Path], device: str) -> None:
         self._checkpoints: dict[str, Checkpoint] = {}
         self._device = device
-        self._policies: dict[tuple[str, PlanSettings], Policy] = {}
+        self._policies: dict[tuple[object, ...], Policy] = {}
         for folder in checkpoints:
             checkpoint = load_checkpoint(folder)
             refuse_mismatch(checkpoint.manifest, run.robot.stream_specs, run.robot.action_spec)
@@ -113,16 +113,8 @@ class Policies:
                 f"plan {chunk.plan_number} was made by checkpoint {chunk.checkpoint_hash[:16]}, "
                 f"given are {[known[:16] for known in self._checkpoints]}: name its folder too"
             )
-        settings = PlanSettings(
-            sampler=chunk.sampler or None,
-            num_inference_steps=chunk.num_inference_steps or None,
-            n_action_steps=len(chunk.rows),
-            device=self._device,
-            seam=chunk.seam,
-            surprise=chunk.surprise,
-            transition_scale=chunk.transition_scale,
-        )
-        key = (chunk.checkpoint_hash, settings)
+        settings = PlanSettings(len(chunk.rows), self._device, chunk.settings)
+        key = (chunk.checkpoint_hash, len(chunk.rows), *sorted(chunk.settings.items()))
         if key not in self._policies:
             self._policies[key] = restore(self._checkpoints[chunk.checkpoint_hash], settings)
         return self._policies[key]
@@ -167,7 +159,7 @@ def _plans(run: RecordedRun, policies: Policies) -> Iterator[MadeAgain]:
         else:  # a bag from before memories were recorded, or the recorder lost it
             memory = _remembered(policy, chunk, followed)
             within = chunk is run.chunks[0] and statuses.begin_within_run(chunk)
-            memory = None if within and chunk.seam != "switch" else memory
+            memory = None if within and policy.facts.remembers_plans else memory
             made = MadeAgain(chunk, _plan(run, policy, chunk, memory))
         followed.append(made)
         all_made.append(made)
@@ -210,7 +202,7 @@ def _remembered(
     before = [each.plan for each in followed if each.chunk.takeover_s <= chunk.requested_s]
     if before and isinstance(before[-1], Plan):
         return before[-1].memory
-    return None if before and chunk.seam != "switch" else policy.initial_memory(chunk.seed)
+    return None if before and policy.facts.remembers_plans else policy.initial_memory(chunk.seed)
 
 
 def _plan(
@@ -222,6 +214,8 @@ def _plan(
     memory = {**memory, EXPECTED_DELAY: np.array(chunk.expected_delay_s)}
     if "plan_number" in memory:  # failed plans count too, and are not recorded
         memory["plan_number"] = np.array(chunk.plan_number, np.int64)
+    if "num_inference_steps" in memory:
+        memory["num_inference_steps"] = np.array(chunk.num_inference_steps, np.int64)
     try:
         return policy.plan(run.window(chunk), memory)
     except BagError as error:

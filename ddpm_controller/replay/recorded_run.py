@@ -44,12 +44,9 @@ class RecordedChunk:
         plan_number: Number of the plan since the run began.
         seed: Of the run.
         checkpoint_hash: Of the policy.
-        sampler: Name.
+        settings: Settings of the policy as it was run, by name.
         num_inference_steps: Denoising steps.
-        seam: How it was joined to the chunk before.
         expected_delay_s: Time that the plan was expected to take.
-        surprise: Above this the plan began anew; 0: never.
-        transition_scale: Weight of what the policy remembered; None: it has none.
         window: Moments, oldest first, each with the acquisition time per stream.
         masked: Streams that it was planned without.
     """
@@ -62,13 +59,10 @@ class RecordedChunk:
     plan_number: int
     seed: int
     checkpoint_hash: str
-    sampler: str
+    settings: Mapping[str, float | str]
     num_inference_steps: int
-    seam: str
     expected_delay_s: float
-    surprise: float
     window: tuple[tuple[float, Mapping[str, float]], ...]
-    transition_scale: float | None = None
     masked: tuple[str, ...] = ()
 
 
@@ -85,6 +79,11 @@ class RecordedCommand:
     stamp_s: float
     position: np.ndarray
     motion: Motion | None = None
+
+    def repeats(self, other: "RecordedCommand") -> bool:
+        """Whether it is ``other``, sent once more."""
+        same = np.array_equal(self.position, other.position)
+        return self.stamp_s == other.stamp_s and bool(same)
 
 
 @dataclass(frozen=True)
@@ -214,7 +213,10 @@ def _keep(run: RecordedRun, role: str, recorded: RecordedMessage) -> None:
         robot = run.robot
         run.limits = robot.limits(message.data)
     elif role == "command":
-        run.commands.append(_command(message, run.robot))
+        command = _command(message, run.robot)
+        # In lockstep an answer is sent again, as it was, where the world may not have heard it.
+        if not run.commands or not command.repeats(run.commands[-1]):
+            run.commands.append(command)
     else:
         stream = next(s for s in run.robot.streams if s.spec.name == role)
         stamp_s, value = observation_from(message, stream, run.newest_s)
@@ -238,7 +240,6 @@ def _command(message: Any, robot: Robot) -> RecordedCommand:
 def _chunk(message: Any) -> RecordedChunk:
     names = list(message.stream_names)
     sources_s = [seconds(stamp) for stamp in message.source_stamps]
-    scale = float(getattr(message, "transition_scale", math.nan))
     rows = np.asarray(message.rows, dtype=np.float64)
     window = tuple(
         (seconds(stamp), dict(zip(names, sources_s[i * len(names) :], strict=False)))
@@ -253,13 +254,26 @@ def _chunk(message: Any) -> RecordedChunk:
         plan_number=int(message.plan_number),
         seed=int(message.seed),
         checkpoint_hash=str(message.checkpoint_hash),
-        sampler=str(message.sampler),
+        settings=_settings(message),
         num_inference_steps=int(message.num_inference_steps),
-        # Bags from before seams have none of these.
-        seam=str(getattr(message, "seam", "")) or "switch",
         expected_delay_s=float(getattr(message, "expected_delay_s", 0.0)),
-        surprise=float(getattr(message, "surprise_limit", 0.0)),
         window=window,
-        transition_scale=None if math.isnan(scale) else scale,
         masked=tuple(getattr(message, "masked_streams", ())),
     )
+
+
+def _settings(message: Any) -> dict[str, float | str]:
+    """Return how the policy was run; bags of earlier releases have a field for each setting."""
+    if hasattr(message, "override_names"):
+        return dict(zip(message.override_names, message.override_values, strict=True))
+    if not message.sampler:  # it had no denoiser, and so none of these
+        return {}
+    found: dict[str, float | str] = {
+        "sampler": str(message.sampler),
+        "num_inference_steps": int(message.num_inference_steps),
+        # Bags from before seams have neither.
+        "seam": str(getattr(message, "seam", "")) or "switch",
+        "surprise": float(getattr(message, "surprise_limit", 0.0)),
+    }
+    scale = float(getattr(message, "transition_scale", math.nan))
+    return found if math.isnan(scale) else {**found, "transition_scale": scale}

@@ -42,7 +42,23 @@ class GivenLimits:
     max_step_from_measured: float = math.inf
 
 
-class _Joint(BaseModel):
+class JointEntry(BaseModel):
+    """Limits of one joint in a joint-limits file; the stricter of these and the URDF's count.
+
+    Attributes:
+        has_position_limits: Whether the positions count; when left out, they do where given.
+        min_position: Lowest position, rad or m.
+        max_position: Highest position, rad or m.
+        has_velocity_limits: Whether max_velocity counts.
+        max_velocity: Highest speed, rad/s or m/s.
+        has_acceleration_limits: Whether max_acceleration counts.
+        max_acceleration: Highest acceleration, rad/s^2 or m/s^2.
+        has_jerk_limits: Whether max_jerk counts.
+        max_jerk: Highest jerk, rad/s^3 or m/s^3.
+        max_step_from_measured: Farthest that a command may be from the measured position, rad or
+            m; not a word of MoveIt.
+    """
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     has_position_limits: bool | None = None
@@ -57,7 +73,7 @@ class _Joint(BaseModel):
     max_step_from_measured: PositiveFloat | None = None
 
     @model_validator(mode="after")
-    def _agrees(self) -> "_Joint":
+    def _agrees(self) -> "JointEntry":
         for kind in ("velocity", "acceleration", "jerk"):
             value = getattr(self, f"max_{kind}")
             if not getattr(self, f"has_{kind}_limits"):
@@ -99,7 +115,7 @@ class _Joint(BaseModel):
 class _File(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)  # MoveIt has scaling factors too
 
-    joint_limits: dict[str, _Joint]
+    joint_limits: dict[str, JointEntry]
 
 
 def read_given_limits(path: Path) -> Mapping[str, GivenLimits]:

@@ -1,31 +1,22 @@
-"""What the robot is: the file in config/robots, and the joint limits of its URDF."""
+"""What the robot is: its robot file as read, and the joint limits of its URDF."""
 
 import math
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
 
 import numpy as np
 import yaml
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    NonNegativeFloat,
-    PositiveFloat,
-    PositiveInt,
-    ValidationError,
-    model_validator,
-)
+from pydantic import ValidationError
 
-from ddpm_controller.control.moving.cartesian_box import BoxedArm, CartesianBox, governor_of
+from ddpm_controller.control.moving.boxed_arm import BoxedArm, CartesianBox
+from ddpm_controller.control.moving.cartesian_box import governor_of
 from ddpm_controller.control.moving.safety import JointLimits
-from ddpm_controller.control.observing.stream_rules import StreamRule, WhenStale
-from ddpm_controller.data.text_features import FEWEST_FEATURES, MOST_FEATURES, text_names
+from ddpm_controller.control.observing.stream_rules import StreamRule
+from ddpm_controller.data.text_features import text_names
 from ddpm_controller.robots.joint_limits_file import GivenLimits, read_given_limits
+from ddpm_controller.robots.robot_file import RobotFile, StreamFile, TextFile
 from ddpm_controller.types import ActionSpec, StreamSpec
 
 JOINT_STATE = "sensor_msgs/msg/JointState"
@@ -36,8 +27,6 @@ FROZEN_AFTER_S = 0.5
 """Of a camera, where the robot file does not say."""
 MULTI_ARRAY = "std_msgs/msg/Float64MultiArray"
 STRING = "std_msgs/msg/String"
-LONGEST_LATENCY_S = 2.0
-"""More is a clock that is wrong, not a latency."""
 
 _HOLD = StreamRule()
 
@@ -57,7 +46,7 @@ class RobotStream:
         max_age_s: Older than this it is stale; infinite for a text, which is said once.
         field: Field of a JointState that is observed.
         message_size: (height, width) of an image message; (0, 0) of a vector.
-        latency_s: From acquisition to arrival, as `calibrate_latency` has measured; 0: unknown.
+        latency_s: From acquisition to arrival, as `ddpm calibrate-latency` measured; 0: unknown.
         rule: What to do when it cannot be used.
     """
 
@@ -91,7 +80,7 @@ class RobotAction:
         spec: Joints, units and the policy's clock.
         topic: Relative topic name of the recorded command.
         type: Full message type name.
-        latency_s: From sending to the motion, as `calibrate_latency` has measured; 0: unknown.
+        latency_s: From sending to the motion, as `ddpm calibrate-latency` measured; 0: unknown.
     """
 
     spec: ActionSpec
@@ -161,74 +150,6 @@ class Robot:
         return {stream.spec.name: stream.rule for stream in self.streams}
 
 
-_Latency = Annotated[float, Field(ge=0, lt=LONGEST_LATENCY_S, allow_inf_nan=False)]
-
-
-class _StreamFile(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    topic: str
-    type: Literal[
-        "sensor_msgs/msg/JointState", "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
-    ]
-    rate_hz: PositiveFloat
-    max_age_s: PositiveFloat
-    field: Literal["position", "velocity", "effort"] = "position"
-    names: tuple[str, ...] = ()
-    units: tuple[str, ...] = ()
-    height: PositiveInt | None = None
-    width: PositiveInt | None = None
-    resize: tuple[PositiveInt, PositiveInt] | None = None
-    latency_s: _Latency = 0.0
-    when_stale: WhenStale = "hold"
-    frozen_after_s: NonNegativeFloat | None = None
-
-
-class _TextFile(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    topic: str
-    type: Literal["std_msgs/msg/String"]
-    text_features: Annotated[int, Field(ge=FEWEST_FEATURES, le=MOST_FEATURES)]
-    when_stale: WhenStale = "hold"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse_times(cls, given: dict[str, Any]) -> dict[str, Any]:
-        if wrong := sorted({"rate_hz", "max_age_s", "latency_s"} & set(given)):
-            raise ValueError(f"{wrong} are not for a text, which is said once and then holds")
-        return given
-
-
-class _ActionFile(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    topic: str
-    type: Literal["trajectory_msgs/msg/JointTrajectory", "std_msgs/msg/Float64MultiArray"]
-    names: tuple[str, ...]
-    units: tuple[str, ...]
-    period_s: PositiveFloat
-    latency_s: _Latency = 0.0
-
-
-class _BoxFile(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    lower: tuple[float, float, float]
-    upper: tuple[float, float, float]
-
-
-class _RobotFile(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    robot: str
-    streams: dict[str, Annotated[_StreamFile | _TextFile, Discriminator("type")]]
-    action: _ActionFile
-    joint_limits: str | None = None
-    end_effector: str = ""
-    end_effector_box: _BoxFile | None = None
-
-
 def load_robot(path: str | Path) -> Robot:
     """Read and validate a robot file.
 
@@ -242,7 +163,7 @@ def load_robot(path: str | Path) -> Robot:
         raise RobotError(f"robot file {path}: {error.strerror}") from None
     given: Mapping[str, GivenLimits] = {}
     try:
-        file = _RobotFile.model_validate(yaml.safe_load(text))
+        file = RobotFile.model_validate(yaml.safe_load(text))
         streams = tuple(_stream(name, stream) for name, stream in file.streams.items())
         action = file.action
         spec = ActionSpec(action.names, action.units, action.period_s)
@@ -334,8 +255,8 @@ def _limit_row(joint: ElementTree.Element) -> tuple[float, float, float]:
         ) from None
 
 
-def _stream(name: str, file: _StreamFile | _TextFile) -> RobotStream:
-    if isinstance(file, _TextFile):
+def _stream(name: str, file: StreamFile | TextFile) -> RobotStream:
+    if isinstance(file, TextFile):
         number = file.text_features
         spec = StreamSpec(name, "vector", (number,), 0.0, text_names(number), ("1",) * number)
         rule = StreamRule(file.when_stale)

@@ -4,7 +4,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +21,7 @@ from ddpm_controller.bags.writer_thread import (
     HeaderOrder,
     Order,
     ReceivedOrder,
+    Recording,
 )
 
 DEPTH = 2000
@@ -28,23 +29,6 @@ MAX_PENDING_BYTES = 256 * 2**20
 STAMP_FIELDS = ("std_msgs/Header", "builtin_interfaces/Time")
 
 Stamps = Literal["received", "header"]
-
-
-@dataclass(frozen=True)
-class Recording:
-    """What became of a recording.
-
-    Attributes:
-        folder: The finished bag; None when it was not kept.
-        counts: Topic -> messages written.
-        lost: Topic -> messages that were published but are not in the bag, where any.
-        unseen: Topics asked for that nobody has published.
-    """
-
-    folder: Path | None
-    counts: Mapping[str, int]
-    lost: Mapping[str, int]
-    unseen: tuple[str, ...]
 
 
 class Recorder:

@@ -24,6 +24,7 @@ from trajectory_msgs.msg import JointTrajectory
 from ddpm_controller.bags.conversions import command_from, seconds
 from ddpm_controller.bags.files import BagError, OpenBag, resolve_topic
 from ddpm_controller.bags.message_types import message_class
+from ddpm_controller.policy import words_from
 from ddpm_controller.replay.commands import CommandComparison, command_difference, run_ticks
 from ddpm_controller.replay.recorded_run import DESCRIPTION_TOPIC, RecordedCommand, RecordedRun
 from ddpm_controller.robots.robot import JOINT_TRAJECTORY
@@ -105,12 +106,13 @@ def _refuse_unplayable(run: RecordedRun) -> None:
 
 @contextmanager
 def _controller(run: RecordedRun, checkpoint: Path, robot_file: Path) -> Iterator[Popen[bytes]]:
-    """Have a controller with the recorded parameters, and with the seam of the recorded chunks."""
+    """Have a controller with the recorded parameters and the settings of the recorded chunks."""
     known = {field.name for field in fields(ControllerParameters)} - {"checkpoint", "robot"}
     parameters = {name: value for name, value in run.parameters.items() if name in known}
     parameters |= {"lockstep": True, "run_on_activate": False}
-    if run.chunks:  # what a checkpoint leaves open may have been another default then
-        parameters |= {"seam": run.chunks[0].seam, "surprise": run.chunks[0].surprise}
+    parameters.pop("policy_overrides", None)
+    if overrides := words_from(_settings(run)):
+        parameters["policy_overrides"] = overrides
     with parameter_file(parameters) as params_file:
         given = {
             "namespace": NAMESPACE,
@@ -122,6 +124,14 @@ def _controller(run: RecordedRun, checkpoint: Path, robot_file: Path) -> Iterato
         }
         with started("controller", given) as process:
             yield process
+
+
+def _settings(run: RecordedRun) -> dict[str, float | str]:
+    """Return those of the chunks: a checkpoint may have left open what had another default."""
+    settings = dict(run.chunks[0].settings) if run.chunks else {}
+    # A parameter of earlier releases, which told the delay of no single plan.
+    delay_s = float(run.parameters.get("expected_delay_s", -1.0))
+    return {**settings, "expected_delay_s": delay_s} if delay_s >= 0 else settings
 
 
 @contextmanager

@@ -149,6 +149,25 @@ class ForkWorld:
         return bool(there) and not self._crashed
 
     @property
+    def tally(self) -> Mapping[str, float]:
+        """Empty: nothing is counted."""
+        return {}
+
+    @property
+    def instruction(self) -> str:
+        """Empty: the task is the same in every episode."""
+        return ""
+
+    def running_cost(self) -> float:
+        """Return ``terminal_cost``."""
+        return self.terminal_cost()
+
+    def terminal_cost(self) -> float:
+        """Return the way to the goal, m, and 1 more when the obstacle was touched."""
+        x, y = self._position
+        return float(np.hypot(max(0.0, GOAL_X_M - x), y)) + float(self._crashed)
+
+    @property
     def pushed(self) -> tuple[float, int] | None:
         """Time of the push and the side that it left open; None before."""
         return self._pushed

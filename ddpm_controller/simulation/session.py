@@ -9,8 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from ddpm_controller.simulation.world import (
-    CountingWorld,
-    InstructedWorld,
     NamedVector,
     World,
 )
@@ -137,11 +135,11 @@ class Session:
             images={camera.name: self.world.render(camera.name) for camera in cameras},
             success=success,
             score=self.world.score,
-            tally=self.world.tally if isinstance(self.world, CountingWorld) else {},
+            tally=world.tally,
             begins=begins,
             ends=ends,
             episode=self._episode,
             seed=self._seed,
             note="" if self._expert is None else self._expert.occasion,
-            instruction=world.instruction if isinstance(world, InstructedWorld) else "",
+            instruction=world.instruction,
         )

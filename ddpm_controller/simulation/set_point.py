@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import mujoco
 import numpy as np
 
-from ddpm_controller.simulation.arm.arm import JointRange
+from ddpm_controller.simulation.joints import JointRange
 
 
 class SetPoint:

@@ -140,6 +140,37 @@ class World(Protocol):
         """How near to the goal the episode has come at best, 0 to 1; None where unmeasured."""
         ...
 
+    @property
+    def tally(self) -> Mapping[str, float]:
+        """Counts of this episode that no policy sees, by name; NaN where there is none yet.
+
+        The names are the same at all times; a world that counts nothing has none.
+        """
+        ...
+
+    @property
+    def instruction(self) -> str:
+        """Task of this episode in words, one sentence; empty in a world without words."""
+        ...
+
+    def running_cost(self) -> float:
+        """Return the cost of a second in the present state, at least 0.
+
+        A planner adds ``running_cost() * tick_s`` after every tick. It is the terminal cost and
+        what leads to the next thing to do, such as the distance of the hand from the object.
+        Like ``terminal_cost`` it reads the true state, with all that is hidden from a policy and
+        without noise, and changes nothing.
+        """
+        ...
+
+    def terminal_cost(self) -> float:
+        """Return the cost of ending in the present state, at least 0: how much is left to do.
+
+        Nearly 0 at success. The unit is the world's own, named there; costs of two worlds do not
+        compare.
+        """
+        ...
+
 
 @runtime_checkable
 class ForkedWorld(Protocol):
@@ -152,24 +183,4 @@ class ForkedWorld(Protocol):
 
     def mode_of(self, actions: np.ndarray) -> int:
         """Return which way a chunk (Ta, D) goes, -1 or 1; 0 where it does not say."""
-        ...
-
-
-@runtime_checkable
-class InstructedWorld(Protocol):
-    """A world that says in words what is wanted."""
-
-    @property
-    def instruction(self) -> str:
-        """What is wanted in this episode, one sentence."""
-        ...
-
-
-@runtime_checkable
-class CountingWorld(Protocol):
-    """A world that counts what no policy sees."""
-
-    @property
-    def tally(self) -> Mapping[str, float]:
-        """What has been counted in this episode, by name; NaN where there is nothing yet."""
         ...

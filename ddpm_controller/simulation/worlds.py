@@ -1,66 +1,24 @@
-"""Every world by name, with the expert that solves it where there is one."""
+"""Every world, one entry each. The only file that knows them all.
+
+The table is read where no simulator is installed (launch files, help texts): an entry names its
+classes as text and imports them when they are asked for.
+"""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
-from ddpm_controller.simulation.arm.pick_place_expert import PickPlaceExpert
-from ddpm_controller.simulation.arm.pick_place_world import PickPlaceWorld
-from ddpm_controller.simulation.arm.reach_expert import ReachExpert
-from ddpm_controller.simulation.arm.reach_world import ReachWorld
 from ddpm_controller.simulation.disturbances import (
     PERTURBATIONS,
     PULLING,
     UNPERTURBED,
     Perturbation,
 )
-from ddpm_controller.simulation.metaworld.metaworld_expert import MetaWorldExpert
-from ddpm_controller.simulation.metaworld.metaworld_world import (
-    ButtonPressWorld,
-    DrawerOpenWorld,
-    HammerWorld,
-    MetaWorldWorld,
-)
-from ddpm_controller.simulation.pusht.pusht_world import PushTWorld
-from ddpm_controller.simulation.stick.cue_reach_expert import CueReachExpert
-from ddpm_controller.simulation.stick.cue_reach_world import CueReachWorld
-from ddpm_controller.simulation.stick.drum_expert import DrumExpert
-from ddpm_controller.simulation.stick.drum_world import DrumWorld
-from ddpm_controller.simulation.stick.stick_world import StickWorld
-from ddpm_controller.simulation.stick.sticky_lid_expert import StickyLidExpert
-from ddpm_controller.simulation.stick.sticky_lid_world import StickyLidWorld
 from ddpm_controller.simulation.world import World
-
-WORLDS: dict[str, type[World]] = {
-    ReachWorld.name: ReachWorld,
-    PickPlaceWorld.name: PickPlaceWorld,
-    PushTWorld.name: PushTWorld,
-    DrumWorld.name: DrumWorld,
-    StickyLidWorld.name: StickyLidWorld,
-    CueReachWorld.name: CueReachWorld,
-    DrawerOpenWorld.name: DrawerOpenWorld,
-    ButtonPressWorld.name: ButtonPressWorld,
-    HammerWorld.name: HammerWorld,
-}
-WORLDS_WITH_EXPERT = tuple(name for name in WORLDS if name != PushTWorld.name)
-
-
-def perturbations_of(world: str) -> Mapping[str, Perturbation]:
-    """Return how trials in a world may be disturbed, by name; ``nominal`` is not at all."""
-    kind = WORLDS[world]
-    if issubclass(kind, MetaWorldWorld):
-        return PULLING
-    return PERTURBATIONS if issubclass(kind, StickWorld) else {"nominal": UNPERTURBED}
-
-
-def perturbed_world(world: str, perturbation: str) -> Callable[..., World]:
-    """Return what makes a world that is disturbed so; both by name."""
-    kind: Callable[..., World] = WORLDS[world]
-    if perturbation == "nominal":
-        return kind
-    return partial(kind, perturbation=perturbations_of(world)[perturbation])
 
 
 class Expert(Protocol):
@@ -78,25 +36,177 @@ class Expert(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class WorldEntry:
+    """What belongs to a world.
+
+    Attributes:
+        module_and_class: The world, as ``<module in simulation>:<class>``.
+        expert_module_and_class: Its expert, made from a world and a seed; empty where none is.
+        robot: Robot file, inside the share directory.
+        recipe: Recipe of a first policy, inside the share directory.
+        perturbations: Ways to disturb trials, by name; ``nominal`` is not at all.
+        protocols: Ways to run trials, see the command ``evaluate``.
+        demonstrations: Command that brings demonstrations of the task.
+        extra: Optional dependency of the package that the world needs; empty for none.
+    """
+
+    module_and_class: str
+    expert_module_and_class: str
+    robot: str
+    recipe: str
+    perturbations: Mapping[str, Perturbation] = field(
+        default_factory=lambda: {"nominal": UNPERTURBED}
+    )
+    protocols: tuple[str, ...] = ("controller",)
+    demonstrations: str = "demonstrate"
+    extra: str = ""
+
+    def __post_init__(self) -> None:
+        named = (self.module_and_class, self.expert_module_and_class)
+        for text in named if self.expert_module_and_class else named[:1]:
+            if text.count(":") != 1:
+                raise ValueError(f"{text!r} must be <module in simulation>:<class>")
+        if "nominal" not in self.perturbations:
+            raise ValueError(
+                f"perturbations must contain 'nominal', got {list(self.perturbations)}"
+            )
+
+    @property
+    def world(self) -> type[World]:
+        """The class of the world."""
+        kind: type[World] = _imported(self.module_and_class)
+        return kind
+
+    def perturbed(self, perturbation: str) -> Callable[..., World]:
+        """Return what makes a world that is disturbed in the way of this name.
+
+        Raises:
+            ValueError: The world has no perturbation of this name.
+        """
+        if perturbation not in self.perturbations:
+            raise ValueError(
+                f"no perturbation {perturbation!r}; there is {', '.join(self.perturbations)}"
+            )
+        kind: Callable[..., World] = self.world
+        if perturbation == "nominal":
+            return kind
+        return partial(kind, perturbation=self.perturbations[perturbation])
+
+
+WORLDS: dict[str, WorldEntry] = {
+    "reach": WorldEntry(
+        "arm.reach_world:ReachWorld",
+        "arm.reach_expert:ReachExpert",
+        robot="config/robots/sim_arm.yaml",
+        recipe="config/training/reach.yaml",
+    ),
+    "pick_place": WorldEntry(
+        "arm.pick_place_world:PickPlaceWorld",
+        "arm.pick_place_expert:PickPlaceExpert",
+        robot="config/robots/sim_arm.yaml",
+        recipe="config/training/pick_place.yaml",
+    ),
+    "pusht": WorldEntry(
+        "pusht.pusht_world:PushTWorld",
+        "",
+        robot="config/robots/pusht.yaml",
+        recipe="config/training/pusht.yaml",
+        protocols=("controller", "published"),
+        demonstrations="ddpm pusht-demonstrations",
+        extra="pusht",
+    ),
+    "drum": WorldEntry(
+        "stick.drum_world:DrumWorld",
+        "stick.drum_expert:DrumExpert",
+        robot="config/robots/drum.yaml",
+        recipe="config/training/drum.yaml",
+        perturbations=PERTURBATIONS,
+    ),
+    "sticky_lid": WorldEntry(
+        "stick.sticky_lid_world:StickyLidWorld",
+        "stick.sticky_lid_expert:StickyLidExpert",
+        robot="config/robots/sticky_lid.yaml",
+        recipe="config/training/sticky_lid.yaml",
+        perturbations=PERTURBATIONS,
+    ),
+    "cue_reach": WorldEntry(
+        "stick.cue_reach_world:CueReachWorld",
+        "stick.cue_reach_expert:CueReachExpert",
+        robot="config/robots/cue_reach.yaml",
+        recipe="config/training/cue_reach.yaml",
+        perturbations=PERTURBATIONS,
+    ),
+    "drawer_open": WorldEntry(
+        "metaworld.metaworld_world:DrawerOpenWorld",
+        "metaworld.metaworld_expert:MetaWorldExpert",
+        robot="config/robots/drawer_open.yaml",
+        recipe="config/training/drawer_open.yaml",
+        perturbations=PULLING,
+        extra="metaworld",
+    ),
+    "button_press": WorldEntry(
+        "metaworld.metaworld_world:ButtonPressWorld",
+        "metaworld.metaworld_expert:MetaWorldExpert",
+        robot="config/robots/button_press.yaml",
+        recipe="config/training/button_press.yaml",
+        perturbations=PULLING,
+        extra="metaworld",
+    ),
+    "hammer": WorldEntry(
+        "metaworld.metaworld_world:HammerWorld",
+        "metaworld.metaworld_expert:MetaWorldExpert",
+        robot="config/robots/hammer.yaml",
+        recipe="config/training/hammer.yaml",
+        perturbations=PULLING,
+        extra="metaworld",
+    ),
+}
+"""Name -> entry; the name is also the attribute ``name`` of the world."""
+if TYPE_CHECKING:
+    WorldName = str
+else:
+    WorldName = Literal[tuple(WORLDS)]
+"""The choices of a command's option."""
+
+
+def world_entry(name: str) -> WorldEntry:
+    """Return the entry of a world.
+
+    Raises:
+        ValueError: There is no world of this name.
+    """
+    if name not in WORLDS:
+        raise ValueError(f"no world {name!r}; there are {list(WORLDS)}")
+    return WORLDS[name]
+
+
+def refuse_without_expert(name: str) -> None:
+    """Refuse a world that no expert solves.
+
+    Raises:
+        ValueError: With the command that brings demonstrations instead.
+    """
+    entry = world_entry(name)
+    if not entry.expert_module_and_class:
+        known = [each for each in WORLDS if WORLDS[each].expert_module_and_class]
+        raise ValueError(
+            f"no expert for world {name!r}; there are experts for {known}, and the command "
+            f"{entry.demonstrations} makes bags of recorded demonstrations of {name}"
+        )
+
+
 def make_expert(world: World, seed: int) -> Expert:
     """Return an expert for the world as it is now; reset the world first.
 
     Raises:
-        ValueError: No expert knows this world.
+        ValueError: No expert solves this world.
     """
-    if isinstance(world, ReachWorld):
-        return ReachExpert(world, seed)
-    if isinstance(world, PickPlaceWorld):
-        return PickPlaceExpert(world, seed)
-    if isinstance(world, DrumWorld):
-        return DrumExpert(world, seed)
-    if isinstance(world, StickyLidWorld):
-        return StickyLidExpert(world, seed)
-    if isinstance(world, CueReachWorld):
-        return CueReachExpert(world, seed)
-    if isinstance(world, MetaWorldWorld):
-        return MetaWorldExpert(world, seed)
-    raise ValueError(
-        f"no expert for world {world.name!r}; there are experts for {list(WORLDS_WITH_EXPERT)}, "
-        "and people's demonstrations of pusht: see the command pusht_demonstrations"
-    )
+    refuse_without_expert(world.name)
+    expert: Expert = _imported(WORLDS[world.name].expert_module_and_class)(world, seed)
+    return expert
+
+
+def _imported(module_and_class: str) -> Any:
+    module, name = module_and_class.split(":")
+    return getattr(import_module(f"{__package__}.{module}"), name)

@@ -89,6 +89,9 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         if self.kind not in SYSTEMS:
             raise ValueError(f"kind is one of {sorted(SYSTEMS)}, got {self.kind!r}")
+        if SYSTEMS[self.kind].network is None:
+            taught = sorted(kind for kind, system in SYSTEMS.items() if system.network)
+            raise ValueError(f"kind {self.kind!r} has nothing to train; use one of {taught}")
         if not isinstance(self.policy, SYSTEMS[self.kind].config):
             raise ValueError(
                 f"policy of kind {self.kind!r} is a {SYSTEMS[self.kind].config.__name__}, "

@@ -42,24 +42,26 @@ def draw_samples(checkpoint: Path, episodes: Sequence[Episode], path: Path, seed
     One row per moment, one column per joint; the demonstration is black, each plan a line.
     """
     policy = restore(checkpoint)
-    joints = policy.action_spec.joint_names
+    joints = policy.facts.action_spec.joint_names
     rows = _moments(episodes)
     figure = Figure(figsize=(2.4 * len(joints), 1.8 * len(rows)))
     figure.subplots_adjust(left=0.04, right=0.99, bottom=0.09, top=0.87, hspace=0.15)
     grid = figure.subplots(len(rows), len(joints), squeeze=False, sharex=True)
     for row, (episode, moment) in zip(grid, rows, strict=True):
-        window = _window(episode, moment, policy.n_obs_steps, policy.action_spec.period_s)
+        window = _window(
+            episode, moment, policy.facts.n_obs_steps, policy.facts.action_spec.period_s
+        )
         chunks = [
             policy.plan(window, policy.initial_memory(seed + sample)).chunk.actions
             for sample in range(NUM_SAMPLES)
         ]
         shown = episode.actions[moment : moment + len(chunks[0])]
-        seconds = np.arange(len(chunks[0])) * policy.action_spec.period_s
+        seconds = np.arange(len(chunks[0])) * policy.facts.action_spec.period_s
         for joint, axes in enumerate(row):
             axes.plot(seconds, np.array(chunks)[:, :, joint].T, color="C0", alpha=0.5, linewidth=1)
             axes.plot(seconds[: len(shown)], shown[:, joint], "k.-", linewidth=1.5, markersize=3)
             axes.tick_params(labelsize=6)
-    for axes, name, unit in zip(grid[0], joints, policy.action_spec.units, strict=True):
+    for axes, name, unit in zip(grid[0], joints, policy.facts.action_spec.units, strict=True):
         axes.set_title(f"{name} ({unit})", fontsize=8)
     figure.supxlabel("seconds from the newest observation", fontsize=8)
     figure.suptitle("planned (blue) and demonstrated (black), held-out episodes", fontsize=9)

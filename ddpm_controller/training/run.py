@@ -244,9 +244,11 @@ def _or_none(value: float) -> float | None:
 
 def _new_state(material: Material, config: TrainingConfig, device: torch.device) -> TrainingState:
     """Return the state before the first update; a function of the seed."""
+    network_of = SYSTEMS[config.kind].network
+    assert network_of is not None  # as the config has it
     with torch.random.fork_rng():
         torch.manual_seed(generator_for(config.seed, WEIGHTS).initial_seed())
-        network = SYSTEMS[config.kind].network(
+        network = network_of(
             config.policy, material.action_spec, material.streams, material.statistics
         )
     if material.initial is not None:

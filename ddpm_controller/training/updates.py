@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ddpm_controller.data.windows import WindowDataset
+from ddpm_controller.systems import SYSTEMS
 from ddpm_controller.training.batches import (
     TRAINING,
     VALIDATION,
@@ -124,11 +125,12 @@ def validation_nll(
     """Return the bound on -log p of held-out chunks, nats per number in physical units.
 
     Of few windows but with every timestep; the same noise each time. NaN without windows, and
-    for a network that has no such bound.
+    for a system that has no such bound.
     """
-    if not config.nll_windows or not hasattr(network, "bound"):
+    bound_of = SYSTEMS[config.kind].bound
+    if not config.nll_windows or bound_of is None:
         return math.nan
     indices = validation_indices(len(dataset), config.nll_windows)
     batch = tensors_from(dataset, indices, device)
-    bound = network.bound(batch, generator_for(config.seed, VALIDATION, len(indices)))  # type: ignore[operator]
+    bound = bound_of(network, batch, generator_for(config.seed, VALIDATION, len(indices)))
     return float(bound.per_dimension())

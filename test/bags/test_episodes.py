@@ -21,8 +21,11 @@ from ddpm_controller.bags.conversions import observation_from
 from ddpm_controller.bags.episodes import read_bag, read_episodes
 from ddpm_controller.bags.message_types import message_types
 from ddpm_controller.bags.writer import BagTopic, BagWriter
+from ddpm_controller.control.deployment import Deployment
 from ddpm_controller.control.loop import ControlLoop
+from ddpm_controller.control.loop_settings import PolicyTerms
 from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.robots.loop_settings import loop_settings
 
 
 @pytest.fixture
@@ -120,9 +123,8 @@ def test_a_bag_and_the_live_buffer_see_the_same(tmp_path, robot):
     messages.sort(key=lambda message: message[1])
     (episode,) = read_episodes([write_bag(tmp_path / "bag", messages)], robot)
     limits = JointLimits(np.full(2, -9.0), np.full(2, 9.0), np.full(2, 9.0))
-    loop = ControlLoop(
-        robot.stream_specs, robot.max_ages_s, robot.action_spec, 2, limits, 0.02, 0.1
-    )
+    deployment = Deployment(replan_period_s=0.1, lockstep=True)
+    loop = ControlLoop(loop_settings(robot, PolicyTerms(2), deployment, limits=limits))
     for row in range(2, len(episode)):
         now_s = float(episode.stamps_s[row])
         loop.start({})

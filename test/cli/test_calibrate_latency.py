@@ -67,6 +67,7 @@ def result(node, process):
     return process.returncode, " ".join(process.stdout.read().split())
 
 
+@pytest.mark.long  # two measurements on a robot that is simulated in real time
 def test_a_delay_that_a_relay_adds_is_found_on_the_real_simulation(robot_file):
     words = ["--ros-args", "-p", "world:=reach", "-r", "joint_trajectory:=delayed"]
     simulation = subprocess.Popen([*python_command("simulation"), *words])

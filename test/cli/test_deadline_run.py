@@ -11,7 +11,7 @@ import pytest
 from controller_driver import PATIENCE_S, client, process_of
 from ddpm_msgs.srv import ResetWorld
 from lifecycle_msgs.msg import Transition
-from random_checkpoint import SIM_ARM, save_random_checkpoint
+from random_checkpoint import SIM_ARM
 
 from ddpm_controller.bags.files import BagError
 from ddpm_controller.cli.record import RecordOptions, record
@@ -26,21 +26,17 @@ from ddpm_controller.ros.replay_graph import replay_in_graph
 SLOW_CONTROLLER = Path(__file__).parents[1] / "support" / "slow_controller.py"
 
 
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("checkpoints") / "random"
-    save_random_checkpoint(folder)
-    return folder
-
-
 LOCKSTEP = {
     "use_sim_time": True,
     "lockstep": True,
     "run_on_activate": False,
     "deadline_aware": True,
-    "num_inference_steps": 10,
+    "policy_overrides": ["num_inference_steps=10"],
     "min_inference_steps": 2,
 }
+
+
+SWITCH = {"policy_overrides": ["num_inference_steps=10", "seam=switch"]}
 
 
 @contextmanager
@@ -112,14 +108,14 @@ def test_a_machine_that_is_too_slow_stops_the_robot_with_the_figures(checkpoint)
         client() as node,
         process_of("simulation", world="reach", mode="lockstep"),
         # A plan that goes on is as slow as one that begins anew here, as with this seam.
-        slow_controller(checkpoint, 0.5, 0.05, seam="switch", **LOCKSTEP),
+        slow_controller(checkpoint, 0.5, 0.05, **{**LOCKSTEP, **SWITCH}),
     ):
         run(node, 3.0)
-        held = [
-            status
-            for status in node.heard["controller/status"]
-            if (status.state, status.reason) == (State.HOLDING, Reason.TOO_SLOW)
-        ]
+        too_slow = (State.HOLDING, Reason.TOO_SLOW)
+        statuses = node.heard["controller/status"]
+        held = node.until(
+            lambda: [each for each in statuses if (each.state, each.reason) == too_slow]
+        )
     assert "a plan of 2 denoising steps (min_inference_steps) takes" in held[-1].text
     assert "600 ms" in held[-1].text
     assert "replan_period_s" in held[-1].text

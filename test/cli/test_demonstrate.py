@@ -10,7 +10,8 @@ from ddpm_controller.bags.episodes import read_episodes
 from ddpm_controller.bags.files import BagError, OpenBag, digest
 from ddpm_controller.cli.demonstrate import DemonstrateOptions, demonstrate, main
 from ddpm_controller.robots.robot import load_robot
-from ddpm_controller.robots.world_robots import robot_path
+from ddpm_controller.share import share_path
+from ddpm_controller.simulation.worlds import WORLDS
 
 
 def run_command(monkeypatch, *words):
@@ -126,7 +127,7 @@ def test_a_write_error_ends_the_command_with_its_text(tmp_path, monkeypatch, cap
 def test_vectors_are_recorded_and_cameras_only_where_wanted(tmp_path, monkeypatch):
     words = ("--world", "drum", "-n", 1, "--in-process", "--no-pictures", "--output", tmp_path)
     assert run_command(monkeypatch, *words) == 0
-    (episode,) = read_episodes([tmp_path], load_robot(robot_path("drum")))
+    (episode,) = read_episodes([tmp_path], load_robot(share_path(WORLDS["drum"].robot)))
     assert set(episode.values) == {"joint_state", "joint_velocity", "goal"}
     assert 2 <= episode.values["goal"][0, 0] <= 5
     speed = np.diff(episode.values["joint_state"], axis=0) / 0.1

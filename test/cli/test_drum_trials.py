@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ddpm_controller.cli.evaluate import policy_view
+from ddpm_controller.cli.evaluate import loop_of, policy_view
+from ddpm_controller.control.deployment import Deployment
 from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
 from ddpm_controller.evaluation.report import draw, trial_line, write_json
 from ddpm_controller.policy import PlanSettings
 from ddpm_controller.robots.robot import load_robot
-from ddpm_controller.robots.world_robots import robot_path
 from ddpm_controller.ros.simulation.trial_graph import trials_over_ros
+from ddpm_controller.share import share_path
 from ddpm_controller.simulation.worlds import WORLDS
 from ddpm_controller.systems import restore
 
@@ -23,11 +24,12 @@ SEED, TIMEOUT_S = 3, 4.0
 @pytest.fixture(scope="module")
 def trials():
     """The same trial in process and over ROS."""
-    robot = load_robot(robot_path("drum"))
+    robot = load_robot(share_path(WORLDS["drum"].robot))
     settings = TrialSettings(timeout_s=TIMEOUT_S, batch_size=1)
-    limits = robot.limits(WORLDS["drum"].robot_description())
+    urdf = WORLDS["drum"].world.robot_description()
     policy = restore(CHECKPOINT, PlanSettings())
-    (here,) = run_trials(policy, "drum", limits, [SEED], settings, policy_view(robot))
+    loop = loop_of(robot, policy, CHECKPOINT, Deployment(lockstep=True), urdf)
+    (here,) = run_trials(policy, "drum", loop, [SEED], settings, policy_view(robot))
     (there,) = trials_over_ros("drum", CHECKPOINT, [SEED], "lockstep", TIMEOUT_S, {})
     return here, there
 

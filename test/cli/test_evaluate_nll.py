@@ -4,15 +4,6 @@ import pytest
 from small_training import small_training
 
 from ddpm_controller.cli import evaluate_nll
-from ddpm_controller.cli.train import main as train
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    files = small_training(tmp_path_factory.mktemp("nll"))
-    words = ["--bags", files.bags, "--robot", files.robot, "--config", files.config]
-    assert train([*map(str, words), "--output", str(files.output)]) == 0
-    return files
 
 
 def run(files, *words, checkpoint=None):

@@ -1,20 +1,9 @@
 import numpy as np
-import pytest
-from small_training import small_training
 
 from ddpm_controller.checkpoint import OUT_OF_DISTRIBUTION_NAME, load_checkpoint
 from ddpm_controller.cli import fit_out_of_distribution
-from ddpm_controller.cli.train import main as train
 from ddpm_controller.systems import restore
 from ddpm_controller.types import Observation
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    files = small_training(tmp_path_factory.mktemp("distribution"))
-    words = ["--bags", files.bags, "--robot", files.robot, "--config", files.config]
-    assert train([*map(str, words), "--output", str(files.output)]) == 0
-    return files
 
 
 def run(files, bags):
@@ -31,11 +20,12 @@ def test_a_checkpoint_learns_what_it_was_trained_for_and_keeps_its_hash(trained,
     assert "limit" in capsys.readouterr().out
     assert load_checkpoint(checkpoint).hash == name
     policy = restore(checkpoint)
-    stream = policy.streams[0]
-    low, high = policy.training_range.state_low, policy.training_range.state_high
+    stream = policy.facts.streams[0]
+    low, high = policy.facts.training_range.state_low, policy.facts.training_range.state_high
     scores = []
     for value in ((low + high) / 2, high + 10 * (high - low)):
-        window = [Observation(0.1 * k, {stream.name: value}) for k in range(policy.n_obs_steps)]
+        steps = range(policy.facts.n_obs_steps)
+        window = [Observation(0.1 * k, {stream.name: value}) for k in steps]
         traces = policy.plan(window, policy.initial_memory(0)).traces
         scores.append(traces["out_of_distribution"] / traces["out_of_distribution_limit"])
     assert np.isfinite(scores).all()

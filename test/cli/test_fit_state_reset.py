@@ -1,25 +1,15 @@
 import numpy as np
 import pytest
-from small_training import small_training
 
 from ddpm_controller.checkpoint import DEPARTURE_LIMIT_NAME, load_checkpoint
 from ddpm_controller.cli import fit_state_reset
 from ddpm_controller.cli.fit_state_reset import rolled_through
-from ddpm_controller.cli.train import main as train
 from ddpm_controller.policies.monitors.departure_limit import load_departure_limit
 from ddpm_controller.policy import PlanSettings
 from ddpm_controller.robots.robot import load_robot
 from ddpm_controller.ros.controller.policy_loader import load_policy
 from ddpm_controller.systems import restore
 from ddpm_controller.types import Episode
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    files = small_training(tmp_path_factory.mktemp("state_reset"))
-    words = ["--bags", files.bags, "--robot", files.robot, "--config", files.config]
-    assert train([*map(str, words), "--output", str(files.output)]) == 0
-    return files
 
 
 def run(files, bags, *more):
@@ -50,7 +40,9 @@ def test_the_limit_is_learned_on_held_out_episodes_and_used_by_default(trained, 
 
 def test_a_roll_through_compares_with_what_the_plan_before_said(trained):
     """Every second row, with the policy's own memory; the last plan has nothing to compare."""
-    policy = restore(trained.output / "checkpoints" / "last", PlanSettings(seam="warm"))
+    policy = restore(
+        trained.output / "checkpoints" / "last", PlanSettings(overrides={"seam": "warm"})
+    )
     asked, original = [], policy.plan
 
     def plan(window, memory):

@@ -7,14 +7,14 @@ pytest.importorskip("metaworld", reason="needs the extra metaworld")
 
 from ddpm_controller.bags.episodes import read_episodes
 from ddpm_controller.robots.robot import joint_limits, load_robot
-from ddpm_controller.robots.world_robots import robot_path
 from ddpm_controller.ros.simulation.demonstrations import record_in_process
+from ddpm_controller.share import share_path
 from ddpm_controller.simulation.worlds import WORLDS
 
 
 @pytest.mark.parametrize("name", ["drawer_open", "button_press", "hammer"])
 def test_a_demonstration_has_what_the_robot_file_names(name, tmp_path):
-    world, robot = WORLDS[name](), load_robot(robot_path(name))
+    world, robot = WORLDS[name].world(), load_robot(share_path(WORLDS[name].robot))
     assert record_in_process(world, 1, tmp_path / name)
     (episode,) = read_episodes([tmp_path], robot)
     assert episode.success

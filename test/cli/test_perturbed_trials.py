@@ -15,7 +15,12 @@ def trials(tmp_path_factory):
     for name in ("nominal", "pushed", "longer"):
         folder = tmp_path_factory.mktemp(name)
         options = EvaluateOptions(
-            world="drum", trials=1, seed=3, perturbation=name, num_inference_steps=2, output=folder
+            world="drum",
+            trials=1,
+            seed=3,
+            perturbation=name,
+            overrides=("num_inference_steps=2",),
+            output=folder,
         )
         told = []
         evaluate(options, lambda number, count, trial, told=told: told.append(trial))

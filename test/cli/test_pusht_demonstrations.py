@@ -119,5 +119,5 @@ def test_a_number_of_episodes_below_zero_is_refused(tmp_path):
 
 
 def test_demonstrate_says_where_the_demonstrations_are(tmp_path):
-    with pytest.raises(ValueError, match="no expert solves the world pusht.*pusht_demonstrations"):
+    with pytest.raises(ValueError, match="no expert for world 'pusht'.*ddpm pusht-demonstrations"):
         DemonstrateOptions(tmp_path, "pusht")

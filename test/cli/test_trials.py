@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from random_checkpoint import save_random_checkpoint
 
-from ddpm_controller.cli.evaluate import policy_view
+from ddpm_controller.cli.evaluate import loop_of, policy_view
 from ddpm_controller.cli.walk import WalkOptions
+from ddpm_controller.control.deployment import Deployment
 from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
 from ddpm_controller.policy import PlanSettings
 from ddpm_controller.robots.robot import load_robot
@@ -36,9 +37,10 @@ def trials_in_process(checkpoint):
     policy = restore(checkpoint, PlanSettings())
     settings = TrialSettings(timeout_s=TIMEOUT_S, batch_size=1)
     robot = load_robot(share_path("config/robots/sim_arm.yaml"))
-    limits = robot.limits(robot_description())
+    deployment = Deployment(lockstep=True)
+    loop = loop_of(robot, policy, checkpoint, deployment, robot_description())
     view = policy_view(robot)
-    return list(run_trials(policy, "reach", limits, SEEDS, settings, view))
+    return list(run_trials(policy, "reach", loop, SEEDS, settings, view))
 
 
 def test_a_lockstep_trial_over_ros_is_the_trial_in_process(checkpoint):
@@ -64,7 +66,7 @@ def test_a_lockstep_trial_over_ros_is_the_trial_in_process(checkpoint):
 
 def test_the_time_outs_are_those_of_the_worlds():
     told = {name: world_timeout_s(name) for name in WORLDS}
-    assert told == {name: world.timeout_s for name, world in WORLDS.items()}
+    assert told == {name: entry.world.timeout_s for name, entry in WORLDS.items()}
 
 
 def run(words, folder):
@@ -114,4 +116,16 @@ def test_a_walk_is_three_commands_that_one_could_type():
     assert record[:3] == ["demonstrate", "--world", "reach"]
     assert record[-1] == "--in-process"
     assert train[train.index("--bags") + 1] == record[record.index("--output") + 1]
+    assert train[train.index("--robot") + 1] == share_path("config/robots/sim_arm.yaml")
     assert trials[trials.index("--checkpoint") + 1] == "w/training/checkpoints/last"
+
+
+def test_a_walk_trains_for_the_robot_of_its_world():
+    _, train, _ = WalkOptions(world="drum").commands()
+    assert train[train.index("--config") + 1] == share_path("config/training/drum.yaml")
+    assert train[train.index("--robot") + 1] == share_path("config/robots/drum.yaml")
+
+
+def test_a_walk_needs_an_expert():
+    with pytest.raises(ValueError, match="no expert for world 'pusht'.*pusht-demonstrations"):
+        WalkOptions(world="pusht")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from stub_loop import HOLDING, JOINTS, LIMITS, RUNNING, TICK_S, WAITING, new_loop, plan_of, see
 
-from ddpm_controller.control.moving.cartesian_box import BoxedArm, CartesianBox
+from ddpm_controller.control.moving.boxed_arm import BoxedArm, CartesianBox
 from ddpm_controller.control.states import Reason
 
 # Two slides: the end effector is at (shoulder, elbow, 0).

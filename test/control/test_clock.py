@@ -114,7 +114,7 @@ def test_what_was_seen_before_a_leap_is_in_no_window_after_it():
     loop = new_loop(limits=None)
     see(loop, 1.0)
     loop.tick(1.0)
-    loop.limits = LIMITS
+    loop.take_limits(LIMITS)
     see(loop, FORWARD)
     loop.tick(FORWARD)
     window = loop.plan_request(FORWARD).window

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from ddpm_controller.ros.controller.topics import LatencyStatistics
+from ddpm_controller.ros.controller.status import LatencyStatistics
 
 
 def test_percentiles_are_those_of_the_last_latencies():
@@ -13,7 +13,7 @@ def test_percentiles_are_those_of_the_last_latencies():
     assert statistics.p95_s == pytest.approx(0.095)
     assert statistics.count == 500
     assert statistics.max_s == 9.0  # since the beginning
-    assert str(statistics) == "50 ms in the median, 95 % within 95 ms (101 plans)"
+    assert statistics.figures.text == "50 ms in the median, 95 % within 95 ms (101 plans)"
 
 
 def test_before_the_first_plan_nothing_is_known_and_nan_does_not_count():
@@ -22,7 +22,7 @@ def test_before_the_first_plan_nothing_is_known_and_nan_does_not_count():
     assert math.isnan(statistics.median_s)
     assert math.isnan(statistics.p95_s)
     assert math.isnan(statistics.max_s)
-    assert (statistics.count, str(statistics)) == (0, "no plan yet")
+    assert (statistics.count, statistics.figures.text) == (0, "no plan yet")
 
 
 def test_keeping_nothing_is_refused():

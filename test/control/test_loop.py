@@ -54,7 +54,7 @@ def test_nothing_is_sent_without_limits():
     assert command.position is None
     assert "robot_description" in command.text
     assert loop.plan_request(1.0) is None
-    loop.limits = LIMITS
+    loop.take_limits(LIMITS)
     assert loop.tick(1.02).position is not None
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 from stub_loop import (
     HOLDING,
+    LIMITS,
     MEMORY,
     RUNNING,
     TICK_S,
@@ -17,6 +18,8 @@ from stub_loop import (
     waves,
 )
 
+from ddpm_controller.control.loop_settings import PolicyTerms
+from ddpm_controller.control.moving.motion_loop import MotionLoop, Order
 from ddpm_controller.control.states import Reason, Verdict
 
 
@@ -81,7 +84,7 @@ def test_another_policy_plans_next_while_the_chunk_in_force_goes_on():
     loop, commands, now_s = running_loop()
     see(loop, now_s)
     old = loop.plan_request(now_s)
-    loop.use_policy(3, {**MEMORY, "seed": np.array(7)})
+    loop.use_policy(PolicyTerms(3), {**MEMORY, "seed": np.array(7)})
     assert loop.accept(waves(old), old)
     commands.append(loop.tick(now_s))
     assert commands[-1].state == RUNNING
@@ -124,12 +127,10 @@ def test_in_lockstep_a_tick_waits_for_what_each_rate_promises():
 def test_recorded_states_and_plans_give_the_recorded_commands_again():
     """What a replay does: no observations, only what was decided and taken over."""
     commands = drive(new_loop(), 120, lambda n: n % 9)
-    replay = new_loop()
+    replay = MotionLoop(LIMITS, TICK_S)
     replay.hold_at(commands[0].position, commands[0].stamp_s)
     for command in commands:
-        if command.takeover is not None:
-            request = command.takeover.request
-            object.__setattr__(request, "epoch", replay.schedule.epoch)
-            replay.accept(command.takeover.plan, request)
-        again = replay.follow(command.stamp_s, Verdict(command.state, command.reason))
+        chunk = command.takeover.plan.chunk if command.takeover else None
+        order = Order(Verdict(command.state, command.reason), chunk)
+        again = replay.follow(command.stamp_s, order)
         np.testing.assert_array_equal(again.position, command.position)

@@ -1,14 +1,19 @@
 """Trials in one process, with a policy that repeats a demonstration by time."""
 
 import functools
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from trial_loop import trial_loop
 
 from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.control.observing.stream_rules import StreamRule
 from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
+from ddpm_controller.policy import DepartureLimit, PolicyFacts
 from ddpm_controller.simulation.arm.arm import joint_range
 from ddpm_controller.simulation.disturbances import PERTURBATIONS
+from ddpm_controller.simulation.joints import JointRange
 from ddpm_controller.simulation.session import START_NS
 from ddpm_controller.simulation.stick.drum_world import DrumWorld
 from ddpm_controller.simulation.stick.stick_arm import STICK_JOINTS
@@ -22,14 +27,12 @@ PERIOD_S = 0.1
 class DemonstrationPolicy:
     """Answers with the rows that the expert commanded at those moments; blind and exact."""
 
-    n_obs_steps = 1
-
     def __init__(self, world_name, seeds):
-        world = WORLDS[world_name]()
+        world = WORLDS[world_name].world()
         names = tuple(world.joint_names)
         units = ("rad",) * 6 + ("m",)
-        self.action_spec = ActionSpec(names, units, PERIOD_S)
-        self.streams = (StreamSpec("joint_state", "vector", (7,), 50.0, names, units),)
+        streams = (StreamSpec("joint_state", "vector", (7,), 50.0, names, units),)
+        self.facts = PolicyFacts(streams, ActionSpec(names, units, PERIOD_S), n_obs_steps=1)
         self._rows = {seed: self._demonstration(world, seed) for seed in seeds}
         world.close()
 
@@ -51,7 +54,7 @@ class DemonstrationPolicy:
         ticks = np.round((start_s - START_S + PERIOD_S * np.arange(10)) * 50).astype(int)
         rows = self._rows[int(memory["seed"])]
         actions = rows[np.minimum(ticks, len(rows) - 1)]
-        chunk = ActionChunk(start_s, PERIOD_S, self.action_spec.joint_names, actions)
+        chunk = ActionChunk(start_s, PERIOD_S, self.facts.action_spec.joint_names, actions)
         number = np.array(int(memory["plan_number"]) + 1)
         return Plan(chunk, {"seed": memory["seed"], "plan_number": number})
 
@@ -66,12 +69,16 @@ def no_view(camera, pixels):
 
 
 def trials_of(policy, world, seeds, **settings):
-    return list(run_trials(policy, world, limits(), seeds, TrialSettings(**settings), no_view))
+    return list(
+        run_trials(
+            policy, world, trial_loop(policy, limits()), seeds, TrialSettings(**settings), no_view
+        )
+    )
 
 
 def quiet_seeds(world_name, count):
     """Seeds whose demonstration is undisturbed: a push cannot be repeated by time."""
-    world = WORLDS[world_name]()
+    world = WORLDS[world_name].world()
     seeds = []
     seed = 500
     while len(seeds) < count:
@@ -129,18 +136,57 @@ def test_the_time_out_ends_a_trial():
     assert trial.duration_s == pytest.approx(0.2)
 
 
+class Remembering(DemonstrationPolicy):
+    """Notes which plans remember one before."""
+
+    def __init__(self, world_name, seeds):
+        super().__init__(world_name, seeds)
+        self.remembered = []
+
+    def plan(self, window, memory):
+        self.remembered.append("state" in memory)
+        plan = super().plan(window, memory)
+        return replace(plan, memory={**plan.memory, "state": np.ones(1)})
+
+
+@pytest.mark.parametrize(("limit", "remembers"), [(1e-9, False), (1e9, True)])
+def test_a_trial_keeps_the_limit_of_departure_that_the_robot_would_keep(limit, remembers):
+    """No joint follows its commands to a nanoradian."""
+    seeds = quiet_seeds("reach", 1)
+    policy = Remembering("reach", seeds)
+    loop = trial_loop(policy, limits())
+    terms = replace(loop.policy, departure=DepartureLimit(np.ones(7), limit))
+    settings = TrialSettings(timeout_s=2.0, keep_frames=0)
+    list(run_trials(policy, "reach", replace(loop, policy=terms), seeds, settings, no_view))
+    assert len(policy.remembered) >= 3
+    assert policy.remembered == [False] + [remembers] * (len(policy.remembered) - 1)
+
+
+def test_a_trial_looks_at_streams_by_the_rules_of_the_robot():
+    """A rule that no robot can keep shows that they are looked at."""
+    seeds = quiet_seeds("reach", 1)
+    policy = DemonstrationPolicy("reach", seeds)
+    loop = trial_loop(policy, limits())
+    rules = {"joint_state": StreamRule(when_stale="mask")}
+    with pytest.raises(ValueError, match="cannot be masked"):
+        list(
+            run_trials(
+                policy, "reach", replace(loop, rules=rules), seeds, TrialSettings(), no_view
+            )
+        )
+
+
 class StillPolicy:
     """Commands the position that it has measured first."""
 
-    n_obs_steps = 1
-
     def __init__(self, world):
-        self.action_spec = ActionSpec(world.joint_names, ("rad",) * 3, PERIOD_S)
+        spec = ActionSpec(world.joint_names, ("rad",) * 3, PERIOD_S)
         names, units = ("strikes_wanted",), ("1",)
-        self.streams = (
+        streams = (
             StreamSpec("joint_state", "vector", (3,), 50.0, world.joint_names, ("rad",) * 3),
             StreamSpec("goal", "vector", (1,), 50.0, names, units),
         )
+        self.facts = PolicyFacts(streams, spec, n_obs_steps=1)
         self.goals = []
 
     def initial_memory(self, seed):
@@ -155,10 +201,12 @@ class StillPolicy:
 def test_a_trial_brings_what_a_perturbed_world_has_counted():
     make = functools.partial(DrumWorld, perturbation=PERTURBATIONS["pushed"])
     policy = StillPolicy(DrumWorld)
-    reach = joint_range(STICK_JOINTS)
+    reach = JointRange.of(STICK_JOINTS)
     of_the_stick = JointLimits(reach.lower, reach.upper, reach.velocity)
     settings = TrialSettings(timeout_s=3.0, keep_frames=0)
-    trials = list(run_trials(policy, make, of_the_stick, [3, 4], settings, no_view))
+    trials = list(
+        run_trials(policy, make, trial_loop(policy, of_the_stick), [3, 4], settings, no_view)
+    )
     world = make()
     for trial in trials:
         world.reset(trial.seed)

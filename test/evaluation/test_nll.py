@@ -5,16 +5,15 @@ import numpy as np
 import pytest
 
 from ddpm_controller.evaluation.nll import draw_nll, evaluate_nll
-from ddpm_controller.policy import BoundSettings, Likelihood
-from ddpm_controller.types import Episode
+from ddpm_controller.policy import BoundSettings, Likelihood, PolicyFacts
+from ddpm_controller.types import ActionSpec, Episode
 
 
 class Scripted:
     """Says 1 nat for each step of three, and -0.5 for the scale; 10 more for the second joint."""
 
-    n_obs_steps = 1
+    facts = PolicyFacts((), ActionSpec(("one", "two"), ("rad", "rad"), 0.1), n_obs_steps=1)
     horizon = 4
-    action_spec = SimpleNamespace(joint_names=("one", "two"))
 
     def __init__(self):
         self.asked = []

@@ -1,9 +1,11 @@
 """PushT as papers evaluate it, and PushT in the control loop of the robot."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from trial_loop import trial_loop
 
 pytest.importorskip("gym_pusht", reason="needs the extra pusht")
 from gym_pusht.envs.pusht import PushTEnv
@@ -12,7 +14,7 @@ from random_pusher import ACTION_SPEC, STREAMS, random_pusher
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
 from ddpm_controller.evaluation.published_protocol import run_published
-from ddpm_controller.policy import plan_batch
+from ddpm_controller.policy import PolicyFacts, plan_batch
 from ddpm_controller.simulation.pusht.pusht_block import METRES_PER_PIXEL, block_corners
 from ddpm_controller.simulation.pusht.pusht_world import PushTWorld
 from ddpm_controller.types import ActionChunk, ActionSpec, Observation, Plan, StreamSpec
@@ -75,10 +77,7 @@ def test_seeds_in_one_batch_do_not_meet():
 class Stalker:
     """Answers with the next whole rows of a plan that depends on nothing but the seed."""
 
-    n_obs_steps = 2
-    n_action_steps = 3
-    action_spec = ACTION_SPEC
-    streams = STREAMS
+    facts = PolicyFacts(STREAMS, ACTION_SPEC, n_obs_steps=2)
 
     def __init__(self, rows):
         self.rows = rows
@@ -91,7 +90,7 @@ class Stalker:
         self.windows.append(window)
         number = int(memory["plan"])
         rows = self.rows[number * 3 : number * 3 + 3]
-        names = self.action_spec.joint_names
+        names = self.facts.action_spec.joint_names
         chunk = ActionChunk(window[-1].stamp_s, 0.1, names, rows)
         return Plan(chunk, {"plan": np.array(number + 1)})
 
@@ -118,7 +117,8 @@ def test_joints_of_the_policy_are_found_by_name():
     rows = np.random.default_rng(0).uniform(0.1, 0.4, (9, 2))
     (usual,) = run_published(Stalker(rows), [4], 9)
     turned = Stalker(rows[:, ::-1])
-    turned.action_spec = ActionSpec(ACTION_SPEC.joint_names[::-1], ("m", "m"), 0.1)
+    spec = ActionSpec(ACTION_SPEC.joint_names[::-1], ("m", "m"), 0.1)
+    turned.facts = replace(turned.facts, action_spec=spec)
     (trial,) = run_published(turned, [4], 9)
     np.testing.assert_array_equal(trial.positions[:, ::-1], usual.positions)
     assert trial.score == usual.score
@@ -148,7 +148,7 @@ def test_a_trial_ends_with_success_even_inside_a_chunk(monkeypatch):
     ],
 )
 def test_a_policy_for_something_else_is_refused(spec, text):
-    policy = SimpleNamespace(action_spec=spec, streams=STREAMS, n_obs_steps=1)
+    policy = SimpleNamespace(facts=PolicyFacts(STREAMS, spec, n_obs_steps=1))
     with pytest.raises(ValueError, match=text):
         run_published(policy, [1])
 
@@ -164,7 +164,9 @@ def no_view(camera, pixels):
 
 def test_the_control_loop_of_the_robot_moves_the_pusher_and_scores_it():
     settings = TrialSettings(timeout_s=2.0, keep_frames=1, batch_size=3)
-    trials = list(run_trials(random_pusher(), "pusht", BOARD, SEEDS, settings, no_view))
+    policy = random_pusher()
+    loop = trial_loop(policy, BOARD)
+    trials = list(run_trials(policy, "pusht", loop, SEEDS, settings, no_view))
     assert [trial.seed for trial in trials] == list(SEEDS)
     for trial in trials:
         assert 0.0 <= trial.score < 0.95
@@ -178,6 +180,6 @@ def test_the_control_loop_of_the_robot_moves_the_pusher_and_scores_it():
 def test_a_policy_whose_streams_the_world_does_not_tell_is_refused():
     policy = random_pusher()
     ball = StreamSpec("ball", "vector", (1,), 10.0, ("ball_x",), ("m",))
-    policy.streams = (*STREAMS, ball)
+    policy.facts = replace(policy.facts, streams=(*STREAMS, ball))
     with pytest.raises(ValueError, match="stream 'ball' wants .*'ball_x'.* 'pusht' tells"):
-        list(run_trials(policy, "pusht", BOARD, [1], TrialSettings(), no_view))
+        list(run_trials(policy, "pusht", trial_loop(policy, BOARD), [1], TrialSettings(), no_view))

@@ -2,13 +2,15 @@
 
 import numpy as np
 import pytest
+from trial_loop import trial_loop
 
 from ddpm_controller.control.command import Command
 from ddpm_controller.control.moving.safety import JointLimits
-from ddpm_controller.control.planning.plan_request import PlanRequest, Takeover
+from ddpm_controller.control.plan_request import PlanRequest, Takeover
 from ddpm_controller.control.states import Reason, State
 from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
 from ddpm_controller.evaluation.seams import SeamRecorder
+from ddpm_controller.policy import PolicyFacts
 from ddpm_controller.simulation.fork_world import ForkWorld, demonstrated
 from ddpm_controller.types import ActionChunk, ActionSpec, Plan, StreamSpec
 
@@ -76,9 +78,11 @@ def test_a_trial_without_commands_has_no_seams():
 class OneSidedPolicy:
     """Goes where the side is that the point is on."""
 
-    n_obs_steps = 1
-    action_spec = ActionSpec(NAMES, ("m", "m"), 0.1)
-    streams = (StreamSpec("joint_state", "vector", (2,), 50.0, NAMES, ("m", "m")),)
+    facts = PolicyFacts(
+        streams=(StreamSpec("joint_state", "vector", (2,), 50.0, NAMES, ("m", "m")),),
+        action_spec=ActionSpec(NAMES, ("m", "m"), 0.1),
+        n_obs_steps=1,
+    )
 
     def initial_memory(self, seed):
         return {"plan_number": np.array(0)}
@@ -96,9 +100,18 @@ def trials(push=False, seeds=(1, 2, 3), **settings):
     def world(*, tick_hz):
         return ForkWorld(tick_hz, push)
 
-    settings = TrialSettings(keep_frames=1, replan_period_s=0.4, **settings)
+    settings = TrialSettings(keep_frames=1, **settings)
     policy = OneSidedPolicy()
-    return list(run_trials(policy, world, LIMITS, seeds, settings, lambda name, image: image))
+    return list(
+        run_trials(
+            policy,
+            world,
+            trial_loop(policy, LIMITS, 0.4),
+            seeds,
+            settings,
+            lambda name, image: image,
+        )
+    )
 
 
 def test_a_policy_that_sees_a_push_reacts_after_its_next_plan():

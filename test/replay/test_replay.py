@@ -11,11 +11,13 @@ from recorded_runs import Scenario, record_run
 from ddpm_controller.bags.files import BagError
 from ddpm_controller.cli.replay import main
 from ddpm_controller.control.observing.stream_rules import StreamRule
+from ddpm_controller.control.planning.chunk_check import ChunkTolerance, chunk_demand
 from ddpm_controller.control.states import Reason, State
 from ddpm_controller.replay.commands import compare_commands
 from ddpm_controller.replay.plans import Policies, compare_plans
 from ddpm_controller.replay.recorded_run import read_run
 from ddpm_controller.robots.robot import load_robot
+from ddpm_controller.types import ActionChunk
 
 
 @pytest.fixture(scope="module")
@@ -168,12 +170,59 @@ def test_other_deployment_parameters_give_other_commands(late_run):
     assert compare_commands(run).num_equal < 100
 
 
+def generous(checkpoint, **more):
+    """A run whose chunks ask for far more than the default tolerance allows."""
+    tolerance = ChunkTolerance(1e6, 1e6)
+    return Scenario((checkpoint,), tolerance=tolerance, velocity_share=0.05, **more)
+
+
+def test_a_run_with_wider_tolerances_is_reproduced(tmp_path, checkpoint):
+    """The chunks were followed as far as the limits allow, so they are followed again."""
+    run, plans, commands = replayed(record_run(tmp_path / "bag", generous(checkpoint)), checkpoint)
+    demand = chunk_demand(
+        ActionChunk(0.0, 0.1, run.chunks[0].joint_names, run.chunks[0].rows), run.limits
+    )
+    assert demand.refusal(ChunkTolerance())
+    assert plans.num_equal == plans.count == 4
+    assert (commands.first, commands.num_equal, commands.count) == (None, 59, 59)
+
+
+def test_a_chunk_that_should_have_been_refused_is_named(tmp_path, checkpoint):
+    """A controller that follows what its parameters forbid is not reproduced."""
+    run = read_run(record_run(tmp_path / "bag", generous(checkpoint)), load_robot(SIM_ARM))
+    run.parameters = {**run.parameters, "chunk_velocity_tolerance": 10.0}
+    commands = compare_commands(run)
+    assert commands.num_equal < commands.count
+    assert "plan 0" in str(commands.first)
+    assert "far beyond the limits: velocity" in str(commands.first)
+
+
+def test_a_plan_that_was_taken_over_after_its_end_is_reproduced(tmp_path, checkpoint):
+    """Node and command process look at different moments; what was done counts."""
+    scenario = Scenario((checkpoint,), 120, plan_ticks=36, decided_before_s=0.03)
+    run, plans, commands = replayed(record_run(tmp_path / "bag", scenario), checkpoint)
+    ends_s = [chunk.start_s + 0.1 * (len(chunk.rows) - 1) for chunk in run.chunks]
+    late = [c.takeover_s > end_s for c, end_s in zip(run.chunks, ends_s, strict=True)]
+    assert any(late)
+    assert plans.num_equal == plans.count
+    assert (commands.first, commands.num_equal) == (None, commands.count)
+
+
 def test_a_lost_observation_is_named_and_the_other_plans_are_compared(tmp_path, checkpoint):
     """The recorder may lose a message; the replay must not guess it."""
     scenario = Scenario((checkpoint,), lose=("/camera_wrist/image_raw", 0))
     _, plans, _ = replayed(record_run(tmp_path / "bag", scenario), checkpoint)
     assert (plans.count, plans.num_equal) == (3, 3)
     assert "camera_wrist stamped" in plans.skipped[0]
+
+
+@pytest.mark.parametrize("index", [0, 15, 40])
+def test_a_command_that_was_sent_twice_is_one_tick(tmp_path, checkpoint, index):
+    """In lockstep an answer is sent again where the world may not have heard it."""
+    scenario = Scenario((checkpoint,), twice=("/joint_trajectory", index))
+    run, _, commands = replayed(record_run(tmp_path / "bag", scenario), checkpoint)
+    assert len(run.commands) == 60
+    assert (commands.first, commands.num_equal, commands.count) == (None, 59, 59)
 
 
 def test_a_lost_chunk_shows_in_the_commands(tmp_path, checkpoint):

@@ -15,7 +15,7 @@ from ddpm_controller.replay.plans import Policies, compare_plans
 from ddpm_controller.replay.recorded_run import read_run
 from ddpm_controller.robots.robot import load_robot
 
-SEAM = PlanSettings(seam="warm_replace", expected_delay_s=0.11, surprise=0.0)
+SEAM = PlanSettings(overrides={"seam": "warm_replace", "expected_delay_s": 0.11, "surprise": 0.0})
 PLAN_TICKS = 4
 """With a plan every 0.3 s: requests at ticks 0, 15, 30, ... of a run, take-overs 4 later."""
 
@@ -61,12 +61,15 @@ def test_a_bag_whose_beginning_was_cut_off_is_the_same_from_its_first_plan_on(
 def test_a_policy_with_a_state_of_its_own_is_the_same_from_the_middle_with_its_weight(tmp_path):
     """Without a seam nothing but the recorded memory tells what a plan goes on from."""
     save_random_diff_control(tmp_path / "checkpoint")
-    settings = PlanSettings(transition_scale=0.5)
+    settings = PlanSettings(overrides={"transition_scale": 0.5})
     scenario = Scenario((tmp_path / "checkpoint",), 60, PLAN_TICKS, settings=settings, cut=24)
     run, plans = replayed(record_run(tmp_path / "bag", scenario), tmp_path / "checkpoint")
-    assert {chunk.transition_scale for chunk in run.chunks} == {0.5}
+    assert {chunk.settings["transition_scale"] for chunk in run.chunks} == {"0.5"}
     assert figures(plans) == (2, 2, 1, 0)
-    run.chunks[:] = [replace(chunk, transition_scale=None) for chunk in run.chunks]
+    run.chunks[:] = [
+        replace(chunk, settings={**chunk.settings, "transition_scale": 1.0})
+        for chunk in run.chunks
+    ]
     plans = compare_plans(run, Policies(run, [tmp_path / "checkpoint"], "cpu"))
     assert plans.num_equal == 0
 

@@ -27,7 +27,7 @@ def checkpoints(tmp_path_factory):
 
 
 def settings(seam):
-    return PlanSettings(seam=seam, expected_delay_s=DELAY_S, surprise=LIMIT)
+    return PlanSettings(overrides={"seam": seam, "expected_delay_s": DELAY_S, "surprise": LIMIT})
 
 
 @pytest.fixture
@@ -57,13 +57,14 @@ def test_plans_that_go_on_from_one_another_are_reproduced(tmp_path, checkpoints,
     assert (plans.num_equal, plans.skipped) == (plans.count, ())
     assert traces == ["cold"] + [seam] * (plans.count - 1)
     first = run.chunks[0]
-    assert (first.seam, first.expected_delay_s, first.surprise) == (seam, DELAY_S, LIMIT)
+    assert first.settings["seam"] == seam
+    assert (first.expected_delay_s, float(first.settings["surprise"])) == (DELAY_S, LIMIT)
     commands = compare_commands(run)
     assert commands.num_equal == commands.count
 
 
 def test_the_delay_that_was_measured_for_each_plan_is_replayed(tmp_path, checkpoints, traces):
-    untold = PlanSettings(seam="rtc_exact")
+    untold = PlanSettings(overrides={"seam": "rtc_exact"})
     scenario = Scenario(checkpoints[:1], 150, plan_ticks=4, settings=untold)
     run, plans = replayed(record_run(tmp_path / "bag", scenario), checkpoints[0])
     assert (plans.num_equal, plans.skipped) == (plans.count, ())

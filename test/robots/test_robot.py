@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import yaml
 
-from ddpm_controller.control.moving.cartesian_box import CartesianBox
+from ddpm_controller.control.moving.boxed_arm import CartesianBox
 from ddpm_controller.control.moving.safety import ACCELERATION_TIME_S, JERK_TIME_S
 from ddpm_controller.control.observing.stream_rules import StreamRule
 from ddpm_controller.robots.robot import FROZEN_AFTER_S, RobotError, joint_limits, load_robot

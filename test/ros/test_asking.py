@@ -6,7 +6,7 @@ from std_srvs.srv import Trigger
 
 from ddpm_controller.ros.asking import ask
 
-PATIENCE_S = 60.0
+PATIENCE_S = 90.0
 
 
 @pytest.fixture

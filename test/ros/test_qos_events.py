@@ -32,7 +32,7 @@ def graph(request) -> Iterator[SimpleNamespace]:
     topic = request.node.name
 
     def until(happened):
-        deadline_s = time.monotonic() + 30.0
+        deadline_s = time.monotonic() + 90.0
         while not happened():
             assert time.monotonic() < deadline_s, log
             executor.spin_once(timeout_sec=0.05)

@@ -31,7 +31,7 @@ class Graph:
         self.states = self.source.create_publisher(JointState, "joint_states", SENSOR)
         self.facts = self.source.create_publisher(String, "fact", LATCHED)
 
-    def spin_until(self, condition, patience_s=30.0):
+    def spin_until(self, condition, patience_s=90.0):
         deadline_s = time.monotonic() + patience_s
         while not condition():
             assert time.monotonic() < deadline_s, "the graph did not do its part in time"

@@ -5,7 +5,7 @@ import threading
 
 import numpy as np
 import pytest
-from random_checkpoint import SIM_ARM, save_random_checkpoint
+from random_checkpoint import SIM_ARM
 
 from ddpm_controller.bags.files import OpenBag
 from ddpm_controller.cli.record import RecordOptions, record
@@ -13,16 +13,7 @@ from ddpm_controller.cli.replay import main
 from ddpm_controller.ros.graph.supervisor import started
 from ddpm_controller.ros.simulation.trial_graph import connected, parameter_file
 
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    """A tiny policy with random weights."""
-    folder = tmp_path_factory.mktemp("checkpoints") / "random"
-    save_random_checkpoint(folder)
-    return folder
-
-
-SEAM = {"seam": "warm_replace", "expected_delay_s": 0.11, "surprise": 1e4}
+SEAM = {"policy_overrides": ["seam=warm_replace", "expected_delay_s=0.11", "surprise=1e4"]}
 
 
 @pytest.fixture(scope="module", params=[{}, SEAM], ids=["switch", "warm_replace"])
@@ -70,7 +61,9 @@ def test_the_surprise_of_the_last_plan_is_told(recording):
     """Of a first plan, and without a seam, there is none."""
     with OpenBag(recording.folder) as bag:
         messages = [each.message for each in bag.messages(["/controller/status"])]
-        seams = {each.message.seam for each in bag.messages(["/controller/action_chunk"])}
+        chunks = [each.message for each in bag.messages(["/controller/action_chunk"])]
+    used = [dict(zip(each.override_names, each.override_values, strict=True)) for each in chunks]
+    seams = {each["seam"] for each in used}
     numbers = {each.plan_number for each in messages if np.isfinite(each.surprise)}
     assert max(each.plan_number for each in messages) == 2
     assert numbers == (set() if seams == {"switch"} else {1, 2})

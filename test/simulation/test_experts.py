@@ -22,7 +22,7 @@ def run(world, seed: int) -> tuple[str, bool, np.ndarray]:
 @pytest.fixture(scope="module", params=OCCASIONS)
 def runs(request):
     """Two dozen episodes per world, chosen so that every occasion comes up."""
-    world = WORLDS[request.param]()
+    world = WORLDS[request.param].world()
     return request.param, world.tick_s, [run(world, seed) for seed in range(32, 56)]
 
 
@@ -70,14 +70,14 @@ def test_people_differ_in_speed_and_side(runs):
 
 
 def test_the_same_seed_gives_the_same_demonstration():
-    world = WORLDS["pick_place"]()
+    world = WORLDS["pick_place"].world()
     _, _, first = run(world, 5)
     _, _, second = run(world, 5)
     np.testing.assert_array_equal(first, second)
 
 
 def test_an_expert_takes_over_from_wherever_the_arm_is_without_a_jump():
-    world = WORLDS["reach"]()
+    world = WORLDS["reach"].world()
     world.reset(2)
     target = world.command_in_force + np.array([0.5, 0.2, 0.1, 0.3, 0.2, 0.4, 0.01])
     for _ in range(30):

@@ -4,6 +4,7 @@ import pytest
 from ddpm_controller.simulation.fork_world import (
     CENTRE_X_M,
     DETOUR_M,
+    GOAL_X_M,
     RADIUS_M,
     ForkWorld,
     demonstrated,
@@ -102,3 +103,11 @@ def test_a_command_that_does_not_fit_is_refused(command):
         world.step(command)
     np.testing.assert_array_equal(world.positions, before)
     assert world.time_s == 0
+
+
+def test_the_way_to_the_goal_costs_and_a_crash_more():
+    world = ForkWorld()
+    start = world.terminal_cost()
+    assert start == pytest.approx(GOAL_X_M, abs=0.01)
+    follow(world, 1)
+    assert world.running_cost() == world.terminal_cost() < 0.08

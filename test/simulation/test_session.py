@@ -9,7 +9,7 @@ TICK_NS = 20_000_000
 
 @pytest.fixture
 def world():
-    world = WORLDS["reach"]()
+    world = WORLDS["reach"].world()
     yield world
     world.close()
 

@@ -4,7 +4,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from ddpm_controller.simulation.arm.arm import JointRange
+from ddpm_controller.simulation.joints import JointRange
 from ddpm_controller.simulation.set_point import SetPoint, num_substeps
 
 LIMITS = JointRange(np.array([-1.0, 0.0]), np.array([1.0, 0.5]), np.array([2.0, 1.0]))

@@ -106,3 +106,29 @@ def test_a_moved_object_stays_in_its_area():
     world = PickPlaceWorld()
     world.move_cube(np.array([5.0, -5.0]))
     np.testing.assert_allclose(world.cube[:2], [CUBE_AREA[0][1], CUBE_AREA[1][0]])
+
+
+def test_reaching_costs_the_distance_of_the_tip_from_the_ball():
+    world = ReachWorld()
+    world._state.mocap_pos[0] = world.tip + np.array([0.03, 0.04, 0.0])
+    assert world.terminal_cost() == pytest.approx(0.05)
+    assert world.running_cost() == pytest.approx(0.05)
+
+
+def test_picking_and_placing_costs_the_ways_of_the_cube_and_to_the_cube():
+    world = cube_at((0.08, 0.06))
+    assert world.terminal_cost() == pytest.approx(0.1)
+    to_cube = np.linalg.norm(world.tip - world.cube)
+    assert world.running_cost() == pytest.approx(0.1 + to_cube)
+
+
+def test_a_cube_in_the_middle_of_the_pad_costs_nothing_once_it_is_let_go():
+    world = cube_at((0.0, 0.0))
+    assert world.terminal_cost() == pytest.approx(0.0)
+    assert world.running_cost() == pytest.approx(0.0), "also far from the hand"
+    world._state.joint("cube").qpos[:3] = world.tip - [0.0, 0.0, 0.01]
+    world._state.mocap_pos[0] = world._state.joint("cube").qpos[:3] - [0.0, 0.0, CUBE_HALF]
+    for finger in ("gripper", "gripper_mirror"):
+        world._state.joint(finger).qpos[:] = 0.02
+    mujoco.mj_forward(world.scene.model, world._state)
+    assert world.terminal_cost() == pytest.approx(0.01), "the fingers have to open by 1 cm"

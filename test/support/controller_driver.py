@@ -142,17 +142,23 @@ class Client(Node):
         statuses = self.heard["controller/status"]
         return statuses[-1] if statuses else ControllerStatus()
 
-    def until_state(self, state: State, reason: Reason | None = None) -> ControllerStatus:
-        """Wait for a new status with this state, and this reason if one is given."""
+    def until_state(
+        self, state: State, reason: Reason | None = None, text: str = ""
+    ) -> ControllerStatus:
+        """Wait for a new status with this state, and this reason and text if they are given."""
         begin = len(self.heard["controller/status"])
 
         def found() -> ControllerStatus | None:
             for status in self.heard["controller/status"][begin:]:
-                if status.state == state and reason in (None, status.reason):
+                if (
+                    status.state == state
+                    and reason in (None, status.reason)
+                    and text in status.text
+                ):
                     return status
             return None
 
-        return self.until(found, f"{state!r} {reason!r}; last: {self.status}")
+        return self.until(found, f"{state!r} {reason!r} {text!r}; last: {self.status}")
 
     def until_running(self, num_chunks: int = 2) -> None:
         """Wait until it follows chunks taken over from now on, and commands are heard."""

@@ -1,7 +1,7 @@
-"""Kills trainings at every n-th change of a file below OUTPUT and lets each go on afterwards.
+"""Kills trainings at every n-th change of a file below a folder and lets each go on afterwards.
 
-A process of its own, because it forks, which a process with ROS threads must not. Prints the
-folder of each training.
+As a program: killed_trainings.py OUTPUT FIRST STRIDE. A process of its own, because it forks,
+which a process with ROS threads must not. Prints the folder of each training.
 """
 
 import importlib.util
@@ -12,7 +12,6 @@ from pathlib import Path
 
 from ddpm_controller.training import run
 
-STRIDE = 11
 CHANGES = {"open", "os.rename", "os.remove", "os.mkdir"}
 
 
@@ -53,8 +52,9 @@ def train_until_killed(tiny, output: Path, change: int) -> None:
 
 
 def main() -> None:
-    """Kill at change 0, STRIDE, 2 STRIDE, ... until a training ends before it is killed."""
-    tiny, parent, change = load_tiny(), Path(sys.argv[1]), int(sys.argv[2])
+    """Kill at change FIRST, FIRST + STRIDE, ... until a training ends before it is killed."""
+    tiny, parent = load_tiny(), Path(sys.argv[1])
+    change, stride = int(sys.argv[2]), int(sys.argv[3])
     # Pictures come after all that must not be lost, and take longer than the training.
     run.draw_curves = run.draw_samples = lambda *arguments: None
     tiny.train_tiny(parent / "warm", tiny.replace(tiny.CONFIG, num_steps=1))
@@ -67,7 +67,7 @@ def main() -> None:
         assert os.WTERMSIG(status) == signal.SIGKILL
         assert in_child(lambda: tiny.train_tiny(output)) == 0  # noqa: B023
         print(output, flush=True)
-        change += STRIDE
+        change += stride
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Bags of a controller, made without ROS: a control loop, a real policy and invented streams."""
 
 import json
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from random_checkpoint import SIM_ARM
@@ -10,15 +11,19 @@ from ddpm_controller.bags.conversions import observation_from, stamp_from
 from ddpm_controller.bags.memory_messages import packed
 from ddpm_controller.bags.message_types import message_types
 from ddpm_controller.bags.writer import BagTopic, BagWriter
+from ddpm_controller.control.deployment import Deployment
 from ddpm_controller.control.loop import ControlLoop
+from ddpm_controller.control.loop_settings import PolicyTerms
 from ddpm_controller.control.moving.interpolation import Motion
-from ddpm_controller.control.moving.motion_loop import Sent
+from ddpm_controller.control.moving.motion_loop import MotionLoop, Sent
 from ddpm_controller.control.observing.stream_rules import StreamRule
+from ddpm_controller.control.planning.chunk_check import ChunkTolerance
 from ddpm_controller.control.states import State
 from ddpm_controller.policy import DepartureLimit, PlanSettings
 from ddpm_controller.replay.recorded_run import PARAMETERS_KEY
 from ddpm_controller.robots.lead import ACTION_LATENCY_KEY
-from ddpm_controller.robots.robot import joint_limits, load_robot
+from ddpm_controller.robots.loop_settings import loop_settings
+from ddpm_controller.robots.robot import load_robot
 from ddpm_controller.simulation.arm.robot_description import robot_description
 from ddpm_controller.systems import restore
 
@@ -51,6 +56,7 @@ class Scenario:
         idle_between: Whether the controller tells that it commands nothing before each run.
         lead_s: Of the controller.
         lose: (topic, index) of a message that the recorder lost.
+        twice: (topic, index) of a message that was sent twice.
         settings: Of the policies.
         pushed: Ticks of a run in which every joint is measured half a radian or metre away.
         failed: Numbers of plans that fail.
@@ -60,6 +66,10 @@ class Scenario:
         rules: Likewise.
         dies: Tick at which what carries out the orders dies; 0: never. Another one goes on after
             ``DEAD_TICKS``, from the last command but one.
+        tolerance: Of the controller.
+        velocity_share: Of the joints' velocity limits, in robot_description.
+        decided_before_s: What a tick carries out was decided so much before it, as where another
+            process commands.
     """
 
     checkpoints: tuple
@@ -70,6 +80,7 @@ class Scenario:
     idle_between: bool = True
     lead_s: float = 0.0
     lose: tuple[str, int] | None = None
+    twice: tuple[str, int] | None = None
     settings: PlanSettings = field(default_factory=PlanSettings)
     pushed: range = range(0)
     failed: tuple[int, ...] = ()
@@ -78,11 +89,23 @@ class Scenario:
     departure: DepartureLimit | None = None
     rules: dict[str, StreamRule] = field(default_factory=dict)
     dies: int = 0
+    tolerance: ChunkTolerance = field(default_factory=ChunkTolerance)
+    velocity_share: float = 1.0
+    decided_before_s: float = 0.0
+
+    @property
+    def description(self):
+        """Text of robot_description."""
+        return re.sub(
+            'velocity="([^"]*)"',
+            lambda found: f'velocity="{self.velocity_share * float(found[1])}"',
+            robot_description(),
+        )
 
 
 def record_run(folder, scenario):
     """Write the bag of a scenario: a run per checkpoint, with seeds 5, 6, ..."""
-    messages = [("/robot_description", START_S, T["std_msgs/msg/String"](robot_description()))]
+    messages = [("/robot_description", START_S, T["std_msgs/msg/String"](scenario.description))]
     for number, checkpoint in enumerate(scenario.checkpoints):
         begin_s = _nanoseconds_exact(START_S + 10.0 * number)
         messages += _Run(scenario, checkpoint, seed=5 + number).messages(begin_s)
@@ -93,7 +116,16 @@ def record_run(folder, scenario):
     if scenario.lose is not None:
         topic, index = scenario.lose
         messages.remove([m for m in messages if m[0] == topic][index])
-    parameters = {"fade_s": scenario.fade_s, "stop_s": 0.2}
+    if scenario.twice is not None:
+        topic, index = scenario.twice
+        at = [k for k, m in enumerate(messages) if m[0] == topic][index]
+        messages.insert(at, messages[at])
+    parameters = {
+        "fade_s": scenario.fade_s,
+        "stop_s": 0.2,
+        "chunk_position_tolerance": scenario.tolerance.position,
+        "chunk_velocity_tolerance": scenario.tolerance.velocity,
+    }
     if scenario.lead_s:  # as a robot file with a latency gives it
         parameters |= {"lead_s": -1.0, ACTION_LATENCY_KEY: scenario.lead_s}
     provenance = {PARAMETERS_KEY: json.dumps(parameters)}
@@ -112,19 +144,20 @@ class _Run:
         self._policy = restore(checkpoint, scenario.settings)
         self._seed = seed
         self._random = np.random.default_rng(seed)
-        self._loop = ControlLoop(
-            self._robot.stream_specs,
-            self._robot.max_ages_s,
-            self._robot.action_spec,
-            self._policy.n_obs_steps,
-            joint_limits(robot_description(), self._robot.action_spec.joint_names),
-            1 / RATE_HZ,
-            0.3,
+        limits = self._robot.limits(scenario.description)
+        self._motion = MotionLoop(limits, 1 / RATE_HZ, fade_s=scenario.fade_s)
+        policy = PolicyTerms(self._policy.facts.n_obs_steps, departure=scenario.departure)
+        deployment = Deployment(
+            control_rate_hz=RATE_HZ,
+            replan_period_s=0.3,
             fade_s=scenario.fade_s,
             lead_s=scenario.lead_s,
-            rules=scenario.rules,
+            lockstep=True,
+            chunk_position_tolerance=scenario.tolerance.position,
+            chunk_velocity_tolerance=scenario.tolerance.velocity,
         )
-        self._loop.departure.limit = scenario.departure
+        settings = loop_settings(self._robot, policy, deployment, limits=limits)
+        self._loop = ControlLoop(replace(settings, rules=scenario.rules))
         self._told = None
 
     def messages(self, begin_s):
@@ -155,7 +188,7 @@ class _Run:
                 continue
             if dead == DEAD_TICKS:
                 self._loop.take_up(sent[-2], now_s)
-            command = self._loop.tick(now_s)
+            command = self._command(now_s)
             if self._scenario.plan_ticks:
                 coming += self._request(tick, now_s)
             if command.position is not None:
@@ -169,6 +202,14 @@ class _Run:
             if (command.state, command.reason) != self._told:
                 self._told = (command.state, command.reason)
                 yield "/controller/status", now_s, self._status(now_s, *self._told)
+
+    def _command(self, now_s):
+        if not self._scenario.decided_before_s:
+            return self._loop.tick(now_s)
+        decided_s = now_s - self._scenario.decided_before_s
+        self._loop.advance(decided_s)
+        order, takeover = self._loop.order(decided_s, self._loop.decide(decided_s))
+        return replace(self._motion.follow(now_s, order), takeover=takeover)
 
     def _request(self, tick, now_s):
         request = self._loop.plan_request(now_s)
@@ -243,7 +284,7 @@ class _Run:
 
     def _chunk(self, now_s, takeover):
         chunk, request = takeover.plan.chunk, takeover.request
-        names = list(request.window[-1].values)
+        names, facts = list(request.window[-1].values), self._policy.facts
         return T["ddpm_msgs/msg/ActionChunk"](
             header=_header(now_s),
             start=_time(chunk.start_s),
@@ -253,13 +294,11 @@ class _Run:
             rows=chunk.actions.astype(np.float64).reshape(-1),
             plan_number=request.plan_number,
             seed=self._seed,
-            checkpoint_hash=self._policy.hash,
-            sampler=self._policy.sampler,
-            num_inference_steps=self._policy.num_inference_steps,
-            seam=self._policy.seam.strategy,
-            expected_delay_s=self._policy.seam.expected_delay_s or request.expected_delay_s or 0.0,
-            surprise_limit=self._policy.seam.surprise,
-            transition_scale=float(getattr(self._policy, "transition_scale", np.nan)),
+            checkpoint_hash=facts.checkpoint_hash,
+            num_inference_steps=facts.num_inference_steps,
+            expected_delay_s=facts.expected_delay_s or request.expected_delay_s or 0.0,
+            override_names=list(facts.settings),
+            override_values=[str(value) for value in facts.settings.values()],
             requested=_time(request.requested_s),
             observation_stamp=_time(request.requested_s),
             stream_names=names,

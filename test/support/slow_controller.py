@@ -15,7 +15,7 @@ fixed_s, per_step_s, tick_s = map(float, sys.argv[1:4])
 
 def invented(loaded, request):
     """A real plan that is said to have taken an invented time."""
-    num_steps = request.num_inference_steps or loaded.num_inference_steps
+    num_steps = request.num_inference_steps or loaded.policy.facts.num_inference_steps
     return replace(measured(loaded, request), inference_time_s=fixed_s + num_steps * per_step_s)
 
 

@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from ddpm_controller.control.command import Command
 from ddpm_controller.control.loop import ControlLoop
+from ddpm_controller.control.loop_settings import LoopSettings, PolicyTerms
 from ddpm_controller.control.moving.safety import JointLimits
-from ddpm_controller.control.planning.plan_request import PlanRequest
+from ddpm_controller.control.plan_request import PlanRequest
+from ddpm_controller.control.planning.start_gate import StartGate
 from ddpm_controller.control.states import State
 from ddpm_controller.types import ActionChunk, ActionSpec, Plan, StreamSpec
 
@@ -25,18 +28,12 @@ IMAGE = np.zeros((4, 6, 3), np.uint8)
 MEMORY = {"seed": np.array(0), "plan_number": np.array(0)}
 
 
-def new_loop(**changes: object) -> ControlLoop:
+def new_loop(*, gate=None, departure=None, n_obs_steps=2, **changes: object) -> ControlLoop:
     """A started loop at 50 Hz that replans every 0.4 s."""
-    arguments = {
-        "streams": STREAMS,
-        "max_ages_s": MAX_AGES_S,
-        "action_spec": SPEC,
-        "n_obs_steps": 2,
-        "limits": LIMITS,
-        "period_s": TICK_S,
-        "replan_period_s": 0.4,
-    }
-    loop = ControlLoop(**{**arguments, **changes})
+    steps = 10 if "min_inference_steps" in changes else 0
+    policy = PolicyTerms(n_obs_steps, steps, gate or StartGate(), departure)
+    settings = LoopSettings(STREAMS, MAX_AGES_S, SPEC, TICK_S, 0.4, policy, LIMITS)
+    loop = ControlLoop(replace(settings, **changes))
     loop.start(MEMORY)
     return loop
 

@@ -98,7 +98,7 @@ def test_a_training_that_was_stopped_ends_with_the_same_bits_and_plans_from_imag
             "joint_state": np.zeros(2),
             "camera": np.tile(np.arange(8, dtype=np.uint8)[:, None, None], (1, 8, 3)) * brightness,
         }
-        window = [Observation(0.1 * step, seen) for step in range(policy.n_obs_steps)]
+        window = [Observation(0.1 * step, seen) for step in range(policy.facts.n_obs_steps)]
         return policy.plan(window, policy.initial_memory(0)).chunk.actions
 
     assert np.isfinite(chunk(1)).all()

@@ -37,7 +37,7 @@ def test_a_training_that_was_stopped_ends_with_the_same_bits_and_plans(tiny, tmp
     assert tiny.trace(tmp_path / "whole") == tiny.trace(tmp_path / "parts")
     policy = restore(whole.last_checkpoint)
     seen = {"joint_state": np.zeros(2), "camera": np.zeros((8, 8, 3), np.uint8)}
-    window = [Observation(0.1 * step, seen) for step in range(policy.n_obs_steps)]
+    window = [Observation(0.1 * step, seen) for step in range(policy.facts.n_obs_steps)]
     plan = policy.plan(window, policy.initial_memory(0))
     assert np.isfinite(plan.chunk.actions).all()
     assert plan.memory["belief"].any()

@@ -38,8 +38,11 @@ def test_a_process_killed_by_sigkill_goes_on_and_ends_with_the_same_bits(
     assert tiny.trace(tmp_path) == tiny.trace(uninterrupted)
 
 
-def test_killed_at_any_change_of_a_file_it_ends_with_the_same_bits(tiny, uninterrupted, tmp_path):
-    with start("killed_trainings.py", str(tmp_path), "1") as process:
+@pytest.mark.parametrize("stride", [23, pytest.param(5, marks=pytest.mark.long)])
+def test_killed_at_any_change_of_a_file_it_ends_with_the_same_bits(
+    tiny, uninterrupted, tmp_path, stride
+):
+    with start("killed_trainings.py", str(tmp_path), "1", str(stride)) as process:
         outputs = [Path(line.strip()) for line in process.stdout]
     assert process.returncode == 0
     assert len(outputs) > 5

@@ -71,7 +71,7 @@ def test_statistics_come_from_the_training_episodes_alone(tiny, tmp_path):
 
 def test_a_checkpoint_plans_as_the_averaged_network_does(tiny, uninterrupted):
     policy = restore(uninterrupted / "checkpoints" / "last")
-    assert policy.action_spec == tiny.SPEC
+    assert policy.facts.action_spec == tiny.SPEC
     state = (uninterrupted / "resume" / "state.safetensors").read_bytes()
     average = {k.removeprefix("average."): v for k, v in load(state).items() if "average." in k}
     saved = load_checkpoint(uninterrupted / "checkpoints" / "last").weights

@@ -8,10 +8,10 @@ end effector never leaves. Where it is, a callable says, so that nothing here kn
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
+from ddpm_controller.control.moving.boxed_arm import CartesianBox
 from ddpm_controller.control.moving.braking import Braking, after
 from ddpm_controller.control.moving.forward_kinematics import LinkChain
 from ddpm_controller.control.moving.governor import SHARE, Governor, Limited
@@ -27,38 +27,6 @@ _PARTS = 4
 _MOMENTS = 16
 """Moments of a stop that are looked at; between two of them it leaves by a^2 dt^2 / 8 at most,
 which is a fraction of a millimetre for any stop of an arm."""
-_ROUNDING_M = 1e-9
-
-
-@dataclass(frozen=True)
-class CartesianBox:
-    """A box along the axes of the base frame.
-
-    Attributes:
-        lower: Lowest x, y, z, m; -inf where there is no wall.
-        upper: Highest x, y, z, m; inf where there is no wall.
-    """
-
-    lower: tuple[float, float, float]
-    upper: tuple[float, float, float]
-
-    def __post_init__(self) -> None:
-        for name, low, high in zip("xyz", self.lower, self.upper, strict=True):
-            if not low < high:
-                raise ValueError(
-                    f"box: lower {name} {low} must be below upper {name} {high}: exchange or "
-                    "correct them"
-                )
-
-    def problem(self, points: np.ndarray) -> str:
-        """Return where points (N, 3) are farthest outside, in words; empty when none is."""
-        over = np.maximum(points - self.upper, self.lower - points)  # (N, 3)
-        over = np.where(np.isnan(over), np.inf, over)
-        row, axis = np.unravel_index(int(over.argmax()), over.shape)
-        if over[row, axis] <= _ROUNDING_M:
-            return ""
-        value, low, high = points[row, axis], self.lower[axis], self.upper[axis]
-        return f"{'xyz'[axis]} {value:.4f} m outside [{low:.4f}, {high:.4f}]"
 
 
 class BoxGuard:
@@ -113,36 +81,24 @@ class BoxGuard:
         return motion.position
 
 
-@dataclass(frozen=True)
-class BoxedArm:
-    """A box and the arm that is to stay in it.
+def box_guard(limits: JointLimits) -> BoxGuard | None:
+    """Return what looks at starts, chunks and commands; None for an arm without a box.
 
-    Attributes:
-        box: In the frame of the root link.
-        urdf: Text of robot_description.
-        joint_names: Columns of the joint positions.
-        link: The end effector; empty: the last link.
+    Raises:
+        ValueError: The robot description has no such link, or is none.
     """
-
-    box: CartesianBox
-    urdf: str
-    joint_names: tuple[str, ...]
-    link: str = ""
-
-    def guard(self, limits: JointLimits) -> BoxGuard:
-        """Return what looks at starts, chunks and commands.
-
-        Raises:
-            ValueError: The robot description has no such link, or is none.
-        """
-        chain = LinkChain(self.urdf, self.joint_names, self.link)
-        return BoxGuard(self.box, chain.positions, limits)
+    arm = limits.arm
+    if arm is None:
+        return None
+    chain = LinkChain(arm.urdf, arm.joint_names, arm.link)
+    return BoxGuard(arm.box, chain.positions, limits)
 
 
 def governor_of(limits: JointLimits, period_s: float) -> "Governor | BoxedGovernor":
     """Return the governor for these limits, which keeps the arm in its box where it has one."""
     governor = Governor(limits, period_s)
-    return BoxedGovernor(governor, limits.arm.guard(limits)) if limits.arm else governor
+    guard = box_guard(limits)
+    return governor if guard is None else BoxedGovernor(governor, guard)
 
 
 class BoxedGovernor:

@@ -19,6 +19,9 @@ SHARE = 0.999
 """Of velocity, acceleration and jerk are used: rounding must not exceed a limit."""
 LONGEST_STEP = 1.25
 """Periods that a step may last: the jitter of a tick shall not look like a motion of its own."""
+_ROUNDED = 1.0005
+"""Times the longest way of a period may be gone: float64 stamps at 1.7e9 s are 2.4e-7 s apart, so
+a period of 2 ms may last 1.2e-4 longer. This is half of what ``SHARE`` leaves."""
 _NEAR = 8.0
 """A wish that can be reached in so many periods is followed with its acceleration."""
 _REST = Motion(np.zeros(()), np.zeros(()), np.zeros(()))
@@ -60,6 +63,7 @@ class Governor:
         self._jerk = np.ones_like(used.jerk)
         self._acceleration = used.acceleration / (used.jerk * period_s)
         self._velocity = used.velocity / (used.jerk * period_s**2)
+        self._farthest = _ROUNDED * used.velocity * period_s
         self._way = TimeOptimal(len(self._unit))
 
     def step(self, last: Motion, wish: Motion, elapsed_s: float) -> Limited:
@@ -82,7 +86,7 @@ class Governor:
         target = self._target(wish, last)
         if period_s < elapsed_s <= LONGEST_STEP * period_s:
             found = self._towards(target, wish, last, elapsed_s / period_s)
-            if (np.abs(found.position - last.position) <= self._velocity * self._unit).all():
+            if (np.abs(found.position - last.position) <= self._farthest).all():
                 return Limited(found, self._reasons(found, wish, last), elapsed_s)
         found = self._towards(target, wish, last, step_s / period_s)
         return Limited(found, self._reasons(found, wish, last), step_s)

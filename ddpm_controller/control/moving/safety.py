@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from ddpm_controller.control.moving.cartesian_box import BoxedArm
+from ddpm_controller.control.moving.boxed_arm import BoxedArm
 
 ACCELERATION_TIME_S = 0.025
 """Where nobody gives an acceleration limit, the velocity limit is reached in this time, s.
@@ -46,7 +44,7 @@ class JointLimits:
     acceleration: np.ndarray = field(default_factory=lambda: np.zeros(0))
     jerk: np.ndarray = field(default_factory=lambda: np.zeros(0))
     step: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    arm: "BoxedArm | None" = None
+    arm: BoxedArm | None = None
 
     def __post_init__(self) -> None:
         shapes = {self.lower.shape, self.upper.shape, self.velocity.shape}

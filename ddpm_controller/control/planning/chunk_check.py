@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ddpm_controller.control.moving.cartesian_box import BoxGuard
 from ddpm_controller.control.moving.interpolation import (
     Motion,
     Quintic,
@@ -12,6 +13,7 @@ from ddpm_controller.control.moving.interpolation import (
     monotone_slopes,
 )
 from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.control.states import Reason
 from ddpm_controller.types import ActionChunk, ActionSpec
 
 _LARGEST = 1e6
@@ -82,6 +84,43 @@ class ChunkDemand:
         if name == "position":
             return f"position {worst:.3g} of the range beyond its limit ({place})"
         return f"{name} {worst:.3g} times the limit ({place})"
+
+
+@dataclass(frozen=True)
+class ChunkVerdict:
+    """Whether a chunk may be followed.
+
+    Attributes:
+        problem: Why not; empty where it may.
+        reason: The same as a code.
+        note: What it asks beyond the limits, in words; it is followed as far as they allow.
+    """
+
+    problem: str = ""
+    reason: Reason = Reason.PLAN_FAILED
+    note: str = ""
+
+
+def chunk_verdict(
+    chunk: ActionChunk,
+    requested_s: float,
+    action_spec: ActionSpec,
+    limits: JointLimits | None,
+    tolerance: ChunkTolerance | None,
+    guard: BoxGuard | None,
+) -> ChunkVerdict:
+    """Return whether a chunk that was asked for at ``requested_s`` may be followed.
+
+    With limits and a tolerance a chunk that is far beyond the limits is refused, with a guard one
+    that leads out of its box.
+    """
+    problem, note = chunk_problem(chunk, action_spec), ""
+    if not problem and limits is not None and tolerance is not None:
+        demand = chunk_demand(chunk, limits)
+        problem, note = demand.refusal(tolerance), demand.text
+    if problem or guard is None:
+        return ChunkVerdict(problem, note=note)
+    return ChunkVerdict(guard.chunk_problem(chunk, requested_s), Reason.LIMIT_BOX, note)
 
 
 def chunk_problem(chunk: ActionChunk, action_spec: ActionSpec) -> str:

@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from ddpm_controller.control.moving.receding_horizon import LONGEST_FADE
-from ddpm_controller.control.planning.plan_request import Takeover
+from ddpm_controller.control.plan_request import Takeover
 from ddpm_controller.policy import DepartureLimit, deviation
 from ddpm_controller.types import ActionChunk, ActionSpec
 
@@ -22,15 +22,18 @@ class DepartureWatch:
     Args:
         action_spec: The joints.
         fade_s: Time in which the difference between two chunks fades; it may take twice as long.
+        limit: Of the policy that plans first.
 
     Attributes:
-        limit: None: nothing is compared.
+        limit: Of the policy that plans; None: nothing is compared.
         departure: Of the last comparison, in the units of the limit; NaN: there was none.
     """
 
-    def __init__(self, action_spec: ActionSpec, fade_s: float) -> None:
+    def __init__(
+        self, action_spec: ActionSpec, fade_s: float, limit: DepartureLimit | None = None
+    ) -> None:
         self._spec, self._fades_s = action_spec, LONGEST_FADE * fade_s
-        self.limit: DepartureLimit | None = None
+        self.limit = limit
         self.departure = math.nan
 
     def begin(self) -> None:

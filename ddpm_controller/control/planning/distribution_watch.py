@@ -12,14 +12,16 @@ SCORE, LIMIT = "out_of_distribution", "out_of_distribution_limit"
 class DistributionWatch:
     """Counts plans in a row whose score is above the policy's own limit.
 
-    Attributes:
+    Args:
         num_plans: After so many in a row the robot is stopped; 0: never.
+
+    Attributes:
         score: Of the last plan; NaN: not measured.
         limit: Of the last plan; NaN: not measured.
     """
 
-    def __init__(self) -> None:
-        self.num_plans = 0
+    def __init__(self, num_plans: int = 0) -> None:
+        self._num_plans = num_plans
         self.begin()
 
     def begin(self) -> None:
@@ -35,7 +37,7 @@ class DistributionWatch:
 
     def problem(self) -> Verdict | None:
         """Return why the robot must stop, or None; a good plan lets it go on."""
-        if self.num_plans == 0 or self._above < self.num_plans:
+        if self._num_plans == 0 or self._above < self._num_plans:
             return None
         text = (
             f"{self._above} plans in a row were made for something unlike the training data: "

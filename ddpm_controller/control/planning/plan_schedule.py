@@ -6,15 +6,11 @@ from dataclasses import replace
 from ddpm_controller.control.moving.cartesian_box import BoxGuard
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.observing.observation_buffer import ObservationBuffer
-from ddpm_controller.control.planning.chunk_check import (
-    ChunkTolerance,
-    chunk_demand,
-    chunk_problem,
-)
+from ddpm_controller.control.plan_request import PlanRequest, Takeover
+from ddpm_controller.control.planning.chunk_check import ChunkTolerance, chunk_verdict
 from ddpm_controller.control.planning.deadline import Deadline, PlanCost, UsualDelay
 from ddpm_controller.control.planning.plan_memory import STEPS, PlanMemory
 from ddpm_controller.control.planning.plan_pace import PlanPace
-from ddpm_controller.control.planning.plan_request import PlanRequest, Takeover
 from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.types import ActionChunk, ActionSpec, Memory, Plan
 
@@ -183,28 +179,22 @@ class PlanSchedule:
     ) -> str:
         """Keep a plan for the next tick; return why it was refused, or an empty text.
 
-        With limits and a tolerance a chunk that is far beyond the limits is refused; one that is
-        a little beyond is followed as far as they allow, and said to be so. With a guard one that
-        leads out of the box is refused.
+        See ``chunk_verdict`` for what limits, tolerance and guard refuse.
         """
         if request.epoch != self.epoch:
             return "the plan belongs to an older run"
-        problem, note = chunk_problem(plan.chunk, self._action_spec), ""
-        if not problem and limits is not None and tolerance is not None:
-            demand = chunk_demand(plan.chunk, limits)
-            problem, note = demand.refusal(tolerance), demand.text
-        if problem:
-            self.fail(request, problem)
-            return problem
-        if guard is not None and (problem := guard.chunk_problem(plan.chunk, request.requested_s)):
-            self.fail(request, problem, Reason.LIMIT_BOX)
-            return problem
+        verdict = chunk_verdict(
+            plan.chunk, request.requested_s, self._action_spec, limits, tolerance, guard
+        )
+        if verdict.problem:
+            self.fail(request, verdict.problem, verdict.reason)
+            return verdict.problem
         self._awaited = None
         self._failure = ""
         rows_last_s = max(plan.chunk.end_s - plan.chunk.start_s - self._lead_s, 0.0)
         if problem := self._pace.came(request.requested_s, rows_last_s):
             return problem
-        self._pending, self._note = Takeover(plan, request), note
+        self._pending, self._note = Takeover(plan, request), verdict.note
         self._pending_since_s = None
         return ""
 

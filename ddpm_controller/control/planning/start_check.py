@@ -64,13 +64,14 @@ class StartCheck:
     Args:
         action_spec: The joints, and the period of an approach.
         schedule: Has the plan that waits.
+        gate: Of the policy that plans first.
 
     Attributes:
-        gate: May be exchanged at any time.
+        gate: Of the policy that plans.
     """
 
-    def __init__(self, action_spec: ActionSpec, schedule: PlanSchedule) -> None:
-        self.gate = StartGate()
+    def __init__(self, action_spec: ActionSpec, schedule: PlanSchedule, gate: StartGate) -> None:
+        self.gate = gate
         self._spec = action_spec
         self._schedule = schedule
         self.begin()

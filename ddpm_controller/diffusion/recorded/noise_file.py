@@ -73,7 +73,7 @@ def load_noise(path: Path | str) -> NoiseFile:
         fields = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise NoiseFileError(
-            f"{path}: cannot be read ({error.strerror}); fit_noise writes such a file"
+            f"{path}: cannot be read ({error.strerror}); `ddpm fit-noise` writes such a file"
         ) from None
     except ValueError as error:
         raise NoiseFileError(f"{path}: not JSON ({error}); fit the noise again") from None
@@ -118,7 +118,9 @@ def noise_from_fields(fields: Any) -> RecordedNoise:
         ValueError: With what is wrong and the rule.
     """
     if not isinstance(fields, dict) or fields.get("kind") != KIND:
-        raise ValueError(f"not a noise file: its kind must be {KIND!r}; fit_noise writes one")
+        raise ValueError(
+            f"not a noise file: its kind must be {KIND!r}; `ddpm fit-noise` writes one"
+        )
     if fields.get("format_version") != FORMAT_VERSION:
         raise ValueError(
             f"format version {fields.get('format_version')} but this release reads "

@@ -1,5 +1,6 @@
 """What is trained of a behaviour-cloning LSTM, and every choice that its checkpoints carry."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -75,6 +76,23 @@ class BcLstmConfig:
     def training_window(self) -> tuple[int, int]:
         """Observations and rows of one training example: a history, and a chunk at its end."""
         return self.episode_steps, self.episode_steps + self.horizon - 1
+
+
+@dataclass(frozen=True)
+class BcLstmSettings:
+    """How a checkpoint is run; all of it can be overridden.
+
+    Attributes:
+        expected_delay_s: Time that a plan takes, in which what the robot does is settled; None:
+            as plans of the run have taken.
+    """
+
+    expected_delay_s: float | None = None
+
+    def __post_init__(self) -> None:
+        delay_s = self.expected_delay_s
+        if delay_s is not None and not 0 <= delay_s < math.inf:
+            raise ValueError(f"expected_delay_s must be finite and not below 0, got {delay_s}")
 
 
 def _require(config: BcLstmConfig, name: str, fulfilled: bool, rule: str) -> None:

@@ -6,18 +6,26 @@ chunk by least squares. It has one answer to every situation where diffusion has
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
 
 from ddpm_controller.checkpoint import Checkpoint
-from ddpm_controller.policies.bc_lstm.network import BcLstmConfig, BcLstmNetwork, config_from
+from ddpm_controller.policies.bc_lstm.network import (
+    BcLstmConfig,
+    BcLstmNetwork,
+    BcLstmSettings,
+    config_from,
+)
+from ddpm_controller.policies.inputs.training_range import middle_window
 from ddpm_controller.policies.memory.recalled import ROWS, SINCE, START, refuse_memory
 from ddpm_controller.policies.memory.recurrent_state import RecurrentState, weights_digest
 from ddpm_controller.policies.memory.since_last_plan import Execution, Unseen
+from ddpm_controller.policies.overrides import as_overrides, overridden
 from ddpm_controller.policies.restored import restored_network
 from ddpm_controller.policies.seams.strategies import SeamSettings
-from ddpm_controller.policy import PlanSettings, Window
+from ddpm_controller.policy import PlanSettings, PolicyFacts, Window
 from ddpm_controller.types import ActionChunk, ActionSpec, Memory, Plan
 
 __all__ = ["BcLstm", "BcLstmConfig", "BcLstmNetwork"]
@@ -27,10 +35,8 @@ class BcLstm:
     """A trained network that plans.
 
     Attributes:
-        hash: The checkpoint's.
+        facts: What the runtime may ask.
         n_action_steps: Rows per chunk.
-        seam: That its plans are not joined, and the delay that it was told.
-        memory_kind: Policies of equal kinds can go on with each other's memory.
     """
 
     def __init__(
@@ -42,25 +48,40 @@ class BcLstm:
     ) -> None:
         config = network.config
         self.network = network.to(settings.device).eval()
-        self.action_spec, self.streams, self.hash = action_spec, network.streams, checkpoint_hash
-        self.n_obs_steps, self.horizon = config.n_obs_steps, config.horizon
         self.n_action_steps = settings.n_action_steps or config.n_action_steps
         if not 1 <= self.n_action_steps <= config.horizon:
             raise ValueError(
                 f"n_action_steps must be between 1 and {config.horizon} = horizon, got "
                 f"{self.n_action_steps}"
             )
-        self.seam = SeamSettings("switch", expected_delay_s=settings.expected_delay_s)
-        delay_s = settings.expected_delay_s or 0.0
+        chosen = overridden(BcLstmSettings(), settings.overrides)
+        self._seam = SeamSettings("switch", expected_delay_s=chosen.expected_delay_s)
+        delay_s = chosen.expected_delay_s or 0.0
         self._state = RecurrentState(
             network.history,
-            network.features,
+            partial(
+                network.features.of_observations,
+                goal_ranges={},
+                device=torch.device(settings.device),
+            ),
+            network.features.size,
             network.action_normalizer,
-            {},
             Execution(0, self.n_action_steps, action_spec.period_s, delay_s, config.fade_s),
             config.horizon,
         )
-        self.memory_kind = f"bc_lstm:{weights_digest(network.history)}"
+        self.facts = PolicyFacts(
+            streams=network.streams,
+            action_spec=action_spec,
+            n_obs_steps=config.n_obs_steps,
+            checkpoint_hash=checkpoint_hash,
+            settings=as_overrides(chosen),
+            expected_delay_s=chosen.expected_delay_s,
+            remembers_plans=True,
+            memory_kind=f"bc_lstm:{weights_digest(network.history)}",
+            warm_up=middle_window(
+                network.streams, network.normalizers, config.n_obs_steps, action_spec.period_s
+            ),
+        )
 
     @classmethod
     def restore(cls, checkpoint: Checkpoint, settings: PlanSettings) -> "BcLstm":
@@ -88,11 +109,11 @@ class BcLstm:
             ValueError: If a window or a memory does not fit.
         """
         for window, memory in zip(windows, memories, strict=True):
-            if len(window) != self.n_obs_steps:
+            if len(window) != self.facts.n_obs_steps:
                 raise ValueError(
-                    f"a window has {self.n_obs_steps} observations, got {len(window)}"
+                    f"a window has {self.facts.n_obs_steps} observations, got {len(window)}"
                 )
-            refuse_memory(memory, self._state.initial(), self.memory_kind)
+            refuse_memory(memory, self._state.initial(), self.facts.memory_kind)
         with torch.inference_mode():
             advanced = self._state.advanced(windows, memories)
             chunk = self.network.chunk(self.network.history.read(advanced.states))
@@ -114,7 +135,7 @@ class BcLstm:
         kept: dict[str, np.ndarray],
         rows: np.ndarray,
     ) -> Plan:
-        spec, now_s = self.action_spec, window[-1].stamp_s
+        spec, now_s = self.facts.action_spec, window[-1].stamp_s
         sent = rows[: self.n_action_steps]
         chunk = ActionChunk(now_s, spec.period_s, spec.joint_names, sent)
         numbers = self._numbers(memory["seed"], int(memory["plan_number"]) + 1)
@@ -125,4 +146,4 @@ class BcLstm:
 
     def _numbers(self, seed: np.ndarray, plan_number: int) -> dict[str, np.ndarray]:
         number = np.array(plan_number, np.int64)
-        return {"seed": seed, "plan_number": number, **self.seam.delay_of_each_plan}
+        return {"seed": seed, "plan_number": number, **self._seam.delay_of_each_plan}

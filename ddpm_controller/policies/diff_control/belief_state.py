@@ -5,13 +5,16 @@ passed since the plan before.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 
 from ddpm_controller.networks.belief import BeliefEncoder
 from ddpm_controller.policies.diff_control.chunk_examples import Examples
+from ddpm_controller.policies.diff_control.config import DiffControlConfig
+from ddpm_controller.policies.diffusion_policy.network import DiffusionPolicyNetwork
 from ddpm_controller.policies.inputs.goals import goal_ranges_of
 from ddpm_controller.policies.inputs.row_features import RowFeatures
 from ddpm_controller.policies.memory.recalled import SINCE, Recalled, expected_rows, gap_of
@@ -29,9 +32,6 @@ from ddpm_controller.policies.memory.taught_moments import (
 from ddpm_controller.policy import Window
 from ddpm_controller.types import Memory
 
-if TYPE_CHECKING:
-    from ddpm_controller.policies.diff_control.network import DiffControlNetwork
-
 Batch = Mapping[str, Any]
 EXPECTATION_WEIGHT = 0.1
 """Of what the belief expects to see, in training; it shares no weights with the rest."""
@@ -41,20 +41,18 @@ FUTURE_WEIGHT = 1.0
 """Of what it tells of the actions to come."""
 
 
-def row_features(network: "DiffControlNetwork") -> RowFeatures:
-    """Return what the belief is told of an observation: the denoiser's own features."""
-    denoiser = network.denoiser
+def row_features(denoiser: DiffusionPolicyNetwork) -> RowFeatures:
+    """Return what the belief is given of an observation: the denoiser's own features."""
     return RowFeatures(
         denoiser.streams, denoiser.normalizers, denoiser.encoders, denoiser.config.num_keypoints
     )
 
 
-def belief_encoder(network: "DiffControlNetwork") -> BeliefEncoder:
+def belief_encoder(denoiser: DiffusionPolicyNetwork, config: DiffControlConfig) -> BeliefEncoder:
     """Return a belief that has learned nothing."""
-    config, features = network.config, row_features(network).size
     return BeliefEncoder(
-        features,
-        network.denoiser.action_dim,
+        row_features(denoiser).size,
+        denoiser.action_dim,
         config.belief_size,
         config.belief_cell,
         config.episode_steps,
@@ -64,7 +62,11 @@ def belief_encoder(network: "DiffControlNetwork") -> BeliefEncoder:
 
 
 def belief_examples(
-    network: "DiffControlNetwork", batch: Batch, generator: torch.Generator
+    denoiser: DiffusionPolicyNetwork,
+    belief: BeliefEncoder,
+    config: DiffControlConfig,
+    batch: Batch,
+    generator: torch.Generator,
 ) -> Examples:
     """Return the denoiser's batch, the beliefs (B * K, H) and what the expectation costs.
 
@@ -74,34 +76,35 @@ def belief_examples(
     of every row, not of the taught moments alone, tells what is done next.
 
     Args:
-        network: The policy's.
+        denoiser: The policy's.
+        belief: The policy's.
+        config: The policy's.
         batch: Of ``DiffControlConfig.training_window``.
         generator: Source of image rows, noise and moments.
     """
-    config, denoiser = network.config, network.denoiser
     batch = without_the_time_before(batch, config.horizon)
     valid = batch["mask"][:, : batch["mask"].shape[1] - config.horizon + 1]
-    noise = config.action_noise if network.training else 0.0
-    features = row_features(network).of_histories(
+    noise = config.action_noise if denoiser.training else 0.0
+    features = row_features(denoiser).of_histories(
         batch["values"], valid, config.image_rows, generator
     )
     normalized = denoiser.action_normalizer(batch["actions"])
     executed = executed_before(normalized, valid, noise, generator)
-    beliefs = network.belief(features, executed, valid)  # (B, L, H)
+    beliefs = belief(features, executed, valid)  # (B, L, H)
     count = config.targets_per_episode
     taught = taught_moments(batch, config.n_obs_steps, config.horizon, count, generator)
     rows = taught.rows[:, :, None].expand(-1, -1, beliefs.shape[2])
     now = {"values": taught.values, "actions": taught.actions, "mask": taught.mask}
     recalled = beliefs.gather(1, rows).flatten(0, 1)
-    if not network.training:
+    if not denoiser.training:
         return Examples(now, recalled)
-    aside = EXPECTATION_WEIGHT * network.belief.expectation_loss(beliefs, features, valid)
+    aside = EXPECTATION_WEIGHT * belief.expectation_loss(beliefs, features, valid)
     if config.past_steps:
         done = executed_before(normalized, valid, 0.0, generator)
-        aside = aside + PAST_WEIGHT * network.belief.past_loss(beliefs, done)
+        aside = aside + PAST_WEIGHT * belief.past_loss(beliefs, done)
     if config.future_steps:
         wanted = normalized.masked_fill(~batch["mask"][:, :, None], float("nan"))
-        aside = aside + FUTURE_WEIGHT * network.belief.future_loss(beliefs, wanted, valid)
+        aside = aside + FUTURE_WEIGHT * belief.future_loss(beliefs, wanted, valid)
     return Examples(now, recalled, aside)
 
 
@@ -113,20 +116,29 @@ class BeliefMemory:
         kind: Equal for policies with the same belief.
     """
 
-    def __init__(self, network: "DiffControlNetwork", execution: Execution) -> None:
-        config, denoiser = network.config, network.denoiser
-        self._encoder, self._execution = network.belief, execution
+    def __init__(
+        self,
+        denoiser: DiffusionPolicyNetwork,
+        belief: BeliefEncoder,
+        config: DiffControlConfig,
+        execution: Execution,
+    ) -> None:
+        self._encoder, self._execution = belief, execution
+        features = row_features(denoiser)
         self._state = RecurrentState(
-            network.belief,
-            row_features(network),
+            belief,
+            partial(
+                features.of_observations,
+                goal_ranges=goal_ranges_of(config.policy.goal_streams, denoiser.normalizers),
+                device=denoiser.action_normalizer.centre.device,
+            ),
+            features.size,
             denoiser.action_normalizer,
-            goal_ranges_of(denoiser),
             execution,
             config.horizon,
         )
         self.n_obs_steps = config.history_steps
-        size = network.belief.state_size
-        self.kind = f"belief:{size}:{weights_digest(network.belief)}"
+        self.kind = f"belief:{belief.state_size}:{weights_digest(belief)}"
 
     def initial(self) -> Memory:
         """Return the memory before the first plan: of nothing."""

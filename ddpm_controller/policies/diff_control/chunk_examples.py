@@ -6,7 +6,7 @@ training, rows that the network itself has sampled there, as it will be run.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,10 +16,9 @@ from ddpm_controller.diffusion.samplers import sample_ddim
 from ddpm_controller.diffusion.timesteps import timesteps_for
 from ddpm_controller.diffusion.warm_start import WarmStart, timesteps_below
 from ddpm_controller.networks.recalled_chunk import shifted
+from ddpm_controller.policies.diff_control.config import DiffControlConfig
 from ddpm_controller.policies.diffusion_policy.denoiser import Denoiser
-
-if TYPE_CHECKING:
-    from ddpm_controller.policies.diff_control.network import DiffControlNetwork
+from ddpm_controller.policies.diffusion_policy.network import DiffusionPolicyNetwork
 
 Batch = Mapping[str, Any]
 
@@ -40,8 +39,11 @@ class Examples(NamedTuple):
 
 
 def chunk_examples(
-    network: "DiffControlNetwork", batch: Batch, generator: torch.Generator
-) -> tuple[Batch, Tensor]:
+    denoiser: DiffusionPolicyNetwork,
+    config: DiffControlConfig,
+    batch: Batch,
+    generator: torch.Generator,
+) -> Examples:
     """Return the denoiser's batch and the columns of the chunk before it, (B, Dr).
 
     In training mode that chunk is left out of some examples, noisy in all, and the network's own
@@ -49,65 +51,66 @@ def chunk_examples(
     own, so that the loss is the one of what will be run.
 
     Args:
-        network: The policy's.
+        denoiser: The policy's.
+        config: The policy's.
         batch: Of ``DiffControlConfig.training_window``.
         generator: Source of gaps, noise and samples.
     """
-    config, reach = network.config, 2 * network.config.n_action_steps
+    reach = 2 * config.n_action_steps
     elapsed = batch["mask"][:, : reach + config.n_obs_steps].sum(1).cpu() - 1  # since the start
-    gap = _gaps(network, elapsed, generator)
-    before = _gaps(network, elapsed - gap, generator)
+    gap = _gaps(config, elapsed, generator)
+    before = _gaps(config, elapsed - gap, generator)
     device = batch["actions"].device
-    chunk = _chunks(network, batch, reach - gap)
+    chunk = _chunks(denoiser, batch, reach - gap)
     kept = elapsed >= gap
-    if network.training:
-        own = _own_rows(network, batch, generator)
+    if denoiser.training:
+        own = _own_rows(config, batch, generator)
         chunk = _noisy(chunk, config.prior_noise, generator)
         null = torch.rand(len(gap), generator=generator) < config.null_prior_share
         kept &= ~null
     else:
         own = torch.arange(len(gap))
     if len(own):
-        earlier = _chunks(network, batch, reach - gap - before)
+        earlier = _chunks(denoiser, batch, reach - gap - before)
         recalled = shifted(earlier, before.to(device), config.shift)
         recalled = recalled.where((elapsed >= gap + before).to(device))
-        moments = {"values": _values(network, batch, reach - gap)}
-        chunk[own] = _sampled(network, moments, recalled.columns(), chunk, own, generator)
+        moments = {"values": _values(config, batch, reach - gap)}
+        columns = recalled.columns()
+        chunk[own] = _sampled(denoiser, config, moments, columns, chunk, own, generator)
     columns = shifted(chunk, gap.to(device), config.shift).where(kept.to(device)).columns()
     now = {
         "values": {name: value[:, reach:] for name, value in batch["values"].items()},
         "actions": batch["actions"][:, reach:],
         "mask": batch["mask"][:, reach:],
     }
-    return now, columns
+    return Examples(now, columns)
 
 
-def _gaps(network: "DiffControlNetwork", elapsed: Tensor, generator: torch.Generator) -> Tensor:
+def _gaps(config: DiffControlConfig, elapsed: Tensor, generator: torch.Generator) -> Tensor:
     """Return how many rows before each moment a plan was made, (B,)."""
-    most = network.config.n_action_steps
-    if network.config.state == "as_released":  # at the start the prior is the target itself
+    most = config.n_action_steps
+    if config.state == "as_released":  # at the start the prior is the target itself
         return elapsed.clamp(0, most)
     return torch.randint(1, most + 1, (len(elapsed),), generator=generator)
 
 
-def _own_rows(network: "DiffControlNetwork", batch: Batch, generator: torch.Generator) -> Tensor:
+def _own_rows(config: DiffControlConfig, batch: Batch, generator: torch.Generator) -> Tensor:
     """Return the examples whose chunk before is the network's own, (N,)."""
-    config = network.config
     if batch.get("progress", 0.0) < config.own_chunks_from:
         return torch.zeros(0, dtype=torch.int64)
     chosen = torch.rand(len(batch["actions"]), generator=generator) < config.own_chunks_share
     return chosen.nonzero()[:, 0]
 
 
-def _chunks(network: "DiffControlNetwork", batch: Batch, offset: Tensor) -> Tensor:
+def _chunks(denoiser: DiffusionPolicyNetwork, batch: Batch, offset: Tensor) -> Tensor:
     """Return the demonstrated chunk that begins at row ``offset`` (B,), normalized."""
-    actions = _from(batch["actions"], offset, network.config.horizon)
-    chunk: Tensor = network.denoiser.action_normalizer(actions)
+    actions = _from(batch["actions"], offset, denoiser.config.horizon)
+    chunk: Tensor = denoiser.action_normalizer(actions)
     return chunk
 
 
-def _values(network: "DiffControlNetwork", batch: Batch, offset: Tensor) -> dict[str, Tensor]:
-    steps = network.config.n_obs_steps
+def _values(config: DiffControlConfig, batch: Batch, offset: Tensor) -> dict[str, Tensor]:
+    steps = config.n_obs_steps
     return {name: _from(value, offset, steps) for name, value in batch["values"].items()}
 
 
@@ -124,7 +127,8 @@ def _noisy(chunk: Tensor, largest: float, generator: torch.Generator) -> Tensor:
 
 @torch.no_grad()
 def _sampled(
-    network: "DiffControlNetwork",
+    denoiser: DiffusionPolicyNetwork,
+    config: DiffControlConfig,
     moments: Batch,
     columns: Tensor,
     chunk: Tensor,
@@ -137,23 +141,23 @@ def _sampled(
     before a target that contradicts it, and teaches that the chunk before is not to be believed.
 
     Args:
-        network: As it is in the middle of its training.
+        denoiser: As it is in the middle of its training.
+        config: The policy's.
         moments: ``values`` of the batch at which the chunks begin.
         columns: (B, Dr), what is recalled there.
         chunk: (B, Tp, Da), the demonstrated ones, normalized.
         rows: (N,).
         generator: Source of the noise.
     """
-    denoiser = network.denoiser
     seen = denoiser.encode({name: value[rows] for name, value in moments["values"].items()})
     cond = torch.cat([seen, columns[rows.to(columns.device)]], dim=1)
-    process, config, fixed = denoiser.process(cond), network.config, denoiser.forward_process.fixed
+    process, fixed = denoiser.forward_process(cond), denoiser.forward_process.fixed
     steps = timesteps_for(fixed, config.own_chunk_steps, denoiser.config.spacing)
     steps = timesteps_below(steps, process.num_timesteps, config.own_chunk_level)
     guess = chunk[rows.to(chunk.device)]
-    begun, predict_x0 = WarmStart(process, guess), Denoiser(denoiser, process, cond).predict_x0
-    random = _on(cond.device, generator)
-    return sample_ddim(begun, predict_x0, tuple(guess.shape), random, steps).float()
+    bound = Denoiser(denoiser.unet, denoiser.config, process, cond)
+    begun, random = WarmStart(process, guess), _on(cond.device, generator)
+    return sample_ddim(begun, bound.predict_x0, tuple(guess.shape), random, steps).float()
 
 
 def _on(device: torch.device, generator: torch.Generator) -> torch.Generator:

@@ -1,13 +1,14 @@
 """A state that is the chunk before, moved to the moments of the new one."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ddpm_controller.networks.normalizer import MinMaxNormalizer
 from ddpm_controller.networks.recalled_chunk import recalled_dim, shifted
+from ddpm_controller.policies.diff_control.config import DiffControlConfig
 from ddpm_controller.policies.memory.recalled import (
     ROWS,
     SINCE,
@@ -19,9 +20,6 @@ from ddpm_controller.policies.memory.recalled import (
 from ddpm_controller.policy import Window
 from ddpm_controller.types import ActionSpec, Memory
 
-if TYPE_CHECKING:
-    from ddpm_controller.policies.diff_control.network import DiffControlNetwork
-
 
 class ChunkMemory:
     """Recalls the rows of the plan before; older ones are forgotten.
@@ -31,9 +29,10 @@ class ChunkMemory:
         kind: Equal for policies whose chunks are alike.
     """
 
-    def __init__(self, network: "DiffControlNetwork", action_spec: ActionSpec) -> None:
-        self._config = network.config
-        self._normalizer = network.denoiser.action_normalizer
+    def __init__(
+        self, config: DiffControlConfig, normalizer: MinMaxNormalizer, action_spec: ActionSpec
+    ) -> None:
+        self._config, self._normalizer = config, normalizer
         self._period_s = action_spec.period_s
         joints = ",".join(action_spec.joint_names)
         self._action_dim = len(action_spec.joint_names)

@@ -5,7 +5,13 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from ddpm_controller.checkpoint import Checkpoint, CheckpointError
-from ddpm_controller.policies.diffusion_policy.config import DiffusionPolicyConfig, config_from
+from ddpm_controller.policies.diffusion_policy.config import (
+    DenoisingSettings,
+    DiffusionPolicyConfig,
+    config_from,
+    denoising_settings,
+)
+from ddpm_controller.policies.overrides import as_overrides
 from ddpm_controller.policies.restored import validated_config
 
 StateName = Literal["controlnet", "as_released", "chunk_prior", "belief"]
@@ -231,6 +237,30 @@ class DiffControlConfig:
                 f"{initial.folder} cannot be the base, for these fields must agree: "
                 f"{'; '.join(differing)}"
             )
+
+
+@dataclass(frozen=True)
+class DiffControlSettings(DenoisingSettings):
+    """How a checkpoint is run; all of it can be overridden.
+
+    Attributes:
+        transition_scale: w, the weight of what is remembered; None for a state that has no
+            transition apart from the rest.
+    """
+
+    transition_scale: float | None = None
+
+    @property
+    def denoising(self) -> dict[str, float | str]:
+        """Overrides of the denoiser that make the rest."""
+        every = as_overrides(self)
+        return {name: value for name, value in every.items() if name != "transition_scale"}
+
+
+def diff_control_settings(config: DiffControlConfig) -> DiffControlSettings:
+    """Return how a checkpoint says that it is run."""
+    scale = None if config.state == "belief" else config.transition_scale
+    return DiffControlSettings(**asdict(denoising_settings(config.policy)), transition_scale=scale)
 
 
 def refuse_scale(scale: float) -> None:

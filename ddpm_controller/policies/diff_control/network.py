@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from ddpm_controller.diffusion.bound import Bound
+from ddpm_controller.networks.belief import BeliefEncoder
 from ddpm_controller.policies.diff_control.belief_state import belief_encoder
+from ddpm_controller.policies.diff_control.chunk_examples import Examples
 from ddpm_controller.policies.diff_control.config import CONTROLLED, DiffControlConfig
 from ddpm_controller.policies.diff_control.states import STATES
 from ddpm_controller.policies.diffusion_policy.network import (
@@ -23,7 +24,7 @@ class DiffControlNetwork(nn.Module):
     Attributes:
         denoiser: Its weights have names that begin with ``denoiser.``; on a control branch's base
             only the branch learns.
-        belief: Of the state "belief" only.
+        belief: Encoder of the state "belief"; None for others.
     """
 
     def __init__(
@@ -44,8 +45,9 @@ class DiffControlNetwork(nn.Module):
             recalled_dim=self._state.recalled_dim(config, action_dim),
             unet_of=self._state.unet(config, action_dim),
         )
+        self.belief: BeliefEncoder | None = None
         if config.state == "belief":
-            self.belief = belief_encoder(self)
+            self.belief = belief_encoder(self.denoiser, config)
         if config.state in CONTROLLED:
             self.denoiser.requires_grad_(False)
             self.denoiser.unet.branch.requires_grad_(True)
@@ -111,16 +113,15 @@ class DiffControlNetwork(nn.Module):
             generator: Source of everything random.
             noise_draws: As ``DiffusionPolicyNetwork.loss``.
         """
-        found = self._state.examples(self, batch, generator)
+        found = self.examples(batch, generator)
         loss = self.denoiser.loss(found.batch, generator, noise_draws, found.recalled)
         if found.aside is None:
             return loss
         return loss + (found.aside - found.aside.detach())  # its gradient, and 0
 
-    def bound(self, batch: Batch, generator: torch.Generator) -> Bound:
-        """Return the bound on -log p(actions | observations, what is remembered)."""
-        found = self._state.examples(self, batch, generator)
-        return self.denoiser.bound(found.batch, generator, found.recalled)
+    def examples(self, batch: Batch, generator: torch.Generator) -> Examples:
+        """Return what the denoiser learns from of a batch of ``config.training_window``."""
+        return self._state.examples(self, batch, generator)
 
 
 def _in_base(name: str) -> str:

@@ -14,12 +14,15 @@ import torch
 from ddpm_controller.checkpoint import Checkpoint
 from ddpm_controller.policies.diff_control.config import (
     DiffControlConfig,
+    DiffControlSettings,
     diff_control_config_from,
+    diff_control_settings,
     refuse_scale,
 )
 from ddpm_controller.policies.diff_control.network import DiffControlNetwork
 from ddpm_controller.policies.diff_control.states import STATES
 from ddpm_controller.policies.diffusion_policy.policy import DiffusionPolicy
+from ddpm_controller.policies.inputs.training_range import middle_window
 from ddpm_controller.policies.memory.recalled import (
     ROWS,
     SINCE,
@@ -29,6 +32,7 @@ from ddpm_controller.policies.memory.recalled import (
     refuse_memory,
 )
 from ddpm_controller.policies.memory.since_last_plan import Execution
+from ddpm_controller.policies.overrides import as_overrides, overridden
 from ddpm_controller.policies.restored import restored_network
 from ddpm_controller.policy import PlanSettings, Window
 from ddpm_controller.types import ActionSpec, Memory, Plan
@@ -40,11 +44,9 @@ class DiffControl:
     """A trained network that plans and remembers.
 
     Attributes:
-        n_obs_steps: Observations of a window.
-        memory_kind: Policies with equal words can go on with each other's memory.
-        transition_scale: w, the weight of what is remembered; None where it has none.
-        hash, horizon, n_action_steps, sampler, num_inference_steps, seam, terminal,
-            training_range, goal_ranges: As ``DiffusionPolicy`` has them.
+        facts: What the runtime may ask.
+        n_action_steps: Rows per chunk.
+        seam: How a plan is joined to the one before.
     """
 
     def __init__(
@@ -56,8 +58,9 @@ class DiffControl:
     ) -> None:
         config = network.config
         self.network = network.to(settings.device).eval()
-        self.transition_scale = _scaled(network, settings)
-        plain = replace(settings, transition_scale=None)
+        chosen = overridden(diff_control_settings(config), settings.overrides)
+        _scale(network, chosen)
+        plain = replace(settings, overrides=chosen.denoising)
         self._denoising = DiffusionPolicy(network.denoiser, action_spec, plain, checkpoint_hash)
         own, first = self._denoising, config.n_obs_steps - 1
         execution = Execution(
@@ -69,12 +72,21 @@ class DiffControl:
         )
         self._state = STATES[config.state].memory(network, action_spec, execution)
         self._half_range = network.denoiser.action_normalizer.half_range.cpu().numpy()
-        self.n_obs_steps, self.memory_kind = self._state.n_obs_steps, self._state.kind
-        self.action_spec, self.streams, self.hash = action_spec, own.streams, own.hash
-        self.horizon, self.n_action_steps = own.horizon, own.n_action_steps
-        self.sampler, self.num_inference_steps = own.sampler, own.num_inference_steps
-        self.seam, self.terminal = own.seam, own.terminal
-        self.training_range, self.goal_ranges = own.training_range, own.goal_ranges
+        self.n_action_steps, self.seam = own.n_action_steps, own.seam
+        self._newest = own.facts.n_obs_steps
+        steps, denoiser = self._state.n_obs_steps, network.denoiser
+        self.facts = replace(
+            own.facts,
+            n_obs_steps=steps,
+            settings=as_overrides(chosen),
+            remembers_plans=True,
+            memory_kind=self._state.kind,
+            maskable=(),  # the state cannot do without a stream
+            warm_up=middle_window(
+                denoiser.streams, denoiser.normalizers, steps, action_spec.period_s
+            ),
+            relative_cost=self._relative_cost,
+        )
 
     @classmethod
     def restore(cls, checkpoint: Checkpoint, settings: PlanSettings) -> "DiffControl":
@@ -91,10 +103,8 @@ class DiffControl:
         """Return the memory of a run that begins: its seed, no plan made yet, nothing recalled."""
         return {**self._denoising.initial_memory(seed), **self._state.initial()}
 
-    def relative_cost(self, window: Window, memory: Memory) -> float:
-        """Return the time of a plan over that of one that goes on from the plan before, about."""
-        newest = window[-self._denoising.n_obs_steps :]
-        return self._denoising.relative_cost(newest, memory)
+    def _relative_cost(self, window: Window, memory: Memory) -> float:
+        return self._denoising.facts.relative_cost(window[-self._newest :], memory)
 
     def plan(self, window: Window, memory: Memory) -> Plan:
         """Return the next chunk, a pure function of window and memory."""
@@ -108,13 +118,13 @@ class DiffControl:
                 of another kind.
         """
         for memory in memories:
-            refuse_memory(memory, self._state.initial(), self.memory_kind)
+            refuse_memory(memory, self._state.initial(), self.facts.memory_kind)
         for window in windows:
-            if len(window) != self.n_obs_steps:
+            if len(window) != self.facts.n_obs_steps:
                 raise ValueError(
-                    f"a window has {self.n_obs_steps} observations, got {len(window)}"
+                    f"a window has {self.facts.n_obs_steps} observations, got {len(window)}"
                 )
-        newest = [window[-self._denoising.n_obs_steps :] for window in windows]
+        newest = [window[-self._newest :] for window in windows]
         values = self._denoising.values_of(newest)
         with torch.no_grad():
             recalled = self._state.recall(windows, memories)
@@ -126,8 +136,7 @@ class DiffControl:
     def _remembering(self, plan: Plan, recalled: Recalled) -> Plan:
         """Return the plan with its state in memory, and what people should know of it."""
         rows, now_s = plan.traces["horizon"], plan.chunk.start_s
-        first = self._denoising.n_obs_steps - 1
-        start_s = now_s - first * self.action_spec.period_s
+        start_s = now_s - (self._newest - 1) * self.facts.action_spec.period_s
         state = {ROWS: rows, START: np.array(start_s), **recalled.kept}
         traces = {
             "state_age_s": now_s - float(state[SINCE]),
@@ -138,18 +147,15 @@ class DiffControl:
         return Plan(plan.chunk, {**plan.memory, **state}, {**plan.traces, **traces})
 
 
-def _scaled(network: DiffControlNetwork, settings: PlanSettings) -> float | None:
-    """Return w and give it to the network."""
-    unet = network.denoiser.unet
+def _scale(network: DiffControlNetwork, chosen: DiffControlSettings) -> None:
+    """Give w to the network."""
+    unet, scale = network.denoiser.unet, chosen.transition_scale
+    if scale is None:
+        return
     if not hasattr(unet, "transition_scale"):
-        if settings.transition_scale is not None:
-            raise ValueError(
-                f"transition_scale {settings.transition_scale:g}: state {network.config.state!r} "
-                "has no transition apart from the rest; leave it out"
-            )
-        return None
-    wanted = settings.transition_scale
-    scale = network.config.transition_scale if wanted is None else wanted
+        raise ValueError(
+            f"transition_scale {scale:g}: state {network.config.state!r} has no transition apart "
+            "from the rest; leave it out"
+        )
     refuse_scale(scale)
     unet.transition_scale = scale
-    return scale

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import torch
 
+from ddpm_controller.networks.belief import BeliefEncoder
 from ddpm_controller.networks.control_branch import ControlledUnet1d
 from ddpm_controller.networks.prior_unet1d import PriorUnet1d
 from ddpm_controller.networks.recalled_chunk import recalled_dim
@@ -14,14 +15,11 @@ from ddpm_controller.policies.diff_control.belief_state import BeliefMemory, bel
 from ddpm_controller.policies.diff_control.chunk_examples import Examples, chunk_examples
 from ddpm_controller.policies.diff_control.chunk_state import ChunkMemory
 from ddpm_controller.policies.diff_control.config import DiffControlConfig, StateName
-from ddpm_controller.policies.diffusion_policy.network import UnetOf
+from ddpm_controller.policies.diffusion_policy.network import DiffusionPolicyNetwork, UnetOf
 from ddpm_controller.policies.memory.recalled import Recalled
 from ddpm_controller.policies.memory.since_last_plan import Execution
 from ddpm_controller.policy import Window
 from ddpm_controller.types import ActionSpec, Memory
-
-if TYPE_CHECKING:
-    from ddpm_controller.policies.diff_control.network import DiffControlNetwork
 
 Batch = Mapping[str, Any]
 
@@ -46,6 +44,20 @@ class StateMemory(Protocol):
         ...
 
 
+class StateParts(Protocol):
+    """What a state is made of.
+
+    Attributes:
+        config: What the policy is.
+        denoiser: The denoiser.
+        belief: The state's own network; None where it has none.
+    """
+
+    config: DiffControlConfig
+    denoiser: DiffusionPolicyNetwork
+    belief: BeliefEncoder | None
+
+
 @dataclass(frozen=True)
 class State:
     """One way to remember.
@@ -53,15 +65,15 @@ class State:
     Attributes:
         unet: (config, Da) -> what makes the U-Net, as ``DiffusionPolicyNetwork`` takes it.
         recalled_dim: (config, Da) -> columns that it adds to the condition, Dr.
-        examples: (network, batch of ``training_window``, generator) -> what the denoiser learns
+        examples: (parts, batch of ``training_window``, generator) -> what the denoiser learns
             from.
-        memory: (network, action_spec, how chunks are carried out) -> what it does at a plan.
+        memory: (parts, action_spec, how chunks are carried out) -> what it does at a plan.
     """
 
     unet: Callable[[DiffControlConfig, int], UnetOf]
     recalled_dim: Callable[[DiffControlConfig, int], int]
-    examples: Callable[["DiffControlNetwork", Batch, torch.Generator], Examples]
-    memory: Callable[["DiffControlNetwork", ActionSpec, Execution], StateMemory]
+    examples: Callable[[StateParts, Batch, torch.Generator], Examples]
+    memory: Callable[[StateParts, ActionSpec, Execution], StateMemory]
 
 
 def _controlled(config: DiffControlConfig, action_dim: int) -> UnetOf:
@@ -95,31 +107,36 @@ def _plain(config: DiffControlConfig, action_dim: int) -> UnetOf:
     return lambda make, cond_dim: make(cond_dim=cond_dim)
 
 
-def _chunk_examples(
-    network: "DiffControlNetwork", batch: Batch, generator: torch.Generator
-) -> Examples:
-    return Examples(*chunk_examples(network, batch, generator))
+def _chunk_examples(parts: StateParts, batch: Batch, generator: torch.Generator) -> Examples:
+    return chunk_examples(parts.denoiser, parts.config, batch, generator)
 
 
 def _of_belief(config: DiffControlConfig, action_dim: int) -> int:
     return config.belief_size
 
 
-def _chunk_memory(
-    network: "DiffControlNetwork", action_spec: ActionSpec, execution: Execution
-) -> StateMemory:
-    return ChunkMemory(network, action_spec)
+def _chunk_memory(parts: StateParts, action_spec: ActionSpec, execution: Execution) -> StateMemory:
+    return ChunkMemory(parts.config, parts.denoiser.action_normalizer, action_spec)
+
+
+def _belief_examples(parts: StateParts, batch: Batch, generator: torch.Generator) -> Examples:
+    return belief_examples(parts.denoiser, _belief(parts), parts.config, batch, generator)
 
 
 def _belief_memory(
-    network: "DiffControlNetwork", action_spec: ActionSpec, execution: Execution
+    parts: StateParts, action_spec: ActionSpec, execution: Execution
 ) -> StateMemory:
-    return BeliefMemory(network, execution)
+    return BeliefMemory(parts.denoiser, _belief(parts), parts.config, execution)
+
+
+def _belief(parts: StateParts) -> BeliefEncoder:
+    assert parts.belief is not None
+    return parts.belief
 
 
 STATES: dict[StateName, State] = {
     "controlnet": State(_controlled, _of_chunk, _chunk_examples, _chunk_memory),
     "as_released": State(_controlled, _of_chunk, _chunk_examples, _chunk_memory),
     "chunk_prior": State(_with_prior, _of_chunk, _chunk_examples, _chunk_memory),
-    "belief": State(_plain, _of_belief, belief_examples, _belief_memory),
+    "belief": State(_plain, _of_belief, _belief_examples, _belief_memory),
 }

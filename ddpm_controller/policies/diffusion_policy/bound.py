@@ -1,7 +1,7 @@
 """How likely a Diffusion Policy finds a chunk: the bound of its own chain, in physical units."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,13 +18,11 @@ from ddpm_controller.diffusion.gaussian import gaussian_of
 from ddpm_controller.diffusion.timesteps import timesteps_for
 from ddpm_controller.diffusion.variances import Variance
 from ddpm_controller.policies.diffusion_policy.denoiser import Denoiser
-
-if TYPE_CHECKING:
-    from ddpm_controller.policies.diffusion_policy.network import DiffusionPolicyNetwork
+from ddpm_controller.policies.diffusion_policy.network import DiffusionPolicyNetwork
 
 
 def policy_bound(
-    network: "DiffusionPolicyNetwork",
+    network: DiffusionPolicyNetwork,
     batch: Mapping[str, Any],
     generator: torch.Generator,
     *,
@@ -52,8 +50,8 @@ def policy_bound(
     """
     config = network.config
     cond = network.condition(batch["values"], recalled)
-    process = network.process(cond)
-    denoiser = Denoiser(network, process, cond)
+    process = network.forward_process(cond)
+    denoiser = Denoiser(network.unet, config, process, cond)
     steps = num_steps or config.num_train_timesteps
     timesteps = timesteps_for(network.forward_process.fixed, steps, config.spacing)
     kind = variance or config.variance

@@ -1,7 +1,7 @@
 """What a Diffusion Policy (Chi et al. 2023, RSS) is: every choice that its checkpoints carry."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import ConfigDict
@@ -35,7 +35,7 @@ class DiffusionPolicyConfig:
             prediction "epsilon".
         forward_process: What adds the noise.
         bound_steps: Steps of the chain whose bound trains a learned schedule.
-        noise: Fields of the file that `fit_noise` has written; for "recorded" only. A recipe
+        noise: Fields of the file that `ddpm fit-noise` has written; for "recorded" only. A recipe
             names the file.
         prediction: What the network answers.
         variance: Of a step backwards; the network learns it with "learned_range".
@@ -141,6 +141,62 @@ class DiffusionPolicyConfig:
 def _require(config: "DiffusionPolicyConfig", name: str, fulfilled: bool, rule: str) -> None:
     if not fulfilled:
         raise ValueError(f"{name} {rule}, got {getattr(config, name)!r}")
+
+
+@dataclass(frozen=True)
+class DenoisingSettings:
+    """How a checkpoint is run; all of it can be overridden.
+
+    Attributes:
+        sampler: Key of ``diffusion.samplers.SAMPLERS``.
+        num_inference_steps: Denoising steps per plan.
+        seam: How a plan is joined to the one before, key of ``seams.strategies.STRATEGIES``.
+        surprise: Departure from what was expected beyond which a plan begins again without the
+            one before; 0: never.
+        expected_delay_s: Time that a plan takes, in which what the robot does is settled; None:
+            as plans of the run have taken.
+    """
+
+    sampler: str
+    num_inference_steps: int
+    seam: str
+    surprise: float
+    expected_delay_s: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.sampler not in SAMPLERS:
+            raise ValueError(f"sampler {self.sampler!r}: use one of {sorted(SAMPLERS)}")
+        if self.num_inference_steps < 1:
+            raise ValueError(
+                f"num_inference_steps must be at least 1, got {self.num_inference_steps}"
+            )
+        self.joined_as(SeamSettings())
+
+    def joined_as(self, by_checkpoint: SeamSettings) -> SeamSettings:
+        """Return the settings of the seams, the rest of them as the checkpoint says.
+
+        Raises:
+            ValueError: If one breaks a rule.
+        """
+        return replace(
+            by_checkpoint,
+            strategy=self.seam,
+            expected_delay_s=self.expected_delay_s,
+            surprise=self.surprise,
+        )
+
+
+def denoising_settings(config: DiffusionPolicyConfig) -> DenoisingSettings:
+    """Return how a checkpoint says that it is run."""
+    seam = config.seam
+    return DenoisingSettings(
+        sampler=config.sampler,
+        num_inference_steps=config.num_inference_steps,
+        seam=seam.strategy,
+        surprise=seam.surprise,
+        # 0 was what checkpoints said before delays were measured: it tells nothing.
+        expected_delay_s=seam.expected_delay_s or None,
+    )
 
 
 def refuse_rows(config: DiffusionPolicyConfig, n_action_steps: int) -> None:

@@ -1,6 +1,6 @@
 """A trained network as the denoiser of one batch of plans; what can be is computed once."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 
@@ -8,16 +8,27 @@ from ddpm_controller.diffusion.chain import PredictX0
 from ddpm_controller.diffusion.forward_process import ForwardProcess
 from ddpm_controller.diffusion.guidance import clipped, dynamically_thresholded
 from ddpm_controller.diffusion.targets import x0_from
+from ddpm_controller.diffusion.variances import Variance
+from ddpm_controller.policies.diffusion_policy.config import DiffusionPolicyConfig
 
-if TYPE_CHECKING:
-    from ddpm_controller.policies.diffusion_policy.network import DiffusionPolicyNetwork
+
+def split_answer(answer: Tensor, variance: Variance) -> tuple[Tensor, Tensor | None]:
+    """Return prediction and fraction of the variance, each (B, Tp, Da), of a U-Net's answer.
+
+    The fraction, Nichol & Dhariwal 2021, Eq. 15, is None unless the variance is learned.
+    """
+    if variance != "learned_range":
+        return answer, None
+    prediction, fraction = answer.chunk(2, dim=2)
+    return prediction, (fraction + 1) / 2
 
 
 class Denoiser:
-    """Predictions of a network, bound to an observation and to its forward process.
+    """Predictions of a U-Net, bound to an observation and to its forward process.
 
     Args:
-        network: In evaluation mode.
+        unet: In evaluation mode; has the methods of ``ConditionalUnet1d``.
+        config: What it predicts, and how its estimates are held in range.
         process: Of ``cond``.
         cond: (B, Dc).
         time_modulation: (T, M), the timesteps' part of the U-Net's modulation; None computes it.
@@ -27,15 +38,16 @@ class Denoiser:
 
     def __init__(
         self,
-        network: "DiffusionPolicyNetwork",
+        unet: Any,
+        config: DiffusionPolicyConfig,
         process: ForwardProcess,
         cond: Tensor,
         time_modulation: Tensor | None = None,
         along_chain: bool = False,
     ) -> None:
-        self._network, self._process = network, process
-        self._along = network.unet.along_chain() if along_chain and _can(network.unet) else None
-        self._of_cond = network.unet.cond_modulation(cond)  # once per plan
+        self._unet, self._config, self._process = unet, config, process
+        self._along = unet.along_chain() if along_chain and _can(unet) else None
+        self._of_cond = unet.cond_modulation(cond)  # once per plan
         self._of_time = time_modulation
         self._asked: tuple[Tensor, int] | None = None
         self._answer: tuple[Tensor, Tensor | None] | None = None
@@ -54,27 +66,27 @@ class Denoiser:
 
     def in_range(self, predict_x0: PredictX0) -> PredictX0:
         """Return a denoiser that keeps to the range as the config says."""
-        config = self._network.config
+        config = self._config
         if config.threshold_quantile:
             return dynamically_thresholded(predict_x0, config.threshold_quantile)
         return clipped(predict_x0) if config.clip_x0 else predict_x0
 
     def _plain_x0(self, xt: Tensor, t: Tensor) -> Tensor:
         answer, _ = self._answers(xt, t)
-        return x0_from(self._process, answer, xt, t, self._network.config.prediction)
+        return x0_from(self._process, answer, xt, t, self._config.prediction)
 
     def _answers(self, xt: Tensor, t: Tensor) -> tuple[Tensor, Tensor | None]:
         """Ask the network; both answers come from one evaluation at the same x_t."""
         asked = (xt, int(t[0]))
         if self._answer is None or self._asked is None or not _same(asked, self._asked):
-            unet = self._network.unet
+            unet = self._unet
             of_time = unet.time_modulation(t) if self._of_time is None else self._of_time[t]
             modulation = self._of_cond + of_time
             if self._along is None:
                 raw = unet.denoise_modulated(xt, modulation)
             else:
                 raw = self._along(xt, asked[1], modulation)
-            self._asked, self._answer = asked, self._network.split(raw)
+            self._asked, self._answer = asked, split_answer(raw, self._config.variance)
         return self._answer
 
 

@@ -4,7 +4,8 @@ The denoiser learns from L_simple whatever adds the noise, a learned variance an
 schedule from the bound alone: the error of denoising falls when noise is left out.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,10 +25,12 @@ from ddpm_controller.diffusion.noise import standard_normal
 from ddpm_controller.diffusion.targets import training_target, x0_from
 from ddpm_controller.diffusion.timesteps import timesteps_for
 from ddpm_controller.diffusion.variances import step_variance
+from ddpm_controller.policies.diffusion_policy.config import DiffusionPolicyConfig
+from ddpm_controller.policies.diffusion_policy.denoiser import split_answer
+from ddpm_controller.policies.diffusion_policy.process import PolicyProcess
 
-if TYPE_CHECKING:
-    from ddpm_controller.policies.diffusion_policy.network import DiffusionPolicyNetwork
-
+Denoise = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor | None]]
+"""(xt (B, Tp, Da), t (B,), cond (B, Dc)) -> prediction and fraction of the variance, or None."""
 SCHEDULE_SHARE = 4
 """Every so many rows of a batch teach a learned schedule, which has few weights."""
 
@@ -43,7 +46,8 @@ def spread_timesteps(
 
 
 def denoising_loss(
-    network: "DiffusionPolicyNetwork",
+    denoise: Denoise,
+    config: DiffusionPolicyConfig,
     process: ForwardProcess,
     x0: Tensor,
     t: Tensor,
@@ -58,7 +62,8 @@ def denoising_loss(
     learned (Nichol & Dhariwal 2021, Eq. 16).
 
     Args:
-        network: What is trained.
+        denoise: What is trained.
+        config: What it predicts, and the weight of the bound.
         process: What adds the noise; no gradient reaches it.
         x0: (B, Tp, Da), normalized.
         t: (B,).
@@ -67,12 +72,11 @@ def denoising_loss(
         generator: Source of the noise.
         weights: (B,) of the rows, where t was not drawn uniformly.
     """
-    config = network.config
     if isinstance(process, GaussianProcess):
         process = GaussianProcess(process.betas.detach())
     noise = standard_normal(tuple(x0.shape), generator).to(x0.device)
     xt = process.sample(x0, t, noise)
-    answer, fraction = network.denoise(xt, t, cond)
+    answer, fraction = denoise(xt, t, cond)
     target = training_target(process, x0, xt, t, config.prediction)
     if weights is None and fraction is None:
         loss = simple_loss(answer, target, mask)
@@ -87,7 +91,9 @@ def denoising_loss(
 
 
 def schedule_loss(
-    network: "DiffusionPolicyNetwork",
+    unet: Any,
+    config: DiffusionPolicyConfig,
+    forward_process: PolicyProcess,
     x0: Tensor,
     cond: Tensor,
     mask: Tensor,
@@ -98,22 +104,21 @@ def schedule_loss(
     L_T and K times the term of one step drawn for each row, L_0 among them. Its gradient reaches
     the schedule and nothing else, by way of x_t too: the denoiser is held.
     """
-    config = network.config
     x0, cond, mask = (each[::SCHEDULE_SHARE].detach() for each in (x0, cond, mask))
-    fixed = network.forward_process.fixed
-    timesteps = timesteps_for(fixed, config.bound_steps, config.spacing)
-    chain = Chain.of(network.process(cond), tuple(x0.shape), timesteps)
+    timesteps = timesteps_for(forward_process.fixed, config.bound_steps, config.spacing)
+    chain = Chain.of(forward_process(cond), tuple(x0.shape), timesteps)
     index = torch.randint(len(chain), (len(x0),), generator=generator).to(x0.device)
     noise = standard_normal(tuple(x0.shape), generator).to(x0.device)
     xt = chain.process.sample(x0, index, noise)
-    held = {name: weight.detach() for name, weight in network.unet.named_parameters()}
+    held = {name: weight.detach() for name, weight in unet.named_parameters()}
     asked = timesteps.to(x0.device)[index]
-    answer, fraction = network.split(functional_call(network.unet, held, (xt, asked, cond)))
+    raw = functional_call(unet, held, (xt, asked, cond))
+    answer, fraction = split_answer(raw, config.variance)
     predicted = x0_from(chain.process, answer, xt, index, config.prediction)
     if config.clip_x0:
         predicted = predicted.clamp(-1, 1)
     spread = step_variance(chain.process, index, x0, config.variance, fraction)
-    if fraction is None:  # L_0 with beta_0, as ``network.bound`` has it
+    if fraction is None:  # L_0 with beta_0, as ``policy_bound`` has it
         gaussian = gaussian_of(chain.process)
         first = (index == 0).reshape(-1, 1, 1)
         spread = torch.where(first, gaussian.at(gaussian.betas, index, x0), spread)

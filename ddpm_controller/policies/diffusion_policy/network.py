@@ -8,14 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from ddpm_controller.checkpoint import ACTION_STATISTICS
-from ddpm_controller.diffusion.bound import Bound
-from ddpm_controller.diffusion.forward_process import ForwardProcess
 from ddpm_controller.diffusion.timestep_sampling import LossAwareTimesteps
 from ddpm_controller.networks.image_encoder import ImageEncoder, image_features, random_shift
 from ddpm_controller.networks.normalizer import MinMaxNormalizer
 from ddpm_controller.networks.unet1d import ConditionalUnet1d
-from ddpm_controller.policies.diffusion_policy.bound import policy_bound
 from ddpm_controller.policies.diffusion_policy.config import DiffusionPolicyConfig
+from ddpm_controller.policies.diffusion_policy.denoiser import split_answer
 from ddpm_controller.policies.diffusion_policy.loss import (
     denoising_loss,
     schedule_loss,
@@ -66,8 +64,8 @@ class DiffusionPolicyNetwork(nn.Module):
         unet_of: UnetOf | None = None,
     ) -> None:
         super().__init__()
-        refuse_goals(config, streams)
-        refuse_masks(config, streams)
+        refuse_goals(config.goal_streams, streams)
+        refuse_masks(config.maskable_streams, streams)
         self.config = config
         self.streams = tuple(streams)
         action_dim = len(action_spec.joint_names)
@@ -92,13 +90,8 @@ class DiffusionPolicyNetwork(nn.Module):
     def terminal_facts(self) -> TerminalFacts:
         """Return what the forward process leaves at its end; where it is learned, for cond 0."""
         device = self.action_normalizer.centre.device
-        process = self.process(torch.zeros(1, self.cond_dim, device=device))
+        process = self.forward_process(torch.zeros(1, self.cond_dim, device=device))
         return terminal_facts(process, (self.config.horizon, self.action_dim))
-
-    def process(self, cond: Tensor) -> ForwardProcess:
-        """Return what adds the noise to rows of ``cond`` (B, Dc), whatever they recall."""
-        process: ForwardProcess = self.forward_process(cond[:, : self.seen_dim])
-        return process
 
     def begin_with(self, weights: Mapping[str, Tensor], added: tuple[str, ...] = ADDED) -> None:
         """Take the weights of a plainer policy; what it lacks stays as it is, the identity.
@@ -180,17 +173,7 @@ class DiffusionPolicyNetwork(nn.Module):
             t: (B,).
             cond: (B, Dc).
         """
-        return self.split(self.unet(xt, t, cond))
-
-    def split(self, answer: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return prediction and fraction of the variance, each (B, Tp, Da), of the U-Net's answer.
-
-        The fraction, Nichol & Dhariwal 2021, Eq. 15, is None unless the variance is learned.
-        """
-        if self.config.variance != "learned_range":
-            return answer, None
-        prediction, fraction = answer.chunk(2, dim=2)
-        return prediction, (fraction + 1) / 2
+        return split_answer(self.unet(xt, t, cond), self.config.variance)
 
     def forward(self, batch: Batch, generator: torch.Generator, noise_draws: int = 1) -> Tensor:
         """Return ``loss``; so that a wrapper for many processes sees the call."""
@@ -217,27 +200,28 @@ class DiffusionPolicyNetwork(nn.Module):
         if self.training:
             values = self._shifted(values, generator)
             if self.config.maskable_streams:
-                masks = drawn_masks(self.config, len(batch["actions"]), generator)
-                values = {**values, MASKED: masks}
+                values = {**values, MASKED: self._masks(len(batch["actions"]), generator)}
         seen = self.condition(values, recalled)
         cond = seen.repeat_interleave(noise_draws, dim=0)  # (B * K, Dc)
         x0 = self.action_normalizer(batch["actions"]).repeat_interleave(noise_draws, dim=0)
         mask = batch["mask"].repeat_interleave(noise_draws, dim=0)
         t, weights = self._timesteps(len(batch["actions"]), noise_draws, generator)
         t = t.to(x0.device)
-        process = self.process(cond)
-        loss, rows = denoising_loss(self, process, x0, t, cond, mask, generator, weights)
+        process = self.forward_process(cond)
+        loss, rows = denoising_loss(
+            self.denoise, self.config, process, x0, t, cond, mask, generator, weights
+        )
         if self.timesteps is not None and self.training:
             self.timesteps.record(t, rows)
         if self.forward_process.schedule is not None:
-            loss = loss + schedule_loss(self, x0, cond, mask, generator)
+            loss = loss + schedule_loss(
+                self.unet, self.config, self.forward_process, x0, cond, mask, generator
+            )
         return loss
 
-    def bound(
-        self, batch: Batch, generator: torch.Generator, recalled: Tensor | None = None
-    ) -> Bound:
-        """Return the bound on -log p(actions | observations), see ``policy_bound``."""
-        return policy_bound(self, batch, generator, recalled=recalled)
+    def _masks(self, rows: int, generator: torch.Generator) -> Tensor:
+        config = self.config
+        return drawn_masks(config.maskable_streams, config.mask_share, rows, generator)
 
     def _timesteps(
         self, rows: int, draws: int, generator: torch.Generator

@@ -1,9 +1,9 @@
 """Diffusion Policy, Chi et al. 2023 (RSS): a chunk is denoised given a few observations."""
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
-from typing import TypeVar, cast, get_args
+from typing import cast, get_args
 
 import numpy as np
 import torch
@@ -15,27 +15,28 @@ from ddpm_controller.diffusion.timesteps import timesteps_for
 from ddpm_controller.diffusion.variances import Variance
 from ddpm_controller.policies.diffusion_policy.bound import policy_bound
 from ddpm_controller.policies.diffusion_policy.config import (
+    DenoisingSettings,
     DiffusionPolicyConfig,
     config_from,
+    denoising_settings,
     refuse_rows,
 )
 from ddpm_controller.policies.diffusion_policy.denoiser import Denoiser
 from ddpm_controller.policies.diffusion_policy.network import DiffusionPolicyNetwork
 from ddpm_controller.policies.inputs.goals import goal_ranges_of
 from ddpm_controller.policies.inputs.masks import MASKED, masks_of
-from ddpm_controller.policies.inputs.training_range import training_range_of
+from ddpm_controller.policies.inputs.training_range import middle_window, training_range_of
 from ddpm_controller.policies.inputs.window_values import window_values
 from ddpm_controller.policies.monitors.out_of_distribution import (
     FeatureDistance,
     load_feature_distance,
 )
+from ddpm_controller.policies.overrides import as_overrides, overridden
 from ddpm_controller.policies.restored import restored_network
 from ddpm_controller.policies.seams.joiner import Before, PlanJoiner
-from ddpm_controller.policies.seams.strategies import Sampling, SeamSettings
-from ddpm_controller.policy import BoundSettings, Likelihood, PlanSettings, Window
+from ddpm_controller.policies.seams.strategies import Sampling
+from ddpm_controller.policy import BoundSettings, Likelihood, PlanSettings, PolicyFacts, Window
 from ddpm_controller.types import ActionChunk, ActionSpec, Memory, Plan
-
-_Value = TypeVar("_Value")
 
 __all__ = ["DiffusionPolicy", "DiffusionPolicyConfig", "DiffusionPolicyNetwork"]
 
@@ -44,16 +45,10 @@ class DiffusionPolicy:
     """A trained network that plans.
 
     Attributes:
-        hash: The checkpoint's.
+        facts: What the runtime may ask.
         distance: Of what is seen to what was trained on; None where it was not fitted.
-        sampler: Name of the sampler in use.
-        num_inference_steps: Denoising steps per plan.
         n_action_steps: Rows per chunk.
         seam: How a plan is joined to the one before.
-        terminal: What the forward process leaves at its end, and whether that is too much.
-        training_range: Where the commanded joints were in training; None when it does not say.
-        goal_ranges: Where the goals were in training, (low, high) of each.
-        maskable: Streams without which it can plan.
     """
 
     def __init__(
@@ -66,26 +61,22 @@ class DiffusionPolicy:
     ) -> None:
         config = network.config
         self.network = network.to(settings.device).eval()
-        self.action_spec = action_spec
-        self.streams = network.streams
-        self.hash, self.distance = checkpoint_hash, distance
-        self.n_obs_steps, self.horizon = config.n_obs_steps, config.horizon
-        self.n_action_steps = _chosen(settings.n_action_steps, config.n_action_steps)
-        self.sampler = _chosen(settings.sampler, config.sampler)
-        self.num_inference_steps = _chosen(
-            settings.num_inference_steps, config.num_inference_steps
+        self.distance, self.horizon = distance, config.horizon
+        self.n_action_steps = (
+            config.n_action_steps if settings.n_action_steps is None else settings.n_action_steps
         )
         refuse_rows(config, self.n_action_steps)
-        _refuse(settings, self.sampler)
+        chosen = overridden(denoising_settings(config), settings.overrides)
+        self._sampler_name = chosen.sampler
         self._timesteps = timesteps_for(
-            network.forward_process.fixed, self.num_inference_steps, config.spacing
+            network.forward_process.fixed, chosen.num_inference_steps, config.spacing
         )
         self._device = torch.device(settings.device)
-        self.seam = _chosen_seam(settings, config.seam)
+        self.seam = chosen.joined_as(config.seam)
         self._joiner = PlanJoiner(
             self.seam,
             action_spec,
-            self.streams,
+            network.streams,
             network.action_normalizer,
             config.n_obs_steps,
             self.n_action_steps,
@@ -93,9 +84,7 @@ class DiffusionPolicy:
         with torch.no_grad():
             every = torch.arange(config.num_train_timesteps, device=self._device)
             self._time_modulation = network.unet.time_modulation(every)  # (T, M)
-            self.terminal = network.terminal_facts()
-        self.training_range = training_range_of(network, action_spec)
-        self.goal_ranges, self.maskable = goal_ranges_of(network), config.maskable_streams
+        self.facts = self._policy_facts(action_spec, checkpoint_hash, chosen)
 
     @classmethod
     def restore(cls, checkpoint: Checkpoint, settings: PlanSettings) -> "DiffusionPolicy":
@@ -117,9 +106,33 @@ class DiffusionPolicy:
         """
         return self._numbers(np.array(seed, np.int64), 0)
 
-    def relative_cost(self, window: Window, memory: Memory) -> float:
-        """Return the time of a plan over that of one that goes on from the plan before, about."""
-        return self._joiner.relative_cost(window, memory)
+    def _policy_facts(
+        self, spec: ActionSpec, checkpoint_hash: str, chosen: DenoisingSettings
+    ) -> PolicyFacts:
+        network, config = self.network, self.network.config
+        streams, normalizers = network.streams, network.normalizers
+        with torch.no_grad():
+            terminal = network.terminal_facts()
+        return PolicyFacts(
+            streams=streams,
+            action_spec=spec,
+            n_obs_steps=config.n_obs_steps,
+            checkpoint_hash=checkpoint_hash,
+            settings=as_overrides(chosen),
+            num_inference_steps=chosen.num_inference_steps,
+            expected_delay_s=chosen.expected_delay_s,
+            remembers_plans=self.seam.remembers,
+            maskable=config.maskable_streams,
+            goal_ranges=goal_ranges_of(config.goal_streams, normalizers),
+            training_range=training_range_of(
+                streams, normalizers, network.action_normalizer, spec
+            ),
+            out_of_distribution_limit=self.distance.limit if self.distance else math.nan,
+            text=str(terminal),
+            warning=terminal.warning,
+            warm_up=middle_window(streams, normalizers, config.n_obs_steps, spec.period_s),
+            relative_cost=self._joiner.relative_cost,
+        )
 
     def plan(self, window: Window, memory: Memory) -> Plan:
         """Return the next chunk, a pure function of window and memory."""
@@ -143,10 +156,11 @@ class DiffusionPolicy:
             ValueError: If a window has another length, stream or shape, is not finite, lacks a
                 stream that is not maskable, or has a goal outside the range of the training.
         """
+        facts = self.facts
         values = window_values(
-            windows, self.streams, self.n_obs_steps, self.goal_ranges, self.maskable
+            windows, facts.streams, facts.n_obs_steps, facts.goal_ranges, facts.maskable
         )
-        values[MASKED] = masks_of(windows, self.maskable)
+        values[MASKED] = masks_of(windows, facts.maskable)
         return {name: value.to(self._device) for name, value in values.items()}
 
     def plans_given(
@@ -160,9 +174,9 @@ class DiffusionPolicy:
         with torch.no_grad():  # a seam may need a gradient, which inference mode forbids for good
             x0 = self._joiner.drawn(befores, lambda rows: self._sampling(cond, memories, rows))
             rows = self.network.action_normalizer.unnormalize(x0).cpu().numpy()
-            facts = self._facts(cond)
+            seen = self._distances(cond)
         return [
-            self._plan(*one) for one in zip(windows, memories, befores, rows, facts, strict=True)
+            self._plan(*one) for one in zip(windows, memories, befores, rows, seen, strict=True)
         ]
 
     def features(self, values: Mapping[str, np.ndarray]) -> Tensor:
@@ -220,15 +234,20 @@ class DiffusionPolicy:
     def _sampling(self, cond: Tensor, memories: Sequence[Memory], rows: list[int]) -> Sampling:
         """Return what is needed to sample some rows of a batch."""
         of_rows = cond[rows]
-        process = self.network.process(of_rows)
+        process = self.network.forward_process(of_rows)
         denoiser = Denoiser(
-            self.network, process, of_rows, self._time_modulation, along_chain=True
+            self.network.unet,
+            self.network.config,
+            process,
+            of_rows,
+            self._time_modulation,
+            along_chain=True,
         )
         return Sampling(
             sampler=self._sampler(denoiser),
             process=process,
             predict_x0=denoiser.predict_x0,
-            shape=(len(rows), self.horizon, len(self.action_spec.joint_names)),
+            shape=(len(rows), self.horizon, self.network.action_dim),
             generators=[
                 [_generator(memories[row], candidate) for row in rows]
                 for candidate in range(self.seam.num_candidates)
@@ -239,8 +258,8 @@ class DiffusionPolicy:
 
     def _sampler(self, denoiser: Denoiser) -> Sampler:
         variance = self.network.config.variance
-        if self.sampler != "ddpm" or variance == "fixed_small":
-            return SAMPLERS[self.sampler]
+        if self._sampler_name != "ddpm" or variance == "fixed_small":
+            return SAMPLERS[self._sampler_name]
         fraction = denoiser.predict_fraction if variance == "learned_range" else None
         return partial(sample_ddpm, variance=variance, predict_fraction=fraction)
 
@@ -254,8 +273,8 @@ class DiffusionPolicy:
         spacing = self.network.config.spacing
         return timesteps_for(self.network.forward_process.fixed, asked.pop(), spacing)
 
-    def _facts(self, cond: Tensor) -> list[dict[str, float]]:
-        """Return what else each plan tells of its condition (B, Dc)."""
+    def _distances(self, cond: Tensor) -> list[dict[str, float]]:
+        """Return how far the condition (B, Dc) of each plan is from the training's."""
         if self.distance is None:
             return [{}] * len(cond)
         limit = self.distance.limit
@@ -270,10 +289,10 @@ class DiffusionPolicy:
         memory: Memory,
         before: Before,
         rows: np.ndarray,
-        facts: Mapping[str, float],
+        seen: Mapping[str, float],
     ) -> Plan:
-        first = self.n_obs_steps - 1  # the row for the moment of window[-1]
-        spec = self.action_spec
+        spec = self.facts.action_spec
+        first = self.facts.n_obs_steps - 1  # the row for the moment of window[-1]
         chunk = ActionChunk(
             start_s=window[-1].stamp_s,
             period_s=spec.period_s,
@@ -284,7 +303,7 @@ class DiffusionPolicy:
             **self._numbers(memory["seed"], int(memory["plan_number"]) + 1),
             **self._joiner.remembered(before, window, rows),
         }
-        traces = {"horizon": rows, **facts, **self._joiner.traces(before)}
+        traces = {"horizon": rows, **seen, **self._joiner.traces(before)}
         return Plan(chunk, remembered, traces)
 
     def _numbers(self, seed: np.ndarray, plan_number: int) -> dict[str, np.ndarray]:
@@ -303,32 +322,6 @@ def network_of(checkpoint: Checkpoint) -> DiffusionPolicyNetwork:
         CheckpointError: If the config or the weights do not fit.
     """
     return restored_network(checkpoint, config_from, DiffusionPolicyNetwork)
-
-
-def _refuse(settings: PlanSettings, sampler: str) -> None:
-    if sampler not in SAMPLERS:
-        raise ValueError(f"sampler {sampler!r}: use one of {sorted(SAMPLERS)}")
-    if settings.transition_scale is not None:
-        raise ValueError(
-            f"transition_scale {settings.transition_scale:g}: this policy remembers no chunk "
-            "whose weight it could be; leave it out"
-        )
-
-
-def _chosen(setting: _Value | None, by_checkpoint: _Value) -> _Value:
-    return by_checkpoint if setting is None else setting
-
-
-def _chosen_seam(settings: PlanSettings, by_checkpoint: SeamSettings) -> SeamSettings:
-    return replace(
-        by_checkpoint,
-        strategy=_chosen(settings.seam, by_checkpoint.strategy),
-        # 0 was what checkpoints said before delays were measured: it tells nothing.
-        expected_delay_s=_chosen(
-            settings.expected_delay_s, by_checkpoint.expected_delay_s or None
-        ),
-        surprise=_chosen(settings.surprise, by_checkpoint.surprise),
-    )
 
 
 def _generator(memory: Memory, candidate: int = 0) -> torch.Generator:

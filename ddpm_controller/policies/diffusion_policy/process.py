@@ -64,7 +64,8 @@ class PolicyProcess(nn.Module):
     Args:
         config: Says which process.
         action_spec: Of the chunks.
-        cond_dim: Dc.
+        seen_dim: Columns of the condition that are observed; what else it has, as what a policy
+            remembers, changes no noise.
         half_range: (Da,) of the normalizer, SI units.
 
     Attributes:
@@ -79,10 +80,11 @@ class PolicyProcess(nn.Module):
         self,
         config: DiffusionPolicyConfig,
         action_spec: ActionSpec,
-        cond_dim: int,
+        seen_dim: int,
         half_range: Tensor,
     ) -> None:
         super().__init__()
+        self._seen_dim = seen_dim
         betas = SCHEDULES[config.schedule](config.num_train_timesteps)
         if config.zero_terminal_snr:
             betas = zero_terminal_snr(betas)
@@ -93,7 +95,7 @@ class PolicyProcess(nn.Module):
             self.schedule = ScalarSchedule(betas)
         if config.forward_process == "element":
             shape = (config.horizon, len(action_spec.joint_names))
-            self.schedule = ElementSchedule(betas, shape, cond_dim)
+            self.schedule = ElementSchedule(betas, shape, seen_dim)
         if config.forward_process == "recorded":
             self._shaped = _shaped(self.fixed, config.noise, action_spec, half_range)
 
@@ -104,7 +106,7 @@ class PolicyProcess(nn.Module):
         if self.schedule is None:
             return self.fixed
         # The observation's encoders learn to denoise, not to lower the noise.
-        process: GaussianProcess = self.schedule(cond.detach())
+        process: GaussianProcess = self.schedule(cond[:, : self._seen_dim].detach())
         return process
 
 

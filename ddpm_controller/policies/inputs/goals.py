@@ -1,16 +1,12 @@
 """Goals: vector streams that say what is wanted; what was never trained for is refused."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+from torch import nn
 
 from ddpm_controller.policies.inputs.training_range import ends_of
 from ddpm_controller.types import StreamSpec
-
-if TYPE_CHECKING:
-    from ddpm_controller.policies.diffusion_policy.config import DiffusionPolicyConfig
-    from ddpm_controller.policies.diffusion_policy.network import DiffusionPolicyNetwork
 
 GoalRanges = Mapping[str, tuple[np.ndarray, np.ndarray]]
 """Stream -> its smallest and largest value in training, (D,) each."""
@@ -18,17 +14,17 @@ ROUNDING = 1e-6
 """By which a goal may be beyond, as a share of the numbers: they have been through float32."""
 
 
-def refuse_goals(config: "DiffusionPolicyConfig", streams: Sequence[StreamSpec]) -> None:
+def refuse_goals(goal_streams: Sequence[str], streams: Sequence[StreamSpec]) -> None:
     """Raise ValueError unless every goal stream is a vector stream that the policy observes."""
     vectors = [each.name for each in streams if each.kind == "vector"]
-    unknown = sorted(set(config.goal_streams) - set(vectors))
+    unknown = sorted(set(goal_streams) - set(vectors))
     if unknown:
         raise ValueError(f"goal_streams {unknown} must be among the vector streams {vectors}")
 
 
-def goal_ranges_of(network: "DiffusionPolicyNetwork") -> GoalRanges:
-    """Return the range of every goal in training."""
-    return {name: ends_of(network.normalizers[name]) for name in network.config.goal_streams}
+def goal_ranges_of(goal_streams: Sequence[str], normalizers: nn.ModuleDict) -> GoalRanges:
+    """Return the range of every goal in training, as its normalizer knows it."""
+    return {name: ends_of(normalizers[name]) for name in goal_streams}
 
 
 def refuse_goal(

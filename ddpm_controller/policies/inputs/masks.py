@@ -1,7 +1,6 @@
 """Streams that a policy can do without: left out of some training windows, and told so."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -9,27 +8,24 @@ from torch import Tensor
 from ddpm_controller.policy import Window
 from ddpm_controller.types import StreamSpec
 
-if TYPE_CHECKING:
-    from ddpm_controller.policies.diffusion_policy.config import DiffusionPolicyConfig
-
 MASKED = "masked"
 """Key among the values of a batch: (B, M) bool, a column for each of ``maskable_streams``."""
 
 
-def refuse_masks(config: "DiffusionPolicyConfig", streams: Sequence[StreamSpec]) -> None:
+def refuse_masks(maskable: Sequence[str], streams: Sequence[StreamSpec]) -> None:
     """Raise ValueError unless some stream is left when all that can be masked are."""
     names = [each.name for each in streams]
-    asked = config.maskable_streams
-    if set(asked) - set(names) or (asked and set(asked) == set(names)):
+    if set(maskable) - set(names) or (maskable and set(maskable) == set(names)):
         raise ValueError(
-            f"maskable_streams {list(asked)} must be some of the streams {names}, and not all"
+            f"maskable_streams {list(maskable)} must be some of the streams {names}, and not all"
         )
 
 
-def drawn_masks(config: "DiffusionPolicyConfig", rows: int, generator: torch.Generator) -> Tensor:
+def drawn_masks(
+    maskable: Sequence[str], share: float, rows: int, generator: torch.Generator
+) -> Tensor:
     """Return which streams each of ``rows`` training windows lacks, (B, M) bool."""
-    shape = (rows, len(config.maskable_streams))
-    return torch.rand(shape, generator=generator) < config.mask_share
+    return torch.rand((rows, len(maskable)), generator=generator) < share
 
 
 def masks_of(windows: Sequence[Window], maskable: Sequence[str]) -> Tensor:

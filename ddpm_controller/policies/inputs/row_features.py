@@ -6,7 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from ddpm_controller.networks.image_encoder import IMAGES_AT_ONCE, image_features
-from ddpm_controller.types import StreamSpec
+from ddpm_controller.policies.inputs.goals import GoalRanges
+from ddpm_controller.policies.inputs.window_values import window_values
+from ddpm_controller.types import Observation, StreamSpec
 
 
 class RowFeatures:
@@ -41,6 +43,17 @@ class RowFeatures:
             else:
                 parts.append(self._normalizers[stream.name](value))
         return torch.cat(parts, dim=1)
+
+    def of_observations(
+        self, observations: Sequence[Observation], goal_ranges: GoalRanges, device: torch.device
+    ) -> Tensor:
+        """Return the features (N, F) of N observations.
+
+        Raises:
+            ValueError: If an observation does not fit, see ``window_values``.
+        """
+        values = window_values([observations], self.streams, len(observations), goal_ranges)
+        return self.of({name: each[0].to(device) for name, each in values.items()})
 
     def of_histories(
         self,

@@ -1,29 +1,44 @@
 """Where the commanded joints were in training, as the normalizers of a network know it."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
+from torch import nn
 
 from ddpm_controller.networks.normalizer import MinMaxNormalizer
-from ddpm_controller.policy import TrainingRange
-from ddpm_controller.types import ActionSpec
-
-if TYPE_CHECKING:
-    from ddpm_controller.policies.diffusion_policy.network import DiffusionPolicyNetwork
+from ddpm_controller.policy import TrainingRange, Window
+from ddpm_controller.types import ActionSpec, Observation, StreamSpec
 
 
 def training_range_of(
-    network: "DiffusionPolicyNetwork", action_spec: ActionSpec
+    streams: Sequence[StreamSpec],
+    normalizers: nn.ModuleDict,
+    action_normalizer: MinMaxNormalizer,
+    action_spec: ActionSpec,
 ) -> TrainingRange | None:
     """Return the ranges; None where no stream measures all commanded joints."""
     names = action_spec.joint_names
-    for stream in network.streams:
+    for stream in streams:
         if stream.kind == "vector" and set(names) <= set(stream.names):
             columns = [stream.names.index(name) for name in names]
-            low, high = ends_of(network.normalizers[stream.name])
-            action_low, action_high = ends_of(network.action_normalizer)
+            low, high = ends_of(normalizers[stream.name])
+            action_low, action_high = ends_of(action_normalizer)
             return TrainingRange(low[columns], high[columns], action_low, action_high)
     return None
+
+
+def middle_window(
+    streams: Sequence[StreamSpec], normalizers: nn.ModuleDict, n_obs_steps: int, period_s: float
+) -> Window:
+    """Return a window at rest in the middle of the training, with black images."""
+    values = {}
+    for stream in streams:
+        if stream.kind == "image":
+            values[stream.name] = np.zeros(stream.shape, np.uint8)
+        else:
+            low, high = ends_of(normalizers[stream.name])
+            values[stream.name] = ((low + high) / 2).astype(np.float64)
+    return [Observation(index * period_s, values) for index in range(1 - n_obs_steps, 1)]
 
 
 def ends_of(normalizer: object) -> tuple[np.ndarray, np.ndarray]:

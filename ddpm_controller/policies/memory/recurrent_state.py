@@ -1,7 +1,7 @@
 """The state of a recurrent policy in its memory: taken in tick by tick, remembered, restored."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,17 +10,17 @@ from torch import Tensor, nn
 
 from ddpm_controller.networks.belief import HistoryEncoder
 from ddpm_controller.networks.normalizer import MinMaxNormalizer
-from ddpm_controller.policies.inputs.goals import GoalRanges
-from ddpm_controller.policies.inputs.row_features import RowFeatures
-from ddpm_controller.policies.inputs.window_values import window_values
 from ddpm_controller.policies.memory.recalled import SINCE, initial_chunk
 from ddpm_controller.policies.memory.since_last_plan import FOLLOWED, Execution, Unseen, unseen
 from ddpm_controller.policy import Window
-from ddpm_controller.types import Memory
+from ddpm_controller.types import Memory, Observation
 
 STATE, STAMP = "belief", "belief_stamp_s"
 """Keys of the memory: the state (S,), float32, and the last tick that it has counted (), NaN
 before it began."""
+
+FeaturesOf = Callable[[Sequence[Observation]], Tensor]
+"""N observations -> what the state is given of each of them, (N, F)."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ class RecurrentState:
 
     Args:
         encoder: What folds the ticks.
-        features: Of single observations.
+        features_of: Of single observations.
+        feature_size: Their number, F.
         normalizer: Of the actions.
-        goal_ranges: Of the training.
         execution: How chunks are carried out.
         horizon: Rows of a chunk, Tp.
     """
@@ -55,14 +55,15 @@ class RecurrentState:
     def __init__(
         self,
         encoder: HistoryEncoder,
-        features: RowFeatures,
+        features_of: FeaturesOf,
+        feature_size: int,
         normalizer: MinMaxNormalizer,
-        goal_ranges: GoalRanges,
         execution: Execution,
         horizon: int,
     ) -> None:
-        self._encoder, self._features, self._normalizer = encoder, features, normalizer
-        self._goal_ranges, self._execution, self._horizon = goal_ranges, execution, horizon
+        self._encoder, self._normalizer = encoder, normalizer
+        self._features_of, self._feature_size = features_of, feature_size
+        self._execution, self._horizon = execution, horizon
 
     def initial(self) -> dict[str, np.ndarray]:
         """Return what the memory of a run that begins has of the state: that there is none."""
@@ -75,7 +76,7 @@ class RecurrentState:
         """Return the states after every observation that they had not seen, once each.
 
         Raises:
-            ValueError: If an observation does not fit, see ``window_values``.
+            ValueError: If an observation does not fit.
         """
         period_s = self._execution.period_s
         new = tuple(
@@ -86,7 +87,7 @@ class RecurrentState:
         device = self._normalizer.centre.device
         states = torch.from_numpy(np.stack([memory[STATE] for memory in memories])).to(device)
         states[[run for run, each in enumerate(new) if each.begins]] = 0.0
-        before, newest = states.clone(), states.new_zeros(len(new), self._features.size)
+        before, newest = states.clone(), states.new_zeros(len(new), self._feature_size)
         if not any(counts):
             return Advanced(states, before, newest, new)
         features, actions = self._inputs(new, memories)
@@ -121,15 +122,13 @@ class RecurrentState:
         """Return features (N, F) and actions (N, Da) of all new observations, run by run."""
         device = self._normalizer.centre.device
         seen = [each for one in new for each in one.observations]
-        values = window_values([seen], self._features.streams, len(seen), self._goal_ranges)
-        features = self._features.of({name: each[0].to(device) for name, each in values.items()})
         actions = np.concatenate(
             [
                 self._execution.actions_before(memory, one)
                 for one, memory in zip(new, memories, strict=True)
             ]
         )
-        return features, self._normalizer(torch.from_numpy(actions).to(device))
+        return self._features_of(seen), self._normalizer(torch.from_numpy(actions).to(device))
 
 
 def weights_digest(module: nn.Module) -> str:

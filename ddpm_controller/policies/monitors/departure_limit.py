@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from ddpm_controller.checkpoint import DEPARTURE_LIMIT_NAME, CheckpointError, write_atomically
-from ddpm_controller.policies.seams.joiner import DEFAULT_SCALE
-from ddpm_controller.policy import DepartureLimit, Policy, training_range
+from ddpm_controller.policy import DEPARTURE_UNIT, DepartureLimit, TrainingRange
 from ddpm_controller.types import ActionSpec
 
 FLOOR = 0.1
@@ -59,12 +58,12 @@ def fit_departure_limit(
 
 
 def asked_departure_limit(
-    policy: Policy, learned: DepartureLimit | None, above: float
+    known: TrainingRange | None, learned: DepartureLimit | None, above: float
 ) -> DepartureLimit | None:
     """Return the limit that a deployment asks for.
 
     Args:
-        policy: Its training range gives the units where none were learned.
+        known: Training range of the policy, which gives the units where none were learned.
         learned: What lies beside its checkpoint.
         above: The limit; 0: none, below 0: the learned one.
 
@@ -77,16 +76,15 @@ def asked_departure_limit(
         return learned
     if learned is not None:
         return DepartureLimit(learned.scale, above)
-    return DepartureLimit(DEFAULT_SCALE * half_range_of(policy), above)
+    return DepartureLimit(DEPARTURE_UNIT * half_range_of(known), above)
 
 
-def half_range_of(policy: Policy) -> np.ndarray:
+def half_range_of(known: TrainingRange | None) -> np.ndarray:
     """Return half the range of each joint's commands in training, (Da,), above 0.
 
     Raises:
         ValueError: The policy does not tell.
     """
-    known = training_range(policy)
     if known is None:
         raise ValueError(
             "the checkpoint does not tell the range of its actions, so what a usual departure is "
@@ -130,7 +128,7 @@ def load_departure_limit(
         CheckpointError: The file is damaged, or of another checkpoint.
     """
     path = folder / DEPARTURE_LIMIT_NAME
-    remedy = "remove it, or make it again with fit_state_reset"
+    remedy = "remove it, or make it again with `ddpm fit-state-reset`"
     if not path.exists():
         return None
     try:

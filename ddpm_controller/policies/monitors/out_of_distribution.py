@@ -103,7 +103,7 @@ def load_feature_distance(
         CheckpointError: The file is damaged, or of another checkpoint.
     """
     path = folder / OUT_OF_DISTRIBUTION_NAME
-    remedy = "remove it, or make it again with fit_out_of_distribution"
+    remedy = "remove it, or make it again with `ddpm fit-out-of-distribution`"
     if not path.exists():
         return None
     try:

@@ -14,11 +14,8 @@ from ddpm_controller.policies.memory.previous_chunk import (
     remembered,
 )
 from ddpm_controller.policies.seams.strategies import STRATEGIES, Sampling, SeamSettings, Target
-from ddpm_controller.policy import EXPECTED_DELAY, Window, deviation
+from ddpm_controller.policy import DEPARTURE_UNIT, EXPECTED_DELAY, Window, deviation
 from ddpm_controller.types import ActionSpec, Memory, StreamSpec
-
-DEFAULT_SCALE = 0.02
-"""Unit of surprise as a share of half the range of the actions, where none is given."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,7 @@ class PlanJoiner:
         self._measured = measuring[0] if measuring else None
         half_range = normalizer.half_range.cpu().numpy()
         scale = np.array(settings.surprise_scale) if settings.surprise_scale else None
-        self._scale = DEFAULT_SCALE * half_range if scale is None else scale
+        self._scale = DEPARTURE_UNIT * half_range if scale is None else scale
         if self._scale.shape != (len(joints),):
             raise ValueError(
                 f"seam: surprise_scale needs one number for each of {list(joints)}, got "

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ddpm_controller.control.moving.cartesian_box import BoxedArm, CartesianBox
+from ddpm_controller.control.moving.boxed_arm import BoxedArm, CartesianBox
 from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.motion_loop import Order, Sent
 from ddpm_controller.control.moving.safety import JointLimits

@@ -9,7 +9,7 @@ from typing import Protocol
 from ddpm_controller.control.command import Command
 from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.moving.motion_loop import Order, Sent
-from ddpm_controller.control.planning.plan_request import Takeover
+from ddpm_controller.control.plan_request import Takeover
 from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.ros.commanding.command_link import CommandLink
 from ddpm_controller.ros.commanding.command_messages import Told

@@ -13,7 +13,6 @@ from ddpm_controller.checkpoint import CheckpointError, load_manifest, refuse_mi
 from ddpm_controller.robots.robot import Robot
 from ddpm_controller.ros.controller.parameters import found_path
 from ddpm_controller.ros.controller.policy_loader import LoadedPolicy, PolicyLoader
-from ddpm_controller.ros.controller.topics import Health
 from ddpm_controller.ros.executor_calls import ExecutorCalls
 
 Use = Callable[[LoadedPolicy, Callable[[], None]], None]
@@ -27,25 +26,29 @@ class CheckpointSwap:
     Args:
         node: Has the parameter ``checkpoint`` and gets the service ``~/load_checkpoint``.
         calls: Brings results to the executor's thread.
-        health: Where the reason of a refusal is kept.
+        in_use: Returns the policy that plans, or None.
         use: Takes a policy over and then calls back, from any thread.
         tell: Publishes a status soon.
+
+    Attributes:
+        error: Why another checkpoint is not in use; empty when nothing was refused.
     """
 
     def __init__(
         self,
         node: Node,
         calls: ExecutorCalls,
-        health: Health,
+        in_use: Callable[[], LoadedPolicy | None],
         use: Use,
         tell: Callable[[], None],
     ) -> None:
-        self._node, self._calls, self._health = node, calls, health
+        self._node, self._calls, self._in_use_now = node, calls, in_use
         self._use, self._tell = use, tell
         self._numbers = itertools.count(1)
         self._newest = 0
         self._asked: dict[int, Future] = {}
         self._loader: PolicyLoader | None = None
+        self.error = ""
         self._robot: Robot | None = None
         self._setting_back = False
         group = ReentrantCallbackGroup()  # a load that is awaited must not block the node
@@ -56,8 +59,13 @@ class CheckpointSwap:
 
     def open(self, robot: Robot, load: Callable[[str], LoadedPolicy]) -> None:
         """Accept requests for checkpoints that fit ``robot``."""
+        self.error = ""
         self._robot = robot
         self._loader = PolicyLoader(load, self._on_loaded)
+
+    def fail(self, problem: str) -> None:
+        """Note why the node could not be configured."""
+        self.error = problem
 
     def close(self) -> None:
         """Forget what is being loaded."""
@@ -96,7 +104,7 @@ class CheckpointSwap:
         self, request: LoadCheckpoint.Request, response: LoadCheckpoint.Response
     ) -> LoadCheckpoint.Response:
         problem = self.problem(request.path) or await self.request(request.path)
-        loaded = self._health.loaded
+        loaded = self._in_use_now()
         response.success = not problem
         response.message = problem or f"in use: {request.path}"
         response.checkpoint_hash = loaded.hash if loaded else ""
@@ -124,24 +132,25 @@ class CheckpointSwap:
     def _in_use(self, number: int, loaded: LoadedPolicy) -> None:
         self._node.get_logger().info(
             f"in use: {loaded.folder} ({loaded.hash[:12]}), loaded in {loaded.load_time_s:.1f} s; "
-            f"{loaded.facts}"
+            f"{loaded.policy.facts.text}"
         )
-        if loaded.warning:
-            self._node.get_logger().warning(f"{loaded.folder}: {loaded.warning}")
+        if warning := loaded.policy.facts.warning:
+            self._node.get_logger().warning(f"{loaded.folder}: {warning}")
         if number == self._newest:
-            self._health.checkpoint_error = ""
+            self.error = ""
             self._show_in_use()
         self._tell()
         self._answer(number, "")
 
     def _refused(self, folder: str, problem: str) -> None:
-        self._health.checkpoint_error = problem
+        self.error = problem
         self._node.get_logger().error(f"checkpoint refused, the old one is kept: {problem}")
         self._tell()
 
     def _show_in_use(self) -> None:
         """Let the parameter name the checkpoint that is in use."""
-        folder = self._health.loaded.folder if self._health.loaded else ""
+        loaded = self._in_use_now()
+        folder = loaded.folder if loaded else ""
         if self._node.get_parameter("checkpoint").value == folder:
             return
         self._setting_back = True

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.callback_groups import ReentrantCallbackGroup
@@ -11,9 +11,10 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
 from ddpm_controller.control.observing.stream_rules import StreamHealth
-from ddpm_controller.control.states import Reason, State
+from ddpm_controller.control.states import LimitCounts, Reason, State
 from ddpm_controller.robots.robot import Robot
-from ddpm_controller.ros.controller.topics import Health
+from ddpm_controller.ros.controller.report import ControlReport
+from ddpm_controller.ros.controller.status import Status
 from ddpm_controller.ros.qos_events import QosEvents, TopicEvents
 
 _PERIOD_S = 1.0
@@ -37,15 +38,15 @@ class Diagnostics:
 
     Args:
         node: Owner of publisher and timer; its name is the first word of each entry.
-        health: What the control thread fills.
+        report: Returns that of the newest activation.
         events: What the middleware tells.
     """
 
-    def __init__(self, node: Node, health: Health, events: QosEvents) -> None:
+    def __init__(self, node: Node, report: Callable[[], ControlReport], events: QosEvents) -> None:
         self._hardware_id = ""
         self._deadline_s = math.inf
         self._rates_hz: dict[str, float] = {}
-        self._node, self._health, self._events = node, health, events
+        self._node, self._report, self._events = node, report, events
         self._out_of_order: dict[str, int] = {}
         self._publisher = node.create_publisher(
             DiagnosticArray, "/diagnostics", QoSProfile(depth=10)
@@ -64,21 +65,22 @@ class Diagnostics:
 
     def tell(self) -> None:
         """Publish every entry now."""
-        health = self._health
+        report = self._report()
+        status = report.status
         message = DiagnosticArray(
             status=[
-                control_status(health, time.monotonic()),
-                checkpoint_status(health),
-                inference_status(health, self._deadline_s),
-                latency_status(health),
+                control_status(status, time.monotonic() - report.ticked_s),
+                checkpoint_status(status),
+                inference_status(status, self._deadline_s),
+                latency_status(status),
                 qos_status(self._events.take()),
-                *(self._stream(name, each) for name, each in health.streams.items()),
+                *(self._stream(name, each) for name, each in status.streams.items()),
             ]
         )
         message.header.stamp = self._node.get_clock().now().to_msg()
-        for status in message.status:
-            status.name = f"{self._node.get_name()}: {status.name}"
-            status.hardware_id = self._hardware_id
+        for entry in message.status:
+            entry.name = f"{self._node.get_name()}: {entry.name}"
+            entry.hardware_id = self._hardware_id
         self._publisher.publish(message)
 
     def _stream(self, name: str, stream: StreamHealth) -> DiagnosticStatus:
@@ -88,53 +90,52 @@ class Diagnostics:
         return stream_status(name, stream, self._rates_hz.get(name, 0.0), more)
 
 
-def control_status(health: Health, wall_s: float) -> DiagnosticStatus:
-    """Return what the controller does; ``wall_s`` is of the monotonic clock."""
-    level, text = _control_level(health), health.text or health.state.name.lower()
-    silent_s = wall_s - health.ticked_s
-    is_idle = health.state == State.WAITING and health.reason == Reason.NONE
-    if health.state != State.INACTIVE and not is_idle and silent_s > _PATIENCE_S:
+def control_status(status: Status, silent_s: float) -> DiagnosticStatus:
+    """Return what the controller does; ``silent_s`` has passed since its last tick."""
+    level, text = _control_level(status), status.text or status.state.name.lower()
+    is_idle = status.state == State.WAITING and status.reason == Reason.NONE
+    if status.state != State.INACTIVE and not is_idle and silent_s > _PATIENCE_S:
         level, text = ERROR, f"no tick for {silent_s:.1f} s; {text}"
     return _status(
         "control",
         level,
         text,
         {
-            "state": health.state.name,
-            "reason": health.reason.name,
-            "control_rate_hz": health.control_rate_hz,
-            "ticks": health.ticks,
-            "missed_ticks": health.missed_ticks,
+            "state": status.state.name,
+            "reason": status.reason.name,
+            "control_rate_hz": status.control_rate_hz,
+            "ticks": status.ticks,
+            "missed_ticks": status.missed_ticks,
             **{
                 f"limited_by_{name}": count
-                for name, count in zip(health.limits.names, health.limits.counts, strict=True)
+                for name, count in zip(LimitCounts().names, status.limit_counts, strict=True)
             },
         },
     )
 
 
-def checkpoint_status(health: Health) -> DiagnosticStatus:
+def checkpoint_status(status: Status) -> DiagnosticStatus:
     """Return which checkpoint is in use, and why another one is not."""
-    loaded, error = health.loaded, health.checkpoint_error
-    level = (WARN if loaded else ERROR) if error else OK
-    text = error or (loaded.folder if loaded else "no checkpoint is loaded")
+    error, has_one = status.checkpoint_error, bool(status.checkpoint)
+    level = (WARN if has_one else ERROR) if error else OK
+    text = error or status.checkpoint or "no checkpoint is loaded"
     return _status(
         "checkpoint",
-        level if loaded or error or health.state == State.INACTIVE else WARN,
+        level if has_one or error or status.state == State.INACTIVE else WARN,
         text,
         {
-            "folder": loaded.folder if loaded else "",
-            "hash": loaded.hash if loaded else "",
+            "folder": status.checkpoint,
+            "hash": status.checkpoint_hash,
             "error": error,
         },
     )
 
 
-def inference_status(health: Health, deadline_s: float) -> DiagnosticStatus:
+def inference_status(status: Status, deadline_s: float) -> DiagnosticStatus:
     """Return how long a plan takes, and may take; what its steps cost where they are chosen."""
-    cost = health.plan_cost
+    cost = status.plan_cost
     costs = {"plan_fixed_s": cost.fixed_s, "plan_per_step_s": cost.per_step_s} if cost else {}
-    inference_s = health.inference_time_s
+    inference_s = status.inference_time_s
     is_late = inference_s > deadline_s
     text = f"a plan took {inference_s:.3f} s"
     text = "no plan yet" if math.isnan(inference_s) else text
@@ -145,21 +146,21 @@ def inference_status(health: Health, deadline_s: float) -> DiagnosticStatus:
         {
             "inference_time_s": inference_s,
             "deadline_s": deadline_s,
-            "num_inference_steps": health.num_inference_steps,
+            "num_inference_steps": status.num_inference_steps,
             **costs,
-            "observation_to_command_s": health.observation_to_command_s,
-            "plan_number": health.plan_number,
+            "observation_to_command_s": status.observation_to_command_s,
+            "plan_number": status.plan_number,
         },
     )
 
 
-def latency_status(health: Health) -> DiagnosticStatus:
+def latency_status(status: Status) -> DiagnosticStatus:
     """Return how long it took from the newest observation to the first command of its chunk."""
-    latencies = health.latencies
+    latencies = status.latencies
     return _status(
         "latency",
         OK,
-        str(latencies),
+        latencies.text,
         {
             "p50_s": latencies.median_s,
             "p95_s": latencies.p95_s,
@@ -199,14 +200,14 @@ def stream_status(
     )
 
 
-def _control_level(health: Health) -> bytes:
-    if health.state == State.INACTIVE:
+def _control_level(status: Status) -> bytes:
+    if status.state == State.INACTIVE:
         return OK
-    if health.state == State.RUNNING:
-        return OK if health.reason == Reason.NONE else WARN
-    if health.state == State.WAITING:
-        return _WAITING_LEVELS.get(health.reason, ERROR)
-    return _HOLDING_LEVELS.get(health.reason, ERROR)
+    if status.state == State.RUNNING:
+        return OK if status.reason == Reason.NONE else WARN
+    if status.state == State.WAITING:
+        return _WAITING_LEVELS.get(status.reason, ERROR)
+    return _HOLDING_LEVELS.get(status.reason, ERROR)
 
 
 def _status(name: str, level: bytes, text: str, values: Mapping[str, object]) -> DiagnosticStatus:

@@ -13,6 +13,7 @@ from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import String
 
 from ddpm_controller.bags.conversions import ConversionError, observation_from, seconds
+from ddpm_controller.control.loop import NO_LIMITS
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.robots.robot import (
     COMPRESSED_IMAGE,
@@ -41,7 +42,6 @@ _MAY_BE_SET = (
     QoSPolicyKind.LIVELINESS_LEASE_DURATION,
 )
 """By the parameters qos_overrides.<topic>.subscription."""
-_NO_LIMITS = "no joint limits yet: nothing has come on robot_description"
 
 
 class ControllerInputs:
@@ -62,7 +62,7 @@ class ControllerInputs:
 
     def __init__(self, node: Node, robot: Robot, lockstep: bool, events: QosEvents) -> None:
         self.limits: JointLimits | None = None
-        self.no_limits_text = _NO_LIMITS
+        self.no_limits_text = NO_LIMITS
         self._node = node
         self._robot = robot
         self._lockstep = lockstep
@@ -154,13 +154,13 @@ class ControllerInputs:
             self.no_limits_text = str(error)
             self._node.get_logger().error(str(error))
             if session is not None:
-                session.post(partial(setattr, session.loop, "no_limits_text", str(error)))
+                session.post(partial(session.loop.refuse_limits, str(error)))
             return
         if session is None:
             self.limits = limits
         elif self.limits is None:
             self.limits = limits
-            session.post(partial(setattr, session.loop, "limits", limits))
+            session.post(partial(session.loop.take_limits, limits))
         else:
             self._node.get_logger().warning(
                 "another robot_description came: its limits count from the next activation on",

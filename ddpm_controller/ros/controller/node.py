@@ -1,8 +1,8 @@
 """The lifecycle node: observations in, plans on a worker, limited commands out."""
 
-import dataclasses
 import gc
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import Callable
@@ -23,14 +23,15 @@ from ddpm_controller.control.states import Reason, State
 from ddpm_controller.robots.robot import RobotError, load_robot
 from ddpm_controller.ros.controller.checkpoint_swap import CheckpointSwap
 from ddpm_controller.ros.controller.diagnostics import Diagnostics
-from ddpm_controller.ros.controller.parameters import ControllerParameters, found_path
+from ddpm_controller.ros.controller.parameters import REMOVED, ControllerParameters, found_path
 from ddpm_controller.ros.controller.parts import ControllerParts
 from ddpm_controller.ros.controller.policy_loader import LoadedPolicy
+from ddpm_controller.ros.controller.report import ControlReport
 from ddpm_controller.ros.controller.run_policy import RunPolicyServer
 from ddpm_controller.ros.controller.session import ControlSession
 from ddpm_controller.ros.controller.smooth_stop import LONGER_S
 from ddpm_controller.ros.controller.thread import LockstepThread, RealTimeThread
-from ddpm_controller.ros.controller.topics import ControllerTopics, Health
+from ddpm_controller.ros.controller.topics import ControllerTopics
 from ddpm_controller.ros.executor_calls import ExecutorCalls
 from ddpm_controller.ros.parameters import declare, read
 from ddpm_controller.ros.qos_events import QosEvents
@@ -48,17 +49,17 @@ class Controller(LifecycleNode):
 
     def __init__(self) -> None:
         super().__init__("controller")
-        self._deployed = declare(self, ControllerParameters)
+        self._deployed = declare(self, ControllerParameters, REMOVED)
         torch.set_num_threads(self._deployed.torch_num_threads)
-        self._health = Health()
         self._topics = ControllerTopics(self)
         self._events = QosEvents(self.get_logger().warning)
-        self._diagnostics = Diagnostics(self, self._health, self._events)
+        self._diagnostics = Diagnostics(self, lambda: self._report, self._events)
         calls = ExecutorCalls(self)
-        self._swap = CheckpointSwap(self, calls, self._health, self._use, self._tell_inactive)
+        self._swap = CheckpointSwap(self, calls, self._in_use, self._use, self._tell_inactive)
         self._runs = RunPolicyServer(
             self, calls, lambda: self._session, self._deployed.success_topic
         )
+        self._report = ControlReport(self._topics, self._in_use, self._checkpoint_error)
         self._parts: ControllerParts | None = None
         self._session: ControlSession | None = None
         self._thread: RealTimeThread | LockstepThread | None = None
@@ -74,7 +75,7 @@ class Controller(LifecycleNode):
         except Exception as error:  # rclpy would swallow it without a word
             known = isinstance(error, RobotError | CheckpointError | ValueError)
             text = str(error) if known else traceback.format_exc()
-            self._health.checkpoint_error = text
+            self._swap.fail(text)
             self.get_logger().error(f"not configured: {text}")
             self._clean_up()
             self._tell_inactive(str(error))
@@ -91,12 +92,11 @@ class Controller(LifecycleNode):
             self.get_logger().error(f"not activated: {problem}")
             self._tell_inactive(problem)
             return TransitionCallbackReturn.FAILURE
-        self._health.begin(self._deployed.seed, self._deployed.control_rate_hz)
-        session = parts.session(self._topics)
+        session = parts.session(self._topics, self._in_use, self._checkpoint_error)
         # A collection of all that torch has made would take longer than a tick.
         gc.collect()
         gc.freeze()
-        self._session = session
+        self._session, self._report = session, session.report
         log_error = self.get_logger().error
         if self._deployed.lockstep:
             self._thread = LockstepThread(session, log_error)
@@ -144,19 +144,8 @@ class Controller(LifecycleNode):
         if parameters.lockstep and not self.get_parameter("use_sim_time").value:
             raise ValueError("lockstep needs the time of /clock: set use_sim_time to true")
         robot = load_robot(found_path(parameters.robot))
-        if parameters.max_age_s > 0:
-            streams = (
-                each
-                if each.spec.holds
-                else dataclasses.replace(each, max_age_s=parameters.max_age_s)
-                for each in robot.streams
-            )
-            robot = dataclasses.replace(robot, streams=tuple(streams))
-        self._parts = parts = ControllerParts(
-            self, parameters, robot, self._health, self._events, self._wake
-        )
-        self._health.loaded = parts.load(parameters.checkpoint) if parameters.checkpoint else None
-        self._health.checkpoint_error = ""
+        self._parts = parts = ControllerParts(self, parameters, robot, self._events, self._wake)
+        parts.loaded = parts.load(parameters.checkpoint) if parameters.checkpoint else None
         self._diagnostics.watch(robot, parameters.replan_period_s)
         self._swap.open(robot, parts.load)
 
@@ -171,6 +160,7 @@ class Controller(LifecycleNode):
         thread.close()
         if self._parts is not None:
             self._parts.inputs.disconnect()
+            self._parts.loaded = session.loaded
         self._session = self._thread = None
 
     def _clean_up(self) -> None:
@@ -178,15 +168,24 @@ class Controller(LifecycleNode):
         parts, self._parts = self._parts, None
         if parts is not None:
             parts.close()
-        self._health.loaded = None
         self._events.forget()
 
     def _use(self, loaded: LoadedPolicy, done: Callable[[], None]) -> None:
         if self._session is not None:
             self._session.post(partial(self._session.use, loaded, done))
-        else:
-            self._health.loaded = loaded
+        elif self._parts is not None:
+            self._parts.loaded = loaded
             done()
+
+    def _in_use(self) -> LoadedPolicy | None:
+        """Return the policy that plans, or that will with the next activation."""
+        session, parts = self._session, self._parts
+        if session is not None:
+            return session.loaded
+        return parts.loaded if parts is not None else None
+
+    def _checkpoint_error(self) -> str:
+        return self._swap.error
 
     def _wake(self) -> None:
         session = self._session
@@ -214,11 +213,8 @@ class Controller(LifecycleNode):
     def _tell_inactive(self, text: str = "") -> None:
         """Publish a status where no control thread does it."""
         if self._session is None:
-            health = self._health
-            health.stamp_s, health.state = self._now_s(), State.INACTIVE
-            health.reason, health.text = Reason.DEACTIVATED, text or health.text
-            health.streams = {}
-            self._topics.tell(health)
+            said = text or self._report.status.text
+            self._report.tell(self._now_s(), State.INACTIVE, Reason.DEACTIVATED, said, {})
 
 
 def _spin_once(executor: SingleThreadedExecutor, controller: Controller) -> None:
@@ -250,6 +246,9 @@ def main() -> int:
             _spin_once(executor, controller)
     except ExternalShutdownException:
         pass
+    except ValueError as error:  # parameters that cannot be; what runs raises nothing
+        sys.stderr.write(f"controller: {error}\n")
+        return 1
     finally:
         if controller is not None:
             controller.close()

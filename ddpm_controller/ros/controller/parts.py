@@ -1,17 +1,18 @@
 """What a configured controller has, and how an activation is put together from it."""
 
-import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from rclpy.lifecycle import LifecycleNode
 
+from ddpm_controller.control.deployment import policy_terms
 from ddpm_controller.control.loop import ControlLoop
+from ddpm_controller.control.loop_settings import LoopSettings, PolicyTerms
 from ddpm_controller.control.observing.stream_filter import StreamFilter
-from ddpm_controller.control.planning.deadline import Deadline
 from ddpm_controller.identification.noise_denoiser import filters_of
 from ddpm_controller.identification.state_denoiser import load_state_denoiser
-from ddpm_controller.robots.lead import lead_from
+from ddpm_controller.robots.loop_settings import deployment_from, loop_settings
 from ddpm_controller.robots.robot import Robot
 from ddpm_controller.ros.commanding.command_link import CommandLink
 from ddpm_controller.ros.commanding.command_messages import CommandSettings
@@ -25,14 +26,11 @@ from ddpm_controller.ros.controller.policy_loader import LoadedPolicy, load_poli
 from ddpm_controller.ros.controller.rate_check import RateError, check_rate, trial_ticks
 from ddpm_controller.ros.controller.report import ControlReport
 from ddpm_controller.ros.controller.session import ControlSession
-from ddpm_controller.ros.controller.topics import ControllerTopics, Health
+from ddpm_controller.ros.controller.topics import ControllerTopics
 from ddpm_controller.ros.qos_events import QosEvents
 
-_PATIENCE_S = 1.0
 _DECISION_PERIOD_S = 0.01
 """Orders to a command process need not come more often than this."""
-_MARGIN_PERIODS = 2
-"""A plan is taken over at the tick after it came; one more for the jitter of its time."""
 
 
 class ControllerParts:
@@ -42,12 +40,12 @@ class ControllerParts:
         node: Their owner.
         deployed: Parameters.
         robot: Streams, joints and limits.
-        health: Of the node.
         events: Of quality of service.
         wake: Called when a plan is there.
 
     Attributes:
         load: Folder of a checkpoint -> policy that fits.
+        loaded: The policy that the next session begins with; None: there is none.
         inputs: What is listened to.
 
     Raises:
@@ -59,21 +57,23 @@ class ControllerParts:
         node: LifecycleNode,
         deployed: ControllerParameters,
         robot: Robot,
-        health: Health,
         events: QosEvents,
         wake: Callable[[], None],
     ) -> None:
         self._node, self._deployed, self._robot = node, deployed, robot
-        self._health, self._events = health, events
+        self._events = events
+        self.loaded: LoadedPolicy | None = None
+        self._deployment = deployment = deployment_from(vars(deployed), robot)
         self.load: Callable[[str], LoadedPolicy] = partial(
             load_policy,
             robot=robot,
             settings=deployed.plan_settings,
-            lead_s=lead_from(vars(deployed), robot),
-            lowest_steps=deployed.min_inference_steps if deployed.deadline_aware else 0,
-            reset_state_above=deployed.reset_state_above,
+            lead_s=deployment.lead_s,
+            lowest_steps=deployment.min_inference_steps,
+            reset_state_above=deployment.reset_state_above,
         )
         self._filters = self._state_filters()
+        loop_settings(robot, None, deployment)  # refuses what does not fit the robot
         self._planner = Planner(wake)
         self._commands = self._command_side()
         self.inputs = ControllerInputs(node, robot, deployed.lockstep, events)
@@ -89,24 +89,41 @@ class ControllerParts:
         by_order = isinstance(self._commands, CommandLink)
         return max(period_s, _DECISION_PERIOD_S) if by_order else period_s
 
-    def session(self, topics: ControllerTopics) -> ControlSession:
+    def session(
+        self,
+        topics: ControllerTopics,
+        in_use: Callable[[], LoadedPolicy | None],
+        checkpoint_error: Callable[[], str],
+    ) -> ControlSession:
         """Return the session of an activation.
 
         Args:
             topics: Where it tells what it does.
+            in_use: As ``ControlReport``.
+            checkpoint_error: Likewise.
         """
         deployed = self._deployed
-        loop = self._loop(self.decision_period_s)
-        show = self._pictures.show if self._pictures else None
+        loop = ControlLoop(replace(self._settings, period_s=self.decision_period_s))
+        if self.inputs.limits is None:
+            loop.refuse_limits(self.inputs.no_limits_text)
+        report = ControlReport(
+            topics,
+            in_use,
+            checkpoint_error,
+            control_rate_hz=deployed.control_rate_hz,
+            show=self._pictures.show if self._pictures else None,
+        )
         return ControlSession(
             loop,
             self._planner,
-            ControlReport(topics, self._health, show),
+            report,
             self._commanding(loop),
             run_on_activate=deployed.run_on_activate,
             lockstep=deployed.lockstep,
             stop_s=deployed.stop_s,
-            gate_of=deployed.start_gate,
+            terms_of=self.terms,
+            loaded=self.loaded,
+            seed=deployed.seed,
             log=self._node.get_logger().info,
         )
 
@@ -120,7 +137,7 @@ class ControllerParts:
         trial = CommandPublisher(
             self._node, deployed.output, spec.joint_names, 1 / rate_hz, 1, "~/trial_command"
         )
-        ticks = trial_ticks(self._loop(1 / rate_hz), self._robot.stream_specs, rate_hz)
+        ticks = trial_ticks(self._settings, rate_hz)
         try:
             median_s = check_rate(ticks, trial.send, rate_hz)
         except RateError as error:
@@ -143,6 +160,21 @@ class ControllerParts:
             self._commands.close()
         else:
             self._node.destroy_publisher(self._commands.publisher)
+
+    def terms(self, loaded: LoadedPolicy) -> PolicyTerms:
+        """Return the terms on which a loop plans with ``loaded``."""
+        return policy_terms(loaded.policy, self._deployment, departure=loaded.departure)
+
+    @property
+    def _settings(self) -> LoopSettings:
+        """Settings of a loop with the policy and the limits as they are now."""
+        return loop_settings(
+            self._robot,
+            self.terms(self.loaded) if self.loaded else None,
+            self._deployment,
+            limits=self.inputs.limits,
+            filters=self._filters,
+        )
 
     def _state_filters(self) -> dict[str, StreamFilter]:
         if not self._deployed.state_denoiser:
@@ -185,37 +217,3 @@ class ControllerParts:
         if isinstance(self._commands, CommandLink):
             return CommandByOrder(loop, self._commands, self._node.get_logger().error)
         return CommandHere(loop, self._commands)
-
-    def _loop(self, period_s: float) -> ControlLoop:
-        robot, deployed, loaded = self._robot, self._deployed, self._health.loaded
-        loop = ControlLoop(
-            robot.stream_specs,
-            robot.max_ages_s,
-            robot.action_spec,
-            loaded.policy.n_obs_steps if loaded else 1,
-            self.inputs.limits,
-            period_s,
-            deployed.replan_period_s,
-            fade_s=deployed.fade_s,
-            stop_s=deployed.stop_s,
-            max_lead_s=math.inf if deployed.lockstep else _PATIENCE_S,
-            filters=self._filters,
-            lead_s=lead_from(vars(deployed), robot),
-            deadline=self._deadline(period_s),
-            rules=robot.rules,
-        )
-        loop.no_limits_text = self.inputs.no_limits_text
-        loop.start_check.gate = deployed.start_gate(loaded.policy if loaded else None)
-        if deployed.stop_out_of_distribution:
-            loop.distribution.num_plans = deployed.out_of_distribution_plans
-        loop.departure.limit = loaded.departure if loaded else None
-        loop.chunk_tolerance = deployed.chunk_tolerance
-        return loop
-
-    def _deadline(self, period_s: float) -> Deadline | None:
-        if not self._deployed.deadline_aware:
-            return None
-        deadline = Deadline(self._deployed.min_inference_steps, _MARGIN_PERIODS * period_s)
-        loaded = self._health.loaded
-        deadline.use(loaded.num_inference_steps if loaded else 0)
-        return deadline

@@ -5,8 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ddpm_controller.control.planning.plan_request import PlanRequest
-from ddpm_controller.policy import relative_cost
+from ddpm_controller.control.plan_request import PlanRequest
 from ddpm_controller.ros.controller.latest_worker import LatestWorker
 from ddpm_controller.ros.controller.policy_loader import LoadedPolicy
 from ddpm_controller.types import Plan
@@ -69,7 +68,8 @@ def _answer(loaded: LoadedPolicy, request: PlanRequest) -> PlanAnswer:
     try:
         plan = loaded.policy.plan(*given)
         took_s = time.monotonic() - began_s
-        return PlanAnswer(request, loaded, plan, "", took_s, relative_cost(loaded.policy, *given))
+        cost = loaded.policy.facts.relative_cost(*given)
+        return PlanAnswer(request, loaded, plan, "", took_s, cost)
     except Exception as failure:  # whatever a policy does wrong, the robot is held and says why
         error = f"{type(failure).__name__}: {failure}"
         return PlanAnswer(request, loaded, None, error, time.monotonic() - began_s)

@@ -1,6 +1,5 @@
 """Checkpoints become policies here, away from everything that moves."""
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,27 +11,18 @@ from ddpm_controller.policies.monitors.departure_limit import (
     asked_departure_limit,
     load_departure_limit,
 )
-from ddpm_controller.policies.seams.strategies import SeamSettings
-from ddpm_controller.policy import (
-    DepartureLimit,
-    PlanSettings,
-    Policy,
-    goal_ranges,
-    maskable,
-    policy_facts,
-    policy_warning,
-)
+from ddpm_controller.policy import DepartureLimit, PlanSettings, Policy
 from ddpm_controller.robots.lead import delay_problem
 from ddpm_controller.robots.robot import Robot
 from ddpm_controller.ros.controller.latest_worker import LatestWorker
 from ddpm_controller.ros.controller.parameters import found_path
 from ddpm_controller.systems import restore
-from ddpm_controller.types import ActionChunk, Observation
+from ddpm_controller.types import ActionChunk
 
 _WARM_UP_PLANS = 2
 _LEAD_REMEDY = (
-    "measure action.latency_s of the robot file again with calibrate_latency, set lead_s to 0, or "
-    "follow more rows (n_action_steps)"
+    "measure action.latency_s of the robot file again with `ddpm calibrate-latency`, set lead_s "
+    "to 0, or follow more rows (n_action_steps)"
 )
 
 
@@ -44,29 +34,17 @@ class LoadedPolicy:
         policy: Warmed up.
         folder: Of the checkpoint, as it was asked for.
         hash: Of the checkpoint.
-        sampler: Name of the sampler in use; empty when the policy has none.
-        num_inference_steps: Denoising steps in use; 0 when the policy has none.
-        seam: How its plans are joined.
         load_time_s: Wall time of loading and warming up.
         rows_last_s: From the first row of its chunks to the last.
-        facts: What else people should know of it, for the log.
-        warning: What may be wrong with it; empty when nothing is.
         departure: Where its state begins anew; None: for no departure.
-        transition_scale: Weight of what it remembers in its plans; NaN: it has none.
     """
 
     policy: Policy
     folder: str
     hash: str
-    sampler: str
-    num_inference_steps: int
-    seam: SeamSettings
     load_time_s: float
     rows_last_s: float = 0.0
-    facts: str = ""
-    warning: str = ""
     departure: DepartureLimit | None = None
-    transition_scale: float = math.nan
 
 
 def load_policy(
@@ -98,11 +76,11 @@ def load_policy(
     policy = restore(checkpoint, settings)
     _refuse_unmaskable(policy, robot, folder)
     learned = load_departure_limit(checkpoint.folder, checkpoint.hash, robot.action_spec)
-    steps = int(getattr(policy, "num_inference_steps", 0))
+    steps = policy.facts.num_inference_steps
     if lowest_steps > steps > 0:
         raise ValueError(
             f"{folder}: min_inference_steps {lowest_steps} is above the {steps} steps of a plan: "
-            "lower it, or raise num_inference_steps"
+            "lower it, or raise num_inference_steps of policy_overrides"
         )
     chunk = _warm_up(policy, folder)
     rows_last_s = chunk.end_s - chunk.start_s
@@ -112,52 +90,34 @@ def load_policy(
         policy=policy,
         folder=folder,
         hash=checkpoint.hash,
-        sampler=str(getattr(policy, "sampler", "")),
-        num_inference_steps=steps,
-        seam=getattr(policy, "seam", SeamSettings("switch")),
         load_time_s=time.monotonic() - began_s,
         rows_last_s=rows_last_s,
-        facts=policy_facts(policy),
-        warning=policy_warning(policy),
-        departure=asked_departure_limit(policy, learned, reset_state_above),
-        transition_scale=_transition_scale(policy),
+        departure=asked_departure_limit(policy.facts.training_range, learned, reset_state_above),
     )
 
 
-def _transition_scale(policy: Policy) -> float:
-    scale = getattr(policy, "transition_scale", None)
-    return math.nan if scale is None else float(scale)
-
-
 def _refuse_unmaskable(policy: Policy, robot: Robot, folder: str) -> None:
-    used = [stream.name for stream in policy.streams]
+    used = [stream.name for stream in policy.facts.streams]
     asked = [name for name in used if robot.rules[name].when_stale == "mask"]
-    if not set(asked) <= set(maskable(policy)):
+    maskable = policy.facts.maskable
+    if not set(asked) <= set(maskable):
         raise CheckpointError(
-            f"{folder} can plan without the streams {list(maskable(policy))}, but the robot file "
+            f"{folder} can plan without the streams {list(maskable)}, but the robot file "
             f"asks when_stale: mask for {asked}: set hold or stop there, or use a checkpoint that "
             "was trained with masks"
         )
 
 
 def _warm_up(policy: Policy, folder: str) -> ActionChunk:
-    """Plan on nothing: the first plans are 10 to 100 times slower, and must be finite."""
-    blank = Observation(0.0, _blank_values(policy))
+    """Make trial plans: the first are 10 to 100 times slower, and must be finite."""
+    window = policy.facts.warm_up_window
     memory = policy.initial_memory(0)
     for _ in range(_WARM_UP_PLANS):
-        plan = policy.plan((blank,) * policy.n_obs_steps, memory)
+        plan = policy.plan(window, memory)
         memory = plan.memory
         if not np.isfinite(plan.chunk.actions).all():
             raise CheckpointError(f"{folder}: a trial plan is not finite; train it again")
     return plan.chunk
-
-
-def _blank_values(policy: Policy) -> dict[str, np.ndarray]:
-    blank = {
-        stream.name: np.zeros(stream.shape, np.uint8 if stream.kind == "image" else np.float64)
-        for stream in policy.streams
-    }
-    return {**blank, **{name: low for name, (low, _) in goal_ranges(policy).items()}}
 
 
 class PolicyLoader:

@@ -3,13 +3,15 @@
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from ddpm_controller.control.command import Command
 from ddpm_controller.control.loop import ControlLoop
+from ddpm_controller.control.loop_settings import LoopSettings
 from ddpm_controller.control.moving.safety import JointLimits
-from ddpm_controller.types import ActionChunk, Plan, StreamSpec
+from ddpm_controller.types import ActionChunk, Plan
 
 LARGEST_SHARE = 0.6
 """Of a period that a tick may take: the rest is for callbacks and for the other processes."""
@@ -22,23 +24,21 @@ class RateError(ValueError):
     """The control rate is more than the machine can do."""
 
 
-def trial_ticks(
-    loop: ControlLoop, streams: tuple[StreamSpec, ...], rate_hz: float
-) -> Iterator[Command]:
+def trial_ticks(settings: LoopSettings, rate_hz: float) -> Iterator[Command]:
     """Drive a loop that is thrown away along an invented chunk, tick by tick.
 
     Args:
-        loop: As it will be used, but not the one that will be; its limits may be missing.
-        streams: What it observes.
+        settings: Of the loop that will be used; its limits may be missing.
         rate_hz: Of the ticks.
     """
-    spec, num_joints = loop.action_spec, len(loop.action_spec.joint_names)
+    spec, num_joints = settings.action_spec, len(settings.action_spec.joint_names)
     one = np.ones(num_joints)
-    loop.limits = JointLimits(-one, one, one)
+    limits = JointLimits(-one, one, one)
+    loop = ControlLoop(replace(settings, period_s=1.0 / rate_hz, limits=limits))
     loop.start({})
     blank = {
         stream.name: np.zeros(stream.shape, np.uint8 if stream.kind == "image" else np.float64)
-        for stream in streams
+        for stream in settings.streams
     }
     waves = np.sin(np.arange(_NUM_ROWS) * spec.period_s)[:, None] * 0.1 * one
     for k in range(_NUM_TICKS):

@@ -72,7 +72,7 @@ class RunPolicyServer:
         problem = ""
         if session is None:
             problem = "the controller is not active"
-        elif session.health.loaded is None:
+        elif session.loaded is None:
             problem = "no checkpoint is loaded"
         elif self._goal is not None:
             problem = "another goal is running"
@@ -144,12 +144,12 @@ class RunPolicyServer:
         session, run, goal = self._session(), self._run, self._goal
         if session is None or run is None or goal is None or not goal.is_active:
             return
-        health = session.health
+        status = session.report.status
         feedback = RunPolicy.Feedback(
             elapsed_s=run.elapsed_s,
-            plan_number=health.plan_number,
-            state=int(health.state),
-            reason=int(health.reason),
-            text=health.text,
+            plan_number=status.plan_number,
+            state=int(status.state),
+            reason=int(status.reason),
+            text=status.text,
         )
         goal.publish_feedback(feedback)

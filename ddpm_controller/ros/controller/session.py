@@ -8,10 +8,9 @@ from collections.abc import Callable
 from functools import partial
 
 from ddpm_controller.control.loop import ControlLoop
+from ddpm_controller.control.loop_settings import PolicyTerms
 from ddpm_controller.control.observing.stream_rules import StreamHealth
-from ddpm_controller.control.planning.start_gate import StartGate
 from ddpm_controller.control.states import Reason, State
-from ddpm_controller.policy import Policy, memory_kind
 from ddpm_controller.ros.commanding.commanding import Commanding, Done
 from ddpm_controller.ros.controller.planner import PlanAnswer, Planner
 from ddpm_controller.ros.controller.policy_loader import LoadedPolicy
@@ -31,13 +30,20 @@ class ControlSession:
     Args:
         loop: Pure; knows neither threads nor messages.
         planner: Makes the plans.
-        report: Tells what happens; its health has the policy and the seed to begin with.
+        report: Tells what happens.
         commanding: Sends the commands.
         run_on_activate: Follow the policy without a goal too.
         lockstep: A tick waits for what is due.
         stop_s: How long the loop takes to stop.
-        gate_of: Policy -> what a start with it is held to.
+        terms_of: Policy -> the terms on which the loop plans with it.
+        loaded: The policy to begin with; None: there is none.
+        seed: Of the denoising noise, where no goal names one.
         log: Told what is said, and what becomes of a state when another policy comes.
+
+    Attributes:
+        loop: As given.
+        report: As given.
+        loaded: The policy that plans; set on the control thread alone.
     """
 
     def __init__(
@@ -50,12 +56,13 @@ class ControlSession:
         run_on_activate: bool,
         lockstep: bool,
         stop_s: float,
-        gate_of: Callable[[Policy], StartGate] = lambda policy: StartGate(),
+        terms_of: Callable[[LoadedPolicy], PolicyTerms],
+        loaded: LoadedPolicy | None = None,
+        seed: int = 0,
         log: Callable[[str], object] = lambda text: None,
     ) -> None:
-        self.loop = loop
-        self.health = report.health
-        self._planner, self._report, self._commanding_by = planner, report, commanding
+        self.loop, self.report, self.loaded = loop, report, loaded
+        self._planner, self._commanding_by = planner, commanding
         self._always, self._lockstep = run_on_activate, lockstep
         self._orders: deque[Callable[[], object]] = deque()
         self._changed = threading.Event()
@@ -65,8 +72,8 @@ class ControlSession:
         self._answers: dict[int, PlanAnswer] = {}
         self._commanding = run_on_activate
         self._stop = SmoothStop(stop_s)
-        self._gate_of, self._log = gate_of, log
-        self._default_seed = self.health.seed
+        self._terms_of, self._log = terms_of, log
+        self._seed = self._default_seed = seed
         self._start_loop(self._default_seed)
 
     # From any thread
@@ -93,18 +100,18 @@ class ControlSession:
 
     def use(self, loaded: LoadedPolicy, done: Callable[[], None]) -> None:
         """Plan with ``loaded`` from the next plan on; then call ``done``."""
-        before, self.health.loaded = self.health.loaded, loaded
+        before, self.loaded = self.loaded, loaded
         if before is None or before.hash != loaded.hash:  # else its plans go on, for replay too
-            kinds = memory_kind(before.policy) if before else "", memory_kind(loaded.policy)
+            facts = loaded.policy.facts
+            kinds = before.policy.facts.memory_kind if before else "", facts.memory_kind
             keeps = kinds[0] == kinds[1] != ""
-            memory = loaded.policy.initial_memory(self.health.seed)
-            steps = loaded.num_inference_steps
-            self.loop.use_policy(loaded.policy.n_obs_steps, memory, steps, keeps_memory=keeps)
+            memory = loaded.policy.initial_memory(self._seed)
+            self.loop.use_policy(self._terms_of(loaded), memory, keeps_memory=keeps)
             if any(kinds):
                 what = "is kept" if keeps else "begins anew"
                 self._log(f"the state {what}: memory {kinds[0]!r} before, {kinds[1]!r} now")
-        self.loop.start_check.gate = self._gate_of(loaded.policy)
-        self.loop.departure.limit = loaded.departure
+        else:
+            self.loop.use_policy(self._terms_of(loaded), None)
         done()
 
     def hear(self, name: str, sentence: str) -> None:
@@ -119,7 +126,7 @@ class ControlSession:
         self._stop.finish()
         self._run = run
         self._start_loop(run.seed, run.not_before_s)
-        self._report.begin()
+        self.report.begin()
         self._commanding = True
 
     def end_run(self, outcome: Outcome, message: str, only: PolicyRun | None = None) -> None:
@@ -143,7 +150,7 @@ class ControlSession:
     def come_to_rest(self, then: Callable[[], None]) -> None:
         """Stop smoothly, then call ``then``; at once where time would not go on."""
         self._stop.finish()
-        if self._lockstep or not self._commanding or self.health.state == State.WAITING:
+        if self._lockstep or not self._commanding or self.report.status.state == State.WAITING:
             then()
             return
         self.loop.stop()
@@ -183,7 +190,7 @@ class ControlSession:
         if not self._commanding:
             self._tell(self._commanding_by.rest(), now_s)
             if self._commanding_by.is_quiet:
-                self._report.idle(now_s, self._streams(now_s))
+                self.report.idle(now_s, self._streams(now_s))
             return
         self._command(now_s)
         self._submit(now_s)
@@ -193,7 +200,7 @@ class ControlSession:
         """One tick for which everything due is awaited; return whether a command was sent."""
         self.obey()
         if not self.wants(now_s):
-            self._report.idle(now_s, self._streams(now_s))
+            self.report.idle(now_s, self._streams(now_s))
             return False
         self.loop.advance(now_s)
         run = self._run
@@ -212,7 +219,7 @@ class ControlSession:
         self.obey()
         if text:
             streams = self._streams(now_s)
-            self._report.tell(now_s, State.WAITING, Reason.CLOCK_JUMP, text, streams)
+            self.report.tell(now_s, State.WAITING, Reason.CLOCK_JUMP, text, streams)
 
     def repeat(self) -> None:
         """Send the last command again where its stamp makes that harmless."""
@@ -233,10 +240,9 @@ class ControlSession:
     def _start_loop(
         self, seed: int, not_before_s: float | None = None, keep_position: bool = False
     ) -> None:
-        self.health.seed = seed
-        self.health.plan_number = 0
-        self.health.forget_plan()
-        loaded = self.health.loaded
+        self._seed = seed
+        self.report.begin_run(seed)
+        loaded = self.loaded
         memory = loaded.policy.initial_memory(seed) if loaded else None
         self.loop.start(memory, not_before_s=not_before_s, keep_position=keep_position)
 
@@ -261,34 +267,31 @@ class ControlSession:
         return any(each.command.position is not None for each in done)
 
     def _tell(self, done: list[Done], now_s: float) -> None:
-        self._report.note_state(self.loop)
+        self.report.note_state(self.loop)
         for each in done:
             takeover = each.command.takeover
-            self._report.sent(each)
+            self.report.sent(each)
             answer = self._answers.pop(takeover.request.plan_number, None) if takeover else None
             if answer is not None:
-                self._report.took_over(each.command, answer)
+                self.report.took_over(each.command, answer)
                 self._answers.clear()
                 if self._run is not None:
                     self._run.plans += 1
-            self._report.tick(each.command, self._streams(now_s))
+            self.report.tick(each.command, self._streams(now_s))
 
     def _submit(self, now_s: float) -> None:
         request = self.loop.plan_request(now_s)
-        loaded = self.health.loaded
-        if request is not None and loaded is not None:
-            self._planner.submit(loaded, request)
+        if request is not None and self.loaded is not None:
+            self._planner.submit(self.loaded, request)
 
     def _take(self, answer: PlanAnswer) -> None:
         self.loop.schedule.note_time(answer.request, answer.inference_time_s, answer.relative_cost)
-        self.health.plan_cost = self.loop.schedule.plan_cost
+        self.report.answered(self.loop.schedule.plan_cost)
         if answer.plan is None:
             self.loop.fail(answer.request, self._with_sentence(answer.error))
         elif not self.loop.accept(answer.plan, answer.request):
             self._answers[answer.request.plan_number] = answer
-            self.health.inference_time_s = answer.inference_time_s
-            self.health.out_of_distribution = self.loop.distribution.score
-            self.health.out_of_distribution_limit = self.loop.distribution.limit
+            self.report.accepted(answer, self.loop)
 
     def _with_sentence(self, error: str) -> str:
         """Return an error about a goal with the sentence that it was made from."""
@@ -313,7 +316,7 @@ class ControlSession:
                 text = f"lockstep: waited {told_s - began_s:.0f} s for {', '.join(names)}"
                 verdict = self.loop.decide(now_s)
                 streams = self._streams(now_s)
-                self._report.tell(now_s, verdict.state, verdict.reason, text, streams)
+                self.report.tell(now_s, verdict.state, verdict.reason, text, streams)
         return True
 
     def _streams(self, now_s: float) -> dict[str, StreamHealth]:

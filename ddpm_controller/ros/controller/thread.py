@@ -11,6 +11,9 @@ from functools import partial
 from ddpm_controller.ros.controller.session import ControlSession
 
 _PERIOD_S = 1.0
+_CROSSING_S = 0.25
+"""Repetitions heard within this time may all have been told before an answer arrived; less than
+the time between two of them."""
 
 
 class ClockWatchdog:
@@ -95,6 +98,30 @@ class RealTimeThread:
             _guarded(self._session.step, now_s, self._log_error)
 
 
+class AnswerWatch:
+    """Tells whether the answer to a time is lost when that time is told again.
+
+    A world tells its time again after a while without an answer. What was told before the answer
+    says nothing about it, and one more may have crossed it on the way; a world that still tells
+    the time some while later has no answer. To answer earlier would send a tick twice.
+    """
+
+    def __init__(self) -> None:
+        self._answered_s = self._crossed_s = math.nan
+
+    def answered(self, sent_s: float) -> None:
+        """Note an answer; times are of the monotonic clock."""
+        self._answered_s, self._crossed_s = sent_s, math.nan
+
+    def is_lost(self, heard_s: float) -> bool:
+        """Return whether a repetition heard at ``heard_s`` asks for the answer again."""
+        if heard_s <= self._answered_s:
+            return False
+        if math.isnan(self._crossed_s):
+            self._crossed_s = heard_s
+        return heard_s - self._crossed_s >= _CROSSING_S
+
+
 class LockstepThread:
     """Ticks once for every new time on /clock.
 
@@ -107,7 +134,7 @@ class LockstepThread:
         self._session = session
         self._log_error = log_error
         self._closing = False
-        self._clocks: deque[float] = deque()
+        self._clocks: deque[tuple[float, float]] = deque()  # stamp, when it was heard
         self._thread = threading.Thread(target=self._run, name="control", daemon=True)
         self._thread.start()
 
@@ -120,12 +147,13 @@ class LockstepThread:
 
     def on_clock(self, stamp_s: float) -> None:
         """Let the control thread answer the time ``stamp_s``; a repeated one counts too."""
-        self._clocks.append(stamp_s)
+        self._clocks.append((stamp_s, time.monotonic()))
         self._session.wake()
 
     def _run(self) -> None:
         answered = False
         clock_s = None
+        answers = AnswerWatch()
         watchdog = ClockWatchdog()
         while not self._closing:
             if not self._clocks:
@@ -135,13 +163,15 @@ class LockstepThread:
                 stand = partial(self._session.stand_still, text=silence)
                 _guarded(stand, 0.0, self._log_error)
             if self._clocks:
-                stamp_s = self._clocks.popleft()
+                stamp_s, heard_s = self._clocks.popleft()
                 answered = answered and stamp_s == clock_s
-                if answered:  # told again: the answer was lost or came late
+                if answered and answers.is_lost(heard_s):
                     self._session.repeat()
+                    answers.answered(time.monotonic())
                 clock_s = stamp_s
             if clock_s is not None and not answered:
                 answered = _guarded(self._session.step_in_lockstep, clock_s, self._log_error)
+                answers.answered(time.monotonic())
 
 
 def _guarded(step: Callable[[float], bool | None], now_s: float, log_error: LogError) -> bool:

@@ -92,7 +92,7 @@ class Process:
     """One process of a graph: a ROS node, or a command that uses the graph.
 
     Attributes:
-        executable: Key of ``graph.EXECUTABLES``, or that of another package.
+        executable: Key of ``executables.EXECUTABLES``, or that of another package.
         name: Of the node, without its namespace; empty for a command.
         parameters: Pairs of parameter name and value. One that resolves to an empty text is left
             out, so that the parameter file or the node's own default holds.

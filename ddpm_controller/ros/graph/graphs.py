@@ -4,7 +4,6 @@
 `launch_actions` and `supervisor`.
 """
 
-from ddpm_controller.robots.world_robots import ROBOTS
 from ddpm_controller.ros.graph.description import (
     AnyOf,
     Argument,
@@ -18,30 +17,7 @@ from ddpm_controller.ros.graph.description import (
     Share,
     Value,
 )
-
-EXECUTABLES = {
-    "controller": "ddpm_controller.ros.controller.node:main",
-    "trainer": "ddpm_controller.ros.trainer.node:main",
-    "simulation": "ddpm_controller.ros.simulation.node:main",
-    "train": "ddpm_controller.cli.train:main",
-    "demonstrate": "ddpm_controller.cli.demonstrate:main",
-    "record": "ddpm_controller.cli.record:main",
-    "replay": "ddpm_controller.cli.replay:main",
-    "evaluate": "ddpm_controller.cli.evaluate:main",
-    "evaluate_nll": "ddpm_controller.cli.evaluate_nll:main",
-    "fit_noise": "ddpm_controller.cli.fit_noise:main",
-    "calibrate_latency": "ddpm_controller.cli.calibrate_latency:main",
-    "fit_out_of_distribution": "ddpm_controller.cli.fit_out_of_distribution:main",
-    "fit_state_reset": "ddpm_controller.cli.fit_state_reset:main",
-    "pusht_demonstrations": "ddpm_controller.cli.pusht_demonstrations:main",
-    "demo": "ddpm_controller.cli.demo:main",
-    "walk": "ddpm_controller.cli.walk:main",
-    "start": "ddpm_controller.cli.start:main",
-}
-"""Name -> module and function; setup.py has the same as console scripts."""
-
-NODES = ("controller", "trainer", "simulation")
-"""The executables that are ROS nodes; the others are commands."""
+from ddpm_controller.simulation.worlds import WORLDS
 
 _COMMON = (
     Argument("namespace", "", "Namespace of every node."),
@@ -77,10 +53,10 @@ _WORLD_ROBOT_ARGUMENT = Argument(
     "",
     "Robot file: streams, topics, joints and the action; empty: that of the world.",
 )
-_ROBOT_FILES = tuple((world, Share(path)) for world, path in ROBOTS.items())
+_ROBOT_FILES = tuple((name, Share(entry.robot)) for name, entry in WORLDS.items())
 _ROBOT_OF_WORLD = FirstOf((Setting("robot"), Choice("world", _ROBOT_FILES)))
 _WORLD_ARGUMENTS = (
-    Argument("world", "pick_place", "World that is simulated.", choices=tuple(ROBOTS)),
+    Argument("world", "pick_place", "World that is simulated.", choices=tuple(WORLDS)),
     Argument(
         "mode",
         "real_time",

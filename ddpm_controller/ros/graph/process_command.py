@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from ddpm_controller.ros.graph.graphs import EXECUTABLES
+from ddpm_controller.ros.graph.executables import EXECUTABLES
 from ddpm_controller.ros.graph.resolution import ResolvedProcess
 
 # A supervisor that is killed takes its processes with it: prctl(PR_SET_PDEATHSIG, SIGTERM).
@@ -31,7 +31,8 @@ def python_command(executable: str, targets: Mapping[str, str] = EXECUTABLES) ->
         KeyError: When there is no such name.
     """
     module, function = targets[executable].split(":")
-    begin = _BEGIN.format(name=executable, module=module, function=function)
+    name = f"ddpm {executable.replace('_', '-')}"
+    begin = _BEGIN.format(name=name, module=module, function=function)
     return [sys.executable, "-P", "-c", begin]
 
 

@@ -22,7 +22,7 @@ from ddpm_controller.ros.simulation.messages import (
     vector_message,
 )
 from ddpm_controller.simulation.session import Session, Tick
-from ddpm_controller.simulation.world import Camera, InstructedWorld, World
+from ddpm_controller.simulation.world import Camera, World
 
 Message = tuple[str, Any]
 """Absolute topic and message."""
@@ -98,7 +98,7 @@ def _topics(world: World, pictures: bool) -> list[BagTopic]:
         BagTopic("/robot_description", "std_msgs/msg/String", transient_local=True, depth=1),
     ]
     topics += [BagTopic(f"/{name}", "sensor_msgs/msg/JointState") for name in world.vectors]
-    if isinstance(world, InstructedWorld):
+    if world.instruction:
         kind = "std_msgs/msg/String"
         topics.append(BagTopic("/instruction", kind, transient_local=True, depth=1))
     for camera in world.cameras if pictures else ():

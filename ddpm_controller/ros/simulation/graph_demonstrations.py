@@ -18,10 +18,11 @@ from rosgraph_msgs.msg import Clock
 
 from ddpm_controller.bags.files import BagError
 from ddpm_controller.bags.writer import Storage
+from ddpm_controller.bags.writer_thread import Recording
 from ddpm_controller.ros.asking import ask
-from ddpm_controller.ros.recorder import Recorder, Recording
+from ddpm_controller.ros.recorder import Recorder
 from ddpm_controller.ros.simulation.demonstrations import demonstration_provenance
-from ddpm_controller.simulation.world import InstructedWorld, World
+from ddpm_controller.simulation.world import World
 
 TICK_HZ = 50.0
 CAMERA_HZ = 25.0
@@ -74,7 +75,7 @@ class GraphDemonstrations:
         topics = dict(_TOPICS)
         told = world()  # an object: which vectors there are, the class does not say
         topics.update(dict.fromkeys(told.vectors, "sensor_msgs/msg/JointState"))
-        if isinstance(told, InstructedWorld):
+        if told.instruction:
             topics["instruction"] = "std_msgs/msg/String"
         told.close()
         for camera in world.cameras:

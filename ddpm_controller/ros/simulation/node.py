@@ -77,7 +77,7 @@ class Simulation(Node):
         super().__init__("simulation")
         self._deployed = declare(self, SimulationParameters)
         self._lockstep = self._deployed.mode == "lockstep"
-        self._world = WORLDS[self._deployed.world](self._deployed.tick_hz)
+        self._world = WORLDS[self._deployed.world].world(self._deployed.tick_hz)
         self._session = Session(self._world, self._deployed.camera_hz, self._deployed.expert)
         self._system_clock = Clock(clock_type=ClockType.SYSTEM_TIME)
         self._topics = SimulationTopics(self, self._world, self._deployed.compressed)

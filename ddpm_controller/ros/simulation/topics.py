@@ -23,7 +23,7 @@ from ddpm_controller.ros.simulation.messages import (
     vector_message,
 )
 from ddpm_controller.simulation.session import Tick
-from ddpm_controller.simulation.world import Camera, CountingWorld, InstructedWorld, World
+from ddpm_controller.simulation.world import Camera, World
 
 # Deep and reliable: a recorder on a busy machine must not lose the start of a lockstep episode.
 STREAM_QOS = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
@@ -55,9 +55,8 @@ class SimulationTopics:
         }
         facts = partial(_publisher_where, node)
         self._scores = facts(world.score is not None, JointState, "score", STREAM_QOS)
-        counts, is_told = isinstance(world, CountingWorld), isinstance(world, InstructedWorld)
-        self._tallies = facts(counts, JointState, "tally", STREAM_QOS)
-        self._instruction = facts(is_told, String, "instruction", FACT_QOS)
+        self._tallies = facts(bool(world.tally), JointState, "tally", STREAM_QOS)
+        self._instruction = facts(bool(world.instruction), String, "instruction", FACT_QOS)
         self._success = node.create_publisher(Bool, "success", FACT_QOS)
         self._episode = node.create_publisher(EpisodeMark, "episode", STREAM_QOS)
         self._images = {

@@ -12,10 +12,10 @@ import yaml
 
 from ddpm_controller.evaluation.results import Trial
 from ddpm_controller.robots.robot import load_robot
-from ddpm_controller.robots.world_robots import robot_path
 from ddpm_controller.ros.graph.supervisor import started
 from ddpm_controller.ros.simulation.trial_client import TrialClient, TrialError
 from ddpm_controller.share import share_path
+from ddpm_controller.simulation.worlds import WORLDS
 
 
 def trials_over_ros(
@@ -42,7 +42,7 @@ def trials_over_ros(
         TrialError: When the graph does not do its part.
     """
     use_own_domain()
-    robot = robot or robot_path(world)
+    robot = robot or share_path(WORLDS[world].robot)
     with parameter_file(parameters) as params_file:
         given = {
             "world": world,
@@ -61,10 +61,7 @@ def trials_over_ros(
 
 def world_timeout_s(world: str) -> float:
     """Longest trial of a world, as its class says."""
-    # Imported here: the simulator is not needed before the graph is up.
-    from ddpm_controller.simulation.worlds import WORLDS
-
-    return WORLDS[world].timeout_s
+    return WORLDS[world].world.timeout_s
 
 
 def use_own_domain() -> None:
@@ -83,11 +80,8 @@ def connected(namespace: str, world: str = "pick_place", robot: str = "") -> Ite
         world: Key of ``WORLDS``; its cameras are watched, whether the policy sees them or not.
         robot: Path of the robot file; empty: that of the world.
     """
-    # Imported here: the simulator is not needed before the graph is up.
-    from ddpm_controller.simulation.worlds import WORLDS
-
-    action = load_robot(robot or robot_path(world)).action_spec
-    cameras = tuple((each.name, each.height, each.width) for each in WORLDS[world].cameras)
+    action = load_robot(robot or share_path(WORLDS[world].robot)).action_spec
+    cameras = tuple((each.name, each.height, each.width) for each in WORLDS[world].world.cameras)
     rclpy.init()
     try:
         client = TrialClient(action.joint_names, cameras, namespace=namespace)

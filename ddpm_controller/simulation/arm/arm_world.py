@@ -152,6 +152,16 @@ class ArmWorld(ABC):
         return None
 
     @property
+    def tally(self) -> Mapping[str, float]:
+        """Empty: nothing is counted."""
+        return {}
+
+    @property
+    def instruction(self) -> str:
+        """Empty: the task is the same in every episode."""
+        return ""
+
+    @property
     def tip(self) -> np.ndarray:
         """Point between the finger tips, (3,), m."""
         return np.array(self._state.site("tip").xpos)
@@ -161,6 +171,14 @@ class ArmWorld(ABC):
         """Of the hand about the vertical, rad."""
         rotation = self._state.site("tip").xmat
         return float(np.arctan2(rotation[3], rotation[0]))
+
+    @abstractmethod
+    def running_cost(self) -> float:
+        """Return the cost of a second in the present state, m."""
+
+    @abstractmethod
+    def terminal_cost(self) -> float:
+        """Return how much is left to do in the present state, m."""
 
     @abstractmethod
     def _place_objects(self, random: np.random.Generator) -> None:

@@ -9,6 +9,8 @@ from ddpm_controller.simulation.arm.arm_world import ArmWorld
 
 CUBE_HALF = 0.022
 PAD_HALF = 0.06
+_LET_GO = CUBE_HALF + 0.008
+"""Position of the gripper above which its fingers do not touch the cube, m."""
 CUBE_YAW = 0.5
 CUBE_AREA = ((0.28, 0.52), (-0.17, 0.17))
 PAD_AREA = ((0.28, 0.52), (-0.17, 0.17))
@@ -55,6 +57,18 @@ class PickPlaceWorld(ArmWorld):
         cube.qvel[:] = 0.0
         mujoco.mj_forward(self.scene.model, self._state)
 
+    def running_cost(self) -> float:
+        """Return ``terminal_cost`` and the distance of the tip from a cube off the pad, m."""
+        off_pad = min(1.0, self._way_of_cube() / PAD_HALF)
+        return self.terminal_cost() + off_pad * float(np.linalg.norm(self.tip - self.cube))
+
+    def terminal_cost(self) -> float:
+        """Return how far the cube still has to go, and the fingers on the pad to open, m."""
+        way = self._way_of_cube()
+        on_pad = 1.0 - min(1.0, way / PAD_HALF)
+        opening = 0.0 if self._let_go() else _LET_GO - float(self.positions[-1])
+        return way + on_pad * opening
+
     def _place_objects(self, random: np.random.Generator) -> None:
         cube = random.uniform(*np.transpose(CUBE_AREA))
         pad = random.uniform(*np.transpose(PAD_AREA))
@@ -70,5 +84,11 @@ class PickPlaceWorld(ArmWorld):
         cube = self.cube
         on_pad = np.abs(cube - self.pad)[:2].max() < PAD_HALF and cube[2] < CUBE_HALF + 0.008
         at_rest = np.linalg.norm(self._state.joint("cube").qvel[:3]) < 0.02
-        let_go = self.positions[-1] > CUBE_HALF + 0.008 or self.tip[2] - cube[2] > 0.05
-        return bool(on_pad and at_rest and let_go)
+        return bool(on_pad and at_rest and self._let_go())
+
+    def _let_go(self) -> bool:
+        return bool(self.positions[-1] > _LET_GO or self.tip[2] - self.cube[2] > 0.05)
+
+    def _way_of_cube(self) -> float:
+        """Return the distance of the cube from where it rests in the middle of the pad, m."""
+        return float(np.linalg.norm(self.cube - self.pad - np.array([0.0, 0.0, CUBE_HALF])))

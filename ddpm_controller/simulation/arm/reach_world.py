@@ -35,6 +35,14 @@ class ReachWorld(ArmWorld):
         lower, upper = np.transpose(BALL_AREA)
         self._state.mocap_pos[0, :2] = np.clip(self.ball[:2] + offset, lower, upper)
 
+    def running_cost(self) -> float:
+        """Return ``terminal_cost``: there is nothing to do on the way."""
+        return self.terminal_cost()
+
+    def terminal_cost(self) -> float:
+        """Return the distance of the tip from the ball's centre, m."""
+        return float(np.linalg.norm(self.tip - self.ball))
+
     def _place_objects(self, random: np.random.Generator) -> None:
         lower, upper = np.transpose(BALL_AREA)
         self._state.mocap_pos[0] = [*random.uniform(lower, upper), BALL_RADIUS]

@@ -6,8 +6,8 @@ Yu et al. 2019.
 
 from xml.etree import ElementTree
 
-from ddpm_controller.simulation.arm.arm import JointSpec
-from ddpm_controller.simulation.arm.robot_description import add_chain, add_link, urdf_text
+from ddpm_controller.simulation.joints import JointSpec
+from ddpm_controller.simulation.urdf import add_chain, add_link, urdf_text
 
 OPEN_M = 0.1
 """Between the fingers of an open hand; what MetaWorld calls 1."""

@@ -20,15 +20,6 @@ _GRIP = np.array([0.0, 0.0, -0.15])
 """What it does meanwhile, as an action: it sinks by a centimetre, for a surer hold."""
 _DESCENDING = -0.22
 """Below this action the hand still goes down, and the fingers are not to close yet."""
-_LEAD_M = {
-    "drawer_open": np.array([0.03, 0.10, 0.10]),
-    "button_press": np.array([0.03, 0.10, 0.16]),
-    "hammer": np.array([0.03, 0.03, 0.10]),
-}
-"""A command that leads the hand by more goes no further: who is held up does not press harder.
-
-A button far away takes 0.14 m to be pressed to its end; a hammer slips out of the hand at 0.10 m.
-"""
 
 
 class MetaWorldExpert:
@@ -65,7 +56,7 @@ class MetaWorldExpert:
         velocity, effort = self._gripping(action[:3], action[3])
         step = self._reach * velocity
         lead = place[:3] + step - self._world.observed[:3]
-        step[(np.abs(lead) > _LEAD_M[self._world.name]) & (lead * step > 0.0)] = 0.0
+        step[(np.abs(lead) > self._world.largest_lead_m) & (lead * step > 0.0)] = 0.0
         return np.append(place[:3] + step, (1.0 - effort) / 2.0 * OPEN_M)
 
     def _gripping(self, velocity: np.ndarray, effort: float) -> tuple[np.ndarray, float]:

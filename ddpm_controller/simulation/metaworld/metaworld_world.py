@@ -6,8 +6,8 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from ddpm_controller.simulation.arm.arm import joint_range
 from ddpm_controller.simulation.disturbances import UNPERTURBED, Disturbances, Perturbation, Push
+from ddpm_controller.simulation.joints import JointRange
 from ddpm_controller.simulation.metaworld.metaworld_description import (
     HAND_JOINTS,
     HAND_NAMES,
@@ -38,11 +38,13 @@ class Slide:
     Attributes:
         joint: MetaWorld's name of it.
         near: Position at which the goal is near, m; 0 is where it rests.
+        end: Position at which the goal is reached, as MetaWorld judges, m.
         away: How far the hand is knocked off meanwhile, (3,), m.
     """
 
     joint: str
     near: float
+    end: float
     away: tuple[float, float, float]
 
 
@@ -61,6 +63,8 @@ class MetaWorldWorld:
         name: Of the task.
         published_name: MetaWorld's name of it.
         slide: What is to be moved.
+        largest_lead_m: Distance of a command from the hand, (3,), beyond which an expert does
+            not lead it further: who is held up does not press harder.
         object_places: Index in MetaWorld's observation -> name, of what is seen of objects, m.
         timeout_s: Time that an episode may reasonably take, unless it is stretched.
         joint_names: Order of every array of joints, m.
@@ -77,6 +81,7 @@ class MetaWorldWorld:
     name: ClassVar[str]
     published_name: ClassVar[str]
     slide: ClassVar[Slide]
+    largest_lead_m: ClassVar[tuple[float, float, float]]
     object_places: ClassVar[Mapping[int, str]]
     timeout_s: ClassVar[float] = 9.0
     joint_names: ClassVar[tuple[str, ...]] = HAND_NAMES
@@ -89,7 +94,7 @@ class MetaWorldWorld:
         self._tick_hz = tick_hz
         self.tick_s = 1.0 / tick_hz
         self.perturbation = perturbation
-        self._set_point = SetPoint(HAND_NAMES, joint_range(HAND_JOINTS), self.tick_s)
+        self._set_point = SetPoint(HAND_NAMES, JointRange.of(HAND_JOINTS), self.tick_s)
         self._object_index = list(self.object_places)
         self._object_names = tuple(self.object_places.values())
         self._vectors: Mapping[str, NamedVector] = {}
@@ -204,6 +209,23 @@ class MetaWorldWorld:
         return None
 
     @property
+    def instruction(self) -> str:
+        """Empty: the task is the same in every episode."""
+        return ""
+
+    def running_cost(self) -> float:
+        """Return ``terminal_cost`` and the way from the hand over the objects in order, m."""
+        stops = self._task.observed[[0, 1, 2, *self._object_index]].reshape(-1, 3)
+        way = float(np.linalg.norm(np.diff(stops, axis=0), axis=1).sum())
+        left = self.terminal_cost()
+        return left + left / abs(self.slide.end) * way
+
+    def terminal_cost(self) -> float:
+        """Return how far what is to be moved still has to go, m."""
+        end = self.slide.end
+        return abs(end) - min(abs(end), max(0.0, float(np.sign(end)) * self.moved))
+
+    @property
     def tally(self) -> Mapping[str, float]:
         """How far the object has been moved, m, and how often it was pulled back."""
         return {"moved_m": abs(self.moved), "pulled_back": float(self._pulls)}
@@ -263,7 +285,8 @@ class DrawerOpenWorld(MetaWorldWorld):
 
     name: ClassVar[str] = "drawer_open"
     published_name: ClassVar[str] = "drawer-open-v3"
-    slide: ClassVar[Slide] = Slide("goal_slidey", near=-0.13, away=(0.0, 0.0, 0.09))
+    slide: ClassVar[Slide] = Slide("goal_slidey", near=-0.13, end=-0.16, away=(0.0, 0.0, 0.09))
+    largest_lead_m: ClassVar[tuple[float, float, float]] = (0.03, 0.10, 0.10)
     object_places: ClassVar[Mapping[int, str]] = {4: "handle_x", 5: "handle_y", 6: "handle_z"}
 
 
@@ -272,7 +295,9 @@ class ButtonPressWorld(MetaWorldWorld):
 
     name: ClassVar[str] = "button_press"
     published_name: ClassVar[str] = "button-press-topdown-v3"
-    slide: ClassVar[Slide] = Slide("btnbox_joint", near=-0.05, away=(0.0, 0.0, 0.20))
+    slide: ClassVar[Slide] = Slide("btnbox_joint", near=-0.05, end=-0.069, away=(0.0, 0.0, 0.20))
+    # A button far away takes 0.14 m to be pressed to its end.
+    largest_lead_m: ClassVar[tuple[float, float, float]] = (0.03, 0.10, 0.16)
     object_places: ClassVar[Mapping[int, str]] = {4: "button_x", 5: "button_y", 6: "button_z"}
 
 
@@ -281,7 +306,9 @@ class HammerWorld(MetaWorldWorld):
 
     name: ClassVar[str] = "hammer"
     published_name: ClassVar[str] = "hammer-v3"
-    slide: ClassVar[Slide] = Slide("NailSlideJoint", near=0.07, away=(0.0, -0.10, 0.0))
+    slide: ClassVar[Slide] = Slide("NailSlideJoint", near=0.07, end=0.09, away=(0.0, -0.10, 0.0))
+    # The hammer slips out of the hand at 0.10 m.
+    largest_lead_m: ClassVar[tuple[float, float, float]] = (0.03, 0.03, 0.10)
     object_places: ClassVar[Mapping[int, str]] = {
         **{4: "hammer_x", 5: "hammer_y", 6: "hammer_z"},
         **{11: "nail_x", 12: "nail_y", 13: "nail_z"},

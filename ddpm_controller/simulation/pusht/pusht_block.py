@@ -24,6 +24,12 @@ def goal_coverage(corners: np.ndarray) -> float:
     return float(goal.intersection(_polygon(corners)).area / goal.area)
 
 
+def goal_distance(corners: np.ndarray) -> float:
+    """Return the mean distance of ``corners``, (16,), from where they belong, m."""
+    away = (corners - block_corners(*GOAL_POSE)).reshape(8, 2)
+    return float(np.linalg.norm(away, axis=1).mean())
+
+
 @cache
 def _outline(pose: tuple[float, float, float]) -> Any:
     return _polygon(block_corners(*pose))

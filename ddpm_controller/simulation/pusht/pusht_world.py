@@ -17,6 +17,7 @@ from ddpm_controller.simulation.pusht.pusht_block import (
     PUSHER_NAMES,
     block_corners,
     goal_coverage,
+    goal_distance,
 )
 from ddpm_controller.simulation.pusht.pusht_description import BOARD_M, pusht_description
 from ddpm_controller.simulation.world import Camera, NamedVector
@@ -193,6 +194,29 @@ class PushTWorld:
     def success(self) -> bool:
         """Whether the T covers more than ``SUCCESS_COVERAGE`` now; nothing has to be held."""
         return self._coverage > SUCCESS_COVERAGE
+
+    @property
+    def tally(self) -> Mapping[str, float]:
+        """Empty: nothing is counted."""
+        return {}
+
+    @property
+    def instruction(self) -> str:
+        """Empty: the task is the same in every episode."""
+        return ""
+
+    def running_cost(self) -> float:
+        """Return ``terminal_cost`` and the way of the pusher to the T, in widths of the board."""
+        centre = self._corners().reshape(8, 2).mean(axis=0)
+        way = float(np.linalg.norm(self.positions - centre)) / BOARD_M
+        return self.terminal_cost() + (1.0 - self._coverage) * way
+
+    def terminal_cost(self) -> float:
+        """Return the part of the goal that is bare, and the T's way in widths of the board."""
+        return 1.0 - self._coverage + goal_distance(self._corners()) / BOARD_M
+
+    def _corners(self) -> np.ndarray:
+        return block_corners(*self.block_pose)
 
     def _begin(self) -> None:
         self._command = self.positions

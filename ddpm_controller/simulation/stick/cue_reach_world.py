@@ -6,7 +6,7 @@ from typing import ClassVar
 import mujoco
 import numpy as np
 
-from ddpm_controller.simulation.stick.stick_world import StickWorld
+from ddpm_controller.simulation.stick.stick_world import FAILURE_COST_M, StickWorld
 from ddpm_controller.simulation.world import NamedVector
 
 PLACES = ((0.6, 0.48, 0.05), (0.0, 0.48, 0.05), (-0.6, 0.48, 0.05))
@@ -29,6 +29,7 @@ def _centre(place: tuple[float, float, float]) -> np.ndarray:
 
 
 _CENTRES = np.array([_centre(place) for place in PLACES])  # (3, 3), m
+_HOME_POINT = _centre((HOME[0], HOME[1], HOME[2]))  # (3,), m
 _LAMPS = np.append(
     _CENTRES + np.array([0.10, 0.0, 0.05]), [[0.15, 0.30, 0.10]], axis=0
 )  # (4, 3), m
@@ -92,6 +93,21 @@ class CueReachWorld(StickWorld):
             "early": float(self._early),
             "wait_s": self._go_s - self._dark_s,
         }
+
+    def running_cost(self) -> float:
+        """Return ``terminal_cost``: the way home before the go is a part of the way."""
+        return self.terminal_cost()
+
+    def terminal_cost(self) -> float:
+        """Return the way of the tip to the place that was lit, before the go by home, m.
+
+        An episode that has failed costs ``FAILURE_COST_M`` more.
+        """
+        place, failure = _CENTRES[self._place], FAILURE_COST_M * self._failed
+        if self.may_go:
+            return failure + float(np.linalg.norm(self._tip - place))
+        ways = np.linalg.norm([self._tip - _HOME_POINT, _HOME_POINT - place], axis=1)
+        return failure + float(ways.sum())
 
     def _begin(self, random: np.random.Generator) -> np.ndarray:
         self._place = int(random.integers(len(PLACES)))

@@ -105,6 +105,20 @@ class DrumWorld(StickWorld):
             "period_deviation_s": float(periods_s.std()) if len(periods_s) else np.nan,
         }
 
+    def running_cost(self) -> float:
+        """Return ``terminal_cost`` and the way of the ball to the drum, or from it, m."""
+        above_m = float(self._tip[2]) - SURFACE_M
+        strikes = self.strikes < self._wanted and self._armed
+        way_m = max(0.0, above_m if strikes else _RAISED_M - above_m)
+        return self.terminal_cost() + way_m
+
+    def terminal_cost(self) -> float:
+        """Return strikes missing or too many, and the part of the rest that is not kept yet."""
+        wrong = abs(self._wanted - self.strikes)
+        if wrong:
+            return wrong + 1.0
+        return max(0.0, 1.0 - self._rest_ticks * self.tick_s / self.rest_s)
+
     def _begin(self, random: np.random.Generator) -> np.ndarray:
         self._wanted = int(random.integers(FEWEST, MOST, endpoint=True))
         self._strikes_s: list[float] = []

@@ -6,7 +6,7 @@ from it in m, above the table in m. At zero the upper arm points up and the stic
 
 import numpy as np
 
-from ddpm_controller.simulation.arm.arm import JointSpec
+from ddpm_controller.simulation.joints import JointSpec
 
 UPPER_M, FORE_M = 0.30, 0.30
 SHOULDER_M = 0.25

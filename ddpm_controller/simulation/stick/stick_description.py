@@ -2,8 +2,8 @@
 
 from xml.etree import ElementTree
 
-from ddpm_controller.simulation.arm.cameras import CameraSpec
-from ddpm_controller.simulation.arm.mjcf import (
+from ddpm_controller.simulation.camera import CameraSpec
+from ddpm_controller.simulation.mjcf import (
     BRIGHT,
     DARK,
     LIGHT,
@@ -12,19 +12,19 @@ from ddpm_controller.simulation.arm.mjcf import (
     joint_element,
     servo,
 )
-from ddpm_controller.simulation.arm.robot_description import (
-    add_camera,
-    add_chain,
-    add_link,
-    connect,
-    urdf_text,
-)
 from ddpm_controller.simulation.stick.stick_arm import (
     BALL_M,
     FORE_M,
     STICK_JOINTS,
     TIP_OFFSET,
     UPPER_M,
+)
+from ddpm_controller.simulation.urdf import (
+    add_camera,
+    add_chain,
+    add_link,
+    connect,
+    urdf_text,
 )
 
 STICK_CAMERAS = (

@@ -7,8 +7,8 @@ from typing import ClassVar, Self
 import mujoco
 import numpy as np
 
-from ddpm_controller.simulation.arm.arm import joint_range
 from ddpm_controller.simulation.disturbances import UNPERTURBED, Disturbances, Perturbation, Push
+from ddpm_controller.simulation.joints import JointRange
 from ddpm_controller.simulation.scene import Scene
 from ddpm_controller.simulation.set_point import SetPoint, num_substeps
 from ddpm_controller.simulation.stick.stick_arm import (
@@ -27,6 +27,8 @@ from ddpm_controller.simulation.world import Camera, NamedVector
 POSITION_NOISE = 0.004
 VELOCITY_NOISE = 0.05
 """Standard deviations of what is measured, rad and rad/s."""
+FAILURE_COST_M = 1.0
+"""Cost of an episode that has failed; more than any way in reach of the arm."""
 _VELOCITY_NAMES = tuple(f"{name}_velocity" for name in STICK_NAMES)
 _NOISE_STREAM, _PERTURBATION_STREAM = 2, 3
 """Keep what is drawn from one seed apart; an expert has 1."""
@@ -83,7 +85,7 @@ class StickWorld(ABC):
         self.tick_s = 1.0 / tick_hz
         self.perturbation = perturbation
         self._state = mujoco.MjData(model)
-        self._set_point = SetPoint(STICK_NAMES, joint_range(STICK_JOINTS), self.tick_s)
+        self._set_point = SetPoint(STICK_NAMES, JointRange.of(STICK_JOINTS), self.tick_s)
         self._joints = slice(0, len(STICK_NAMES))  # the arm comes first in the model
         self._hand = model.body("elbow_link").id
         # Views of the state, which live as long as it does: a look at them costs nothing.
@@ -178,6 +180,11 @@ class StickWorld(ABC):
         return None
 
     @property
+    def instruction(self) -> str:
+        """Empty: the task is the same in every episode."""
+        return ""
+
+    @property
     def occluded(self) -> bool:
         """Whether what is measured stands still now."""
         return self._disturbances.occluded(self.time_s)
@@ -196,6 +203,14 @@ class StickWorld(ABC):
     @abstractmethod
     def tally(self) -> Mapping[str, float]:
         """What has been counted in this episode, for evaluations; never observed."""
+
+    @abstractmethod
+    def running_cost(self) -> float:
+        """Return the cost of a second in the present state."""
+
+    @abstractmethod
+    def terminal_cost(self) -> float:
+        """Return how much is left to do in the present state."""
 
     @abstractmethod
     def _begin(self, random: np.random.Generator) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from ddpm_controller.simulation.stick.stick_arm import BALL_M
-from ddpm_controller.simulation.stick.stick_world import StickWorld
+from ddpm_controller.simulation.stick.stick_world import FAILURE_COST_M, StickWorld
 from ddpm_controller.simulation.world import NamedVector
 
 TAB_ANGLES = (0.45, -0.45)
@@ -23,6 +23,8 @@ TAB_HALF_M = 0.004
 """Half of a tab's thickness."""
 BEHIND_M = TAB_RADIUS_M + TAB_HALF_M + BALL_M
 """Radius of the tip that touches a closed tab from behind."""
+_TAB_HEIGHT_M = 0.04
+"""Height of the middle of a tab."""
 _OPEN_M = 0.06
 _PULL_N = 3.0
 _AWAY_M = 0.11
@@ -33,13 +35,18 @@ _DISPLACEMENT_NOISE_M = 0.0005
 def _tab(name: str, angle: float) -> str:
     x, y = TAB_RADIUS_M * np.cos(angle), TAB_RADIUS_M * np.sin(angle)
     return (
-        f'<body name="tab_{name}" pos="{x} {y} 0.04" euler="0 0 {np.degrees(angle)}">'
+        f'<body name="tab_{name}" pos="{x} {y} {_TAB_HEIGHT_M}" euler="0 0 {np.degrees(angle)}">'
         f'<joint name="tab_{name}" type="slide" axis="-1 0 0" range="0 {TRAVEL_M}" '
         'damping="8" frictionloss="1"/>'
         f'<geom class="thing" type="box" size="{TAB_HALF_M} 0.045 0.035" mass="0.3" '
         'rgba="0.15 0.35 0.75 1"/>'
         f'<site name="grip_{name}" type="box" size="0.02 0.05 0.04" rgba="0 0 0 0"/></body>'
     )
+
+
+def _point(angle: float, radius: float) -> np.ndarray:
+    """Return a point (3,), m, at half the height of the tabs."""
+    return np.array([radius * np.cos(angle), radius * np.sin(angle), _TAB_HEIGHT_M])
 
 
 class StickyLidWorld(StickWorld):
@@ -90,6 +97,21 @@ class StickyLidWorld(StickWorld):
             "locked": float(self._locked),
             "failed": float(self._failed),
         }
+
+    def running_cost(self) -> float:
+        """Return ``terminal_cost`` and the way of the tip to the back of the tab to pull, m."""
+        tab = 0 if self._pulls[0] == 0 else 1 - self._locked
+        behind = _point(TAB_ANGLES[tab], BEHIND_M - self.displacements[tab])
+        closed = min(1.0, self._way_of_tab() / _OPEN_M)
+        return self.terminal_cost() + closed * float(np.linalg.norm(self._tip - behind))
+
+    def terminal_cost(self) -> float:
+        """Return how far the tab that opens has to come, and A to be tried, m; see ``failed``."""
+        untried = _OPEN_M if self._pulls[0] == 0 else 0.0
+        return self._way_of_tab() + untried + FAILURE_COST_M * self._failed
+
+    def _way_of_tab(self) -> float:
+        return max(0.0, _OPEN_M - float(self.displacements[1 - self._locked]))
 
     def _begin(self, random: np.random.Generator) -> np.ndarray:
         self._locked = 0 if random.uniform() < A_LOCKED else 1

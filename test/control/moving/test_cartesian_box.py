@@ -3,7 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from ddpm_controller.control.moving.cartesian_box import BoxedGovernor, BoxGuard, CartesianBox
+from ddpm_controller.control.moving.boxed_arm import CartesianBox
+from ddpm_controller.control.moving.cartesian_box import BoxedGovernor, BoxGuard
 from ddpm_controller.control.moving.forward_kinematics import LinkChain
 from ddpm_controller.control.moving.governor import Governor
 from ddpm_controller.control.moving.interpolation import Motion

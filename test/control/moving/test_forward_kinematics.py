@@ -4,9 +4,10 @@ import pytest
 
 from ddpm_controller.control.moving.forward_kinematics import LinkChain
 from ddpm_controller.simulation.arm.arm import JOINT_NAMES, joint_range
-from ddpm_controller.simulation.arm.cameras import CAMERAS, CameraSpec
+from ddpm_controller.simulation.arm.cameras import CAMERAS
 from ddpm_controller.simulation.arm.reach_world import ReachWorld
 from ddpm_controller.simulation.arm.robot_description import robot_description
+from ddpm_controller.simulation.camera import CameraSpec
 from ddpm_controller.simulation.pusht.pusht_description import pusht_description
 
 EXACT = {"rtol": 0.0, "atol": 1e-9}  # rounding only

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ddpm_controller.control.moving.braking import Braking
@@ -145,6 +145,11 @@ def test_a_late_tick_is_one_step_and_a_little_jitter_is_followed():
     fast = motion([0.0, 0.02], [1.99, 0.0], [0.0, 0.0])
     wish = motion([1.99 * 0.024, 0.02], [1.99, 0], [0, 0])
     assert governor.step(fast, wish, 0.024).motion.position[0] <= 2.0 * PERIOD_S
+    top = motion([0.0, 0.02], [2.0 * SHARE, 0.0], [0.0, 0.0])
+    for longer in (1.0003, 1.001):
+        wish = motion([2.0 * SHARE * longer * PERIOD_S, 0.02], [2.0 * SHARE, 0], [0, 0])
+        step = governor.step(top, wish, longer * PERIOD_S).motion.position[0]
+        assert step < 2.0 * PERIOD_S
 
 
 def test_at_the_same_moment_nothing_moves():
@@ -193,6 +198,7 @@ def test_whatever_is_wished_no_limit_is_broken_and_a_stop_ends_inside(
     period_s=st.sampled_from([0.02, 0.01, 0.002]),
     now_s=st.sampled_from([0.0, 1.7e9]),
 )
+@example(velocity=1.0, acceleration=0.0, period_s=0.002, now_s=1.7e9)
 @settings(deadline=None, max_examples=60)
 def test_the_fastest_stop_is_followed_to_the_letter(velocity, acceleration, period_s, now_s):
     """Cut by a little at each tick it would end later than it says."""

@@ -85,8 +85,7 @@ def test_the_loop_refuses_a_gross_chunk_and_reports_a_mild_one(step, state):
 
 
 def test_without_a_tolerance_nothing_is_refused():
-    loop = new_loop()
-    loop.chunk_tolerance = None
+    loop = new_loop(tolerance=None)
     see(loop, 1.0)
     loop.tick(1.0)
     request = loop.plan_request(1.0)

@@ -6,7 +6,6 @@ from stub_loop import (
     HOLDING,
     MEMORY,
     RUNNING,
-    TICK_S,
     new_loop,
     outcome,
     positions,
@@ -16,6 +15,7 @@ from stub_loop import (
     waves,
 )
 
+from ddpm_controller.control.loop_settings import PolicyTerms
 from ddpm_controller.control.planning.deadline import CostEstimate, Deadline
 from ddpm_controller.control.states import Reason
 
@@ -110,9 +110,7 @@ def test_numbers_out_of_range_are_refused():
 
 def driven(cost, num_ticks, memory=STEPPED, lowest=2):
     """Drive a loop whose plans take the time that ``cost(now_s, steps)`` says."""
-    deadline = Deadline(lowest, 2 * TICK_S)
-    deadline.use(10)
-    loop = new_loop(deadline=deadline)
+    loop = new_loop(min_inference_steps=lowest)
     loop.start(memory)
     commands, requests, coming, last = [], [], None, np.zeros(2)
     for now_s in ticks(1.0, num_ticks):
@@ -169,9 +167,7 @@ def test_a_machine_that_is_too_slow_stops_the_robot_and_says_so_until_it_is_fast
 
 def test_a_plan_that_begins_anew_counts_as_one_that_goes_on():
     """Else a trial that is fast enough, of a robot at rest, would be followed by a stop."""
-    deadline = Deadline(2, 0.0)
-    deadline.use(10)
-    loop = new_loop(deadline=deadline)
+    loop = new_loop(min_inference_steps=2)
     loop.start(STEPPED)
     costs = []
     for now_s, relative in ((1.0, 1.0), (2.0, 0.25), (3.0, 1.0)):
@@ -192,15 +188,14 @@ def test_of_a_trial_only_the_steps_count_for_more():
 
 
 def test_another_policy_begins_with_all_of_its_steps():
-    deadline = informed()
-    loop = new_loop(deadline=deadline)
-    loop.use_policy(2, STEPPED, 12)
+    loop = new_loop(min_inference_steps=2)
+    loop.use_policy(PolicyTerms(2, 12), STEPPED)
     see(loop, 1.0)
     assert loop.plan_request(1.0).num_inference_steps == 12
 
 
 def test_a_policy_that_keeps_no_steps_is_left_alone():
-    loop = new_loop(deadline=informed())
+    loop = new_loop(min_inference_steps=2)
     see(loop, 1.0)
     request = loop.plan_request(1.0)
     assert request.num_inference_steps is None

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from stub_loop import JOINTS, MEMORY, RUNNING, SPEC, TICK_S, new_loop, see
 
+from ddpm_controller.control.plan_request import PlanRequest, Takeover
 from ddpm_controller.control.planning.departure_watch import DepartureWatch, row_at
-from ddpm_controller.control.planning.plan_request import PlanRequest, Takeover
 from ddpm_controller.policy import DepartureLimit
 from ddpm_controller.types import ActionChunk, Plan
 
@@ -25,9 +25,7 @@ def takeover_of(chunk, taken_s, before=None, **more):
 
 
 def watch(limit=LIMIT):
-    found = DepartureWatch(SPEC, FADE_S)
-    found.limit = limit
-    return found
+    return DepartureWatch(SPEC, FADE_S, limit)
 
 
 RAMP = chunk_of(5.0, (0.0, 0.0), (0.2, 2.0), (0.4, 4.0), (0.6, 6.0), (0.8, 8.0), (1.0, 10.0))
@@ -76,8 +74,7 @@ def test_where_nothing_is_expected_nothing_departs(taken, stamp_s, limit):
 
 def driven(limit, push_at, joints_follow=True, num_ticks=100):
     """Drive a loop whose plans remember their number; return it, requests and commands."""
-    loop = new_loop()
-    loop.departure.limit = limit
+    loop = new_loop(departure=limit)
     requests, commands, last = [], [], np.zeros(2)
     for tick in range(num_ticks):
         now_s = 1.0 + tick * TICK_S
@@ -113,8 +110,7 @@ def test_a_push_lets_the_next_plan_remember_nothing_and_does_not_move_the_robot(
 
 
 def test_a_plan_that_failed_after_a_push_is_not_counted_again():
-    loop = new_loop()
-    loop.departure.limit = DepartureLimit(np.full(2, 0.02), 5.0)
+    loop = new_loop(departure=DepartureLimit(np.full(2, 0.02), 5.0))
     see(loop, 1.0)
     request = loop.plan_request(1.0)
     memory = {**MEMORY, "state": np.array(1)}

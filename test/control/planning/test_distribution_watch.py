@@ -25,8 +25,7 @@ def commands_of(loop, scores, num_plans):
 
 
 def test_three_strange_plans_in_a_row_stop_the_robot_and_a_good_one_lets_it_go_on():
-    loop = new_loop()
-    loop.distribution.num_plans = 3
+    loop = new_loop(out_of_distribution_plans=3)
     strange = {1, 2, 4, 5, 6, 7}
     commands = commands_of(loop, lambda n: 2.5 if n in strange else 1.0, 12)
     stopped = [k for k, each in enumerate(commands) if outcome(each) == (HOLDING, OUT)]
@@ -46,15 +45,13 @@ def test_it_is_only_told_unless_asked_to_stop():
 
 
 def test_a_policy_without_such_a_measure_is_never_stopped():
-    loop = new_loop()
-    loop.distribution.num_plans = 1
+    loop = new_loop(out_of_distribution_plans=1)
     commands = commands_of(loop, lambda n: np.nan, 4)
     assert OUT not in {each.reason for each in commands}
 
 
 def test_a_run_begins_without_the_count_of_the_one_before():
-    loop = new_loop()
-    loop.distribution.num_plans = 3
+    loop = new_loop(out_of_distribution_plans=3)
     commands_of(loop, lambda n: 9.0, 2)
     loop.start({"plan_number": np.array(0)})
     assert np.isnan(loop.distribution.score)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from stub_loop import LIMITS, MEMORY, SPEC, TICK_S, new_loop, plan_of, see, ticks
 
+from ddpm_controller.control.loop_settings import PolicyTerms
 from ddpm_controller.control.states import Reason, State
 from ddpm_controller.types import ActionChunk, Plan
 
@@ -107,7 +108,7 @@ def test_nothing_is_remembered_of_a_chunk_that_was_dropped(how):
     elif how == "reset":
         loop.start(MEMORY, keep_position=True)
     else:
-        loop.use_policy(2, MEMORY)
+        loop.use_policy(PolicyTerms(2), MEMORY)
     assert loop.accept(plan_of_length(before, 40), before) == "the plan belongs to an older run"
     now_s, _ = advance(loop, now_s, 10)
     request = request_at(loop, now_s)
@@ -121,7 +122,7 @@ def test_a_plan_of_the_policy_before_is_followed_and_not_remembered():
     now_s, _ = advance(loop, now_s, 20)
     old = request_at(loop, now_s)
     loop.accept(plan_of_length(old, 8), old)
-    loop.use_policy(2, {**MEMORY, "seed": np.array(7)})
+    loop.use_policy(PolicyTerms(2), {**MEMORY, "seed": np.array(7)})
     now_s, command = advance(loop, now_s, 1)
     assert command.takeover.request is old
     request = request_at(loop, now_s)
@@ -133,7 +134,7 @@ def test_a_policy_that_keeps_the_memory_goes_on_from_the_plan_in_force():
     loop, now_s = loop_that_follows(num_rows=40)
     now_s, _ = advance(loop, now_s, 20)
     old = request_at(loop, now_s)
-    loop.use_policy(2, {**MEMORY, "own": np.array(4)}, keeps_memory=True)
+    loop.use_policy(PolicyTerms(2), {**MEMORY, "own": np.array(4)}, keeps_memory=True)
     assert loop.accept(plan_of_length(old, 40), old) == "the plan belongs to an older run"
     request = request_at(loop, now_s)
     assert (followed(request), int(request.memory["own"]), request.plan_number) == (0, 4, 2)
@@ -145,7 +146,7 @@ def test_it_also_goes_on_from_a_plan_of_the_policy_before_that_is_still_to_be_fo
     now_s, _ = advance(loop, now_s, 20)
     old = request_at(loop, now_s)
     loop.accept(plan_of_length(old, 8), old)
-    loop.use_policy(2, {**MEMORY, "own": np.array(4)}, keeps_memory=True)
+    loop.use_policy(PolicyTerms(2), {**MEMORY, "own": np.array(4)}, keeps_memory=True)
     now_s, command = advance(loop, now_s, 1)
     assert command.takeover.request is old
     request = request_at(loop, now_s)
@@ -160,11 +161,11 @@ def test_what_is_forgotten_within_a_run_is_counted_once_with_the_reason():
         loop.tick(stamp_s)
     assert memory.resets == 1
     assert "joint_state is 0." in memory.reset_text
-    loop.use_policy(2, MEMORY)  # nothing is remembered that could be lost
+    loop.use_policy(PolicyTerms(2), MEMORY)  # nothing is remembered that could be lost
     assert memory.resets == 1
     now_s, _ = advance(loop, now_s + 0.8, 1)
     loop.accept(plan_of_length(request_at(loop, now_s), 60), loop.schedule._awaited)
     advance(loop, now_s, 1)
-    loop.use_policy(2, MEMORY)
+    loop.use_policy(PolicyTerms(2), MEMORY)
     assert memory.resets == 2
     assert "another checkpoint" in memory.reset_text

@@ -30,9 +30,7 @@ REFUSED = Reason.START_REFUSED
 
 
 def gated_loop(gate):
-    loop = new_loop()
-    loop.start_check.gate = gate
-    return loop
+    return new_loop(gate=gate)
 
 
 def run(loop, row, num_ticks, measured=(0.0, 0.0), start_s=1.0, follows=True):

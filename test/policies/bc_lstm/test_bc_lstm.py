@@ -49,7 +49,7 @@ def window(tick, steps=8):
 def lived(mine, ticks):
     memory, plans = mine.initial_memory(0), []
     for tick in ticks:
-        plans.append(mine.plan(window(tick, mine.n_obs_steps), memory))
+        plans.append(mine.plan(window(tick, mine.facts.n_obs_steps), memory))
         memory = plans[-1].memory
     return plans
 
@@ -142,7 +142,7 @@ def test_a_checkpoint_plans_as_the_network_that_was_saved(tmp_path):
     again = mine.plan(window(0), mine.initial_memory(0))
     rows = policy().plan(window(0), policy().initial_memory(0)).chunk.actions
     assert np.array_equal(again.chunk.actions, rows[:2])
-    assert mine.hash == load_checkpoint(tmp_path / "one").hash
+    assert mine.facts.checkpoint_hash == load_checkpoint(tmp_path / "one").hash
 
 
 def test_what_does_not_fit_is_refused(tmp_path):

@@ -39,7 +39,7 @@ def lived(mine, ticks, seed=0):
     """Return the plans of a run that is planned for at these ticks."""
     memory, plans = mine.initial_memory(seed), []
     for tick in ticks:
-        plans.append(mine.plan(window(tick, mine.n_obs_steps), memory))
+        plans.append(mine.plan(window(tick, mine.facts.n_obs_steps), memory))
         memory = plans[-1].memory
     return plans
 
@@ -94,7 +94,9 @@ def test_the_belief_of_a_run_is_the_one_it_was_trained_with(kind):
     }
     batch = {"values": values, "actions": torch.from_numpy(rows), "mask": torch.from_numpy(mask)}
     with torch.no_grad():
-        found = belief_examples(network, batch, torch.Generator().manual_seed(0))
+        generator = torch.Generator().manual_seed(0)
+        parts = (network.denoiser, network.belief, network.config)
+        found = belief_examples(*parts, batch, generator)
     state = plans[-1].memory["belief"][: network.config.belief_size]
     np.testing.assert_allclose(state, found.recalled[0], atol=1e-5)
 
@@ -122,12 +124,17 @@ def test_plans_in_a_batch_are_the_plans_alone(kind):
 
 def test_a_chunk_depends_on_what_was_seen_long_ago():
     mine, ticks = belief(), [0, 4, 8, 12]
+    # Random weights forget at once. 98 % of this belief is left after a tick, and it has a say.
+    update_gate = slice(6, 12)
+    mine.network.belief.cells.bias_ih_l0.data[update_gate] += 4.0
+    mine.network.denoiser.unet.from_cond.weight.data[:, -6:] *= 10.0
     other = [*window(0, 8)[:-1], Observation(0.0, seen(99))]
     memory = mine.plan(other, mine.initial_memory(0)).memory
     for tick in ticks[1:]:
         plan = mine.plan(window(tick, 8), memory)
         memory = plan.memory
-    assert np.abs(plan.chunk.actions - lived(mine, ticks)[-1].chunk.actions).max() > 1e-6
+    difference = np.abs(plan.chunk.actions - lived(mine, ticks)[-1].chunk.actions).max()
+    assert difference > 3e-4  # found 1.2e-3, and 1.1e-4 without the bias of the gate
 
 
 def test_traces_tell_the_age_the_gap_and_how_sure_the_belief_is():
@@ -148,8 +155,8 @@ def test_traces_tell_the_age_the_gap_and_how_sure_the_belief_is():
 
 def test_a_memory_of_another_belief_is_refused_with_both_sides():
     mine, other = belief(), belief(belief_size=4)
-    assert mine.memory_kind != other.memory_kind
-    assert mine.memory_kind == belief().memory_kind
+    assert mine.facts.memory_kind != other.facts.memory_kind
+    assert mine.facts.memory_kind == belief().facts.memory_kind
     with pytest.raises(ValueError, match=r"'belief': \(6,\).*'belief': \(4,\)"):
         mine.plan(window(0, 8), other.initial_memory(0))
 

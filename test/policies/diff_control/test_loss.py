@@ -6,12 +6,14 @@ from small_diff_control import CHUNK_STATES, batch, network
 
 from ddpm_controller.networks.recalled_chunk import recalled_chunk
 from ddpm_controller.policies.diff_control import chunk_examples as diff_control_examples
+from ddpm_controller.policies.diff_control.bound import remembering_bound
 from ddpm_controller.policies.diff_control.chunk_examples import chunk_examples
 
 
 def examples(net, given, seed=0):
-    now, columns = chunk_examples(net, given, torch.Generator().manual_seed(seed))
-    return now, recalled_chunk(columns, 8, 2)
+    generator = torch.Generator().manual_seed(seed)
+    found = chunk_examples(net.denoiser, net.config, given, generator)
+    return found.batch, recalled_chunk(found.recalled, 8, 2)
 
 
 def training(state="controlnet", **changes):
@@ -97,7 +99,7 @@ def test_some_priors_are_left_out_and_all_are_noisy():
 def test_late_in_the_training_some_priors_are_the_networks_own(monkeypatch, progress, share):
     net, seen = training(), []
 
-    def sampled(network, moments, columns, chunk, rows, generator):
+    def sampled(denoiser, config, moments, columns, chunk, rows, generator):
         seen.append(rows)
         return torch.full((len(rows), 8, 2), 0.9)
 
@@ -113,7 +115,7 @@ def test_a_chunk_of_its_own_is_sampled_at_the_earlier_moment_given_the_one_befor
     net = training(own_chunks_share=1.0)
     asked = []
 
-    def sampled(network, moments, columns, chunk, rows, generator):
+    def sampled(denoiser, config, moments, columns, chunk, rows, generator):
         asked.append((moments, recalled_chunk(columns, 8, 2), rows))
         return torch.zeros(len(rows), 8, 2)
 
@@ -145,7 +147,7 @@ def test_a_held_out_loss_is_that_of_running_it_with_its_own_chunks(monkeypatch, 
     monkeypatch.setattr(
         diff_control_examples,
         "_sampled",
-        lambda network, moments, columns, chunk, rows, generator: torch.full(
+        lambda denoiser, config, moments, columns, chunk, rows, generator: torch.full(
             (len(rows), 8, 2), 0.9
         ),
     )
@@ -160,7 +162,8 @@ def own_chunk(state, columns, chunk, **changes):
     given = batch(net.config, rows=2, begun=2)
     values = {name: each[:, 4:6] for name, each in given["values"].items()}
     return diff_control_examples._sampled(
-        net,
+        net.denoiser,
+        net.config,
         {"values": values},
         columns,
         chunk,
@@ -211,5 +214,5 @@ def test_the_loss_follows_from_the_generator_and_teaches_what_is_to_learn(state,
 def test_the_bound_is_finite_and_needs_no_progress(state):
     net = network(state).eval()
     with torch.no_grad():
-        bound = net.bound(batch(net.config), torch.Generator().manual_seed(0))
+        bound = remembering_bound(net, batch(net.config), torch.Generator().manual_seed(0))
     assert bool(torch.isfinite(bound.per_dimension()))

@@ -9,6 +9,7 @@ from small_diff_control import CHUNK_STATES, batch, config_of, network, policy, 
 from small_policy import ACTION_SPEC, STATISTICS, STREAMS
 
 from ddpm_controller.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from ddpm_controller.policies.diff_control.bound import remembering_bound
 from ddpm_controller.policies.diff_control.config import (
     AS_RELEASED,
     DiffControlConfig,
@@ -16,7 +17,7 @@ from ddpm_controller.policies.diff_control.config import (
 )
 from ddpm_controller.policies.diff_control.policy import DiffControl
 from ddpm_controller.policies.diffusion_policy.policy import DiffusionPolicy
-from ddpm_controller.policy import BatchPolicy, PlanSettings, memory_kind, plan_batch
+from ddpm_controller.policy import BatchPolicy, PlanSettings, plan_batch
 from ddpm_controller.systems import restore
 from ddpm_controller.types import ActionSpec
 
@@ -82,7 +83,7 @@ def test_a_first_plan_and_one_with_no_weight_are_those_of_the_base_bit_for_bit(s
     assert np.array_equal(first.traces["horizon"], expected.traces["horizon"])
     expected = plain.plan(window(1, 5.3), expected.memory)
     assert not np.array_equal(second.traces["horizon"], expected.traces["horizon"])
-    still = DiffControl(net, ACTION_SPEC, PlanSettings(transition_scale=0.0))
+    still = DiffControl(net, ACTION_SPEC, PlanSettings(overrides={"transition_scale": 0.0}))
     _, second = two_plans(still)
     assert np.array_equal(second.traces["horizon"], expected.traces["horizon"])
 
@@ -107,7 +108,7 @@ def test_plans_in_a_batch_are_the_plans_alone(state):
 
 @pytest.mark.parametrize("seam", ["switch", "warm_replace"])
 def test_the_memory_has_the_rows_their_moment_and_the_seams(seam):
-    mine = policy(settings=PlanSettings(seam=seam, expected_delay_s=0.1))
+    mine = policy(settings=PlanSettings(overrides={"seam": seam, "expected_delay_s": 0.1}))
     begun = mine.initial_memory(7)
     assert set(begun) == {"seed", "plan_number", "num_inference_steps"} | STATE_KEYS
     assert np.isnan(begun["recalled_rows"]).all()
@@ -156,13 +157,13 @@ def test_the_same_moment_is_the_same_plan_whatever_the_sums_of_periods():
 
 def test_the_kind_of_memory_says_what_can_go_on_with_what():
     mine = policy()
-    assert memory_kind(mine) == "chunk:8:0.1:one,two"
-    assert memory_kind(policy("chunk_prior")) == memory_kind(mine)
-    assert memory_kind(policy(policy={"horizon": 16})) != memory_kind(mine)
+    assert mine.facts.memory_kind == "chunk:8:0.1:one,two"
+    assert policy("chunk_prior").facts.memory_kind == mine.facts.memory_kind
+    assert policy(policy={"horizon": 16}).facts.memory_kind != mine.facts.memory_kind
     slower = DiffControl(network(), ActionSpec(("one", "two"), ("rad", "m"), 0.2), PlanSettings())
-    assert memory_kind(slower) != memory_kind(mine)
+    assert slower.facts.memory_kind != mine.facts.memory_kind
     plain = DiffusionPolicy(network("chunk_prior").denoiser, ACTION_SPEC, PlanSettings())
-    assert memory_kind(plain) == ""
+    assert plain.facts.memory_kind == ""
 
 
 def test_a_memory_of_another_kind_is_refused_with_both_sides():
@@ -185,30 +186,37 @@ def test_a_window_of_another_length_is_refused():
 def test_the_transition_scale_is_the_checkpoints_unless_it_is_set(tmp_path, state):
     folder = saved(tmp_path, network(state, transition_scale=0.5))
     half = restore(folder)
-    assert half.transition_scale == 0.5
-    full = restore(folder, PlanSettings(transition_scale=1.0))
-    assert full.transition_scale == 1.0
+    assert half.facts.settings["transition_scale"] == 0.5
+    full = restore(folder, PlanSettings(overrides={"transition_scale": 1.0}))
+    assert full.facts.settings["transition_scale"] == 1.0
     assert not np.array_equal(
         two_plans(half)[1].traces["horizon"], two_plans(full)[1].traces["horizon"]
     )
     with pytest.raises(ValueError, match=r"transition_scale must be in \[0, 1.5\], got 1.6"):
-        restore(folder, PlanSettings(transition_scale=1.6))
+        restore(folder, PlanSettings(overrides={"transition_scale": 1.6}))
 
 
 def test_a_policy_that_remembers_nothing_has_no_transition_scale():
     net = network("chunk_prior").denoiser
-    with pytest.raises(ValueError, match="transition_scale 0.5: this policy remembers no chunk"):
-        DiffusionPolicy(net, ACTION_SPEC, PlanSettings(transition_scale=0.5))
+    with pytest.raises(ValueError, match=r"overrides \['transition_scale'\] are unknown"):
+        DiffusionPolicy(net, ACTION_SPEC, PlanSettings(overrides={"transition_scale": 0.5}))
 
 
 def test_settings_of_the_denoiser_are_those_of_the_policy(tmp_path):
-    settings = PlanSettings("ddpm", 4, 3, seam="warm", expected_delay_s=0.1)
+    settings = PlanSettings(
+        n_action_steps=3,
+        overrides={
+            **{"sampler": "ddpm", "num_inference_steps": 4},
+            **{"seam": "warm", "expected_delay_s": 0.1},
+        },
+    )
     mine = restore(saved(tmp_path, network()), settings)
-    assert (mine.sampler, mine.num_inference_steps, mine.n_action_steps) == ("ddpm", 4, 3)
+    used = mine.facts.settings
+    assert (used["sampler"], used["num_inference_steps"], mine.n_action_steps) == ("ddpm", 4, 3)
     assert mine.seam.strategy == "warm"
-    assert mine.hash == load_checkpoint(tmp_path).hash
+    assert mine.facts.checkpoint_hash == load_checkpoint(tmp_path).hash
     assert mine.plan(window(), mine.initial_memory(0)).chunk.actions.shape == (3, 2)
-    assert (mine.horizon, mine.n_obs_steps, mine.streams) == (8, 2, STREAMS)
+    assert (mine.facts.n_obs_steps, mine.facts.streams) == (2, STREAMS)
 
 
 def test_a_config_survives_json():
@@ -277,7 +285,9 @@ def test_a_branch_that_is_asked_less_often_plans_otherwise_and_a_likelihood_is_e
     apart = np.abs(exact.traces["horizon"] - near.traces["horizon"]).max()
     assert 0 < apart < np.abs(exact.traces["horizon"] - first.traces["horizon"]).max()
     bounds = [
-        each.network.bound(batch(each.network.config), torch.Generator().manual_seed(0)).steps
+        remembering_bound(
+            each.network, batch(each.network.config), torch.Generator().manual_seed(0)
+        ).steps
         for each in (every, sparing)
     ]
     assert torch.equal(*bounds)

@@ -67,7 +67,7 @@ def test_a_plan_is_a_pure_function_bit_for_bit():
 
 
 def test_steps_asked_for_in_the_memory_are_those_of_a_policy_restored_with_them():
-    mine, fewer = policy(), policy(PlanSettings(num_inference_steps=3))
+    mine, fewer = policy(), policy(PlanSettings(overrides={"num_inference_steps": 3}))
     memory = mine.initial_memory(3)
     asked = {**memory, "num_inference_steps": np.array(3)}
     plan = mine.plan(window(), asked)
@@ -85,7 +85,7 @@ def test_steps_asked_for_in_the_memory_are_those_of_a_policy_restored_with_them(
 
 @pytest.mark.parametrize("sampler", ["ddim", "ddpm"])
 def test_plans_in_a_batch_are_the_plans_alone(sampler):
-    mine = policy(PlanSettings(sampler=sampler))
+    mine = policy(PlanSettings(overrides={"sampler": sampler}))
     windows = [window(seed, stamp_s=seed) for seed in range(5)]
     memories = [mine.initial_memory(seed) for seed in range(5)]
     memories[3] = mine.plan(windows[3], memories[3]).memory  # one run is a plan ahead
@@ -226,12 +226,18 @@ def test_a_policy_that_was_trained_does_what_was_shown():
     assert np.mean(errors, axis=(0, 1))[1] < 0.009
 
 
+def chosen(policy):
+    return policy.facts.settings["sampler"], policy.facts.num_inference_steps
+
+
 def test_settings_override_the_checkpoint(tmp_path):
     folder = saved(tmp_path)
     plain = restore(folder)
-    assert (plain.sampler, plain.num_inference_steps, plain.n_action_steps) == ("ddim", 5, 4)
-    mine = restore(folder, PlanSettings("ddpm", 20, 7))
-    assert (mine.sampler, mine.num_inference_steps, mine.n_action_steps) == ("ddpm", 20, 7)
+    assert (*chosen(plain), plain.n_action_steps) == ("ddim", 5, 4)
+    mine = restore(
+        folder, PlanSettings(7, overrides={"sampler": "ddpm", "num_inference_steps": "20"})
+    )
+    assert (*chosen(mine), mine.n_action_steps) == ("ddpm", 20, 7)
     chunk = mine.plan(window(), mine.initial_memory(0)).chunk
     assert chunk.actions.shape == (7, 2)
 
@@ -239,9 +245,18 @@ def test_settings_override_the_checkpoint(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (PlanSettings(sampler="euler"), r"sampler 'euler': use one of"),
-        (PlanSettings(num_inference_steps=21), "num_inference_steps must be between 1 and .*20"),
-        (PlanSettings(num_inference_steps=0), "num_inference_steps must be .* got 0"),
+        (PlanSettings(overrides={"sampler": "euler"}), r"sampler 'euler': use one of"),
+        (
+            PlanSettings(overrides={"num_inference_steps": 21}),
+            "num_inference_steps must be between 1 and .*20",
+        ),
+        (
+            PlanSettings(overrides={"num_inference_steps": 0}),
+            "num_inference_steps must be .* got 0",
+        ),
+        (PlanSettings(overrides={"num_inference_steps": "many"}), "override num_.*, got 'many'"),
+        (PlanSettings(overrides={"surprise": -1.0}), "seam: surprise must be .* got -1.0"),
+        (PlanSettings(overrides={"noise": 1}), r"\['noise'\] are unknown .* has \['sampler', "),
         (PlanSettings(n_action_steps=8), "n_action_steps must be between 1 and 7 .* got 8"),
         (PlanSettings(n_action_steps=0), "n_action_steps must be between 1 and 7 .* got 0"),
     ],
@@ -251,13 +266,27 @@ def test_settings_that_break_a_rule_are_refused(tmp_path, settings, message):
         restore(saved(tmp_path), settings)
 
 
+def test_the_settings_that_a_policy_tells_make_it_again(tmp_path):
+    folder = saved(tmp_path)
+    given = {"sampler": "ddpm", "seam": "warm", "expected_delay_s": 0.1, "surprise": "2.5"}
+    mine = restore(folder, PlanSettings(overrides=given))
+    again = restore(folder, PlanSettings(overrides={k: str(v) for k, v in told(mine).items()}))
+    assert told(again) == told(mine)
+    assert told(mine) == {**told(restore(folder)), **given, "surprise": 2.5}
+
+
+def told(policy):
+    return policy.facts.settings
+
+
 def test_a_restored_policy_plans_bit_for_bit_like_the_one_that_was_saved(tmp_path):
     mine, read = policy(), restore(saved(tmp_path))
     memory = mine.initial_memory(2)
     expected = mine.plan(window(), memory).chunk.actions
     assert np.array_equal(read.plan(window(), memory).chunk.actions, expected)
-    assert read.hash == load_checkpoint(tmp_path).hash
-    assert (read.streams, read.action_spec, read.n_obs_steps) == (STREAMS, ACTION_SPEC, 2)
+    assert read.facts.checkpoint_hash == load_checkpoint(tmp_path).hash
+    facts = read.facts
+    assert (facts.streams, facts.action_spec, facts.n_obs_steps) == (STREAMS, ACTION_SPEC, 2)
 
 
 def test_an_unknown_kind_is_refused_with_those_that_are_known(tmp_path):
@@ -296,3 +325,12 @@ def test_a_window_that_does_not_fit_is_refused(observed, message):
     mine = policy()
     with pytest.raises(ValueError, match=message):
         mine.plan(observed, mine.initial_memory(0))
+
+
+def test_it_is_warmed_up_in_the_middle_of_its_training():
+    """Zeros may lie outside of it, and are no pose that the robot was ever in."""
+    first, last = policy().facts.warm_up_window
+    assert last.stamp_s - first.stamp_s == pytest.approx(ACTION_SPEC.period_s)
+    low, high = (np.array(STATISTICS["joint_state"][end]) for end in ("min", "max"))
+    np.testing.assert_allclose(last.values["joint_state"], (low + high) / 2, atol=1e-7)
+    assert last.values["camera"].shape == (16, 20, 3)

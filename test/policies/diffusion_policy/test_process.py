@@ -30,9 +30,14 @@ def bound_of(net, examples, **options):
         return policy_bound(net.eval(), examples, torch.Generator().manual_seed(0), **options)
 
 
+def taught(net, x0, cond, mask, generator):
+    """One gradient of the schedule."""
+    schedule_loss(net.unet, net.config, net.forward_process, x0, cond, mask, generator).backward()
+
+
 def sampled(net, cond, name="ddim"):
     process = net.forward_process(cond)
-    denoiser = Denoiser(net.eval(), process, cond)
+    denoiser = Denoiser(net.eval().unet, net.config, process, cond)
     with torch.no_grad():
         return SAMPLERS[name](
             process, denoiser.predict_x0, (len(cond), 8, 2), torch.Generator().manual_seed(0)
@@ -57,7 +62,7 @@ def test_the_bound_teaches_the_schedule_and_nothing_else(kind):
     x0 = net.action_normalizer(examples["actions"])
     cond = net.encode(examples["values"])
     generator = torch.Generator().manual_seed(0)
-    schedule_loss(net, x0, cond, examples["mask"], generator).backward()
+    taught(net, x0, cond, examples["mask"], generator)
     moved = {
         name
         for name, weight in net.named_parameters()
@@ -77,7 +82,9 @@ def test_the_error_of_denoising_does_not_teach_the_schedule(kind):
     process = net.forward_process(cond)
     t = torch.tensor([0, 5, 10, 19])
     generator = torch.Generator().manual_seed(0)
-    loss, _ = denoising_loss(net, process, x0, t, cond, examples["mask"], generator)
+    loss, _ = denoising_loss(
+        net.denoise, net.config, process, x0, t, cond, examples["mask"], generator
+    )
     loss.backward()
     assert all(weight.grad is None for weight in net.forward_process.parameters())
     assert net.unet.out.bias.grad.abs().sum() > 0
@@ -93,7 +100,7 @@ def test_updates_on_the_bound_lower_the_bound_of_a_held_denoiser():
     for seed in range(60):
         optimizer.zero_grad()
         generator = torch.Generator().manual_seed(seed)
-        schedule_loss(net, x0, cond, examples["mask"], generator).backward()
+        taught(net, x0, cond, examples["mask"], generator)
         optimizer.step()
     after = bound_of(net, examples, num_steps=5, draws=20).per_dimension()
     assert after < before - 0.03  # nats; the noise of both estimates is below 0.01

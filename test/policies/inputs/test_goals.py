@@ -7,7 +7,7 @@ from small_policy import ACTION_SPEC, CONFIG, STATISTICS
 
 from ddpm_controller.policies.diffusion_policy.network import DiffusionPolicyNetwork
 from ddpm_controller.policies.diffusion_policy.policy import DiffusionPolicy
-from ddpm_controller.policy import PlanSettings, goal_ranges
+from ddpm_controller.policy import PlanSettings
 from ddpm_controller.types import Observation, StreamSpec
 
 STREAMS = (
@@ -57,10 +57,10 @@ def test_what_is_no_goal_may_be_anything():
 
 
 def test_the_ranges_are_told():
-    ranges = goal_ranges(policy())
+    ranges = policy().facts.goal_ranges
     assert list(ranges) == ["goal"]
     np.testing.assert_allclose(ranges["goal"], [[2.0, 1.0], [5.0, 1.0]])
-    assert goal_ranges(policy(goal_streams=())) == {}
+    assert policy(goal_streams=()).facts.goal_ranges == {}
 
 
 def test_a_goal_that_is_not_observed_is_refused():

@@ -10,7 +10,7 @@ from small_policy import ACTION_SPEC, CONFIG, STATISTICS, STREAMS
 from ddpm_controller.policies.diffusion_policy.network import DiffusionPolicyNetwork
 from ddpm_controller.policies.diffusion_policy.policy import DiffusionPolicy
 from ddpm_controller.policies.inputs.masks import drawn_masks
-from ddpm_controller.policy import PlanSettings, maskable
+from ddpm_controller.policy import PlanSettings
 from ddpm_controller.types import Observation
 
 
@@ -52,7 +52,7 @@ def test_a_masked_stream_says_nothing_and_its_absence_is_told():
 def test_a_masked_vector_leaves_the_plan_finite():
     mine = policy(("joint_state",))
     assert np.isfinite(rows(mine, without(seen(), "joint_state"))).all()
-    assert maskable(mine) == ("joint_state",)
+    assert mine.facts.maskable == ("joint_state",)
 
 
 def test_one_run_of_a_batch_is_masked_and_the_other_is_not():
@@ -78,8 +78,7 @@ def test_unknown_streams_and_all_of_them_are_refused(names):
 
 
 def test_training_leaves_out_the_share_that_was_asked_for_and_learns_from_it():
-    config = dataclasses.replace(CONFIG, maskable_streams=("camera",), mask_share=0.3)
-    drawn = drawn_masks(config, 4000, torch.Generator().manual_seed(0))
+    drawn = drawn_masks(("camera",), 0.3, 4000, torch.Generator().manual_seed(0))
     assert drawn.shape == (4000, 1)
     assert float(drawn.float().mean()) == pytest.approx(0.3, abs=0.03)
 

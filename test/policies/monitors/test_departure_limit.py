@@ -1,5 +1,4 @@
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,9 +18,9 @@ SPEC = ActionSpec(("lift", "grip"), ("rad", "m"), 0.1)
 HALF = np.array([0.5, 0.04])
 
 
-def policy_with_range(low, high):
+def training_range(low, high):
     ends = np.array(low), np.array(high)
-    return SimpleNamespace(training_range=TrainingRange(*ends, *ends))
+    return TrainingRange(*ends, *ends)
 
 
 def test_the_limit_is_a_multiple_of_a_quantile_of_the_largest_departure():
@@ -41,17 +40,17 @@ def test_the_limit_is_a_multiple_of_a_quantile_of_the_largest_departure():
 
 
 def test_a_deployment_asks_for_the_learned_limit_another_one_or_none():
-    learned, policy = DepartureLimit(HALF, 3.0), policy_with_range([0, 0, 1], [1, 0, 5])
-    assert asked_departure_limit(policy, learned, -1.0) is learned
-    assert asked_departure_limit(policy, None, -1.0) is None
-    assert asked_departure_limit(policy, learned, 0.0) is None
-    found = asked_departure_limit(policy, learned, 9.0)
+    learned, known = DepartureLimit(HALF, 3.0), training_range([0, 0, 1], [1, 0, 5])
+    assert asked_departure_limit(known, learned, -1.0) is learned
+    assert asked_departure_limit(known, None, -1.0) is None
+    assert asked_departure_limit(known, learned, 0.0) is None
+    found = asked_departure_limit(known, learned, 9.0)
     assert (found.limit, found.scale is HALF) == (9.0, True)
-    found = asked_departure_limit(policy, None, 9.0)
+    found = asked_departure_limit(known, None, 9.0)
     # 2 % of half the range; of the largest one for a joint that never moved.
     np.testing.assert_allclose(found.scale, [0.01, 0.04, 0.04])
     with pytest.raises(ValueError, match="reset_state_above"):
-        asked_departure_limit(SimpleNamespace(), None, 9.0)
+        asked_departure_limit(None, None, 9.0)
 
 
 def test_what_was_learned_is_kept_beside_the_checkpoint_and_belongs_to_it(tmp_path):

@@ -97,9 +97,9 @@ def test_a_plan_tells_the_distance_and_is_the_same_bit_for_bit(saved):
     plan = plain.plan(window(0.3), plain.initial_memory(3))
     assert "out_of_distribution" not in plan.traces
     distance = distance_of(plain)
-    save_feature_distance(saved, plain.hash, distance)
+    save_feature_distance(saved, plain.facts.checkpoint_hash, distance)
     telling = restore(saved)
-    assert telling.hash == plain.hash
+    assert telling.facts.checkpoint_hash == plain.facts.checkpoint_hash
     told = telling.plan(window(0.3), telling.initial_memory(3))
     np.testing.assert_array_equal(told.chunk.actions, plan.chunk.actions)
     assert told.traces["out_of_distribution_limit"] == distance.limit
@@ -119,7 +119,7 @@ def test_a_file_of_another_checkpoint_or_a_damaged_one_is_refused_with_the_remed
     save_feature_distance(saved, "0" * 64, distance)
     with pytest.raises(CheckpointError, match="is for checkpoint 000000000000.*remove it"):
         restore(saved)
-    save_feature_distance(saved, plain.hash, distance)
+    save_feature_distance(saved, plain.facts.checkpoint_hash, distance)
     path = saved / OUT_OF_DISTRIBUTION_NAME
     content = bytearray(path.read_bytes())
     content[-20] ^= 1
@@ -129,9 +129,9 @@ def test_a_file_of_another_checkpoint_or_a_damaged_one_is_refused_with_the_remed
     path.write_bytes(b"nothing")
     with pytest.raises(CheckpointError, match="cannot be read"):
         restore(saved)
-    save_feature_distance(saved, plain.hash, distance)
+    save_feature_distance(saved, plain.facts.checkpoint_hash, distance)
     with pytest.raises(CheckpointError, match="damaged or changed"):
-        load_feature_distance(saved, plain.hash, len(distance.mean) + 1)
+        load_feature_distance(saved, plain.facts.checkpoint_hash, len(distance.mean) + 1)
 
 
 def test_a_new_checkpoint_in_the_folder_takes_the_file_of_the_old_one_away(saved):
@@ -154,5 +154,5 @@ def test_a_new_checkpoint_in_the_folder_takes_the_file_of_the_old_one_away(saved
 
 def test_the_training_range_is_that_of_the_statistics():
     policy = DiffusionPolicy(network(), ACTION_SPEC, PlanSettings())
-    np.testing.assert_allclose(policy.training_range.state_low, [-2.0, 0.0], atol=1e-12)
-    np.testing.assert_allclose(policy.training_range.action_high, [2.0, 0.08])
+    np.testing.assert_allclose(policy.facts.training_range.state_low, [-2.0, 0.0], atol=1e-12)
+    np.testing.assert_allclose(policy.facts.training_range.action_high, [2.0, 0.08])

@@ -22,7 +22,6 @@ from ddpm_controller.policy import (
     SET_FOR_EACH_PLAN,
     PlanSettings,
     plan_batch,
-    relative_cost,
 )
 from ddpm_controller.types import Observation
 
@@ -30,9 +29,14 @@ EVERY = sorted(STRATEGIES)
 JOINING = [each for each in EVERY if each != "switch"]
 
 
+def told(seam, delay_s, surprise):
+    delay = {} if delay_s is None else {"expected_delay_s": delay_s}
+    return {"seam": seam, "surprise": surprise, **delay}
+
+
 def policy(seam, delay_s=0.1, surprise=0.0, **choices):
     """An untrained policy; it answers with x0, so that little lies at the ends of the range."""
-    settings = PlanSettings(seam=seam, expected_delay_s=delay_s, surprise=surprise)
+    settings = PlanSettings(overrides=told(seam, delay_s, surprise))
     seams = SeamSettings(**{"candidates": 3, **choices})
     return DiffusionPolicy(network(prediction="x0", seam=seams), ACTION_SPEC, settings)
 
@@ -85,7 +89,7 @@ def test_rows_of_a_batch_go_on_or_begin_anew_for_themselves(seam):
 
 
 def test_without_a_seam_nothing_is_remembered_and_nothing_changes():
-    plain = DiffusionPolicy(network(), ACTION_SPEC, PlanSettings(seam="switch"))
+    plain = DiffusionPolicy(network(), ACTION_SPEC, PlanSettings(overrides={"seam": "switch"}))
     first, second = two_plans(plain)
     assert set(first.memory) == {"seed", "num_inference_steps", *SET_FOR_EACH_PLAN}
     assert set(second.traces) == {"horizon"}
@@ -291,9 +295,9 @@ def test_a_plan_that_begins_anew_costs_less_than_one_that_goes_on(seam, share):
     mine = policy(seam)
     memory = mine.plan(window(5.0), mine.initial_memory(0)).memory
     costs = [
-        relative_cost(mine, window(5.0), mine.initial_memory(0)),
-        relative_cost(mine, window(5.2), memory),
-        relative_cost(mine, window(9.0), memory),  # the chunk before is over
+        mine.facts.relative_cost(window(5.0), mine.initial_memory(0)),
+        mine.facts.relative_cost(window(5.2), memory),
+        mine.facts.relative_cost(window(9.0), memory),  # the chunk before is over
     ]
     wanted = [share, 1.0 if seam != "switch" else share, share]
     assert costs == [pytest.approx(each) for each in wanted]
@@ -324,9 +328,8 @@ def test_a_checkpoint_may_have_a_seam_and_need_not():
     assert config_from(values) == config
     del values["seam"]  # as in older ones
     assert config_from(values).seam == SeamSettings("rtc_exact")
-    chosen = DiffusionPolicy(
-        network(seam=config.seam), ACTION_SPEC, PlanSettings(seam="warm", expected_delay_s=0.2)
-    ).seam
+    settings = PlanSettings(overrides={"seam": "warm", "expected_delay_s": 0.2})
+    chosen = DiffusionPolicy(network(seam=config.seam), ACTION_SPEC, settings).seam
     assert (chosen.strategy, chosen.expected_delay_s) == ("warm", 0.2)
     assert chosen.surprise_scale == (1, 2)
 

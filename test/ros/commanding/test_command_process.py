@@ -1,6 +1,7 @@
 """The process that commands, as a real process with a real listener."""
 
 import os
+import re
 import signal
 import time
 from dataclasses import replace
@@ -11,13 +12,12 @@ import pytest
 import rclpy
 from controller_driver import Client, client, process_of
 from ddpm_msgs.msg import ControllerStatus
-from random_checkpoint import save_random_checkpoint
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from trajectory_msgs.msg import JointTrajectory
 
 from ddpm_controller.bags.conversions import seconds
-from ddpm_controller.control.moving.cartesian_box import BoxedArm, CartesianBox
+from ddpm_controller.control.moving.boxed_arm import BoxedArm, CartesianBox
 from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.motion_loop import MotionLoop, Order, Sent
 from ddpm_controller.control.moving.safety import JointLimits
@@ -76,7 +76,7 @@ class Listener:
 
     def until(self, happened, link=None, each_time=lambda: None):
         """Listen until something has happened."""
-        deadline_s = time.monotonic() + 60.0
+        deadline_s = time.monotonic() + 90.0
         while not happened():
             assert time.monotonic() < deadline_s, "it did not happen"
             self.spinner.spin_once(timeout_sec=0.005)
@@ -196,9 +196,9 @@ def test_silence_stops_it_and_a_new_chunk_moves_it_again(link, listener):
         ),
         link,
     )
-    assert "nothing was heard from the controller for 0.4" in next(
-        each.text for each in listener.told if each.reason == Reason.CONTROLLER_LOST
-    )
+    text = next(each.text for each in listener.told if each.reason == Reason.CONTROLLER_LOST)
+    silence = re.search(r"nothing was heard from the controller for (\d+\.\d+) s", text)
+    assert float(silence[1]) >= 0.4
     # The old chunk is not taken up again where it would be by now.
     count = len(listener.told)
     listener.until(
@@ -280,7 +280,7 @@ def test_a_process_that_was_killed_is_begun_again(link, listener):
     move(link, listener)
     dead = link.pid
     os.kill(dead, signal.SIGKILL)
-    link._process.wait(10)
+    link._process.wait(60)
     assert link.revive()
     assert link.pid != dead
     assert not link.revive()
@@ -297,7 +297,7 @@ def test_one_that_stands_by_goes_on_with_the_motion_of_one_that_was_killed(liste
     assert listener.node.count_publishers("/joint_trajectory") == 1
     move(link, listener, speed=2.0)
     os.kill(link.pid, signal.SIGKILL)
-    link._process.wait(10)
+    link._process.wait(60)
     listener.told += link.heard()
     sent = listener.told[-1].sent
     assert np.abs(sent.motion.velocity).max() > 0.5
@@ -327,20 +327,13 @@ def test_a_process_that_stands_by_ends_with_the_controller_and_is_begun_again(mo
     link = CommandLink(SETTINGS, standby=True)
     first, commanding = link._standby.process, link.pid
     first.kill()
-    first.wait(10)
+    first.wait(60)
     assert not link.revive()
     second = link._standby.process
     assert link.pid == commanding
     assert second.poll() is None
     link.close()
     assert second.poll() == 0
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("checkpoint") / "random"
-    save_random_checkpoint(folder)
-    return folder
 
 
 def test_a_controller_that_is_killed_leaves_an_arm_at_rest(checkpoint):

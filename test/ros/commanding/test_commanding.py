@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ddpm_controller.control.loop import ControlLoop
+from ddpm_controller.control.loop_settings import LoopSettings
 from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.motion_loop import Order
 from ddpm_controller.control.moving.safety import JointLimits
@@ -39,7 +40,9 @@ class StoppedLink:
 
 
 def loop_with_a_plan() -> ControlLoop:
-    loop = ControlLoop([STREAM], {"joint_state": 1.0}, SPEC, 1, LIMITS, 0.01, 0.5)
+    loop = ControlLoop(
+        LoopSettings((STREAM,), {"joint_state": 1.0}, SPEC, 0.01, 0.5, limits=LIMITS)
+    )
     loop.start({})
     plan_for(loop, 0.0)
     return loop

@@ -8,7 +8,6 @@ import pytest
 from controller_driver import Client, FakeRobot, client, largest_speed_ratio, process_of
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from random_checkpoint import save_random_checkpoint
 from rcl_interfaces.srv import DescribeParameters
 from std_srvs.srv import Trigger
 
@@ -21,13 +20,6 @@ from ddpm_controller.simulation.arm.robot_description import robot_description
 
 LIMITS = joint_limits(robot_description(), JOINT_NAMES)
 RATE_HZ = 50.0
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory) -> str:
-    folder = tmp_path_factory.mktemp("checkpoint") / "random"
-    save_random_checkpoint(folder)
-    return str(folder)
 
 
 @pytest.fixture(scope="module")
@@ -106,10 +98,10 @@ BAD = {
     "a camera of another size": ("camera_fixed", small, INVALID, "48 x 64"),
     "a cut image": ("camera_wrist", cut_image, INVALID, "bytes"),
     "another encoding": ("camera_wrist", other_encoding, INVALID, "bayer_rggb8"),
-    "a silent camera": ("camera_fixed", lambda _: None, STALE, "camera_fixed is 0."),
-    "a frozen camera": ("camera_wrist", frozen(), STALE, "camera_wrist is 0."),
+    "a silent camera": ("camera_fixed", lambda _: None, STALE, "camera_fixed is "),
+    "a frozen camera": ("camera_wrist", frozen(), STALE, "camera_wrist is "),
     "a camera whose clock is ahead": ("camera_fixed", ahead, STALE, "ahead of its arrival"),
-    "silent joints": ("joint_state", lambda _: None, STALE, "joint_state is 0."),
+    "silent joints": ("joint_state", lambda _: None, STALE, "joint_state is "),
 }
 
 
@@ -120,8 +112,8 @@ def test_bad_input_stops_the_arm_smoothly_with_the_reason_until_it_is_good_again
     node, robot = moving
     first = len(node.heard["joint_trajectory"])
     robot.messages[stream] = change
-    status = node.until_state(State.HOLDING, reason)
-    assert text in status.text
+    # A busy machine may be late with another stream first.
+    status = node.until_state(State.HOLDING, reason, text)
     node.hear_commands_until(seconds(status.header.stamp) + 0.4)
     _, positions = node.commands()
     np.testing.assert_array_equal(positions[-1], positions[-2])  # 0.2 s of stop are over
@@ -150,7 +142,9 @@ def test_a_chunk_tells_all_that_is_needed_to_plan_it_again(moving):
     chunk = node.heard["controller/action_chunk"][-1]
     assert chunk.plan_number > 0
     assert chunk.checkpoint_hash == node.status.checkpoint_hash != ""
-    assert (chunk.sampler, chunk.num_inference_steps) == ("ddim", 4)
+    used = dict(zip(chunk.override_names, chunk.override_values, strict=True))
+    assert (used["sampler"], used["num_inference_steps"]) == ("ddim", "4")
+    assert chunk.num_inference_steps == 4
     assert len(chunk.rows) == chunk.num_rows * len(chunk.joint_names)
     assert len(chunk.window_stamps) == 2
     assert len(chunk.source_stamps) == 2 * len(chunk.stream_names)
@@ -173,7 +167,7 @@ REFUSED = {
     "rate too low": ("control_rate_hz", 0.0, "out of range"),
     "rate too high": ("control_rate_hz", 501.0, "out of range"),
     "rate while active": ("control_rate_hz", 100.0, "while active"),
-    "sampler while active": ("sampler", "ddpm", "while active"),
+    "overrides while active": ("policy_overrides", ["sampler=ddpm"], "while active"),
     "read-only robot": ("robot", "other.yaml", "read-only"),
     "read-only lockstep": ("lockstep", True, "read-only"),
     "unknown output": ("output", "torque", "joint_trajectory"),
@@ -205,17 +199,18 @@ def test_lifecycle_transitions_stop_and_start_the_commands(moving):
     node, _ = moving
     first = len(node.heard["joint_trajectory"])
     assert node.change(Transition.TRANSITION_DEACTIVATE)
-    node.until(lambda: node.status.state == State.INACTIVE)
-    assert node.status.reason == Reason.DEACTIVATED
-    node.hear_commands_until(seconds(node.status.header.stamp) - 0.1)
+    inactive = node.until(lambda: node.status.state == State.INACTIVE and node.status)
+    assert inactive.reason == Reason.DEACTIVATED
+    commands = node.heard["joint_trajectory"]  # the status may overtake the last ones
+    node.until(lambda: not any(commands[-1].points[0].velocities), "rest")
     _, positions = node.commands()
     assert largest_speed_ratio(positions[first:], LIMITS.velocity, 1 / RATE_HZ) <= 1 + 1e-9
     np.testing.assert_allclose(positions[-1], positions[-2], atol=1e-3)
-    sent = len(positions)
     assert node.set("seed", 5) == (True, "")
     assert node.change(Transition.TRANSITION_CLEANUP)
     assert node.change(Transition.TRANSITION_CONFIGURE)
-    assert len(node.heard["joint_trajectory"]) == sent
+    stamps_s, _ = node.commands()
+    assert stamps_s[-1] <= seconds(inactive.header.stamp) + 1 / RATE_HZ
     assert node.change(Transition.TRANSITION_ACTIVATE)
     node.until_running()
     assert node.status.seed == 5

@@ -26,7 +26,7 @@ from ddpm_controller.simulation.arm.arm import JOINT_NAMES
 from ddpm_controller.simulation.arm.robot_description import robot_description
 from ddpm_controller.types import ActionChunk
 
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 

@@ -1,19 +1,9 @@
 """The start gate and the figures of a status, over ROS."""
 
 import numpy as np
-import pytest
 from controller_driver import BEGIN, FakeRobot, client, process_of
-from random_checkpoint import save_random_checkpoint
 
 from ddpm_controller.control.states import LimitCounts, Reason, State
-from ddpm_controller.ros.controller.parameters import ControllerParameters
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory) -> str:
-    folder = tmp_path_factory.mktemp("checkpoint") / "random"
-    save_random_checkpoint(folder)
-    return str(folder)
 
 
 def test_a_far_first_action_is_refused_and_the_robot_stays(checkpoint):
@@ -45,12 +35,3 @@ def test_a_slow_approach_is_published_as_a_chunk_of_no_checkpoint_and_limits_are
         assert list(status.limit_names) == counts.names
         assert len(status.limit_counts) == len(counts.names)
         assert np.isnan(status.out_of_distribution)  # this checkpoint has no such measure
-
-
-def test_the_gate_of_the_parameters():
-    assert ControllerParameters().start_gate(None).lower.size == 0
-    assert ControllerParameters().start_gate(None).approach_share == 0
-    assert ControllerParameters(approach_slowly=True).start_gate(None).approach_share == 0.1
-    assert ControllerParameters(chunk_velocity_tolerance=7.0).chunk_tolerance.velocity == 7.0
-    with pytest.raises(ValueError):
-        ControllerParameters(approach_slowly=True, approach_share=3.0).start_gate(None)

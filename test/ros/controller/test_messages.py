@@ -34,24 +34,36 @@ def test_an_output_that_does_not_exist_is_refused():
 
 
 def test_settings_left_open_are_the_checkpoints():
-    settings = ControllerParameters(sampler="ddpm").plan_settings
-    assert (settings.sampler, settings.num_inference_steps) == ("ddpm", None)
-    assert settings.n_action_steps is None
-    assert (settings.seam, settings.expected_delay_s, settings.surprise) == (None, None, None)
-    given = ControllerParameters(seam="warm", expected_delay_s=0.0, surprise=0.0).plan_settings
-    assert (given.seam, given.expected_delay_s, given.surprise) == ("warm", 0.0, 0.0)
-    assert settings.transition_scale is None
-    assert ControllerParameters(transition_scale=0.0).plan_settings.transition_scale == 0.0
+    settings = ControllerParameters().plan_settings
+    assert (settings.n_action_steps, settings.overrides) == (None, {})
+    given = ControllerParameters(policy_overrides=("seam=warm", "surprise=0.0"))
+    assert given.plan_settings.overrides == {"seam": "warm", "surprise": "0.0"}
 
 
-def test_evaluate_takes_the_seams_of_the_controller():
-    words = ["--seam", "rtc", "--delay-s", "0.11", "--surprise", "4", "--transition-scale", "0.5"]
-    parameters = ControllerParameters(
-        seam="rtc", expected_delay_s=0.11, surprise=4.0, transition_scale=0.5
-    )
-    assert tyro.cli(EvaluateOptions, args=words).plan_settings == parameters.plan_settings
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("sampler",), "must be name=value, as sampler=ddpm, got 'sampler'"),
+        (("=ddpm",), "must be name=value"),
+        (("seam=",), "must be name=value"),
+        (("seam=warm", "seam=rtc"), "'seam' is given twice: 'warm' and 'rtc'"),
+    ],
+)
+def test_words_that_are_no_overrides_are_refused(words, message):
+    for kind, values in (
+        (ControllerParameters, "policy_overrides"),
+        (EvaluateOptions, "overrides"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            kind(**{values: words})
+
+
+def test_evaluate_takes_the_overrides_of_the_controller():
+    words = ["seam=rtc", "expected_delay_s=0.11", "surprise=4"]
+    parameters = ControllerParameters(policy_overrides=tuple(words))
+    options = tyro.cli(EvaluateOptions, args=[w for word in words for w in ("--set", word)])
+    assert options.plan_settings == parameters.plan_settings
     assert EvaluateOptions().plan_settings == ControllerParameters().plan_settings
-    assert EvaluateOptions(surprise=0.0).plan_settings.surprise == 0.0
 
 
 @pytest.mark.parametrize("not_before_s", [float("-inf"), 5.0])

@@ -1,9 +1,7 @@
 """What a controller process draws of its chunks."""
 
 import numpy as np
-import pytest
 from controller_driver import FakeRobot, client, process_of
-from random_checkpoint import save_random_checkpoint
 from trajectory_msgs.msg import JointTrajectory
 from visualization_msgs.msg import MarkerArray
 
@@ -15,13 +13,6 @@ TOPICS = {
     "controller/predicted_path": MarkerArray,
     "controller/predicted_trajectory": JointTrajectory,
 }
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory) -> str:
-    folder = tmp_path_factory.mktemp("checkpoint") / "random"
-    save_random_checkpoint(folder)
-    return str(folder)
 
 
 def test_the_chunks_that_are_told_are_those_that_are_drawn(checkpoint):

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import pytest
+from constant_velocity import KIND, SYSTEM, save_constant_velocity
 from random_checkpoint import CONFIG, SIM_ARM, save_random_checkpoint, save_random_network
 
 from ddpm_controller.checkpoint import CheckpointError
@@ -8,6 +9,7 @@ from ddpm_controller.control.observing.stream_rules import StreamRule
 from ddpm_controller.policy import PlanSettings
 from ddpm_controller.robots.robot import load_robot
 from ddpm_controller.ros.controller.policy_loader import load_policy
+from ddpm_controller.systems import SYSTEMS
 
 
 @pytest.fixture
@@ -31,7 +33,8 @@ def test_a_robot_that_masks_a_stream_refuses_a_policy_that_cannot_do_without(tmp
 
 def test_a_policy_that_was_trained_with_masks_is_taken(tmp_path, robot):
     save_random_checkpoint(tmp_path, config=replace(CONFIG, maskable_streams=("camera_wrist",)))
-    assert load_policy(str(tmp_path), robot, PlanSettings()).policy.maskable == ("camera_wrist",)
+    policy = load_policy(str(tmp_path), robot, PlanSettings()).policy
+    assert policy.facts.maskable == ("camera_wrist",)
 
 
 def test_a_policy_with_a_goal_is_warmed_up_with_one_that_was_trained(tmp_path):
@@ -46,4 +49,14 @@ def test_a_policy_with_a_goal_is_warmed_up_with_one_that_was_trained(tmp_path):
     config = replace(CONFIG, goal_streams=(goal.name,))
     save_random_network(tmp_path, config, robot, statistics)
     loaded = load_policy(str(tmp_path), robot, PlanSettings())
-    assert list(loaded.policy.goal_ranges) == [goal.name]
+    assert list(loaded.policy.facts.goal_ranges) == [goal.name]
+
+
+def test_a_policy_is_warmed_up_with_its_own_window(tmp_path, monkeypatch):
+    """A pose of zeros, which this one refuses, would otherwise keep it from being loaded."""
+    monkeypatch.setitem(SYSTEMS, KIND, SYSTEM)
+    robot = load_robot(SIM_ARM)
+    save_constant_velocity(tmp_path, robot)
+    loaded = load_policy(str(tmp_path), robot, PlanSettings())
+    assert loaded.rows_last_s == pytest.approx(7 * robot.action_spec.period_s)
+    assert loaded.policy.facts.checkpoint_hash == loaded.hash

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from random_checkpoint import SIM_ARM
 
-from ddpm_controller.control.loop import ControlLoop
+from ddpm_controller.control.deployment import Deployment
 from ddpm_controller.control.states import State
+from ddpm_controller.robots.loop_settings import loop_settings
 from ddpm_controller.robots.robot import load_robot
 from ddpm_controller.ros.controller.rate_check import RateError, check_rate, trial_ticks
 
@@ -15,10 +16,7 @@ ROBOT = load_robot(SIM_ARM)
 
 
 def ticks(rate_hz):
-    loop = ControlLoop(
-        ROBOT.stream_specs, ROBOT.max_ages_s, ROBOT.action_spec, 2, None, 1 / rate_hz, 0.8
-    )
-    return trial_ticks(loop, ROBOT.stream_specs, rate_hz)
+    return trial_ticks(loop_settings(ROBOT, None, Deployment()), rate_hz)
 
 
 def timer(times_s):

@@ -1,12 +1,15 @@
 """What an activation does with the policies that it is given, without threads or messages."""
 
-import math
+from dataclasses import FrozenInstanceError
 from types import SimpleNamespace
 
 import pytest
+from stub_loop import SPEC
 
+from ddpm_controller.control.states import Reason, State
+from ddpm_controller.policy import PolicyFacts
+from ddpm_controller.ros.controller.report import ControlReport
 from ddpm_controller.ros.controller.session import ControlSession
-from ddpm_controller.ros.controller.topics import Health
 
 
 class StubLoop:
@@ -14,42 +17,61 @@ class StubLoop:
 
     def __init__(self):
         self.told = []
-        self.start_check = SimpleNamespace(gate=None)
-        self.departure = SimpleNamespace(limit=None)
+        self.terms = None
 
     def start(self, memory, **settings):
         self.told.append(("start", memory))
 
-    def use_policy(self, n_obs_steps, memory, num_inference_steps, *, keeps_memory):
+    def use_policy(self, policy, memory, *, keeps_memory=False):
         self.told.append(("use_policy", memory))
-        self.keeps_memory = keeps_memory
+        self.terms, self.keeps_memory = policy, keeps_memory
 
 
 def loaded(checkpoint_hash, **more):
-    policy = SimpleNamespace(n_obs_steps=2, initial_memory=lambda seed: {"seed": seed}, **more)
-    return SimpleNamespace(
-        policy=policy, hash=checkpoint_hash, num_inference_steps=4, departure=checkpoint_hash
-    )
+    facts = PolicyFacts((), SPEC, n_obs_steps=2, num_inference_steps=4, **more)
+    policy = SimpleNamespace(facts=facts, initial_memory=lambda seed: {"seed": seed})
+    return SimpleNamespace(policy=policy, hash=checkpoint_hash, departure=checkpoint_hash)
 
 
-def session_with(health, log=lambda text: None):
-    report = SimpleNamespace(health=health)
+class StubTopics:
+    """Notes the statuses that are told."""
+
+    def __init__(self):
+        self.statuses = []
+
+    def tell(self, status):
+        self.statuses.append(status)
+
+
+def session_with(begin, log=lambda text: None, seed=3):
+    report = ControlReport(StubTopics(), lambda: None, lambda: "")
     return ControlSession(
-        StubLoop(), None, report, None, run_on_activate=False, lockstep=False, stop_s=0.2, log=log
+        StubLoop(),
+        None,
+        report,
+        None,
+        run_on_activate=False,
+        lockstep=False,
+        stop_s=0.2,
+        terms_of=lambda loaded: f"terms of {loaded.hash}",
+        loaded=begin,
+        seed=seed,
+        log=log,
     )
 
 
 @pytest.mark.parametrize(
-    ("checkpoint_hash", "told"), [("a", []), ("b", [("use_policy", {"seed": 3})])]
+    ("checkpoint_hash", "told"),
+    [("a", [("use_policy", None)]), ("b", [("use_policy", {"seed": 3})])],
 )
 def test_only_another_checkpoint_makes_the_plans_begin_anew(checkpoint_hash, told):
     """A replay could not know of the same one, loaded again."""
-    session = session_with(Health(loaded=loaded("a"), seed=3))
+    session = session_with(loaded("a"))
     session.loop.told.clear()
     again, done = loaded(checkpoint_hash), []
     session.use(again, lambda: done.append(True))
     assert (session.loop.told, done) == (told, [True])
-    assert session.health.loaded is again
+    assert session.loaded is again
 
 
 @pytest.mark.parametrize(
@@ -63,13 +85,18 @@ def test_only_another_checkpoint_makes_the_plans_begin_anew(checkpoint_hash, tol
 )
 def test_a_state_survives_a_swap_between_memories_of_one_kind_only(before, now, said):
     told = []
-    session = session_with(Health(loaded=loaded("a", **before), seed=3), told.append)
+    session = session_with(loaded("a", **before), told.append)
     session.use(loaded("b", **now), lambda: None)
     assert session.loop.keeps_memory == (said == ["is kept"])
-    assert session.loop.departure.limit == "b"
+    assert session.loop.terms == "terms of b"
     kinds = [each.get("memory_kind", "") for each in (before, now)]
     assert told == [f"the state {s}: memory {kinds[0]!r} before, {kinds[1]!r} now" for s in said]
 
 
-def test_a_run_that_begins_has_not_been_surprised():
-    assert math.isnan(session_with(Health(surprise=5.0)).health.surprise)
+def test_who_plans_is_known_to_the_session_alone():
+    """A status is a picture of it: what becomes of the picture changes nothing."""
+    session = session_with(loaded("a"))
+    session.report.tell(1.0, State.WAITING, Reason.NONE, "", {})
+    with pytest.raises(FrozenInstanceError):
+        session.report.status.checkpoint_hash = "b"
+    assert session.loaded.hash == "a"

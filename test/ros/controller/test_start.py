@@ -13,13 +13,6 @@ from ddpm_controller.control.states import Reason, State
 from ddpm_controller.simulation.arm.robot_description import robot_description
 
 
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory) -> str:
-    folder = tmp_path_factory.mktemp("checkpoint") / "random"
-    save_random_checkpoint(folder)
-    return str(folder)
-
-
 def test_without_limits_nothing_is_sent_and_they_are_waited_for(checkpoint):
     with client() as node, process_of("controller", checkpoint=checkpoint):
         robot = FakeRobot(node, description="")

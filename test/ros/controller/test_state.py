@@ -22,7 +22,7 @@ LIMIT = 2000.0
 PARAMETERS = {
     "reset_state_above": LIMIT,
     "replan_period_s": 0.2,
-    "transition_scale": 0.5,
+    "policy_overrides": ["transition_scale=0.5"],
     "max_age_s": 5.0,  # a busy machine shall not drop the state
     "silence_s": 5.0,
 }
@@ -123,7 +123,8 @@ def test_a_state_is_told_begun_anew_kept_over_a_swap_and_all_of_it_is_replayed(
                 [(each.header.stamp, each.plan_number) for each in e] for e in (memories, chunks)
             ]
             assert keys[0][:2] == keys[1][:2]
-            assert {each.transition_scale for each in chunks} == {0.5}
+            assert {each.override_names[-1] for each in chunks} == {"transition_scale"}
+            assert {each.override_values[-1] for each in chunks} == {"0.5"}
             status = node.until(
                 lambda: np.isfinite(node.status.prior_disagreement) and node.status
             )

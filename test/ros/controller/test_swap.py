@@ -64,7 +64,7 @@ def test_ten_swaps_while_it_moves_three_of_them_bad(node, checkpoints):
         assert answer.success == (name not in BAD)
         if name in BAD:
             assert BAD[name] in answer.message
-            assert BAD[name] in node.until(lambda: node.status.checkpoint_error)
+            node.until(lambda name=name: BAD[name] in node.status.checkpoint_error, BAD[name])
         else:
             in_use = checkpoints[name]
             hashes.add(answer.checkpoint_hash)
@@ -109,8 +109,9 @@ def test_the_last_request_wins(node, checkpoints):
     assert [answer.success for answer in answers] == [False, False, False, True]
     assert "newer request" in answers[0].message
     node.until_running()
-    assert node.get("checkpoint") == checkpoints["second"] == node.status.checkpoint
-    assert not node.status.checkpoint_error
+    assert node.get("checkpoint") == checkpoints["second"]
+    node.until(lambda: node.status.checkpoint == checkpoints["second"])
+    node.until(lambda: not node.status.checkpoint_error)
 
 
 def test_a_checkpoint_that_was_overtaken_while_it_loaded_never_comes_into_use(node, checkpoints):

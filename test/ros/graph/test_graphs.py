@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ddpm_controller.robots.world_robots import ROBOTS
 from ddpm_controller.ros.graph.description import Graph, Share
-from ddpm_controller.ros.graph.graphs import ARM, EXECUTABLES, GRAPHS, NODES
+from ddpm_controller.ros.graph.executables import EXECUTABLES, NODES
+from ddpm_controller.ros.graph.graphs import ARM, GRAPHS
 from ddpm_controller.ros.graph.process_command import child_environment, command_of
 from ddpm_controller.ros.graph.resolution import GraphArgumentError, default_text, resolve
 from ddpm_controller.share import share_path
+from ddpm_controller.simulation.worlds import WORLDS
 
 ROOT = Path(__file__).parents[3]
 SUPPORT = ROOT / "test" / "support"
@@ -77,14 +78,15 @@ def test_every_argument_of_a_graph_is_described_and_used(name):
             assert Path(default_text(argument)).exists(), argument.name
 
 
-def test_setup_installs_exactly_the_executables_of_the_description(monkeypatch):
+def test_setup_installs_every_executable_and_every_file_of_the_graphs(monkeypatch):
     seen = {}
     monkeypatch.setattr("setuptools.setup", lambda **words: seen.update(words))
     monkeypatch.chdir(ROOT)
     runpy.run_path(str(ROOT / "setup.py"))
-    scripts = dict(line.split(" = ") for line in seen["entry_points"]["console_scripts"])
-    assert scripts == EXECUTABLES
-    shared = {path for _, paths in seen["data_files"] for path in paths}
+    installed = dict(seen["data_files"])
+    names = {Path(path).name for path in installed["lib/ddpm_controller"]}
+    assert names == {"ddpm", *EXECUTABLES}
+    shared = {path for paths in installed.values() for path in paths}
     assert {f"launch/{name}.launch.py" for name in GRAPHS} <= shared
     assert {"config/controller.yaml", "config/fastdds.xml", "package.xml"} <= shared
 
@@ -138,7 +140,7 @@ def test_the_robot_of_the_world_is_taken_unless_another_is_given():
     assert robot() == share_path("config/robots/sim_arm.yaml")
     assert robot(world="drum") == share_path("config/robots/drum.yaml")
     assert robot(world="drum", robot="my/own.yaml") == "my/own.yaml"
-    assert all(Path(robot(world=world)).exists() for world in ROBOTS)
+    assert all(Path(robot(world=world)).exists() for world in WORLDS)
 
 
 @pytest.mark.parametrize("name", ["arm", "controller"])
@@ -328,3 +330,9 @@ def test_the_real_launch_brings_a_lifecycle_node_up(prefix, tmp_path):
         seen += child.stdout.readlines()
     assert any("] configured /controller" in line for line in seen), "".join(seen)
     assert any("] activated" in line for line in seen), "".join(seen)
+
+
+def test_the_graphs_can_be_read_where_there_is_no_simulator():
+    code = "import sys; sys.modules['mujoco'] = None; import ddpm_controller.ros.graph.graphs"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -148,7 +148,7 @@ def test_processes_end_with_a_supervisor_that_is_killed(start):
     child = psutil.Process(int(running.until(r"process started with pid \[(\d+)\]")[1]))
     running.until("activated")
     running.process.kill()
-    child.wait(20)
+    child.wait(60)
 
 
 def test_a_lifecycle_node_is_configured_and_activated_under_its_name(start, tmp_path):
@@ -170,12 +170,12 @@ def test_a_node_deactivated_by_hand_stays_so_until_it_is_configured_again(start,
 
     def by_hand(transition):
         answer = change.call_async(ChangeState.Request(transition=Transition(id=transition)))
-        executor.spin_until_future_complete(answer, 20.0)
+        executor.spin_until_future_complete(answer, 60.0)
         assert answer.result().success
 
     running = start("lifecycle")
     running.until("activated")
-    assert change.wait_for_service(20.0)
+    assert change.wait_for_service(60.0)
     by_hand(Transition.TRANSITION_DEACTIVATE)
     by_hand(Transition.TRANSITION_CLEANUP)
     before = len(running.seen)

@@ -27,7 +27,7 @@ from ddpm_controller.simulation.arm.arm import JOINT_NAMES, PUBLISHED_JOINT_NAME
 from ddpm_controller.simulation.session import Session
 from ddpm_controller.simulation.worlds import WORLDS
 
-PATIENCE_S = 60.0
+PATIENCE_S = 90.0
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 DEEP = QoSProfile(depth=2000)
 
@@ -159,7 +159,7 @@ class TestLockstep:
 
     def test_what_is_published_is_what_the_session_sees(self, robot):
         """Bit for bit, names and pictures included: recording without ROS gives the same."""
-        world = WORLDS["reach"]()
+        world = WORLDS["reach"].world()
         session = Session(world, 25.0, expert=False)
         stamp_ns = robot.reset(9)
         tick = session.reset(9)
@@ -224,11 +224,11 @@ class TestLockstep:
         # Quality 95 keeps colours; edges of a 96-pixel picture lose a little.
         assert np.abs(raw.astype(int) - jpeg).mean() < 3.0
         info = robot.hear("camera_fixed/camera_info", stamp_ns)
-        np.testing.assert_allclose(info.k, WORLDS["reach"].cameras[0].intrinsics.reshape(-1))
+        np.testing.assert_allclose(info.k, WORLDS["reach"].world.cameras[0].intrinsics.reshape(-1))
 
 
 def test_the_expert_solves_an_episode_in_lockstep_and_then_time_stops():
-    world = WORLDS["reach"]()
+    world = WORLDS["reach"].world()
     session = Session(world, 25.0, expert=True)
     ticks, commands = [session.reset(3)], []
     while (command := session.expert_command()) is not None:

@@ -7,11 +7,11 @@ from ddpm_controller.simulation.arm.arm import (
     JOINT_NAMES,
     NUM_ARM_JOINTS,
     PUBLISHED_JOINT_NAMES,
-    JointSpec,
     joint_range,
 )
 from ddpm_controller.simulation.arm.reach_world import ReachWorld
 from ddpm_controller.simulation.arm.robot_description import robot_description
+from ddpm_controller.simulation.joints import JointSpec
 
 
 def tip_of_urdf(joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

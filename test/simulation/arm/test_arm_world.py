@@ -19,7 +19,7 @@ def wave(world, ticks: int) -> np.ndarray:
 
 @ARM_WORLDS
 def test_the_same_seed_gives_the_same_episode_bit_for_bit_also_after_another_one(name):
-    fresh, used = WORLDS[name](), WORLDS[name]()
+    fresh, used = WORLDS[name].world(), WORLDS[name].world()
     used.reset(8)
     wave(used, 20)
     for world in (fresh, used):
@@ -33,7 +33,7 @@ def test_the_same_seed_gives_the_same_episode_bit_for_bit_also_after_another_one
 
 @ARM_WORLDS
 def test_another_seed_puts_arm_and_objects_somewhere_else(name):
-    world = WORLDS[name]()
+    world = WORLDS[name].world()
     world.reset(1)
     positions, picture = world.positions, world.render("camera_fixed")
     world.reset(2)
@@ -44,7 +44,7 @@ def test_another_seed_puts_arm_and_objects_somewhere_else(name):
 
 @ARM_WORLDS
 def test_an_arm_that_is_told_nothing_new_stays_where_it_is(name):
-    world = WORLDS[name]()
+    world = WORLDS[name].world()
     start = world.positions
     for _ in range(100):
         world.step(start)

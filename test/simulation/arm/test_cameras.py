@@ -4,9 +4,9 @@ import mujoco
 import numpy as np
 import pytest
 
-from ddpm_controller.simulation.arm.cameras import CameraSpec
 from ddpm_controller.simulation.arm.pick_place_world import CUBE_AREA, PickPlaceWorld
 from ddpm_controller.simulation.arm.reach_world import BALL_AREA, ReachWorld
+from ddpm_controller.simulation.camera import CameraSpec
 
 
 def reddish(picture: np.ndarray) -> np.ndarray:

@@ -12,10 +12,10 @@ pytest.importorskip("gym_pusht", reason="needs the extra pusht")
 from gym_pusht.envs.pusht import PushTEnv
 
 from ddpm_controller.simulation.pusht.plane_camera import PlaneCamera
-from ddpm_controller.simulation.pusht.pusht_block import METRES_PER_PIXEL
+from ddpm_controller.simulation.pusht.pusht_block import GOAL_POSE, METRES_PER_PIXEL
 from ddpm_controller.simulation.pusht.pusht_world import SUCCESS_COVERAGE, PushTWorld
 from ddpm_controller.simulation.session import Session
-from ddpm_controller.simulation.worlds import WORLDS, WORLDS_WITH_EXPERT, make_expert
+from ddpm_controller.simulation.worlds import make_expert
 
 DATA = Path(__file__).parents[4] / "shared/data/pusht_human/pusht_cchi_v7_replay.zarr"
 STATE_UNITS = np.array([METRES_PER_PIXEL] * 4 + [1.0])  # pixels and rad -> m and rad
@@ -245,9 +245,7 @@ def test_a_tick_tells_corners_and_score_and_pictures_only_where_wanted():
 
 
 def test_no_expert_solves_it():
-    assert "pusht" in WORLDS
-    assert "pusht" not in WORLDS_WITH_EXPERT
-    with pytest.raises(ValueError, match="no expert for world 'pusht'.*pusht_demonstrations"):
+    with pytest.raises(ValueError, match="no expert for world 'pusht'.*ddpm pusht-demonstrations"):
         make_expert(PushTWorld(), 0)
 
 
@@ -256,9 +254,34 @@ def test_the_other_worlds_do_not_need_gym_pusht_and_this_one_says_so():
         "import sys; sys.modules['gym_pusht'] = None\n"
         "from ddpm_controller.simulation.worlds import WORLDS\n"
         "assert 'pymunk' not in sys.modules and 'pygame' not in sys.modules\n"
-        "try: WORLDS['pusht']()\n"
+        "try: WORLDS['pusht'].world()\n"
         "except RuntimeError as error: print(error)\n"
     )
     root = Path(__file__).parents[3]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
     assert 'pip install "ddpm_controller[pusht]"' in done.stdout, done.stderr
+
+
+def test_a_block_costs_the_goal_that_is_bare_and_its_way():
+    world = PushTWorld()
+    world.reset_to(np.array([0.1, 0.1, *GOAL_POSE]))
+    assert world.success
+    assert world.terminal_cost() == pytest.approx(0.0, abs=1e-9)
+    assert world.running_cost() == pytest.approx(0.0, abs=1e-9), "wherever the pusher is"
+    x, y, angle = GOAL_POSE
+    world.reset_to(np.array([0.1, 0.1, x + 0.128, y, angle]))
+    assert world.terminal_cost() == pytest.approx(1.0 - world.coverage + 0.25)
+    corners = world.vectors["block_corners"].values.reshape(8, 2)
+    to_block = np.linalg.norm(world.positions - corners.mean(axis=0)) / 0.512
+    expected = world.terminal_cost() + (1.0 - world.coverage) * to_block
+    assert world.running_cost() == pytest.approx(expected)
+
+
+def test_a_block_that_covers_nothing_costs_less_the_nearer_it_is():
+    world = PushTWorld()
+    costs = []
+    for away in (0.25, 0.23):
+        world.reset_to(np.array([0.5, 0.5, 0.256 - away, 0.256, np.pi / 4]))
+        assert world.coverage == 0.0
+        costs.append(world.terminal_cost())
+    assert costs[0] > costs[1]

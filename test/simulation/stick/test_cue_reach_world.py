@@ -126,3 +126,31 @@ def test_the_places_come_from_the_seed_and_home_does_not_tell():
         places.append(world.place)
         assert abs(place_of(world.command_in_force)[0] - HOME[0]) <= 0.05
     assert {LEFT, MIDDLE, RIGHT} == set(places)
+
+
+def test_a_reach_costs_the_way_to_the_place_that_was_lit_and_before_the_go_by_home():
+    world = shown(LEFT)
+    at_home = world.terminal_cost()
+    reach(world, RIGHT, 0.4)
+    assert not world.may_go
+    assert world.terminal_cost() > at_home + 0.1
+    world = shown(LEFT)
+    reach(world, LEFT, 0.2)
+    assert not world.may_go
+    assert world.terminal_cost() > at_home, "nothing is gained before the go"
+    world = shown(LEFT)
+    wait(world)
+    reach(world, LEFT)
+    hold(world, 0.4)
+    angle, radius, height = PLACES[LEFT]
+    place = [radius * np.cos(angle), radius * np.sin(angle), height]
+    assert world.terminal_cost() == pytest.approx(np.linalg.norm(world.tip - place))
+    assert world.running_cost() == world.terminal_cost() < 0.02
+
+
+def test_a_false_start_costs_more_than_any_way():
+    world = shown(MIDDLE)
+    reach(world, MIDDLE, 0.5)
+    hold(world, 0.2)
+    assert world.failed
+    assert world.terminal_cost() > 1.0

@@ -152,3 +152,30 @@ def test_the_tally_has_count_and_tempo():
     assert (tally["strikes"], tally["wanted"]) == (3.0, 4.0)
     assert tally["period_s"] == pytest.approx(0.7, abs=0.01)
     assert tally["period_deviation_s"] < 0.01
+
+
+def test_strikes_that_are_missing_or_too_many_cost_one_each_and_the_rest_one():
+    world = drummer(3)
+    assert world.terminal_cost() == 4.0
+    strike(world, 2)
+    assert world.terminal_cost() == 2.0
+    strike(world)
+    assert 0.5 < world.terminal_cost() < 1.0
+    go(world, TOP_M, REST_S)
+    assert world.terminal_cost() == 0.0
+    strike(world, 2)
+    assert world.terminal_cost() == 3.0
+
+
+def test_the_way_down_costs_while_a_strike_is_due_and_the_way_up_after_it():
+    world = drummer(2)
+    go(world, SURFACE_M + 0.10, 0.5)
+    above = world.running_cost() - world.terminal_cost()
+    assert above == pytest.approx(0.10, abs=0.01)
+    go(world, SURFACE_M + 0.02, 0.5)
+    assert world.running_cost() - world.terminal_cost() < above
+    go(world, SURFACE_M - 0.02, 0.3)
+    below = world.running_cost() - world.terminal_cost()
+    assert world.strikes == 1
+    go(world, SURFACE_M + 0.02, 0.06)
+    assert world.running_cost() - world.terminal_cost() < below

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from ddpm_controller.control.moving.forward_kinematics import LinkChain
-from ddpm_controller.simulation.arm.arm import joint_range
+from ddpm_controller.simulation.joints import JointRange
 from ddpm_controller.simulation.stick.drum_world import DrumWorld
 from ddpm_controller.simulation.stick.stick_arm import (
     FORE_M,
@@ -21,7 +21,7 @@ EXACT = {"rtol": 0.0, "atol": 1e-9}  # rounding only
 
 
 def joints_in_range(count: int) -> np.ndarray:
-    limits = joint_range(STICK_JOINTS)
+    limits = JointRange.of(STICK_JOINTS)
     return np.random.default_rng(0).uniform(limits.lower, limits.upper, (count, 3))
 
 
@@ -48,7 +48,7 @@ def test_the_ball_at_zero_is_where_the_drawing_says():
 @pytest.mark.parametrize("radius", [0.32, 0.42, 0.52])
 @pytest.mark.parametrize("height", [0.04, 0.12, 0.2])
 def test_joints_for_a_place_put_the_ball_there_within_the_limits(radius, height):
-    limits = joint_range(STICK_JOINTS)
+    limits = JointRange.of(STICK_JOINTS)
     joints = joints_for(np.array([0.4, radius, height]))
     np.testing.assert_allclose(place_of(joints), [0.4, radius, height], **EXACT)
     assert (joints > limits.lower + 0.1).all()

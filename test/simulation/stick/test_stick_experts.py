@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from ddpm_controller.simulation.arm.arm import joint_range
+from ddpm_controller.simulation.joints import JointRange
 from ddpm_controller.simulation.stick.drum_world import SURFACE_M, TOP_M, DrumWorld
 from ddpm_controller.simulation.stick.stick_arm import STICK_JOINTS, place_of
 from ddpm_controller.simulation.stick.stick_hand import OCCASIONS
@@ -34,7 +34,7 @@ def run(world, seed: int) -> dict:
 
 @pytest.fixture(scope="module", params=NAMES)
 def runs(request):
-    world = WORLDS[request.param]()
+    world = WORLDS[request.param].world()
     return request.param, world.tick_s, [run(world, seed) for seed in range(16)]
 
 
@@ -46,7 +46,7 @@ def test_experts_solve_every_world_whatever_happens(runs):
 
 def test_no_command_of_an_expert_is_cut_by_the_limits(runs):
     _, tick_s, episodes = runs
-    limits = joint_range(STICK_JOINTS)
+    limits = JointRange.of(STICK_JOINTS)
     for each in episodes:
         velocity = np.diff(each["commands"], axis=0) / tick_s
         assert (np.abs(velocity) < limits.velocity).all()
@@ -75,7 +75,7 @@ def test_a_clock_does_not_tell_what_to_do(runs):
 
 def test_the_same_seed_gives_the_same_demonstration(runs):
     name, _, episodes = runs
-    again = run(WORLDS[name](), 5)
+    again = run(WORLDS[name].world(), 5)
     np.testing.assert_array_equal(again["positions"], episodes[5]["positions"])
     np.testing.assert_array_equal(again["commands"], episodes[5]["commands"])
 

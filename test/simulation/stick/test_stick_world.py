@@ -32,7 +32,7 @@ def follow_expert(world, seed: int, ticks: int) -> np.ndarray:
 
 @STICK_WORLDS
 def test_the_same_seed_gives_the_same_episode_bit_for_bit_also_after_another_one(name):
-    fresh = WORLDS[name]()
+    fresh = WORLDS[name].world()
     used = fresh.another()
     follow_expert(used, 8, 60)
     first, second = (follow_expert(world, 3, 150) for world in (fresh, used))
@@ -50,7 +50,7 @@ def test_the_same_seed_gives_the_same_episode_bit_for_bit_also_after_another_one
 @STICK_WORLDS
 @pytest.mark.parametrize("tick_hz", [20.0, 25.0, 50.0])
 def test_experts_solve_it_at_every_rate(name, tick_hz):
-    world = WORLDS[name](tick_hz)
+    world = WORLDS[name].world(tick_hz)
     world.reset(1)
     expert = make_expert(world, 1)
     while not expert.done:
@@ -139,7 +139,7 @@ def test_while_occluded_all_that_is_measured_stands_still_and_then_goes_on():
 
 
 def test_what_an_evaluation_makes_of_a_perturbed_world_is_perturbed_too():
-    make = functools.partial(WORLDS["drum"], perturbation=PERTURBATIONS["longer"])
+    make = functools.partial(WORLDS["drum"].world, perturbation=PERTURBATIONS["longer"])
     first = make(tick_hz=25.0)
     other = first.another()
     assert other.perturbation == first.perturbation

@@ -110,3 +110,26 @@ def test_which_tab_is_locked_is_hidden_and_comes_from_the_seed():
         locked.append(world.locked)
         assert np.abs(world.vectors["tabs"].values).max() < 0.003
     assert 10 < sum(locked) < 35
+
+
+def test_a_lid_costs_the_way_of_its_tab_and_the_try_at_a():
+    world = lid(locked=A)
+    assert world.terminal_cost() == pytest.approx(0.12)
+    towards_a = world.running_cost()
+    go(world, [TAB_ANGLES[A], BEHIND_M, HOME[2]])
+    assert world.running_cost() < towards_a
+    pull(world, A)
+    assert world.terminal_cost() == pytest.approx(0.06, abs=1e-3), "A is tried"
+    leave(world, A)
+    away_from_b = world.running_cost()
+    go(world, [TAB_ANGLES[B], BEHIND_M, HOME[2]])
+    assert world.running_cost() < away_from_b
+    pull(world, B)
+    assert world.terminal_cost() == world.running_cost() == 0.0
+
+
+def test_a_lid_that_has_failed_costs_more_than_any_way():
+    world = lid(locked=B)
+    pull(world, B)
+    assert world.failed
+    assert world.terminal_cost() > 1.0

@@ -1,0 +1,97 @@
+"""The command `ddpm`: one name on the PATH, every command of the package behind it.
+
+Nothing but the table of commands is imported until one has been chosen.
+"""
+
+import difflib
+import importlib
+import importlib.metadata
+import sys
+from collections.abc import Sequence
+
+from ddpm_controller.ros.graph.executables import EXECUTABLES, NODES
+
+COMMANDS = {
+    "Run on a robot or in simulation": {
+        "demo": "Run the shipped policy on a few simulated episodes over ROS.",
+        "start": "Start a graph of nodes without launch, for example `ddpm start arm`.",
+        "controller": "ROS node: observations in, plans, limited commands out.",
+        "trainer": "ROS node: trains when its action is called.",
+        "simulation": "ROS node: a robot in a simulated world.",
+    },
+    "Demonstrate, train, evaluate": {
+        "walk": "Record demonstrations, train and evaluate in one go.",
+        "demonstrate": "Record demonstrations of a scripted expert, one bag per episode.",
+        "pusht_demonstrations": "Turn the published human demonstrations of PushT into bags.",
+        "train": "Train a policy from bags.",
+        "evaluate": "Try a checkpoint in closed loop on matched seeds.",
+        "evaluate_nll": "Bound the negative log-likelihood of recorded episodes.",
+    },
+    "Record and replay": {
+        "record": "Record a running controller into a bag.",
+        "replay": "Make the plans and commands of a recorded run again and compare them.",
+    },
+    "Measure and fit": {
+        "calibrate_latency": "Measure the latencies of a robot and write its robot file.",
+        "fit_noise": "Learn the noise of recordings.",
+        "fit_out_of_distribution": "Fit what a checkpoint finds unlike its training data.",
+        "fit_state_reset": "Learn which departure from a plan resets what a policy remembers.",
+    },
+}
+"""Group -> name -> one line for ``ddpm --help``; the modules are those of EXECUTABLES."""
+
+_USAGE = """\
+usage: ddpm COMMAND [OPTIONS]
+
+A receding-horizon diffusion-policy controller for ROS 2. `ddpm COMMAND --help` explains one.
+"""
+
+
+def help_text() -> str:
+    """Return the text of ``ddpm --help``."""
+    lines = [_USAGE]
+    for group, commands in COMMANDS.items():
+        lines.append(f"{group}:")
+        lines += [f"  {shown(name):24} {text}" for name, text in commands.items()]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def shown(executable: str) -> str:
+    """Return an executable's name as it is typed after ``ddpm``: with dashes."""
+    return executable.replace("_", "-")
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run ``ddpm COMMAND [OPTIONS]``; the exit code is the command's, 2 for an unknown one."""
+    words = sys.argv[1:] if words is None else words
+    if not words or words[0] in ("-h", "--help"):
+        sys.stdout.write(help_text())
+        return 0 if words else 2
+    if words[0] == "--version":
+        sys.stdout.write(f"{importlib.metadata.version('ddpm_controller')}\n")
+        return 0
+    name = words[0].replace("-", "_")
+    if name not in EXECUTABLES:
+        near = difflib.get_close_matches(name, EXECUTABLES, n=3)
+        hint = f"did you mean {', '.join(map(shown, near))}?" if near else "see `ddpm --help`"
+        sys.stderr.write(f"ddpm: there is no command {words[0]!r}; {hint}\n")
+        return 2
+    if name in NODES and {"-h", "--help"} & set(words[1:]):
+        from ddpm_controller.cli.node_help import node_help
+
+        sys.stdout.write(node_help(name))
+        return 0
+    return _run(name, words[1:])
+
+
+def _run(name: str, words: Sequence[str]) -> int:
+    module, function = EXECUTABLES[name].split(":")
+    # What tyro and rclpy read, and what a usage line begins with.
+    sys.argv = [f"ddpm {shown(name)}", *words]
+    code: int = getattr(importlib.import_module(module), function)()
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,31 @@
+"""What `ddpm controller --help` prints: the parameters of a node, since ROS has no such help."""
+
+import dataclasses
+import importlib
+import textwrap
+
+PARAMETERS = {
+    "controller": "ddpm_controller.ros.controller.parameters:ControllerParameters",
+    "trainer": "ddpm_controller.ros.trainer.node:TrainerParameters",
+    "simulation": "ddpm_controller.ros.simulation.node:SimulationParameters",
+}
+"""Node -> module and dataclass of its parameters."""
+
+
+def parameters_of(node: str) -> type:
+    """Return the dataclass of the parameters of a node; imports ROS."""
+    module, name = PARAMETERS[node].split(":")
+    kind: type = getattr(importlib.import_module(module), name)
+    return kind
+
+
+def node_help(node: str) -> str:
+    """Return how a node is started and what its parameters are."""
+    lines = [
+        f"usage: ddpm {node} [--ros-args -p NAME:=VALUE ...]\n",
+        f"The ROS node `{node}`. Its parameters, with their defaults:\n",
+    ]
+    for field in dataclasses.fields(parameters_of(node)):
+        lines.append(f"  {field.name}:={field.default!r}")
+        lines.append(textwrap.indent(textwrap.fill(field.metadata["text"], 90), " " * 6))
+    return "\n".join(lines) + "\n"

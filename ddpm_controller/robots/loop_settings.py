@@ -1,0 +1,91 @@
+"""The control loop of a robot under a deployment: the same for node, replay and evaluation."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+from ddpm_controller.control.deployment import Deployment
+from ddpm_controller.control.loop_settings import LoopSettings, PolicyTerms
+from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.control.observing.stream_filter import StreamFilter
+from ddpm_controller.robots.lead import lead_from
+from ddpm_controller.robots.robot import Robot
+
+_MOST_LEAD_S = 1.0
+"""A stamp further ahead of the clock is an error, but in lockstep."""
+_SWITCHES = {
+    "approach_share": "approach_slowly",
+    "out_of_distribution_plans": "stop_out_of_distribution",
+    "min_inference_steps": "deadline_aware",
+}
+"""Number -> the parameter without which it counts as 0."""
+
+
+def deployment_from(parameters: Mapping[str, Any], robot: Robot) -> Deployment:
+    """Return the deployment that the parameters of a controller stand for, live or recorded.
+
+    What a controller from before a parameter did not record has its usual value.
+
+    Args:
+        parameters: Name -> value; names that do not change commands do not count.
+        robot: Its latency is the lead where the parameters ask for that.
+
+    Raises:
+        ValueError: A value is out of range.
+    """
+    known = {field.name for field in fields(Deployment)}
+    values = {name: value for name, value in parameters.items() if name in known}
+    values |= {number: 0 for number, switch in _SWITCHES.items() if not parameters.get(switch)}
+    return Deployment(**values | {"lead_s": lead_from(parameters, robot)})
+
+
+def loop_settings(
+    robot: Robot,
+    policy: PolicyTerms | None,
+    deployment: Deployment,
+    *,
+    limits: JointLimits | None = None,
+    filters: Mapping[str, StreamFilter] | None = None,
+) -> LoopSettings:
+    """Return the settings of the loop that moves ``robot``.
+
+    Args:
+        robot: Its streams, joints and rules.
+        policy: Terms of the policy that plans first; None: there is none yet.
+        deployment: As the parameters say.
+        limits: Of its joints; None: not known yet.
+        filters: Vector stream -> what stands in for its newest value in a policy's window.
+
+    Raises:
+        ValueError: The deployment does not fit the robot.
+    """
+    return LoopSettings(
+        streams=robot.stream_specs,
+        max_ages_s=_max_ages_s(robot, deployment),
+        action_spec=robot.action_spec,
+        period_s=1.0 / deployment.control_rate_hz,
+        replan_period_s=deployment.replan_period_s,
+        policy=PolicyTerms() if policy is None else policy,
+        limits=limits,
+        fade_s=deployment.fade_s,
+        stop_s=deployment.stop_s,
+        max_lead_s=math.inf if deployment.lockstep else _MOST_LEAD_S,
+        lead_s=deployment.lead_s,
+        filters=filters or {},
+        rules=robot.rules,
+        tolerance=deployment.tolerance,
+        out_of_distribution_plans=deployment.out_of_distribution_plans,
+        min_inference_steps=deployment.min_inference_steps,
+    )
+
+
+def _max_ages_s(robot: Robot, deployment: Deployment) -> dict[str, float]:
+    if deployment.max_age_s == 0:
+        return robot.max_ages_s
+    # Each stream refuses an age below its latency.
+    streams = (
+        each if each.spec.holds else replace(each, max_age_s=deployment.max_age_s)
+        for each in robot.streams
+    )
+    return {stream.spec.name: stream.max_age_s for stream in streams}

@@ -1,0 +1,25 @@
+"""What can be started by name: the nodes and the commands. It imports nothing."""
+
+EXECUTABLES = {
+    "controller": "ddpm_controller.ros.controller.node:main",
+    "trainer": "ddpm_controller.ros.trainer.node:main",
+    "simulation": "ddpm_controller.ros.simulation.node:main",
+    "train": "ddpm_controller.cli.train:main",
+    "demonstrate": "ddpm_controller.cli.demonstrate:main",
+    "record": "ddpm_controller.cli.record:main",
+    "replay": "ddpm_controller.cli.replay:main",
+    "evaluate": "ddpm_controller.cli.evaluate:main",
+    "evaluate_nll": "ddpm_controller.cli.evaluate_nll:main",
+    "fit_noise": "ddpm_controller.cli.fit_noise:main",
+    "calibrate_latency": "ddpm_controller.cli.calibrate_latency:main",
+    "fit_out_of_distribution": "ddpm_controller.cli.fit_out_of_distribution:main",
+    "fit_state_reset": "ddpm_controller.cli.fit_state_reset:main",
+    "pusht_demonstrations": "ddpm_controller.cli.pusht_demonstrations:main",
+    "demo": "ddpm_controller.cli.demo:main",
+    "walk": "ddpm_controller.cli.walk:main",
+    "start": "ddpm_controller.cli.start:main",
+}
+"""Name -> module and function; `ddpm` runs them, and executables/ has a file for each."""
+
+NODES = ("controller", "trainer", "simulation")
+"""The executables that are ROS nodes; the others are commands."""

@@ -1,0 +1,111 @@
+"""Everything about a running controller into one bag."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import parameter_value_to_python
+from rclpy.parameter_client import AsyncParameterClient
+from rclpy.task import Future
+
+from ddpm_controller.bags.writer import Storage
+from ddpm_controller.bags.writer_thread import Recording
+from ddpm_controller.replay.recorded_run import PARAMETERS_KEY
+from ddpm_controller.robots.lead import ACTION_LATENCY_KEY
+from ddpm_controller.robots.robot import Robot
+from ddpm_controller.ros.recorder import Recorder, Stamps
+
+
+def run_topics(robot: Robot) -> dict[str, str]:
+    """Return relative topic -> type of all that a replay and a look at a run need."""
+    topics = {stream.topic: stream.type for stream in robot.streams}
+    topics[robot.action.topic] = robot.action.type
+    return topics | {
+        "/clock": "rosgraph_msgs/msg/Clock",
+        "/parameter_events": "rcl_interfaces/msg/ParameterEvent",
+        "/diagnostics": "diagnostic_msgs/msg/DiagnosticArray",
+        "controller/action_chunk": "ddpm_msgs/msg/ActionChunk",
+        "controller/memory": "ddpm_msgs/msg/Memory",
+        "controller/status": "ddpm_msgs/msg/ControllerStatus",
+        "episode": "ddpm_msgs/msg/EpisodeMark",
+        "success": "std_msgs/msg/Bool",
+        "robot_description": "std_msgs/msg/String",
+    }
+
+
+def record_run(
+    robot: Robot,
+    folder: Path,
+    namespace: str,
+    should_stop: Callable[[], bool],
+    on_begin: Callable[[tuple[str, ...]], None],
+    *,
+    duration_s: float,
+    lockstep: bool,
+    storage: Storage,
+) -> Recording:
+    """Record until ``should_stop`` or the duration is over; ROS must be initialized.
+
+    Args:
+        robot: Streams and the command topic.
+        folder: The bag; must not exist.
+        namespace: Of the robot and its controller.
+        should_stop: Asked several times a second.
+        on_begin: Called once recording, with the topics that nobody publishes yet.
+        duration_s: Longest recording.
+        lockstep: Order the bag by the messages' own stamps.
+        storage: Format of the bag.
+
+    Raises:
+        BagError: The disk refuses.
+    """
+    node = rclpy.create_node("record", namespace=namespace)
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        stamps: Stamps = "header" if lockstep else "received"
+        recorder = Recorder(node, run_topics(robot), stamps, storage)
+        reader = _ParameterReader(node)
+        recorder.begin(folder, {"recorded_by": "ddpm_controller, record", "robot": robot.name})
+        on_begin(recorder.unseen)
+        end_s = time.monotonic() + duration_s
+        while not should_stop() and time.monotonic() < end_s and recorder.error is None:
+            executor.spin_once(timeout_sec=0.1)
+        # The robot file may be calibrated again before the bag is replayed.
+        parameters = reader.parameters | {ACTION_LATENCY_KEY: robot.action.latency_s}
+        return recorder.finish(provenance={PARAMETERS_KEY: json.dumps(parameters)})
+    finally:
+        executor.shutdown()
+        node.destroy_node()
+
+
+class _ParameterReader:
+    """Asks the controller for its parameters as soon as there is one; waits for nothing."""
+
+    def __init__(self, node: Node) -> None:
+        self._client = AsyncParameterClient(node, "controller")
+        self._asked = False
+        self._names: list[str] = []
+        self.parameters: dict[str, object] = {}
+        node.create_timer(0.2, self._ask)
+
+    def _ask(self) -> None:
+        if not self._asked and self._client.services_are_ready():
+            self._asked = True
+            self._client.list_parameters(callback=self._on_names)
+
+    def _on_names(self, future: Future) -> None:
+        answer = future.result()
+        if answer is not None:
+            self._names = list(answer.result.names)
+            self._client.get_parameters(self._names, callback=self._on_values)
+
+    def _on_values(self, future: Future) -> None:
+        answer = future.result()
+        values = answer.values if answer is not None else []
+        for name, value in zip(self._names, values, strict=False):
+            self.parameters[name] = parameter_value_to_python(value)

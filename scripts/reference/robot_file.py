@@ -1,0 +1,37 @@
+"""The page of the robot file and the joint-limits file."""
+
+from pathlib import Path
+
+from tables import fields_table, summary
+
+from ddpm_controller.robots.joint_limits_file import JointEntry
+from ddpm_controller.robots.robot_file import (
+    ActionFile,
+    BoxFile,
+    RobotFile,
+    StreamFile,
+    TextFile,
+)
+
+_KINDS = {
+    "The file": RobotFile,
+    "streams: joint values and images": StreamFile,
+    "streams: sentences": TextFile,
+    "action": ActionFile,
+    "end_effector_box": BoxFile,
+    "A joint in the joint-limits file": JointEntry,
+}
+
+
+def page(root: Path) -> str:
+    """Return the page."""
+    lines = [
+        "# Robot file",
+        "",
+        "What the robot is: `config/robots/<robot>.yaml`. An unknown key is refused. The file of "
+        "the simulated arm, `config/robots/sim_arm.yaml`, is a commented example.",
+        "",
+    ]
+    for title, kind in _KINDS.items():
+        lines += [f"## {title}", "", summary(kind), "", fields_table(kind)]
+    return "\n".join(lines)

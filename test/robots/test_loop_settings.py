@@ -1,0 +1,117 @@
+"""The loop of a robot, from parameters that are live or were recorded."""
+
+import math
+from dataclasses import replace
+
+import pytest
+from random_checkpoint import SIM_ARM
+
+from ddpm_controller.control.deployment import Deployment
+from ddpm_controller.control.loop import ControlLoop
+from ddpm_controller.control.loop_settings import LoopSettings, PolicyTerms
+from ddpm_controller.control.planning.chunk_check import ChunkTolerance
+from ddpm_controller.robots.lead import ACTION_LATENCY_KEY
+from ddpm_controller.robots.loop_settings import deployment_from, loop_settings
+from ddpm_controller.robots.robot import load_robot
+from ddpm_controller.simulation.arm.robot_description import robot_description
+
+ROBOT = load_robot(SIM_ARM)
+SETTINGS = loop_settings(ROBOT, None, Deployment())
+
+
+@pytest.mark.parametrize(
+    ("recorded", "changed"),
+    [
+        ({"control_rate_hz": 100.0}, {"period_s": 0.01}),
+        ({"replan_period_s": 0.3}, {"replan_period_s": 0.3}),
+        ({"fade_s": 0.3}, {"fade_s": 0.3}),
+        ({"stop_s": 0.4}, {"stop_s": 0.4}),
+        ({"lead_s": 0.06}, {"lead_s": 0.06}),
+        ({"lead_s": -1.0, ACTION_LATENCY_KEY: 0.07}, {"lead_s": 0.07}),
+        ({"lockstep": True}, {"max_lead_s": math.inf}),
+        ({"chunk_position_tolerance": 2.0}, {"tolerance": ChunkTolerance(2.0)}),
+        ({"chunk_velocity_tolerance": 70.0}, {"tolerance": ChunkTolerance(velocity=70.0)}),
+        (
+            {"stop_out_of_distribution": True, "out_of_distribution_plans": 4},
+            {"out_of_distribution_plans": 4},
+        ),
+        ({"out_of_distribution_plans": 4}, {}),
+        ({"deadline_aware": True, "min_inference_steps": 3}, {"min_inference_steps": 3}),
+        ({"min_inference_steps": 3}, {}),
+        (
+            {"max_age_s": 0.7},
+            {"max_ages_s": dict.fromkeys(("joint_state", "camera_fixed", "camera_wrist"), 0.7)},
+        ),
+        ({"pictures": False, "device": "cuda"}, {}),
+    ],
+)
+def test_every_recorded_parameter_that_changes_commands_reaches_the_loop(recorded, changed):
+    found = loop_settings(ROBOT, None, deployment_from(recorded, ROBOT))
+    assert found == replace(SETTINGS, **changed)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "share"),
+    [
+        ({"approach_slowly": True, "approach_share": 0.3}, 0.3),
+        ({"approach_slowly": False, "approach_share": 0.3}, 0.0),
+    ],
+)
+def test_a_share_counts_only_where_an_approach_is_asked_for(recorded, share):
+    assert deployment_from(recorded, ROBOT).approach_share == share
+
+
+def test_an_age_below_the_latency_of_a_stream_is_refused():
+    slow = replace(ROBOT.streams[0], latency_s=0.05)
+    robot = replace(ROBOT, streams=(slow, *ROBOT.streams[1:]))
+    with pytest.raises(ValueError, match=r"max_age_s 0.04 must be above latency_s 0.05"):
+        loop_settings(robot, None, Deployment(max_age_s=0.04))
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"period_s": 0.0}, "period_s must be above 0, got 0.0"),
+        ({"replan_period_s": -1.0}, "replan_period_s must be above 0, got -1.0"),
+        ({"lead_s": math.nan}, "lead_s must be finite and not below 0, got nan"),
+        ({"min_inference_steps": -1}, "min_inference_steps must not be below 0, got -1"),
+    ],
+)
+def test_settings_out_of_range_are_refused(change, text):
+    with pytest.raises(ValueError, match=text):
+        replace(SETTINGS, **change)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"approach_share": 3.0},
+        {"chunk_velocity_tolerance": 0.5},
+        {"control_rate_hz": 0.0},
+        {"max_age_s": -1.0},
+    ],
+)
+def test_a_deployment_out_of_range_is_refused(values):
+    with pytest.raises(ValueError, match="got"):
+        Deployment(**values)
+
+
+def test_terms_without_observations_are_refused():
+    with pytest.raises(ValueError, match="n_obs_steps must be at least 1 .* got 0 and 0"):
+        PolicyTerms(n_obs_steps=0)
+
+
+def test_limits_are_taken_once():
+    """Those that are in force must not change while the robot moves."""
+    limits = ROBOT.limits(robot_description())
+    loop = ControlLoop(SETTINGS)
+    loop.take_limits(limits)
+    assert loop.limits is limits
+    with pytest.raises(ValueError, match="has joint limits already"):
+        loop.take_limits(limits)
+
+
+def test_a_loop_is_not_changed_from_outside():
+    assert LoopSettings.__dataclass_params__.frozen
+    with pytest.raises(AttributeError):
+        ControlLoop(SETTINGS).limits = None
