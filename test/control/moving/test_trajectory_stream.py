@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from streamed_robot import RUNNING, StreamedRobot, random_limits, wandering
 
+from ddpm_controller.control.moving.boxed_arm import BoxedArm, CartesianBox
 from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.leading_motion import LeadingMotion
 from ddpm_controller.control.moving.motion_loop import Order
@@ -183,6 +184,32 @@ def test_the_figures_hold_at_the_clock_of_today_too():
     assert not robot.found.refusals
     accelerations = np.abs(robot.found.accelerations) / robot.limits.acceleration
     assert accelerations.max() <= PEAK
+
+
+# A slide along x and one along y: the end effector is at (joint0, joint1, 0).
+TABLE = """<robot name="table"><link name="base"/><link name="rail"/><link name="hand"/>
+<joint name="joint0" type="prismatic"><parent link="base"/><child link="rail"/>
+<axis xyz="1 0 0"/><limit lower="-1" upper="1" velocity="1.5" effort="1"/></joint>
+<joint name="joint1" type="prismatic"><parent link="rail"/><child link="hand"/>
+<axis xyz="0 1 0"/><limit lower="-2" upper="2" velocity="3" effort="1"/></joint></robot>"""
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_end_effector_stays_in_its_box_when_the_sender_dies_at_any_moment(seed):
+    random = np.random.default_rng(seed)
+    box = CartesianBox((-0.5, -0.4, -np.inf), (0.5, 0.4, np.inf))
+    rows = ([-1.0, -2.0], [1.0, 2.0], [1.5, 3.0], [4.0, 6.0], [80.0, 100.0])
+    arm = BoxedArm(box, TABLE, ("joint0", "joint1"))
+    limits = JointLimits(*(np.array(each) for each in rows), arm=arm)
+    robot = StreamedRobot(limits, 100, DEFAULT).begin()
+    order = wandering(random, limits, robot.names)
+    for _ in range(4):
+        robot.run(1.0 + 0.3 * random.random(), order).run(1.0, silent=True)
+    farthest = np.abs(robot.found.positions).max(axis=0)
+    assert (farthest <= [0.5 + 1e-4, 0.4 + 1e-4]).all()  # between the moments looked at
+    assert (farthest / [0.5, 0.4]).max() > 0.95  # it was there
+    assert robot.found.peak(limits) <= PEAK
+    assert not robot.found.refusals
 
 
 # Beginning
