@@ -198,7 +198,7 @@ TABLE = """<robot name="table"><link name="base"/><link name="rail"/><link name=
 def test_the_end_effector_stays_in_its_box_when_the_sender_dies_at_any_moment(seed):
     random = np.random.default_rng(seed)
     box = CartesianBox((-0.5, -0.4, -np.inf), (0.5, 0.4, np.inf))
-    rows = ([-1.0, -2.0], [1.0, 2.0], [1.5, 3.0], [4.0, 6.0], [80.0, 100.0])
+    rows = ([-1.0, -2.0], [1.0, 2.0], [1.5, 3.0], [40.0, 60.0], [2e3, 3e3])
     arm = BoxedArm(box, TABLE, ("joint0", "joint1"))
     limits = JointLimits(*(np.array(each) for each in rows), arm=arm)
     robot = StreamedRobot(limits, 100, DEFAULT).begin()
