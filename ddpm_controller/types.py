@@ -187,3 +187,45 @@ class Episode:
 
     def __len__(self) -> int:
         return len(self.stamps_s)
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """Points that a robot's trajectory controller interpolates in time.
+
+    Widths are not compared with the names: a message may come from anybody, and whoever takes it
+    refuses what does not fit.
+
+    Attributes:
+        stamp_s: Moment that ``times_s`` count from; 0: the first update after the arrival.
+        joint_names: One per column.
+        times_s: (N,) of the points, from ``stamp_s``.
+        positions: (N, Da) rad or m.
+        velocities: (N, Da) rad/s or m/s; None: the message has none.
+        accelerations: (N, Da) rad/s^2 or m/s^2; None: the message has none.
+    """
+
+    stamp_s: float
+    joint_names: tuple[str, ...]
+    times_s: np.ndarray
+    positions: np.ndarray
+    velocities: np.ndarray | None = None
+    accelerations: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        rows = (self.positions, self.velocities, self.accelerations)
+        wrong = [each.shape for each in rows if each is not None and len(each) != self.size]
+        if wrong or self.times_s.ndim != 1:
+            raise ValueError(
+                f"times of shape {self.times_s.shape} need one row each, got rows of {wrong}"
+            )
+
+    @property
+    def size(self) -> int:
+        """Number of points."""
+        return len(self.times_s)
+
+    @property
+    def end_s(self) -> float:
+        """Moment of the last point, if the stamp is not 0."""
+        return self.stamp_s + float(self.times_s[-1])

@@ -72,6 +72,7 @@ SUB_ROOMS: Mapping[str, Mapping[str, set[str]]] = {
     "simulation": {
         "": {"arm", "metaworld", "pusht", "stick"},
         "arm": {""},
+        "drivers": set(),
         "metaworld": {""},
         "pusht": {""},
         "stick": {""},

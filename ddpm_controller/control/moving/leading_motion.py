@@ -1,0 +1,129 @@
+"""The motion loop ahead of now by the lead: its ticks are moments to come, in even steps.
+
+A late tick of the clock makes up for what is missing, as long as the robot has not left the
+committed lead; after a longer hole the motion continues from the stop that the robot is in.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+from ddpm_controller.control.command import Command
+from ddpm_controller.control.moving.interpolation import Motion
+from ddpm_controller.control.moving.motion_loop import MotionLoop, Order, Sent
+from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.control.moving.stream_settings import StreamSettings, limits_between
+from ddpm_controller.control.moving.trajectory_stream import TrajectoryStream
+from ddpm_controller.control.states import Reason, State, Verdict
+from ddpm_controller.types import ActionChunk, Trajectory
+
+_EARLY = 0.5
+"""Of a period: so much earlier than its time a tick may come and still make its step."""
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """What one tick of the clock gives.
+
+    Attributes:
+        commands: Of the moments that were decided, each ahead of now; often one.
+        message: To be sent; None: none is due, or nothing may be sent.
+    """
+
+    commands: tuple[Command, ...]
+    message: Trajectory | None
+
+
+class LeadingMotion:
+    """A motion loop whose commands become messages.
+
+    Args:
+        joint_names: Of the joints.
+        limits: Of the joints.
+        period_s: Time between the moments; not more than the time between the ticks.
+        settings: Of the messages.
+        fade_s: As ``MotionLoop``.
+        stop_s: As ``MotionLoop``.
+    """
+
+    def __init__(
+        self,
+        joint_names: tuple[str, ...],
+        limits: JointLimits,
+        period_s: float,
+        settings: StreamSettings,
+        *,
+        fade_s: float = 0.2,
+        stop_s: float = 0.2,
+    ) -> None:
+        used = limits_between(limits, period_s * settings.knot_ticks(period_s))
+        self.motion = MotionLoop(used, period_s, fade_s=fade_s, stop_s=stop_s)
+        self.stream = TrajectoryStream(joint_names, used, period_s, stop_s, settings)
+        self._settings, self._period_s = settings, period_s
+        self._chunk: ActionChunk | None = None
+        self._waiting = Order(Verdict(State.WAITING))
+        self._resumed: Sent | None = None
+        self._last_s = -math.inf
+
+    def tick(self, now_s: float, order: Order) -> Ahead:
+        """Carry out ``order`` from the first moment on that is not committed yet."""
+        if now_s < self._last_s - self._period_s:
+            self.stream.shift(now_s - self._last_s - self._period_s)
+        self._last_s = now_s
+        order = self._with_waiting(order)
+        if order.begin_at is not None:
+            return self._begun(now_s, order)
+        if order.sent is not None:
+            self.stream.take_up(order.sent)
+        if order.verdict.state in (State.WAITING, State.INACTIVE) or self.stream.sent is None:
+            self._waiting = Order(order.verdict)
+            return Ahead((self.motion.follow(now_s + self._settings.lead_s, order),), None)
+        if order.sent is not None or self.stream.has_hole(now_s):
+            self._resumed = self.stream.resume(now_s)
+        if self._resumed is not None:
+            order = replace(order, sent=self._resumed, chunk=order.chunk or self._chunk)
+        commands = []
+        last_s = now_s + self._settings.lead_s + _EARLY * self._period_s
+        while (moment_s := self.stream.end_s + self._period_s) <= last_s:
+            commands.append(self._step(moment_s, order))
+            order = replace(order, chunk=None, sent=None)
+            self._resumed = None
+        self._waiting = order
+        return Ahead(tuple(commands), self.stream.message(now_s))
+
+    def _begun(self, now_s: float, order: Order) -> Ahead:
+        """Begin where the motion loop begins; the chunk is followed from the first free moment."""
+        assert order.begin_at is not None
+        at_rest = replace(order, chunk=None, sent=None)
+        if order.verdict.state in (State.WAITING, State.INACTIVE):
+            at_rest = replace(at_rest, verdict=Verdict(State.HOLDING, Reason.NO_PLAN))
+        # Twice: where it begins is known before the moment from which on it is free to move.
+        start = self.motion.follow(now_s, at_rest).position
+        assert start is not None
+        message = self.stream.begin(now_s, start, order.begin_at)
+        command = self.motion.follow(self.stream.end_s, at_rest)
+        self._waiting = replace(order, begin_at=None, sent=None)
+        self._chunk = self._resumed = None
+        return Ahead((command,), message)
+
+    def _step(self, moment_s: float, order: Order) -> Command:
+        command = self.motion.follow(moment_s, order)
+        position, velocity, acceleration = command.position, command.velocity, command.acceleration
+        assert position is not None
+        assert velocity is not None
+        assert acceleration is not None
+        self.stream.append(moment_s, Motion(position, velocity, acceleration))
+        if order.chunk is not None and order.verdict.state == State.RUNNING:
+            self._chunk = order.chunk
+        if not self.motion.has_chunk:
+            self._chunk = None
+        return command
+
+    def _with_waiting(self, order: Order) -> Order:
+        """Return ``order`` with the chunk and the beginning that no moment has taken yet."""
+        waiting = self._waiting
+        if order.begin_at is not None:
+            return order
+        chunk = order.chunk
+        if order.verdict.state == State.RUNNING and chunk is None:
+            chunk = waiting.chunk
+        return replace(order, chunk=chunk)

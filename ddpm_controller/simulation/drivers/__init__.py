@@ -1,0 +1,1 @@
+"""The robot's side of a command topic: what real controllers do with what they are sent."""
