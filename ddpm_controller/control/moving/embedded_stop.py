@@ -28,8 +28,8 @@ class EmbeddedStop:
     """From one motion to rest, inside the limits, in as few points as are exact.
 
     Args:
-        limits: Of the joints; the fastest stop uses the same share of them as the governor.
-        stop_s: How long a gentle stop takes.
+        limits: Limits of the joints; the fastest stop uses the same share of them as the governor.
+        stop_s: Time that a gentle stop takes.
         fastest: Take the fastest stop for all joints: what a Cartesian box was checked with.
     """
 

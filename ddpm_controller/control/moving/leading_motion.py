@@ -25,7 +25,7 @@ class Ahead:
     """What one tick of the clock gives.
 
     Attributes:
-        commands: Of the moments that were decided, each ahead of now; often one.
+        commands: Commands of the moments that were decided, each ahead of now; often one.
         message: To be sent; None: none is due, or nothing may be sent.
     """
 
@@ -37,10 +37,10 @@ class LeadingMotion:
     """A motion loop whose commands become messages.
 
     Args:
-        joint_names: Of the joints.
-        limits: Of the joints.
+        joint_names: Names of the joints.
+        limits: Limits of the joints.
         period_s: Time between the moments; not more than the time between the ticks.
-        settings: Of the messages.
+        settings: Form of the messages.
         fade_s: As ``MotionLoop``.
         stop_s: As ``MotionLoop``.
     """

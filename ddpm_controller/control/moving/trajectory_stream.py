@@ -27,10 +27,10 @@ class TrajectoryStream:
     """What was committed, and the messages made of it.
 
     Args:
-        joint_names: In the order of the motions.
-        limits: Of the joints.
+        joint_names: Names of the joints in the order of the motions.
+        limits: Limits of the joints.
         period_s: Time between the ticks whose motions are appended.
-        stop_s: How long a gentle stop takes.
+        stop_s: Time that a gentle stop takes.
         settings: Times and form.
     """
 

@@ -11,8 +11,8 @@ class Point:
 
     Attributes:
         position: (Da,) rad or m.
-        velocity: (Da,) rad/s or m/s; None where nobody gave any.
-        acceleration: (Da,) rad/s^2 or m/s^2; None where nobody gave any.
+        velocity: (Da,) rad/s or m/s; None where none was given.
+        acceleration: (Da,) rad/s^2 or m/s^2; None where none was given.
     """
 
     position: np.ndarray
@@ -20,7 +20,7 @@ class Point:
     acceleration: np.ndarray | None = None
 
     def completed(self) -> "Point":
-        """Return the same with zeros for what nobody gave."""
+        """Return the same with zeros for what was not given."""
         zero = np.zeros_like(self.position)
         return Point(
             self.position,

@@ -157,7 +157,7 @@ class TrajectoryController:
     """Follows one trajectory until another replaces it, update by update.
 
     Args:
-        rules: Of the controller.
+        rules: Rules of the controller.
     """
 
     def __init__(self, rules: ControllerRules) -> None:

@@ -71,7 +71,7 @@ class OffClock(Generic[Message]):
 
 
 class RefusesInSilence(Generic[Message]):
-    """A robot that takes nothing during ``span`` and does not say so."""
+    """A robot that takes nothing during ``span`` and gives no reason."""
 
     def __init__(self, driver: Driver[Message], span: Span = Span()) -> None:
         self._driver, self._span = driver, span
