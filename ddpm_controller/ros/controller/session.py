@@ -188,6 +188,7 @@ class ControlSession:
         self.obey()
         self._end_in_time(now_s)
         if not self._commanding:
+            self.loop.advance(now_s)  # the streams are compared with this time between runs too
             self._tell(self._commanding_by.rest(), now_s)
             if self._commanding_by.is_quiet:
                 self.report.idle(now_s, self._streams(now_s))

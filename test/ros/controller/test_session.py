@@ -4,7 +4,7 @@ from dataclasses import FrozenInstanceError
 from types import SimpleNamespace
 
 import pytest
-from stub_loop import SPEC
+from stub_loop import SPEC, new_loop, see, ticks
 
 from ddpm_controller.control.states import Reason, State
 from ddpm_controller.policy import PolicyFacts
@@ -100,3 +100,18 @@ def test_who_plans_is_known_to_the_session_alone():
     with pytest.raises(FrozenInstanceError):
         session.report.status.checkpoint_hash = "b"
     assert session.loaded.hash == "a"
+
+
+def test_streams_that_continue_while_no_goal_runs_are_not_ahead_of_the_clock():
+    """The clock is read between two runs too."""
+    loop = new_loop(max_lead_s=1.0)
+    report = ControlReport(StubTopics(), lambda: None, lambda: "")
+    quiet = SimpleNamespace(rest=list, is_quiet=True)
+    settings = dict(run_on_activate=False, lockstep=False, stop_s=0.2, terms_of=lambda loaded: None)
+    planner = SimpleNamespace(collect=lambda: None)
+    session = ControlSession(loop, planner, report, quiet, **settings)
+    loop.advance(1.0)  # the last tick of a run
+    for now_s in ticks(1.02, 100):
+        see(loop, now_s)
+        session.step(now_s)
+    assert [each.text for each in report.status.streams.values()] == ["", ""]
