@@ -37,7 +37,7 @@ class Diagnostics:
     """Publishes ``/diagnostics`` from the executor's thread.
 
     Args:
-        node: Owner of publisher and timer; its name is the first word of each entry.
+        node: Owner of publisher and timer; its full name begins each entry.
         report: Returns that of the newest activation.
         events: Events of the middleware.
     """
@@ -78,8 +78,9 @@ class Diagnostics:
             ]
         )
         message.header.stamp = self._node.get_clock().now().to_msg()
+        name = self._node.get_fully_qualified_name().lstrip("/")
         for entry in message.status:
-            entry.name = f"{self._node.get_name()}: {entry.name}"
+            entry.name = f"{name}: {entry.name}"
             entry.hardware_id = self._hardware_id
         self._publisher.publish(message)
 

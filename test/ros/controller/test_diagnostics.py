@@ -3,6 +3,7 @@
 import math
 
 import pytest
+import rclpy
 from controller_driver import FakeRobot, client, process_of
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -17,6 +18,7 @@ from ddpm_controller.ros.controller.diagnostics import (
     OK,
     STALE,
     WARN,
+    Diagnostics,
     checkpoint_status,
     control_status,
     inference_status,
@@ -24,9 +26,10 @@ from ddpm_controller.ros.controller.diagnostics import (
     qos_status,
     stream_status,
 )
+from ddpm_controller.ros.controller.report import ControlReport
 from ddpm_controller.ros.controller.status import LatencyStatistics, Status
 from ddpm_controller.ros.controller.topics import time_from
-from ddpm_controller.ros.qos_events import TopicEvents
+from ddpm_controller.ros.qos_events import QosEvents, TopicEvents
 
 LOADED = "models/reach"
 
@@ -169,6 +172,26 @@ def listen(node):
         return found.get(f"controller: {name}")
 
     return entry
+
+
+def test_an_entry_has_the_namespace_of_its_node_in_its_name():
+    """Two arms on one graph have entries of their own."""
+    with client() as node:
+        arrays = []
+        node.create_subscription(DiagnosticArray, "/diagnostics", arrays.append, 10)
+        owner = rclpy.create_node("controller", namespace="left")
+        report = ControlReport(None, lambda: None, lambda: "")
+        diagnostics = Diagnostics(owner, lambda: report, QosEvents(print))
+
+        def has_come() -> bool:
+            diagnostics.tell()
+            return bool(arrays)
+
+        node.until(has_come)
+        names = [entry.name for entry in arrays[0].status]
+        assert names
+        assert all(name.startswith("left/controller: ") for name in names)
+        owner.destroy_node()
 
 
 def test_every_entry_comes_with_the_name_of_the_robot(checkpoint):

@@ -107,9 +107,16 @@ def test_streams_that_continue_while_no_goal_runs_are_not_ahead_of_the_clock():
     loop = new_loop(max_lead_s=1.0)
     report = ControlReport(StubTopics(), lambda: None, lambda: "")
     quiet = SimpleNamespace(rest=list, is_quiet=True)
-    settings = dict(run_on_activate=False, lockstep=False, stop_s=0.2, terms_of=lambda loaded: None)
-    planner = SimpleNamespace(collect=lambda: None)
-    session = ControlSession(loop, planner, report, quiet, **settings)
+    session = ControlSession(
+        loop,
+        SimpleNamespace(collect=lambda: None),
+        report,
+        quiet,
+        run_on_activate=False,
+        lockstep=False,
+        stop_s=0.2,
+        terms_of=lambda loaded: None,
+    )
     loop.advance(1.0)  # the last tick of a run
     for now_s in ticks(1.02, 100):
         see(loop, now_s)
