@@ -108,12 +108,14 @@ def image_from(
     Raises:
         ConversionError: Another size, another encoding, or cut data.
     """
-    pixels = _raw_pixels(message) if hasattr(message, "encoding") else _jpeg_pixels(message)
-    if pixels.shape[:2] != (height, width):
+    is_raw = hasattr(message, "encoding")
+    came = (message.height, message.width) if is_raw else _jpeg_size(message)
+    if came != (height, width):  # before a small message becomes a large picture
         raise ConversionError(
-            f"image of {pixels.shape[0]} x {pixels.shape[1]} came (height x width), the robot "
-            f"file has {height} x {width}: set the camera or the robot file"
+            f"image of {came[0]} x {came[1]} came (height x width), the robot file has "
+            f"{height} x {width}: set the camera or the robot file"
         )
+    pixels = _raw_pixels(message) if is_raw else _jpeg_pixels(message)
     if resize is not None and tuple(resize) != (height, width):
         return resized(pixels, resize[0], resize[1])
     return pixels
@@ -167,10 +169,20 @@ def _raw_pixels(message: Any) -> np.ndarray:
     return np.array(pixels, order="C")  # a copy: the message's memory may be reused
 
 
-def _jpeg_pixels(message: Any) -> np.ndarray:
+def _jpeg_size(message: Any) -> tuple[int, int]:
+    """Return height and width by the header; nothing is decoded."""
     data = bytes(message.data)
     if not simplejpeg.is_jpeg(data):
         raise ConversionError(f"compressed image of format {message.format!r} is not a JPEG")
+    try:
+        height, width, *_ = simplejpeg.decode_jpeg_header(data)
+    except ValueError as error:
+        raise ConversionError(f"JPEG of {len(data)} bytes has no header: {error}") from None
+    return height, width
+
+
+def _jpeg_pixels(message: Any) -> np.ndarray:
+    data = bytes(message.data)
     try:
         return np.asarray(simplejpeg.decode_jpeg(data, colorspace="RGB"))
     except ValueError as error:

@@ -128,6 +128,15 @@ def test_a_jpeg_is_decoded_to_rgb():
         image_from(message, 16, 16)
 
 
+def test_a_jpeg_of_another_size_is_refused_by_its_header_before_it_is_decoded():
+    """The body is missing: what was decoded first would be refused for that."""
+    whole = simplejpeg.encode_jpeg(np.zeros((18, 16, 3), np.uint8))
+    headers = whole[: whole.index(b"\xff\xda") + 14] + b"\xff\xd9"
+    message = CompressedImage(format="jpeg", data=np.frombuffer(headers, np.uint8))
+    with pytest.raises(ConversionError, match="image of 18 x 16 came"):
+        image_from(message, 16, 16)
+
+
 def test_something_that_is_no_jpeg_is_refused():
     message = CompressedImage(format="png")
     message.data = byte_array(np.arange(50, dtype=np.uint8))
