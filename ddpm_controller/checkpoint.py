@@ -12,6 +12,8 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
+import stat
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,6 +37,9 @@ DEPARTURE_LIMIT_NAME = "departure_limit.json"
 """Likewise."""
 ACTION_STATISTICS = "action"
 """Key of the action in ``Manifest.statistics``, beside the names of the streams."""
+MOST_MANIFEST_BYTES = 8 << 20
+MOST_NESTING = 32
+"""A manifest that this package writes has about 0.1 MB and is nested six deep."""
 
 
 class CheckpointError(RuntimeError):
@@ -161,7 +166,7 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
         return Checkpoint(manifest, {}, folder)
     path = folder / manifest.weights_file
     try:
-        content = path.read_bytes()
+        content = file_content(path)
     except FileNotFoundError:
         # A writer may have replaced the checkpoint between the two reads.
         if (newer := load_manifest(folder)) != manifest:
@@ -169,7 +174,7 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
         raise CheckpointError(
             f"{folder}: weights file {newer.weights_file} is missing; copy the whole folder again"
         ) from None
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: cannot be read ({error})") from error
     if hashlib.sha256(content).hexdigest() != manifest.weights_sha256:
         raise CheckpointError(
@@ -192,7 +197,7 @@ def load_manifest(folder: Path | str) -> Manifest:
     """
     path = Path(folder) / MANIFEST_NAME
     try:
-        fields = json.loads(path.read_text())
+        fields = parsed_json(file_content(path, MOST_MANIFEST_BYTES).decode())
     except (FileNotFoundError, NotADirectoryError):
         found = "an unfinished or foreign folder" if Path(folder).is_dir() else "no such folder"
         raise CheckpointError(
@@ -244,6 +249,38 @@ def refuse_mismatch(
             "the checkpoint does not fit the robot; use one trained for it or correct the robot "
             "file:\n" + "\n".join(lines)
         )
+
+
+def file_content(path: Path, most_bytes: int | None = None) -> bytes:
+    """Return what is in a file; never waits, as a pipe or a device would let it.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is not a regular file, or larger than ``most_bytes``.
+    """
+    # Without O_NONBLOCK a named pipe is not even opened before somebody writes into it.
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise ValueError("it is not a regular file")
+        if most_bytes is not None and found.st_size > most_bytes:
+            raise ValueError(f"it has {found.st_size} bytes, the most are {most_bytes}")
+        return file.read()
+
+
+def parsed_json(text: str) -> Any:
+    """Return what a JSON text holds; the parser recurses, so its depth is counted before.
+
+    Raises:
+        ValueError: It is no JSON, or nested too deep.
+    """
+    depth = 0
+    without_strings = re.sub(r'(?s)"(?:[^"\\]++|\\.)*+"?', "", text)  # in one pass, whatever comes
+    for bracket in re.finditer(r"[\[{]|[\]}]", without_strings):
+        depth += 1 if bracket[0] in "[{" else -1
+        if depth > MOST_NESTING:
+            raise ValueError(f"it is nested more than {MOST_NESTING} deep")
+    return json.loads(text)
 
 
 def _essence(stream: StreamSpec) -> str:

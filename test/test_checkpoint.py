@@ -107,6 +107,40 @@ def test_a_missing_checkpoint_is_named(tmp_path):
         load_checkpoint(tmp_path / "file")
 
 
+def test_a_manifest_nested_deeper_than_any_of_ours_is_refused_before_it_is_parsed(tmp_path):
+    save(tmp_path)
+    deep = "x"
+    for _ in range(checkpoint_file.MOST_NESTING - 2):
+        deep = [deep]
+    edit(tmp_path, lambda fields: fields["config"].update(deep=deep), reseal=True)
+    assert load_manifest(tmp_path).config["deep"] == deep
+    edit(tmp_path, lambda fields: fields["config"].update(deep=[deep]), reseal=True)
+    with pytest.raises(CheckpointError, match=f"nested more than {checkpoint_file.MOST_NESTING}"):
+        load_manifest(tmp_path)
+    edit(tmp_path, lambda fields: fields["config"].update(deep='a "quoted [[' * 99), reseal=True)
+    assert load_manifest(tmp_path)  # brackets of a text are none
+
+
+def test_a_manifest_larger_than_any_of_ours_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    save(tmp_path)
+    size = (tmp_path / "manifest.json").stat().st_size
+    monkeypatch.setattr(checkpoint_file, "MOST_MANIFEST_BYTES", size)
+    assert load_manifest(tmp_path)
+    monkeypatch.setattr(checkpoint_file, "MOST_MANIFEST_BYTES", size - 1)
+    with pytest.raises(CheckpointError, match=rf"{size} bytes, .* {size - 1}"):
+        load_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("pattern", ["manifest.json", "weights-*.safetensors"])
+def test_what_is_no_regular_file_is_refused_without_waiting_for_a_writer(tmp_path, pattern):
+    save(tmp_path)
+    (path,) = tmp_path.glob(pattern)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(CheckpointError, match=f"{path.name}: .*not a regular file"):
+        load_checkpoint(tmp_path)
+
+
 def test_missing_weights_are_named(tmp_path):
     save(tmp_path)
     weights_of(tmp_path).unlink()

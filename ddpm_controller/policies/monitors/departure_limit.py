@@ -10,7 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from ddpm_controller.checkpoint import DEPARTURE_LIMIT_NAME, CheckpointError, write_atomically
+from ddpm_controller.checkpoint import (
+    DEPARTURE_LIMIT_NAME,
+    MOST_MANIFEST_BYTES,
+    CheckpointError,
+    file_content,
+    parsed_json,
+    write_atomically,
+)
 from ddpm_controller.policy import DEPARTURE_UNIT, DepartureLimit, TrainingRange
 from ddpm_controller.types import ActionSpec
 
@@ -133,7 +140,7 @@ def load_departure_limit(
     if not path.exists():
         return None
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parsed_json(file_content(path, MOST_MANIFEST_BYTES).decode())
         known, digest = content["checkpoint_sha256"], content.pop("sha256")
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise CheckpointError(f"{path}: cannot be read ({error!r}); {remedy}") from error

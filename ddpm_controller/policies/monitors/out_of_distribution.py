@@ -106,6 +106,8 @@ def load_feature_distance(
     remedy = "remove it, or make it again with `ddpm fit-out-of-distribution`"
     if not path.exists():
         return None
+    if not path.is_file():
+        raise CheckpointError(f"{path}: it is not a regular file; {remedy}")
     try:
         with safe_open(path, framework="pt") as file:
             facts = file.metadata() or {}

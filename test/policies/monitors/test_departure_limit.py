@@ -1,4 +1,5 @@
 import json
+import os
 
 import numpy as np
 import pytest
@@ -69,4 +70,8 @@ def test_what_was_learned_is_kept_beside_the_checkpoint_and_belongs_to_it(tmp_pa
             load_departure_limit(tmp_path, "ab", SPEC)
     path.write_text("{")
     with pytest.raises(CheckpointError, match="cannot be read"):
+        load_departure_limit(tmp_path, "ab", SPEC)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(CheckpointError, match="not a regular file"):
         load_departure_limit(tmp_path, "ab", SPEC)

@@ -1,4 +1,5 @@
 import dataclasses
+import os
 
 import numpy as np
 import pytest
@@ -132,6 +133,10 @@ def test_a_file_of_another_checkpoint_or_a_damaged_one_is_refused_with_the_remed
     save_feature_distance(saved, plain.facts.checkpoint_hash, distance)
     with pytest.raises(CheckpointError, match="damaged or changed"):
         load_feature_distance(saved, plain.facts.checkpoint_hash, len(distance.mean) + 1)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(CheckpointError, match="not a regular file"):
+        restore(saved)
 
 
 def test_a_new_checkpoint_in_the_folder_takes_the_file_of_the_old_one_away(saved):
