@@ -85,6 +85,10 @@ class CheckpointSwap:
         except CheckpointError as error:
             self._refused(folder, str(error))
             return str(error)
+        except Exception as error:  # rclpy would leave the request without an answer
+            problem = f"{folder}: {type(error).__name__}: {error}"
+            self._refused(folder, problem)
+            return problem
         return ""
 
     def request(self, folder: str) -> Future:

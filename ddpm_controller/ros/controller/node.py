@@ -35,6 +35,7 @@ from ddpm_controller.ros.controller.topics import ControllerTopics
 from ddpm_controller.ros.executor_calls import ExecutorCalls
 from ddpm_controller.ros.parameters import declare, read
 from ddpm_controller.ros.qos_events import QosEvents
+from ddpm_controller.ros.transitions import reported
 
 _PATIENCE_S = 1.0 + LONGER_S
 _GOODBYE_S = 0.2
@@ -63,11 +64,13 @@ class Controller(LifecycleNode):
         self._parts: ControllerParts | None = None
         self._session: ControlSession | None = None
         self._thread: RealTimeThread | LockstepThread | None = None
+        self._failure = ""
         self.create_service(Trigger, "~/reset", self._on_reset)
         self.add_on_set_parameters_callback(self._refused_parameters)
 
     # Transitions
 
+    @reported
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load and validate the robot file and the checkpoint."""
         try:
@@ -83,6 +86,7 @@ class Controller(LifecycleNode):
         self._tell_inactive("configured")
         return TransitionCallbackReturn.SUCCESS
 
+    @reported
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begin to command."""
         parts = self._parts
@@ -106,29 +110,41 @@ class Controller(LifecycleNode):
         parts.inputs.connect(session, self._thread.on_clock)
         return super().on_activate(state)
 
+    @reported
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop smoothly, then send nothing."""
         self._stop()
         self._tell_inactive("deactivated")
         return super().on_deactivate(state)
 
+    @reported
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Forget robot and checkpoint."""
         self._clean_up()
         self._tell_inactive("not configured")
         return TransitionCallbackReturn.SUCCESS
 
+    @reported
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop from whatever state."""
         self.close()
         return TransitionCallbackReturn.SUCCESS
 
+    @reported
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop and be ready to be configured again."""
-        self._stop()
-        self._clean_up()
-        self._tell_inactive("an error was raised, see the log")
+        for step in (self._stop, self._clean_up):
+            try:
+                step()
+            except Exception:  # the next step is needed all the more
+                self.get_logger().error(f"after an error: {traceback.format_exc()}")
+        self._tell_inactive(self._failure or "an error was raised, see the log")
+        self._failure = ""
         return TransitionCallbackReturn.SUCCESS
+
+    def note_failure(self, text: str) -> None:
+        """Keep why a transition failed, for the status that is published after it."""
+        self._failure = text
 
     def close(self) -> None:
         """Stop smoothly, end all threads and report it."""
@@ -151,24 +167,36 @@ class Controller(LifecycleNode):
 
     def _stop(self) -> None:
         session, thread = self._session, self._thread
-        if session is None or thread is None:
+        if session is None:
             return
-        at_rest = threading.Event()
-        session.post(partial(session.finish, at_rest.set))
-        if not self._deployed.lockstep:
-            at_rest.wait(session.loop.longest_stop_s + _PATIENCE_S)
-        thread.close()
-        if self._parts is not None:
-            self._parts.inputs.disconnect()
-            self._parts.loaded = session.loaded
-        self._session = self._thread = None
+        try:
+            if thread is None:  # an activation that has failed
+                session.close()
+            else:
+                self._rest(session, thread)
+        finally:
+            if self._parts is not None:
+                self._parts.inputs.disconnect()
+                self._parts.loaded = session.loaded
+            self._session = self._thread = None
+
+    def _rest(self, session: ControlSession, thread: RealTimeThread | LockstepThread) -> None:
+        try:
+            at_rest = threading.Event()
+            session.post(partial(session.finish, at_rest.set))
+            if not self._deployed.lockstep:
+                at_rest.wait(session.loop.longest_stop_s + _PATIENCE_S)
+        finally:
+            thread.close()
 
     def _clean_up(self) -> None:
-        self._swap.close()
         parts, self._parts = self._parts, None
-        if parts is not None:
-            parts.close()
-        self._events.forget()
+        try:
+            self._swap.close()
+        finally:
+            if parts is not None:
+                parts.close()
+            self._events.forget()
 
     def _use(self, loaded: LoadedPolicy, done: Callable[[], None]) -> None:
         if self._session is not None:
