@@ -258,7 +258,7 @@ def file_content(path: Path, most_bytes: int | None = None) -> bytes:
         OSError: It cannot be read.
         ValueError: It is not a regular file, or larger than ``most_bytes``.
     """
-    # Without O_NONBLOCK a named pipe is not even opened before somebody writes into it.
+    # Without O_NONBLOCK a named pipe is not even opened before something writes into it.
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):

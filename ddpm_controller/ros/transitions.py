@@ -9,7 +9,7 @@ from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
 
 class FailureReports(Protocol):
-    """A lifecycle node that can be told why a transition failed."""
+    """A lifecycle node that keeps why a transition failed."""
 
     def get_logger(self) -> Any:
         """Return the logger of the node."""

@@ -1,5 +1,7 @@
 """What the controller publishes: its status and its chunks."""
 
+import time
+
 import numpy as np
 from ddpm_msgs.msg import ActionChunk, ControllerStatus
 from ddpm_msgs.msg import Memory as MemoryMessage
@@ -12,6 +14,7 @@ from ddpm_controller.control.plan_request import Takeover
 from ddpm_controller.control.states import LimitCounts
 from ddpm_controller.ros.controller.policy_loader import LoadedPolicy
 from ddpm_controller.ros.controller.status import Status
+from ddpm_controller.ros.reason_log import ReasonLog
 from ddpm_controller.ros.stamps import duration_from, time_from
 
 _FACT_QOS = QoSProfile(
@@ -22,7 +25,7 @@ _FACT_QOS = QoSProfile(
 
 
 class ControllerTopics:
-    """Status and chunks; commands are published by ``CommandPublisher``.
+    """Status and chunks, and a line of the log; commands are published by ``CommandPublisher``.
 
     Args:
         node: Owner of the publishers.
@@ -32,9 +35,12 @@ class ControllerTopics:
         self._status = node.create_publisher(ControllerStatus, "~/status", _FACT_QOS)
         self._chunks = node.create_publisher(ActionChunk, "~/action_chunk", QoSProfile(depth=10))
         self._memories = node.create_publisher(MemoryMessage, "~/memory", QoSProfile(depth=10))
+        logger = node.get_logger()
+        self._reasons = ReasonLog(logger.info, logger.warning)
 
     def tell(self, status: Status) -> None:
-        """Publish a status."""
+        """Publish a status, and log it where state or reason is another one."""
+        self._reasons.note(status.state, status.reason, status.text, time.monotonic())
         message = ControllerStatus(
             state=int(status.state),
             reason=int(status.reason),
