@@ -21,6 +21,8 @@ class StubLifecycleNode(LifecycleNode):
         print("text", repr(self.get_parameter("text").value), flush=True)
         print("from_file", repr(self.get_parameter("from_file").value), flush=True)
         refuse = self.get_parameter("refuse").value
+        if refuse:
+            self.get_logger().error("no robot file")
         return TransitionCallbackReturn.FAILURE if refuse else TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state):

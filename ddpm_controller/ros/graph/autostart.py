@@ -1,7 +1,6 @@
 """Configures and activates lifecycle nodes when their processes start."""
 
 import queue
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -23,20 +22,21 @@ class Autostart:
     """A node in a thread that brings lifecycle nodes up.
 
     As the launch files do: configure when the process has started, also after a respawn, and
-    activate on the way from configuring to inactive, so that a node which is deactivated by hand
-    stays inactive.
+    activate what was configured so. A node that is deactivated or configured by hand stays
+    inactive.
 
     Args:
         names: Absolute names of the nodes.
+        on_refusal: Called in that thread with the name of a node that has refused, and with what.
     """
 
-    def __init__(self, names: list[str]) -> None:
+    def __init__(self, names: list[str], on_refusal: Callable[[str, str], None]) -> None:
         self._context = Context()
         rclpy.init(args=[], context=self._context, signal_handler_options=SignalHandlerOptions.NO)
         self._node = rclpy.create_node(
             "start", context=self._context, enable_rosout=False, start_parameter_services=False
         )
-        self._ascents = {name: _Ascent(self._node, name) for name in names}
+        self._ascents = {name: _Ascent(self._node, name, on_refusal) for name in names}
         self._started: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._spin, name="autostart", daemon=True)
         self._thread.start()
@@ -71,8 +71,8 @@ class _Ascent:
     node's state is asked for, and asked again, and decides what is sent next.
     """
 
-    def __init__(self, node: Node, name: str) -> None:
-        self._name = name
+    def __init__(self, node: Node, name: str, on_refusal: Callable[[str, str], None]) -> None:
+        self._name, self._on_refusal = name, on_refusal
         self._state = node.create_client(GetState, f"{name}/get_state")
         self._change = node.create_client(ChangeState, f"{name}/change_state")
         node.create_subscription(
@@ -106,19 +106,18 @@ class _Ascent:
     def _activate(self) -> None:
         if not self._activation_sent:
             self._activation_sent = True
-            self._send(Transition.TRANSITION_ACTIVATE, lambda: None)
+            self._send(Transition.TRANSITION_ACTIVATE, self._arrive)
+
+    def _arrive(self) -> None:
+        self._is_climbing = False
 
     def _on_transition(self, event: TransitionEvent) -> None:
-        """Activate what was configured by hand, later; as launch does."""
+        """Learn of the transitions whose answers were lost."""
         start, goal = event.start_state.id, event.goal_state.id
+        configured = (State.TRANSITION_STATE_CONFIGURING, State.PRIMARY_STATE_INACTIVE)
         if goal == State.PRIMARY_STATE_ACTIVE:
-            self._is_climbing = False
-        elif goal == State.TRANSITION_STATE_CONFIGURING:
-            self._activation_sent = False
-        elif (start, goal) == (
-            State.TRANSITION_STATE_CONFIGURING,
-            State.PRIMARY_STATE_INACTIVE,
-        ):
+            self._arrive()
+        elif self._is_climbing and (start, goal) == configured:
             self._activate()
 
     def _send(self, transition: int, then: Callable[[], None]) -> None:
@@ -129,9 +128,7 @@ class _Ascent:
                 then()
             elif self._is_climbing:
                 self._is_climbing = False
-                text = f"{self._name} refused to {_WORDS[transition]}: see its own log"
-                sys.stdout.write(f"[ERROR] [start]: {text}\n")
-                sys.stdout.flush()
+                self._on_refusal(self._name, _WORDS[transition])
 
         request = ChangeState.Request(transition=Transition(id=transition))
         self._change.call_async(request).add_done_callback(on_answer)

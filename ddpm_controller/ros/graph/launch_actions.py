@@ -94,10 +94,9 @@ def _node(process: ResolvedProcess, action: type[Node]) -> Node:
 
 
 def _autostart(node: LifecycleNode) -> list[LaunchDescriptionEntity]:
-    """Configure when the process starts, also after a respawn; activate when configured.
+    """Configure when the process starts, also after a respawn; activate what was configured so.
 
-    ``start_state`` matters: without it the node would be activated again after every
-    deactivation by hand.
+    What is configured or deactivated by hand, later, stays inactive.
     """
 
     def change(transition: int) -> EmitEvent:
@@ -107,16 +106,12 @@ def _autostart(node: LifecycleNode) -> list[LaunchDescriptionEntity]:
             )
         )
 
-    return [
-        RegisterEventHandler(
-            OnProcessStart(target_action=node, on_start=[change(Transition.TRANSITION_CONFIGURE)])
-        ),
-        RegisterEventHandler(
-            OnStateTransition(
-                target_lifecycle_node=node,
-                start_state="configuring",
-                goal_state="inactive",
-                entities=[change(Transition.TRANSITION_ACTIVATE)],
-            )
-        ),
-    ]
+    activation = OnStateTransition(
+        target_lifecycle_node=node,
+        start_state="configuring",
+        goal_state="inactive",
+        entities=[change(Transition.TRANSITION_ACTIVATE)],
+        handle_once=True,
+    )
+    steps = [RegisterEventHandler(activation), change(Transition.TRANSITION_CONFIGURE)]
+    return [RegisterEventHandler(OnProcessStart(target_action=node, on_start=steps))]

@@ -6,6 +6,7 @@ parameters, remappings, life-cycle steps, respawns, prefixes of log lines and or
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ddpm_controller.ros.graph.autostart import Autostart
@@ -20,6 +22,8 @@ from ddpm_controller.ros.graph.description import Graph
 from ddpm_controller.ros.graph.process_command import child_environment, command_of, python_command
 from ddpm_controller.ros.graph.resolution import ResolvedGraph, ResolvedProcess, resolve
 
+_ERROR_LINE = re.compile(r"^\[(?:ERROR|FATAL)\] \[[\d.]+\] \[[^\]]+\]: (.*)")
+"""What rclpy writes on the console for an error; its text is the group."""
 CommandOf = Callable[[ResolvedProcess, Path], list[str]]
 
 
@@ -59,18 +63,26 @@ class Supervisor:
         self._hurry = asyncio.Event()
         self._exit_code = 0
         self._autostart: Autostart | None = None
+        self._errors: dict[str, str] = {}
+        self._refusal = ""
 
     async def run(self) -> int:
         """Start everything and return the exit code when everything has ended.
 
         It is that of the required process which ended first; 128 + N when signal N killed it; 1
-        when a process had to be killed or, without a required one, when one failed; else 0.
+        when a process had to be killed, a node refused to be configured or activated or, without
+        a required one, when one failed; else 0.
         """
         loop = asyncio.get_running_loop()
         for signal_number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(signal_number, self._on_signal, signal_number)
         started = [process for process in self._graph.processes if process.autostart]
-        self._autostart = Autostart([one.full_name for one in started]) if started else None
+
+        def refused(name: str, what: str) -> None:
+            loop.call_soon_threadsafe(self._on_refusal, name, f"{name} refused to {what}")
+
+        if started:
+            self._autostart = Autostart([one.full_name for one in started], refused)
         try:
             async with asyncio.TaskGroup() as processes:
                 for number, process in enumerate(self._graph.processes, start=1):
@@ -79,6 +91,8 @@ class Supervisor:
         finally:
             if self._autostart is not None:
                 self._autostart.close()
+        if self._refusal:  # last, where it is seen
+            _say("start", self._refusal, "ERROR")
         return self._exit_code
 
     def stop(self) -> None:
@@ -90,6 +104,17 @@ class Supervisor:
     def _on_signal(self, number: int) -> None:
         _say("start", f"{signal.Signals(number).name} came, stopping the graph", "WARNING")
         self.stop()
+
+    def _on_refusal(self, name: str, text: str) -> None:
+        """End a graph in which a node will not run, with the last error that this has logged."""
+        self._exit_code = self._exit_code or 1
+        self._refusal = f"{text}: {self._errors.get(name, 'see its own log')}"
+        _say("start", f"{text}, stopping the graph", "ERROR")
+        self.stop()
+
+    def _note_error(self, name: str, line: str) -> None:
+        if found := _ERROR_LINE.search(line):
+            self._errors[name] = found[1]
 
     async def _keep(self, process: ResolvedProcess, label: str) -> None:
         """Run one process, again and again where it respawns."""
@@ -122,7 +147,8 @@ class Supervisor:
         _say(label, f"process started with pid [{child.pid}]")
         if process.autostart and self._autostart is not None:
             self._autostart.bring_up(process.full_name)
-        reading = asyncio.create_task(_forward(child.stdout, label))
+        note = partial(self._note_error, process.full_name)
+        reading = asyncio.create_task(_forward(child.stdout, label, note))
         code = await self._ended(child, label)
         # A grandchild may hold the pipe open for ever.
         with suppress(TimeoutError):
@@ -172,18 +198,22 @@ async def _happened(event: asyncio.Event, patience_s: float) -> bool:
     return event.is_set()
 
 
-async def _forward(stream: asyncio.StreamReader | None, label: str) -> None:
+async def _forward(
+    stream: asyncio.StreamReader | None, label: str, note: Callable[[str], None]
+) -> None:
     """Print every line with the process's label; the last one also without its newline."""
     rest = b""
     while stream is not None and (piece := await stream.read(65536)):
         *lines, rest = (rest + piece).split(b"\n")
-        _print_lines(lines, label)
-    _print_lines([rest] if rest else [], label)
+        _print_lines(lines, label, note)
+    _print_lines([rest] if rest else [], label, note)
 
 
-def _print_lines(lines: list[bytes], label: str) -> None:
+def _print_lines(lines: list[bytes], label: str, note: Callable[[str], None]) -> None:
     for line in lines:
-        sys.stdout.write(f"[{label}] {line.decode(errors='replace')}\n")
+        text = line.decode(errors="replace")
+        note(text)
+        sys.stdout.write(f"[{label}] {text}\n")
     sys.stdout.flush()
 
 

@@ -105,13 +105,15 @@ def test_the_end_of_the_demo_shuts_everything_down(launch_description):
         assert node.named["on_exit"] is None
 
 
-def test_the_controller_is_activated_only_on_the_way_from_configuring(launch_description):
-    """Otherwise it would be activated again after every deactivation by hand."""
-    handlers = of_kind(actions_of(launch_description(GRAPHS["arm"])), "RegisterEventHandler")
-    start, transition = (one.words[0].named for one in handlers)
+def test_the_controller_is_activated_once_for_each_start_of_its_process(launch_description):
+    """Otherwise it would be activated after every transition by hand."""
+    (handler,) = of_kind(actions_of(launch_description(GRAPHS["arm"])), "RegisterEventHandler")
+    activation, configuration = handler.words[0].named["on_start"]
+    transition = activation.words[0].named
     assert transition["start_state"] == "configuring"
     assert transition["goal_state"] == "inactive"
-    steps = [start["on_start"][0], transition["entities"][0]]
+    assert transition["handle_once"] is True
+    steps = [configuration, transition["entities"][0]]
     assert [one.named["event"].named["transition_id"] for one in steps] == [1, 3]
 
 

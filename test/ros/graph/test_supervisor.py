@@ -11,11 +11,12 @@ import psutil
 import pytest
 import rclpy
 from ddpm_msgs.srv import ResetWorld
-from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.msg import State, Transition, TransitionEvent
 from lifecycle_msgs.srv import ChangeState
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 
+from ddpm_controller.ros.graph.autostart import _Ascent
 from ddpm_controller.ros.graph.supervisor import started
 
 ROOT = Path(__file__).parents[3]
@@ -164,7 +165,8 @@ def test_a_lifecycle_node_is_configured_and_activated_under_its_name(start, tmp_
     assert "ended by a signal" in running.text
 
 
-def test_a_node_deactivated_by_hand_stays_so_until_it_is_configured_again(start, watcher):
+def test_a_node_that_is_configured_by_hand_is_not_activated(start, watcher):
+    """Who configures by hand may have an arm in the way; only the beginning is automatic."""
     node, executor = watcher
     change = node.create_client(ChangeState, "/lifecycle/change_state")
 
@@ -180,16 +182,39 @@ def test_a_node_deactivated_by_hand_stays_so_until_it_is_configured_again(start,
     by_hand(Transition.TRANSITION_CLEANUP)
     before = len(running.seen)
     by_hand(Transition.TRANSITION_CONFIGURE)
-    running.until("activated")
-    assert "configured" in "".join(running.seen[before:])
-    assert "refused" not in running.text
-
-
-def test_a_node_that_refuses_to_be_configured_is_named_and_not_activated(start):
-    running = start("lifecycle", "refuse:=true")
-    running.until(r"\[ERROR\] \[start\]: /lifecycle refused to configure")
+    running.until("configured")
+    by_hand(Transition.TRANSITION_ACTIVATE)
     running.process.send_signal(signal.SIGINT)
-    running.end()
+    assert running.end() == 0
+    assert "".join(running.seen[before:]).count("activated") == 1
+
+
+def test_only_what_was_configured_at_the_start_of_a_process_is_activated(watcher):
+    def configured() -> list[int]:
+        """Let the node arrive at inactive; return what is requested then."""
+        requested.clear()
+        event = TransitionEvent()
+        event.start_state.id = State.TRANSITION_STATE_CONFIGURING
+        event.goal_state.id = State.PRIMARY_STATE_INACTIVE
+        ascent._on_transition(event)
+        return list(requested)
+
+    requested = []
+    ascent = _Ascent(watcher[0], "/lifecycle", lambda name, what: None)
+    ascent._send = lambda transition, then: requested.append(transition)
+    ascent.begin()
+    assert configured() == [Transition.TRANSITION_ACTIVATE]
+    ascent._arrive()
+    assert configured() == []
+    ascent.begin()  # another process
+    assert configured() == [Transition.TRANSITION_ACTIVATE]
+
+
+def test_a_graph_ends_with_the_reason_of_a_node_that_refuses_to_be_configured(start):
+    running = start("lifecycle", "refuse:=true")
+    assert running.end() == 1
+    last = running.seen[-1]
+    assert last == "[ERROR] [start]: /lifecycle refused to configure: no robot file\n"
     assert "activated" not in running.text
 
 
