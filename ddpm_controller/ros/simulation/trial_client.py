@@ -18,6 +18,7 @@ from sensor_msgs.msg import Image, JointState
 from trajectory_msgs.msg import JointTrajectory
 
 from ddpm_controller.bags.conversions import image_from, seconds
+from ddpm_controller.control.states import Reason, State
 from ddpm_controller.evaluation.results import FRAMES_PER_TRIAL, TallyWatch, Trial
 from ddpm_controller.ros.asking import ask
 
@@ -61,6 +62,7 @@ class TrialClient(Node):
         self._tallies: list[tuple[float, dict[str, float]]] = []
         self._success_stamp_s: float | None = None
         self._status = ControllerStatus(text="no status yet")
+        self._has_planned, self._last_cause = False, ""
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self.create_subscription(ControllerStatus, "controller/status", self._on_status, latched)
         deep = QoSProfile(depth=100)
@@ -77,21 +79,44 @@ class TrialClient(Node):
         self._executor.shutdown()
         self.destroy_node()
 
-    def wait_until_ready(self) -> None:
+    @property
+    def controller_state(self) -> str:
+        """What the controller does and why, by its newest status."""
+        state, reason = State(self._status.state), Reason(self._status.reason)
+        refused = self._status.checkpoint_error
+        more = f"; {refused}" if refused and refused != self._status.text else ""
+        return f"{state.name} ({reason.name}): {self._status.text}{more}"
+
+    def wait_until_ready(self, check: Callable[[], None] = lambda: None) -> None:
         """Return when both nodes answer and the controller is active.
+
+        Args:
+            check: Called while it waits; may raise what ends the waiting.
 
         Raises:
             TrialError: When that does not come within the patience.
         """
-        if not self._reset.wait_for_service(self._patience_s):
-            raise TrialError("no node offers simulation/reset: is the simulation running?")
-        if not self._run.wait_for_server(self._patience_s):
-            raise TrialError("no node offers controller/run_policy: is the controller running?")
-        deadline_s = time.monotonic() + self._patience_s
-        while self._status.state == ControllerStatus.STATE_INACTIVE:
-            if time.monotonic() > deadline_s:
-                raise TrialError(f"the controller does not become active: {self._status.text}")
-            self._spin()
+        steps: tuple[tuple[Callable[[], bool], Callable[[], str]], ...] = (
+            (
+                self._reset.service_is_ready,
+                lambda: "no node offers simulation/reset: is the simulation running?",
+            ),
+            (
+                self._run.server_is_ready,
+                lambda: "no node offers controller/run_policy: is the controller running?",
+            ),
+            (
+                lambda: self._status.state != ControllerStatus.STATE_INACTIVE,
+                lambda: f"the controller does not become active: {self.controller_state}",
+            ),
+        )
+        for is_ready, problem in steps:
+            deadline_s = time.monotonic() + self._patience_s
+            while not is_ready():
+                if time.monotonic() > deadline_s:
+                    raise TrialError(problem())
+                check()
+                self._spin()
 
     def run_trial(
         self,
@@ -117,17 +142,23 @@ class TrialClient(Node):
         self._success_stamp_s = None
         for frames in self._frames.values():
             frames.clear()
+        self._last_cause = "no status came"
         goal = RunPolicy.Goal(timeout_s=timeout_s, seed=seed, not_before=answer.stamp)
         handle = self._wait(
             self._run.send_goal_async(goal, lambda message: on_feedback(message.feedback)),
             "the goal",
         )
         if not handle.accepted:
-            raise TrialError(f"the controller refused the goal: {self._status.text}")
+            raise TrialError(f"the controller refused the goal: {self.controller_state}")
         # Wall time: a lockstep simulation may be much slower than its own clock.
         result = self._wait(handle.get_result_async(), "the run", 20.0 * timeout_s).result
         if result.outcome in (RunPolicy.Result.CANCELLED, RunPolicy.Result.STOPPED):
             raise TrialError(f"the run was stopped: {result.message}")
+        self._has_planned = self._has_planned or result.plans > 0
+        if not self._has_planned:  # a policy that has not run once was not tried
+            raise TrialError(
+                f"no plan was followed in {result.duration_s:.1f} s; {self._last_cause}"
+            )
         return self._trial(seed, seconds(answer.stamp), result)
 
     def _trial(self, seed: int, start_s: float, result: RunPolicy.Result) -> Trial:
@@ -201,6 +232,8 @@ class TrialClient(Node):
 
     def _on_status(self, message: ControllerStatus) -> None:
         self._status = message
+        if message.state == ControllerStatus.STATE_HOLDING or message.reason:
+            self._last_cause = self.controller_state  # a run that has ended has none any more
 
     def _on_joint_state(self, message: JointState) -> None:
         place = {name: index for index, name in enumerate(message.name)}
@@ -231,5 +264,5 @@ class TrialClient(Node):
         while rclpy.ok() and not future.done() and time.monotonic() < deadline_s:
             self._spin()
         if not future.done():
-            raise TrialError(f"no answer to {what} in time")
+            raise TrialError(f"no answer to {what} in time; {self.controller_state}")
         return future.result()

@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import rclpy
@@ -51,9 +52,10 @@ def trials_over_ros(
             "log_level": "warn",
         }
         with started("arm", given) as child, connected("", world, robot) as client:
-            client.wait_until_ready()
+            check = partial(_refuse_if_ended, child, client)
+            client.wait_until_ready(check)
             for seed in seeds:
-                _refuse_if_ended(child)
+                check()
                 yield client.run_trial(seed, timeout_s or world_timeout_s(world))
 
 
@@ -84,8 +86,9 @@ def connected(namespace: str, world: str = "pick_place", robot: str = "") -> Ite
         rclpy.try_shutdown()
 
 
-def _refuse_if_ended(child: subprocess.Popen[bytes]) -> None:
+def _refuse_if_ended(child: subprocess.Popen[bytes], client: TrialClient) -> None:
     if child.poll() is not None:
         raise TrialError(
-            f"the graph has ended with exit code {child.returncode}; see its log above"
+            f"the graph has ended with exit code {child.returncode}, see its log above; last "
+            f"status of the controller: {client.controller_state}"
         )
