@@ -15,6 +15,9 @@ import simplejpeg
 from ddpm_controller.data.text_features import TextError, text_features
 from ddpm_controller.robots.robot import RobotAction, RobotStream
 
+_SMALLEST_SHARE = 1e-6
+"""A smaller share of a pixel is a rounding error of its edges."""
+
 
 class ConversionError(ValueError):
     """A message does not hold what the robot file names."""
@@ -123,11 +126,11 @@ def image_from(
 
 def resized(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
     """Return an image at another size by averaging over areas; (H, W, 3) uint8."""
-    rows = _area_weights(pixels.shape[0], height)  # (height, H)
-    columns = _area_weights(pixels.shape[1], width)  # (width, W)
-    flat = pixels.reshape(pixels.shape[0], -1).astype(np.float32)  # (H, W * 3)
-    mean = columns @ (rows @ flat).reshape(height, -1, 3)  # (height, width, 3)
-    return np.clip(np.rint(mean), 0, 255).astype(np.uint8)
+    rows = pixels.reshape(pixels.shape[0], -1).astype(np.float32)  # (H, W * 3)
+    flat = _mean_rows(rows, height).reshape(height, -1, 3).swapaxes(0, 1)  # (W, height, 3)
+    columns = np.ascontiguousarray(flat).reshape(pixels.shape[1], -1)  # (W, height * 3)
+    mean = _mean_rows(columns, width).reshape(width, height, 3).swapaxes(0, 1)
+    return np.clip(np.rint(mean), 0, 255).astype(np.uint8, order="C")
 
 
 def byte_array(pixels: np.ndarray) -> "array.array[int]":
@@ -189,10 +192,26 @@ def _jpeg_pixels(message: Any) -> np.ndarray:
         raise ConversionError(f"JPEG of {len(data)} bytes cannot be decoded: {error}") from None
 
 
-def _area_weights(size: int, new_size: int) -> np.ndarray:
-    """Return the share of each old pixel in each new one, (new_size, size) float32."""
-    edges = np.arange(new_size + 1) * (size / new_size)
-    begin, end = edges[:-1, None], edges[1:, None]
-    pixel = np.arange(size)[None]
+def _mean_rows(rows: np.ndarray, count: int) -> np.ndarray:
+    """Return ``rows``, (N, D) float32, averaged to ``count`` rows.
+
+    Row by row, since a product of matrices would run on a thread a core.
+    """
+    index, share = _shares(len(rows), count)
+    mean: np.ndarray = rows[index[:, 0]] * share[:, :1]
+    for k in range(1, index.shape[1]):
+        more = rows[index[:, k]]
+        more *= share[:, k, None]
+        mean += more
+    return mean
+
+
+def _shares(size: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return which old pixels are in each of ``count`` new ones, (count, K), and their shares."""
+    ratio = size / count
+    begin, end = np.arange(count)[:, None] * ratio, np.arange(1, count + 1)[:, None] * ratio
+    pixel = np.floor(begin) + np.arange(math.ceil(ratio) + 1)
     overlap = np.minimum(end, pixel + 1) - np.maximum(begin, pixel)
-    return (np.clip(overlap, 0, None) * (new_size / size)).astype(np.float32)
+    share = (np.clip(overlap, 0, None) / ratio).astype(np.float32)
+    used = (share > _SMALLEST_SHARE).any(axis=0)
+    return np.minimum(pixel, size - 1).astype(np.intp)[:, used], share[:, used]
