@@ -42,5 +42,8 @@ class ReasonLog:
         self._shown, self._shown_s[now] = now, now_s
         cause = "" if now[1] == Reason.NONE else f" ({now[1].name})"
         words = "" if is_running or not text else f": {text}"
-        write = self._inform if now[1] in _USUAL else self._warn
-        write(f"{now[0].name}{cause}{words}")
+        line = f"{now[0].name}{cause}{words}"
+        if now[1] in _USUAL:  # rclpy refuses two severities from one line of code
+            self._inform(line)
+        else:
+            self._warn(line)

@@ -1,6 +1,7 @@
 """One line per change of what the controller does, and no flood."""
 
 import pytest
+from rclpy.logging import get_logger
 
 from ddpm_controller.control.states import Reason, State
 from ddpm_controller.ros.controller.report import ControlReport
@@ -49,6 +50,14 @@ def test_what_flickers_has_a_line_a_second_and_the_last_line_is_what_stays(log, 
     for k in range(100, 120):
         log.note(*STALE, 0.1 * k)
     assert lines[-1][0] == "warning"
+
+
+def test_the_logger_of_ros_takes_lines_of_both_severities():
+    """It refuses another severity from the same line of code."""
+    logger = get_logger("controller")
+    log = ReasonLog(logger.info, logger.warning)
+    for k, status in enumerate([RUNNING, STALE, RUNNING, STALE]):
+        log.note(*status, 2.0 * k)
 
 
 def test_every_status_that_is_published_may_be_a_line(lines):
