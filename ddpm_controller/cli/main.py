@@ -6,10 +6,11 @@ Nothing but the table of commands is imported until one has been chosen.
 import difflib
 import importlib
 import importlib.metadata
+import os
 import sys
 from collections.abc import Sequence
 
-from ddpm_controller.ros.graph.executables import EXECUTABLES, NODES
+from ddpm_controller.ros.graph.executables import EXECUTABLES, NODES, THREADS
 
 COMMANDS = {
     "Run on a robot or in simulation": {
@@ -87,6 +88,8 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _run(name: str, words: Sequence[str]) -> int:
     module, function = EXECUTABLES[name].split(":")
+    for variable, value in THREADS.items():
+        os.environ.setdefault(variable, value)
     # What tyro and rclpy read, and what a usage line begins with.
     sys.argv = [f"ddpm {shown(name)}", *words]
     code: int = getattr(importlib.import_module(module), function)()

@@ -102,3 +102,14 @@ def test_an_installation_puts_one_name_on_the_path_and_all_where_ros2_run_looks(
     for words in ([library / "start"], [library / "ddpm", "start"]):
         done = subprocess.run([*words, "--help"], capture_output=True, text=True)
         assert done.stderr.startswith("usage: ddpm start "), done.stderr
+
+
+def test_a_command_starts_no_thread_a_core_unless_the_user_sets_how_many(monkeypatch):
+    monkeypatch.setattr("ddpm_controller.cli.fit_noise.main", lambda: 0)
+    monkeypatch.setattr(sys, "argv", ["restored"])
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert main(["fit-noise"]) == 0
+    assert os.environ["OMP_NUM_THREADS"] == "1"
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert main(["fit-noise"]) == 0
+    assert os.environ["OMP_NUM_THREADS"] == "3"

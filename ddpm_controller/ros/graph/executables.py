@@ -23,3 +23,7 @@ EXECUTABLES = {
 
 NODES = ("controller", "trainer", "simulation")
 """The executables that are ROS nodes; the others are commands."""
+
+THREADS = {"OMP_NUM_THREADS": "1"}
+"""Environment of every process of ours, set before numpy is imported, where it has no other value:
+numpy and torch would start a thread a core. What torch trains with is set by its own option."""

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import yaml
 
-from ddpm_controller.ros.graph.executables import EXECUTABLES
+from ddpm_controller.ros.graph.executables import EXECUTABLES, THREADS
 from ddpm_controller.ros.graph.resolution import ResolvedProcess
 
 # A supervisor that is killed takes its processes with it: prctl(PR_SET_PDEATHSIG, SIGTERM).
 # An arm must not be moved by a controller that is watched by no one any more.
 _BEGIN = (
-    "import ctypes, importlib, sys; ctypes.CDLL(None).prctl(1, 15); sys.argv[0] = {name!r}; "
+    "import ctypes, importlib, os, sys; ctypes.CDLL(None).prctl(1, 15); sys.argv[0] = {name!r}; "
+    "os.environ.update({threads!r} | dict(os.environ)); "
     "sys.exit(importlib.import_module({module!r}).{function}())"
 )
 
@@ -32,7 +33,7 @@ def python_command(executable: str, targets: Mapping[str, str] = EXECUTABLES) ->
     """
     module, function = targets[executable].split(":")
     name = f"ddpm {executable.replace('_', '-')}"
-    begin = _BEGIN.format(name=name, module=module, function=function)
+    begin = _BEGIN.format(name=name, threads=THREADS, module=module, function=function)
     return [sys.executable, "-P", "-c", begin]
 
 
