@@ -18,6 +18,7 @@ EXECUTABLES = {
     "demo": "ddpm_controller.cli.demo:main",
     "walk": "ddpm_controller.cli.walk:main",
     "start": "ddpm_controller.cli.start:main",
+    "status": "ddpm_controller.cli.status:main",
 }
 """Name -> module and function; `ddpm` runs them, and executables/ has a file for each."""
 
