@@ -84,19 +84,17 @@ def main() -> int:
     """Run the command."""
     options = tyro.cli(StatusOptions)
     # Imported here: the help needs no ROS.
-    import rclpy
-
+    from ddpm_controller.ros.own_signals import own_signals
     from ddpm_controller.ros.status_reader import StatusReader
 
-    rclpy.init()
-    reader = StatusReader(options.namespace)
-    try:
-        return _show(options, reader)
-    except KeyboardInterrupt:
-        return 0
-    finally:
-        reader.close()
-        rclpy.try_shutdown()
+    with own_signals():
+        reader = StatusReader(options.namespace)
+        try:
+            return _show(options, reader)
+        except KeyboardInterrupt:
+            return 0
+        finally:
+            reader.close()
 
 
 def _show(options: StatusOptions, reader: Any) -> int:
