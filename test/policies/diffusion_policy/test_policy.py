@@ -17,7 +17,7 @@ from ddpm_controller.policies.diffusion_policy.policy import (
     _generator,
 )
 from ddpm_controller.policy import BatchPolicy, PlanSettings, plan_batch
-from ddpm_controller.systems import SYSTEMS, restore
+from ddpm_controller.systems import restore
 from ddpm_controller.types import Observation
 
 
