@@ -1,5 +1,6 @@
 """Trials in one process run the loop that the controller of this robot and checkpoint runs."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ def loop(**deployed):
 
 def test_the_limit_beside_the_checkpoint_and_the_rules_of_the_robot_file_count():
     policy, robot, settings = loop()
-    learned = load_departure_limit(CHECKPOINT, policy.hash, robot.action_spec)
+    learned = load_departure_limit(CHECKPOINT, policy.facts.checkpoint_hash, robot.action_spec)
     found = settings.policy.departure
     np.testing.assert_array_equal(found.scale, learned.scale)
     assert found.limit == learned.limit
@@ -39,4 +40,4 @@ def test_the_limit_beside_the_checkpoint_and_the_rules_of_the_robot_file_count()
 
 
 def test_the_limit_is_left_out_where_the_deployment_says_so():
-    assert loop(reset_state_above=0.0)[2].policy.departure is None
+    assert loop(reset_state_above=math.inf)[2].policy.departure is None
