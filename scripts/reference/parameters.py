@@ -17,7 +17,11 @@ def page(root: Path) -> str:
         "",
         "Of the nodes, declared with type, range and text: `ros2 param describe /controller NAME` "
         "prints the same. A read-only one is given at the start of the process. "
-        "`config/controller.yaml` is the parameter file that the launch files use.",
+        "`config/controller.yaml` is the parameter file that the launch files use. "
+        "`chunk.fade_s` is in the group `chunk`: `-p chunk.fade_s:=0.3` on the command line, "
+        "`chunk: {fade_s: 0.3}` in a file. A word among the values is given as it is, in place of "
+        "a number or a path. A name that its group does not have ends the node, and so does a "
+        "name of an earlier release, with the new one.",
         "",
     ]
     for node in PARAMETERS:
