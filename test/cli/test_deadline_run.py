@@ -30,13 +30,13 @@ LOCKSTEP = {
     "use_sim_time": True,
     "lockstep": True,
     "run_on_activate": False,
-    "deadline_aware": True,
-    "policy_overrides": ["num_inference_steps=10"],
-    "min_inference_steps": 2,
+    "policy.deadline_aware": True,
+    "policy.overrides": ["num_inference_steps=10"],
+    "policy.min_inference_steps": 2,
 }
 
 
-SWITCH = {"policy_overrides": ["num_inference_steps=10", "seam=switch"]}
+SWITCH = {"policy.overrides": ["num_inference_steps=10", "seam=switch"]}
 
 
 @contextmanager
@@ -99,7 +99,7 @@ def test_a_run_in_which_the_number_of_steps_changed_is_reproduced_bit_for_bit(
     assert (plans.num_equal, plans.first, plans.skipped) == (len(numbers), None, ())
     commands = compare_commands(recorded)
     assert (commands.count, commands.num_equal) == (149, 149)
-    with pytest.raises(BagError, match=r"deadline_aware: .* replay it without --graph"):
+    with pytest.raises(BagError, match=r"policy.deadline_aware: .* replay it without --graph"):
         replay_in_graph(recorded, checkpoint, SIM_ARM, set())
 
 
@@ -116,7 +116,7 @@ def test_a_machine_that_is_too_slow_stops_the_robot_with_the_figures(checkpoint)
         held = node.until(
             lambda: [each for each in statuses if (each.state, each.reason) == too_slow]
         )
-    assert "a plan of 2 denoising steps (min_inference_steps) takes" in held[-1].text
+    assert "a plan of 2 denoising steps (policy.min_inference_steps) takes" in held[-1].text
     assert "600 ms" in held[-1].text
     assert "replan_period_s" in held[-1].text
 
@@ -136,7 +136,7 @@ def test_a_control_rate_that_the_machine_cannot_hold_is_refused_at_activation(ch
 
 
 def test_more_steps_at_the_least_than_a_plan_has_are_refused(checkpoint):
-    wrong = {**LOCKSTEP, "min_inference_steps": 11}
+    wrong = {**LOCKSTEP, "policy.min_inference_steps": 11}
     with client() as node, slow_controller(checkpoint, 0.1, 0.0, **wrong):
         assert not node.change(Transition.TRANSITION_CONFIGURE)
         text = node.until(lambda: node.status.text)

@@ -266,7 +266,7 @@ def process_of(executable: str, **parameters: Any) -> Iterator[subprocess.Popen]
     A controller has no second command process, which takes time to begin, unless it is asked for.
     """
     if executable == "controller":
-        parameters = {"command_standby": False, **parameters}
+        parameters = {"command.standby": False, **parameters}
     words = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
     process = subprocess.Popen([*python_command(executable), "--ros-args", *words])
     try:

@@ -167,11 +167,15 @@ REFUSED = {
     "rate too low": ("control_rate_hz", 0.0, "out of range"),
     "rate too high": ("control_rate_hz", 501.0, "out of range"),
     "rate while active": ("control_rate_hz", 100.0, "while active"),
-    "overrides while active": ("policy_overrides", ["sampler=ddpm"], "while active"),
+    "overrides while active": ("policy.overrides", ["sampler=ddpm"], "while active"),
     "read-only robot": ("robot", "other.yaml", "read-only"),
     "read-only lockstep": ("lockstep", True, "read-only"),
     "unknown output": ("output", "torque", "joint_trajectory"),
     "wrong type": ("seed", "one", "type"),
+    "number out of range": ("command.lead_s", -1.0, "as_robot_file, or a number from 0 to 2"),
+    "unknown word": ("start.distance", "none", "must be as_checkpoint or any, or a number from"),
+    "no integer": ("chunk.n_action_steps", 2.5, "as_checkpoint, or an integer of at least 1"),
+    "word while active": ("start.margin", "any", "['start.margin'] cannot change while active"),
     "no such checkpoint": ("checkpoint", "/nowhere", "no checkpoint here"),
 }
 
@@ -188,7 +192,7 @@ def test_a_parameter_that_cannot_be_is_refused_with_the_reason(moving, name, val
 
 def test_every_parameter_has_a_text(moving):
     node, _ = moving
-    names = ["checkpoint", "robot", "control_rate_hz", "seed", "lockstep", "stop_s"]
+    names = ["checkpoint", "robot", "control_rate_hz", "seed", "lockstep", "stop.duration_s"]
     described = node.call(DescribeParameters, names=names).descriptors
     assert all(each.description for each in described)
     assert [each.name for each in described if each.read_only] == ["robot", "lockstep"]

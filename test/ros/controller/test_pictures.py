@@ -41,7 +41,10 @@ def test_the_chunks_that_are_told_are_those_that_are_drawn(checkpoint):
 
 
 def test_without_pictures_there_are_no_such_topics(checkpoint):
-    with client() as node, process_of("controller", checkpoint=checkpoint, pictures=False):
+    with (
+        client() as node,
+        process_of("controller", checkpoint=checkpoint, **{"chunk.pictures": False}),
+    ):
         FakeRobot(node)
         node.bring_up()
         node.until_running(num_chunks=1)

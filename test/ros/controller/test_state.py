@@ -21,11 +21,11 @@ from ddpm_controller.robots.robot import load_robot
 LIMIT = 2000.0
 """Where the robot begins its gripper is 250 units from the first chunk: 2 % of half its range."""
 PARAMETERS = {
-    "reset_state_above": LIMIT,
-    "replan_period_s": 0.2,
-    "policy_overrides": ["transition_scale=0.5"],
-    "max_age_s": 5.0,  # a busy machine shall not drop the state
-    "silence_s": 5.0,
+    "monitor.reset_state_above": LIMIT,
+    "policy.replan_period_s": 0.2,
+    "policy.overrides": ["transition_scale=0.5"],
+    "stop.max_age_s": 5.0,  # a busy machine shall not drop the state
+    "stop.silence_s": 5.0,
 }
 
 

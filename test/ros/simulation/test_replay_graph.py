@@ -14,14 +14,14 @@ from ddpm_controller.ros.graph.own_graph import parameter_file
 from ddpm_controller.ros.graph.supervisor import started
 from ddpm_controller.ros.simulation.trial_graph import connected
 
-SEAM = {"policy_overrides": ["seam=warm_replace", "expected_delay_s=0.11", "surprise=1e4"]}
+SEAM = {"policy.overrides": ["seam=warm_replace", "expected_delay_s=0.11", "surprise=1e4"]}
 
 
 @pytest.fixture(scope="module", params=[{}, SEAM], ids=["switch", "warm_replace"])
 def recording(request, tmp_path_factory, checkpoint):
     """The bag of two runs of 0.6 s, and what the recorder says about it."""
     folder = tmp_path_factory.mktemp("recorded") / "bag"
-    with parameter_file({"replan_period_s": 0.25, **request.param}) as params_file:
+    with parameter_file({"policy.replan_period_s": 0.25, **request.param}) as params_file:
         given = {
             "world": "reach",
             "mode": "lockstep",
