@@ -64,14 +64,14 @@ def is_new(memory):
     return bool(np.isnan(memory_from(memory)["state_since_s"]))
 
 
-def push_until_the_state_begins_anew(node, robot):
+def push_until_the_state_is_reset(node, robot):
     memories, resets = node.heard["controller/memory"], node.status.state_resets
     begin = len(memories)
     robot.messages["joint_state"] = pushed
     status = node.until(lambda: node.status.state_resets > resets and node.status)
     assert "usual departures, limit 2000.0" in status.state_reset_text
-    node.until(lambda: any(map(is_new, memories[begin:])))
     robot.messages.clear()
+    node.until(lambda: any(map(is_new, memories[begin:])))
 
 
 def swap_and_be_reset(node, checkpoints):
@@ -136,7 +136,7 @@ def test_a_state_is_told_begun_anew_kept_over_a_swap_and_all_of_it_is_replayed(
             )
             assert status.state_age_s > 0
             assert status.departure_limit == LIMIT
-            push_until_the_state_begins_anew(node, robot)
+            push_until_the_state_is_reset(node, robot)
             swap_and_be_reset(node, checkpoints)
     robot_file = load_robot(SIM_ARM)
     run = read_run(tmp_path / "bag", robot_file)
