@@ -162,7 +162,7 @@ def test_a_robot_that_somebody_else_commands_is_not_touched(robot_file):
         with calibration(robot_file, "--yes-move") as process:
             code, said = result(node, process)
     assert code == 1
-    assert "somebody else commands the robot" in said
+    assert "another node commands the robot" in said
     assert "deactivate the controller first" in said
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ddpm_controller.checkpoint import load_manifest
 from ddpm_controller.cli.evaluate import loop_of
 from ddpm_controller.control.deployment import Deployment
 from ddpm_controller.policies.monitors.departure_limit import load_departure_limit
@@ -28,7 +29,8 @@ def loop(**deployed):
 
 def test_the_limit_beside_the_checkpoint_and_the_rules_of_the_robot_file_count():
     policy, robot, settings = loop()
-    learned = load_departure_limit(CHECKPOINT, policy.hash, robot.action_spec)
+    used = load_manifest(CHECKPOINT).manifest_sha256
+    learned = load_departure_limit(CHECKPOINT, used, robot.action_spec)
     found = settings.policy.departure
     np.testing.assert_array_equal(found.scale, learned.scale)
     assert found.limit == learned.limit

@@ -45,6 +45,7 @@ class ControlSession:
         loop: As given.
         report: As given.
         loaded: The policy that plans; set on the control thread alone.
+        has_sent: Whether the newest tick has sent a command, even if it failed behind that.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class ControlSession:
         self._always, self._lockstep = run_on_activate, lockstep
         self._orders: deque[Callable[[], object]] = deque()
         self._changed = threading.Event()
-        self._aborted = False
+        self._aborted = self.has_sent = False
         self._sentences: dict[str, str] = {}
         self._run: PolicyRun | None = None
         self._answers: dict[tuple[int, int], PlanAnswer] = {}  # by what _number returns
@@ -186,6 +187,7 @@ class ControlSession:
 
     def step(self, now_s: float) -> None:
         """One tick in real time: nothing here waits."""
+        self.has_sent = False
         self.obey()
         self._end_in_time(now_s)
         if not self._commanding:
@@ -199,6 +201,7 @@ class ControlSession:
 
     def step_in_lockstep(self, now_s: float) -> bool:
         """One tick for which everything due is awaited; return whether a command was sent."""
+        self.has_sent = False
         self.obey()
         if not self.wants(now_s):
             self.report.idle(now_s, self._streams(now_s))
@@ -217,6 +220,7 @@ class ControlSession:
 
     def stand_still(self, now_s: float, text: str) -> None:
         """Report, when there is a ``text``, that time does not advance; nothing is sent."""
+        self.has_sent = False
         self.obey()
         if text:
             streams = self._streams(now_s)
@@ -264,8 +268,9 @@ class ControlSession:
 
     def _command(self, now_s: float) -> bool:
         done = self._commanding_by.step(now_s)
+        self.has_sent = any(each.command.position is not None for each in done)
         self._tell(done, now_s)
-        return any(each.command.position is not None for each in done)
+        return self.has_sent
 
     def _tell(self, done: list[Done], now_s: float) -> None:
         self.report.note_state(self.loop)

@@ -225,7 +225,7 @@ def test_when_the_controller_dies_the_arm_comes_to_rest_and_the_reason_is_told(l
     listener.until(lambda: (speeds(listener.commands[-1:]) == 0).all())
     assert link._process.returncode == 0
     assert listener.words[0].reason == Reason.CONTROLLER_LOST
-    assert "ended without a word" in listener.words[0].text
+    assert "ended without an order to stop" in listener.words[0].text
     positions = np.array([command.points[0].positions for command in listener.commands])
     steps = np.abs(np.diff(positions, axis=0)) / PERIOD_S
     # Commands that came late count for longer than a period: never faster than the limit.
