@@ -1,19 +1,16 @@
 """The life of a state in a real controller: told, recorded, begun anew, kept over a swap."""
 
-import threading
-from contextlib import contextmanager
-
 import numpy as np
 import pytest
 from controller_driver import FakeRobot, client, process_of
 from ddpm_msgs.srv import LoadCheckpoint
+from meanwhile import recorded
 from random_checkpoint import SIM_ARM, save_random_diff_control
 from rcl_interfaces.msg import Log
 from std_srvs.srv import Trigger
 
 from ddpm_controller.bags.conversions import seconds
 from ddpm_controller.bags.memory_messages import memory_from
-from ddpm_controller.cli.record import RecordOptions, record
 from ddpm_controller.replay.plans import Policies, compare_plans
 from ddpm_controller.replay.recorded_run import read_run
 from ddpm_controller.robots.robot import load_robot
@@ -36,21 +33,6 @@ def checkpoints(tmp_path_factory):
     for seed, (name, horizon) in enumerate((("first", 16), ("second", 16), ("other", 20))):
         save_random_diff_control(folder / name, seed, horizon)
     return folder
-
-
-@contextmanager
-def recorded(folder):
-    """Record a run into ``folder`` meanwhile."""
-    ended, options = threading.Event(), RecordOptions(folder, SIM_ARM)
-    begun = threading.Event()
-    thread = threading.Thread(target=record, args=(options, ended.is_set, lambda _: begun.set()))
-    thread.start()
-    try:
-        assert begun.wait(60)
-        yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 def pushed(message):
