@@ -298,6 +298,15 @@ def client() -> Iterator[Client]:
         rclpy.shutdown()
 
 
-def largest_speed_ratio(positions: np.ndarray, limits: np.ndarray, period_s: float) -> float:
+def periods_between(stamps_s: np.ndarray, period_s: float) -> np.ndarray:
+    """Periods from each of (N,) commands to the next: a busy listener misses some; (N - 1, 1)."""
+    periods = np.round(np.diff(stamps_s) / period_s)
+    return np.where((periods < 1) | (periods > 20), 1, periods)[:, None]  # at a jump it is one
+
+
+def largest_speed_ratio(
+    stamps_s: np.ndarray, positions: np.ndarray, limits: np.ndarray, period_s: float
+) -> float:
     """The largest step of (N, 7) commands as a share of what the velocity limits allow."""
-    return float((np.abs(np.diff(positions, axis=0)) / (limits * period_s)).max())
+    reach = limits * period_s * periods_between(stamps_s, period_s)
+    return float((np.abs(np.diff(positions, axis=0)) / reach).max())

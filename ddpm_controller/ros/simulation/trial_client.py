@@ -27,7 +27,7 @@ from ddpm_controller.bags.conversions import (
 from ddpm_controller.evaluation.results import FRAMES_PER_TRIAL, TallyWatch, Trial
 from ddpm_controller.ros.asking import ask
 
-_LAST_PATIENCE_S = 1.0
+_LAST_PATIENCE_S = 5.0
 _SAME_STAMP_S = 1e-6
 Told = TypeVar("Told")
 
