@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-import threading
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,10 +10,10 @@ import pytest
 from controller_driver import PATIENCE_S, client, process_of
 from ddpm_msgs.srv import ResetWorld
 from lifecycle_msgs.msg import Transition
+from meanwhile import recorded
 from random_checkpoint import SIM_ARM
 
 from ddpm_controller.bags.files import BagError
-from ddpm_controller.cli.record import RecordOptions, record
 from ddpm_controller.control.states import Reason, State
 from ddpm_controller.replay.commands import compare_commands
 from ddpm_controller.replay.plans import Policies, compare_plans
@@ -57,28 +56,20 @@ def slow_controller(checkpoint, fixed_s, per_step_s, tick_s=0.0, **more):
 
 def run(node, duration_s):
     """One run of the simulated arm."""
-    node.bring_up()
     answer = node.call(ResetWorld, seed=3)
     return node.result(node.start_run(timeout_s=duration_s, seed=7, not_before=answer.stamp))
 
 
 def recorded_run(folder, checkpoint):
     """A run of 3 s with a slow denoiser, read from its bag."""
-    ended = threading.Event()
-    found = []
-    options = RecordOptions(folder, SIM_ARM, lockstep=True)
     with (
         client() as node,
         process_of("simulation", world="reach", mode="lockstep"),
         slow_controller(checkpoint, 0.02, 0.04, **LOCKSTEP),
     ):
-        thread = threading.Thread(target=lambda: found.append(record(options, ended.is_set)))
-        thread.start()
-        try:
+        node.bring_up()
+        with recorded(folder, lockstep=True) as found:
             run(node, 3.0)
-        finally:
-            ended.set()
-            thread.join()
     return read_run(found[0].folder, load_robot(SIM_ARM))
 
 
@@ -110,6 +101,7 @@ def test_a_machine_that_is_too_slow_stops_the_robot_with_the_figures(checkpoint)
         # A plan that goes on is as slow as one that begins anew here, as with this seam.
         slow_controller(checkpoint, 0.5, 0.05, **{**LOCKSTEP, **SWITCH}),
     ):
+        node.bring_up()
         run(node, 3.0)
         too_slow = (State.HOLDING, Reason.TOO_SLOW)
         statuses = node.heard["controller/status"]

@@ -190,7 +190,8 @@ class ControllerParts:
         node, deployed = self._node, self._deployed
         joints, period_s = self._robot.action_spec.joint_names, 1.0 / deployed.control_rate_hz
         if not deployed.command_process or node.get_parameter("use_sim_time").value:
-            depth = 10 if deployed.lockstep else 1
+            # As the simulation keeps its states: a busy recorder may be many ticks behind.
+            depth = 100 if deployed.lockstep else 1
             events = self._events.of_publisher(deployed.output)
             return CommandPublisher(node, deployed.output, joints, period_s, depth, events=events)
         topic = node.resolve_topic_name(deployed.output)

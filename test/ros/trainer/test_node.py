@@ -44,7 +44,8 @@ class Graph:
         return future.result()
 
     def send(self, goal: Train.Goal):
-        self.spin_until(self.client.server_is_ready)
+        # The first status too: it is the newest one only until the goal is accepted.
+        self.spin_until(lambda: self.statuses and self.client.server_is_ready())
         return self.result_of(
             self.client.send_goal_async(goal, lambda x: self.feedback.append(x.feedback.status))
         )
