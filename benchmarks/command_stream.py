@@ -94,8 +94,8 @@ def running_beside(
     # The pictures do not show the arm where it is: the first action may be anywhere.
     parameters = {
         "control_rate_hz": control_rate_hz,
-        "command_process": own_process,
-        "start_distance": -1.0,
+        "command.process": own_process,
+        "start.distance": "any",
     }
     with tempfile.TemporaryDirectory() as folder:
         robot = write_robot(Path(folder))

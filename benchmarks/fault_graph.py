@@ -86,7 +86,7 @@ class FaultGraph(Node):
             "control_rate_hz": RATE_HZ,
             "run_on_activate": True,
             # The pictures do not show the arm where it is: plans may begin far from there.
-            "start_distance": -1.0,
+            "start.distance": "any",
         }
         arguments = {
             "checkpoint": str(self.checkpoint),

@@ -60,7 +60,7 @@ class Options:
         duration_s: Of each measurement.
         checkpoint: What runs.
         in_node: Measure commands from the node, too.
-        priority: Of the loop that only sleeps; as ``command_priority``.
+        priority: Of the loop that only sleeps; as ``command.priority``.
     """
 
     rates: tuple[float, ...] = (100.0, 200.0, 500.0)

@@ -92,6 +92,15 @@ def command_from(message: Any, action: RobotAction) -> np.ndarray:
                 f"{list(names)}"
             )
         return row
+    return positions_from(message, names)
+
+
+def positions_from(message: Any, names: Sequence[str]) -> np.ndarray:
+    """Return the positions of a JointTrajectory's first point in this order; (D,) float64.
+
+    Raises:
+        ConversionError: A name is missing, or there are no points or too few positions.
+    """
     if len(message.points) == 0:
         raise ConversionError("command has no points")
     return _by_name(list(message.joint_names), message.points[0].positions, names, "positions")

@@ -6,7 +6,7 @@ import queue
 import struct
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -42,12 +42,15 @@ class Recording:
         counts: Topic -> messages written.
         lost: Topic -> messages that were published but are not in the bag, where any.
         unseen: Requested topics that were never published.
+        missed: Topic -> messages that a publisher which came while recording had sent before it
+            was found, where any and where it was the only one.
     """
 
     folder: Path | None
     counts: Mapping[str, int]
     lost: Mapping[str, int]
     unseen: tuple[str, ...]
+    missed: Mapping[str, int] = field(default_factory=dict)
 
 
 Stamped = tuple[int, Arrival]

@@ -21,6 +21,7 @@ from ddpm_controller.checkpoint import (
 )
 from ddpm_controller.control.deployment import Deployment, policy_terms
 from ddpm_controller.control.loop_settings import LoopSettings
+from ddpm_controller.control.parameter_names import given_as
 from ddpm_controller.evaluation.closed_loop import TrialSettings, View, run_trials
 from ddpm_controller.evaluation.published_protocol import MAX_STEPS, STEP_HZ, run_published
 from ddpm_controller.evaluation.report import (
@@ -250,7 +251,7 @@ def _over_ros(options: EvaluateOptions) -> Iterator[Trial]:
     from ddpm_controller.ros.simulation.trial_graph import trials_over_ros
 
     parameters: dict[str, object] = {
-        "n_action_steps": options.n_action_steps,
+        "n_action_steps": options.n_action_steps or None,
         "replan_period_s": options.replan_period_s,
     }
     if options.overrides:
@@ -261,7 +262,7 @@ def _over_ros(options: EvaluateOptions) -> Iterator[Trial]:
         options.seeds,
         options.mode,
         options.timeout_s,
-        parameters,
+        given_as(parameters),
         options.robot_file,
     )
 

@@ -33,7 +33,7 @@ class FitStateReset:
 
     Writes departure_limit.json into the checkpoint's folder; the checkpoint keeps its hash and
     its plans. A controller lets the policy's memory start afresh above the limit, see its
-    parameter reset_state_above. Learned from the episodes held out from training.
+    parameter monitor.reset_state_above. Learned from the episodes held out from training.
 
         ddpm fit-state-reset --checkpoint models/mine --bags recordings
 

@@ -1,6 +1,5 @@
 """What `ddpm controller --help` prints: the parameters of a node, since ROS has no such help."""
 
-import dataclasses
 import importlib
 import textwrap
 
@@ -21,11 +20,16 @@ def parameters_of(node: str) -> type:
 
 def node_help(node: str) -> str:
     """Return how a node is started and what its parameters are."""
+    # Imported here: it needs ROS, and the names of the nodes do not.
+    from ddpm_controller.ros.parameters import declarations
+
+    kind = parameters_of(node)
     lines = [
         f"usage: ddpm {node} [--ros-args -p NAME:=VALUE ...]\n",
         f"The ROS node `{node}`. Its parameters, with their defaults:\n",
     ]
-    for field in dataclasses.fields(parameters_of(node)):
-        lines.append(f"  {field.name}:={field.default!r}")
-        lines.append(textwrap.indent(textwrap.fill(field.metadata["text"], 90), " " * 6))
+    for each in declarations(kind):
+        text = f"{each.text} One of: {each.rule}." if each.words else each.text
+        lines.append(f"  {each.name}:={each.default!r}")
+        lines.append(textwrap.indent(textwrap.fill(text, 90), " " * 6))
     return "\n".join(lines) + "\n"

@@ -51,7 +51,7 @@ def record(
     Args:
         options: What and where.
         should_stop: Asked several times a second.
-        on_begin: Called once recording, with the topics without a publisher.
+        on_begin: As in ``record_run``.
 
     Raises:
         BagError: The disk refuses.
@@ -103,6 +103,11 @@ def _tell_end(console: Console, recording: Recording) -> None:
     for topic, count in sorted(recording.counts.items()):
         table.add_row(topic, str(count), str(recording.lost.get(topic, 0)))
     console.print(table)
+    for topic, count in sorted(recording.missed.items()):
+        console.print(
+            f"[yellow]{topic}: its first {count} messages were sent before its publisher was "
+            "found; record before the nodes begin to send[/yellow]"
+        )
 
 
 if __name__ == "__main__":

@@ -16,47 +16,51 @@ class Deployment:
     Attributes:
         control_rate_hz: Commands per second.
         replan_period_s: Time between two requests for a plan.
-        max_age_s: Age of any stream but a held one beyond which the robot is held; 0: as the
-            robot file for each stream.
+        max_age_s: Age of any stream but a held one beyond which the robot is held; None: as
+            the robot file for each stream.
         fade_s: Time in which the difference between two chunks fades.
         stop_s: Time in which the robot stops.
         lead_s: Time by which a command is sent before its moment.
         lockstep: One tick per message on /clock; stamps may be ahead by any time then.
         start_margin: Fraction of a joint's training range by which it may be outside at the
-            start; below 0: any.
-        start_distance: Distance of the first action from the measured position, rad or m; 0: half
-            of each joint's training range, below 0: any.
+            start; infinite: any.
+        start_distance: Distance of the first action from the measured position, rad or m; None:
+            half of each joint's training range, infinite: any.
         approach_share: Share of the joint limits for a slow approach in place of a refusal; 0:
             refuse.
         chunk_position_tolerance: As ``ChunkTolerance.position``.
         chunk_velocity_tolerance: As ``ChunkTolerance.velocity``.
         out_of_distribution_plans: Strange plans in a row that stop the robot; 0: they do not.
         min_inference_steps: Fewest denoising steps, where steps are chosen; 0: they are not.
-        reset_state_above: Departure above which the state of a policy begins again; 0: none,
-            below 0: as learned for its checkpoint.
+        reset_state_above: Departure above which the state of a policy begins again; None: as
+            learned for its checkpoint, infinite: none.
     """
 
     control_rate_hz: float = 50.0
     replan_period_s: float = 0.8
-    max_age_s: float = 0.0
+    max_age_s: float | None = None
     fade_s: float = 0.2
     stop_s: float = 0.2
     lead_s: float = 0.0
     lockstep: bool = False
     start_margin: float = MARGIN
-    start_distance: float = 0.0
+    start_distance: float | None = None
     approach_share: float = 0.0
     chunk_position_tolerance: float = ChunkTolerance.position
     chunk_velocity_tolerance: float = ChunkTolerance.velocity
     out_of_distribution_plans: int = 0
     min_inference_steps: int = 0
-    reset_state_above: float = -1.0
+    reset_state_above: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.control_rate_hz < math.inf:
             raise ValueError(f"control_rate_hz must be above 0, got {self.control_rate_hz}")
-        if not self.max_age_s >= 0:
-            raise ValueError(f"max_age_s must not be below 0, got {self.max_age_s}")
+        for name in ("max_age_s", "start_distance", "reset_state_above"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"{name} must be above 0 or None, got {value}")
+        if not self.start_margin >= 0:
+            raise ValueError(f"start_margin must not be below 0, got {self.start_margin}")
         # Both refuse what is out of range.
         StartGate(approach_share=self.approach_share)
         ChunkTolerance(self.chunk_position_tolerance, self.chunk_velocity_tolerance)

@@ -19,6 +19,7 @@ from ddpm_controller.bags.files import BagError, OpenBag, RecordedMessage, resol
 from ddpm_controller.bags.memory_messages import memory_from
 from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.control.parameter_names import values_from
 from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.robots.robot import JOINT_TRAJECTORY, Robot
 from ddpm_controller.types import Memory, Observation
@@ -108,7 +109,8 @@ class RecordedRun:
         commands: In the order of recording.
         statuses: In the order of recording.
         limits: From robot_description; None when it was not recorded.
-        parameters: Parameters of the controller; empty when they were not recorded.
+        parameters: Field -> value of the controller's parameters, as ``ControllerParameters`` has
+            them; empty when they were not recorded.
         oldest_s: Oldest stamp in the bag; infinite before the first.
         newest_s: Newest stamp in the bag so far.
         memories: Tick of take-over and plan number -> what the policy remembered when it was
@@ -169,7 +171,7 @@ def read_run(bag: Path, robot: Robot) -> RecordedRun:
     """
     run = RecordedRun(bag, robot, {stream.spec.name: {} for stream in robot.streams})
     with OpenBag(bag) as source:
-        run.parameters = json.loads(source.provenance.get(PARAMETERS_KEY, "{}"))
+        run.parameters = values_from(json.loads(source.provenance.get(PARAMETERS_KEY, "{}")))
         roles = _roles(source, robot)
         for message in source.messages(roles):
             try:

@@ -12,11 +12,11 @@ ACTION_LATENCY_KEY = "robot_action_latency_s"
 def lead_from(parameters: Mapping[str, Any], robot: Robot) -> float:
     """Return the lead that a controller with these parameters has, s.
 
-    A controller from before the parameter had none; below 0 it is the robot's latency.
+    A controller from before the parameter had none; None is the robot's latency.
     """
-    lead_s = float(parameters.get("lead_s", 0.0))
-    if lead_s >= 0:
-        return lead_s
+    lead_s = parameters.get("lead_s", 0.0)
+    if lead_s is not None:
+        return float(lead_s)
     return float(parameters.get(ACTION_LATENCY_KEY, robot.action.latency_s))
 
 

@@ -28,7 +28,7 @@ def deployment_from(parameters: Mapping[str, Any], robot: Robot) -> Deployment:
     What a controller from before a parameter did not record has its usual value.
 
     Args:
-        parameters: Name -> value; names that do not change commands do not count.
+        parameters: Field -> value; fields that do not change commands do not count.
         robot: Its latency is the lead where the parameters ask for that.
 
     Raises:
@@ -81,7 +81,7 @@ def loop_settings(
 
 
 def _max_ages_s(robot: Robot, deployment: Deployment) -> dict[str, float]:
-    if deployment.max_age_s == 0:
+    if deployment.max_age_s is None:
         return robot.max_ages_s
     # Each stream refuses an age below its latency.
     streams = (

@@ -16,6 +16,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from ddpm_controller.bags.message_types import message_class
 from ddpm_controller.bags.writer import BagTopic, BagWriteError, Storage
 from ddpm_controller.bags.writer_thread import (
+    FOREVER_NS,
     Arrival,
     BagThread,
     HeaderOrder,
@@ -26,6 +27,8 @@ from ddpm_controller.bags.writer_thread import (
 
 DEPTH = 2000
 MAX_PENDING_BYTES = 256 * 2**20
+_SETTLED_S = 1.0
+"""So long without another topic, and those that are published have been found: on both sides."""
 STAMP_FIELDS = ("std_msgs/Header", "builtin_interfaces/Time")
 
 Stamps = Literal["received", "header"]
@@ -65,6 +68,10 @@ class Recorder:
         self._pending_bytes = 0
         self.arrivals = 0
         self._lost: Counter[str] = Counter()
+        self._missed: dict[str, int] = {}
+        self._new: set[str] = set()  # found after the others, with nothing received yet
+        self._ignored_after_ns = FOREVER_NS
+        self._found_s = time.monotonic()
         self._thread: BagThread | None = None
         self._order: Order = ReceivedOrder()
         self._facts: dict[str, Arrival] = {}  # newest of each transient-local topic
@@ -75,6 +82,11 @@ class Recorder:
     def unseen(self) -> tuple[str, ...]:
         """Topics that were not published yet."""
         return tuple(topic for topic in self._topics if topic not in self._offered)
+
+    @property
+    def has_settled(self) -> bool:
+        """Whether no topic has been found for a while: another one begins only now."""
+        return time.monotonic() - self._found_s > _SETTLED_S
 
     @property
     def error(self) -> BagWriteError | None:
@@ -91,6 +103,9 @@ class Recorder:
             reliable = all(p.reliability != ReliabilityPolicy.BEST_EFFORT for p in profiles)
             durable = all(p.durability == DurabilityPolicy.TRANSIENT_LOCAL for p in profiles)
             self._offered[name] = BagTopic(name, self._topics[name], reliable, durable)
+            if self.has_settled and len(offers) == 1 and not durable:
+                self._new.add(name)
+            self._found_s = time.monotonic()
             self._subscribe(self._offered[name])
 
     def begin(self, folder: Path, provenance: Mapping[str, str], *, hold: bool = False) -> None:
@@ -108,6 +123,8 @@ class Recorder:
         if self._thread is not None:
             raise BagWriteError(f"{folder}: finish the recording of {self._thread.folder} first")
         self._lost.clear()
+        self._missed.clear()
+        self._ignored_after_ns = FOREVER_NS
         self._order = ReceivedOrder() if self._stamps == "received" else self._header_order(hold)
         topics = list(self._offered.values())
         thread = BagThread(folder, topics, provenance, self._storage, self._order, self._on_taken)
@@ -122,6 +139,10 @@ class Recorder:
         """Of what is held back, write only what is stamped within these times."""
         if isinstance(self._order, HeaderOrder):
             self._order.cut(begin_ns, end_ns)
+
+    def ignore_after(self, source_ns: int) -> None:
+        """Leave out of this bag what is published after a time on the clock of its machine."""
+        self._ignored_after_ns = source_ns
 
     def finish(
         self, *, keep: bool = True, provenance: Mapping[str, str] | None = None
@@ -142,7 +163,8 @@ class Recorder:
         if thread.error is not None:
             raise thread.error
         folder = thread.folder if keep else None
-        return Recording(folder, dict(thread.counts), dict(self._lost), self.unseen)
+        counts, lost = dict(thread.counts), dict(self._lost)
+        return Recording(folder, counts, lost, self.unseen, dict(self._missed))
 
     def _header_order(self, hold: bool) -> HeaderOrder:
         kinds = set(self._topics.values())
@@ -168,12 +190,23 @@ class Recorder:
 
     def _on_message(self, topic: BagTopic, serialized: bytes, info: Mapping[str, Any]) -> None:
         received_ns, source_ns = info["received_timestamp"], info["source_timestamp"]
+        if source_ns > self._ignored_after_ns:
+            return
         self.arrivals += 1
+        if topic.name in self._new:
+            self._note_missed(topic.name, info)
         arrival = Arrival(topic, received_ns, source_ns, serialized)
         if topic.transient_local:
             self._facts[topic.name] = arrival
         if self._thread is not None:
             self._put(arrival)
+
+    def _note_missed(self, topic: str, info: Mapping[str, Any]) -> None:
+        """Note what a publisher had sent before its first message came: it counts from 1."""
+        self._new.remove(topic)
+        number = info["publication_sequence_number"]  # None where the middleware has none
+        if number is not None and number > 1:
+            self._missed[topic] = number - 1
 
     def _put(self, arrival: Arrival) -> None:
         assert self._thread is not None  # both callers have looked

@@ -19,10 +19,10 @@ from ddpm_controller.robots.lead import ACTION_LATENCY_KEY
 from ddpm_controller.robots.robot import Robot
 from ddpm_controller.ros.recorder import Recorder, Stamps
 
-_MOST_WAITING = 5000
-"""Messages that are still taken when a recording is stopped."""
-_IDLE_SPINS = 5
-"""Spins without a message after which none waits: a spin may be for a timer or an answer."""
+_QUIET_S = 0.3
+"""So long without a message after the stop, and none is on its way any more."""
+_LONGEST_WAIT_S = 3.0
+"""The same where messages do not end: of a machine whose clock is behind they seem earlier."""
 
 
 def run_topics(robot: Robot) -> dict[str, str]:
@@ -60,7 +60,8 @@ def record_run(
         folder: The bag; must not exist.
         namespace: Namespace of the robot and its controller.
         should_stop: Asked several times a second.
-        on_begin: Called once recording, with the topics without a publisher.
+        on_begin: Called once, while it records already, when no further topic is found; with
+            the topics without a publisher. From then on nothing is missed of the others.
         duration_s: Longest recording.
         lockstep: Order the bag by the messages' own stamps.
         storage: Format of the bag.
@@ -76,11 +77,15 @@ def record_run(
         recorder = Recorder(node, run_topics(robot), stamps, storage)
         reader = _ParameterReader(node)
         recorder.begin(folder, {"recorded_by": "ddpm_controller, record", "robot": robot.name})
-        on_begin(recorder.unseen)
         end_s = time.monotonic() + duration_s
+        is_announced = False
         while not should_stop() and time.monotonic() < end_s and recorder.error is None:
             executor.spin_once(timeout_sec=0.1)
-        _take_what_has_come(executor, recorder)
+            if not is_announced and recorder.has_settled:
+                is_announced = True
+                on_begin(recorder.unseen)
+        recorder.ignore_after(time.time_ns())
+        take_what_has_come(executor, recorder)
         # The robot file may be calibrated again before the bag is replayed.
         parameters = reader.parameters | {ACTION_LATENCY_KEY: robot.action.latency_s}
         return recorder.finish(provenance={PARAMETERS_KEY: json.dumps(parameters)})
@@ -89,15 +94,15 @@ def record_run(
         node.destroy_node()
 
 
-def _take_what_has_come(executor: SingleThreadedExecutor, recorder: Recorder) -> None:
-    """Spin until nothing waits in the queues; messages that keep coming are cut off."""
-    idle = 0
-    for _ in range(_MOST_WAITING):
+def take_what_has_come(executor: SingleThreadedExecutor, recorder: Recorder) -> None:
+    """Spin until what was published before the stop has come, also from a busy machine."""
+    came_s = time.monotonic()
+    end_s = came_s + _LONGEST_WAIT_S
+    while time.monotonic() < min(came_s + _QUIET_S, end_s):
         before = recorder.arrivals
-        executor.spin_once(timeout_sec=0.0)
-        idle = idle + 1 if recorder.arrivals == before else 0
-        if idle == _IDLE_SPINS:
-            return
+        executor.spin_once(timeout_sec=0.02)
+        if recorder.arrivals > before:
+            came_s = time.monotonic()
 
 
 class _ParameterReader:

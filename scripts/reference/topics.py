@@ -95,7 +95,7 @@ def page(root: Path) -> str:
         "Configured with `config/robots/sim_arm.yaml`: the topics and types of streams and "
         "commands are those of the robot file. A stream of sentences is latched. In lockstep the "
         "node also subscribes to `/clock`, and all subscriptions are reliable and deep. With "
-        "`command_process` a second process publishes the commands.",
+        "`command.process` a second process publishes the commands.",
         "",
         _table("controller", _controller(), {}),
         "## trainer",
@@ -143,7 +143,7 @@ def _controller() -> set[Endpoint]:
 
     found = set()
     for output in ("joint_trajectory", "commands"):
-        found |= _of("controller", configured, command_process="false", output=output)
+        found |= _of("controller", configured, **{"command.process": "false"}, output=output)
     return found
 
 

@@ -138,6 +138,6 @@ def test_a_world_that_says_nothing_is_refused_with_what_it_tells():
     world = DrumWorld()
     tick = Session(world, 25.0, expert=False, pictures=False).reset(5)
     robot = load_robot(share_path("config/robots/drum_words.yaml"))
-    with pytest.raises(ValueError, match="the world 'drum' tells"):
+    with pytest.raises(ValueError, match="the world 'drum' has"):
         vector_value(robot.stream_specs[-1], dataclasses.replace(tick, instruction=""), world)
     world.close()

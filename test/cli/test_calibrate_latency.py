@@ -26,18 +26,20 @@ class Relay:
     """Sends every command on, later."""
 
     def __init__(self, node):
-        self.delay_s = 0.0
+        self.delay_s, self.delays_s = 0.0, []
         self._waiting = deque()
         self._publisher = node.create_publisher(JointTrajectory, "delayed", DEEP)
         node.create_subscription(JointTrajectory, "joint_trajectory", self._on_command, DEEP)
         node.create_timer(0.002, self._send, clock=STEADY)
 
     def _on_command(self, message):
-        self._waiting.append((time.monotonic() + self.delay_s, message))
+        self._waiting.append((time.monotonic(), message))
 
     def _send(self):
-        while self._waiting and self._waiting[0][0] <= time.monotonic():
-            self._publisher.publish(self._waiting.popleft()[1])
+        while self._waiting and self._waiting[0][0] + self.delay_s <= time.monotonic():
+            came_s, message = self._waiting.popleft()
+            self._publisher.publish(message)
+            self.delays_s.append(time.monotonic() - came_s)
 
 
 @pytest.fixture
@@ -71,7 +73,7 @@ def result(node, process):
 def test_a_delay_that_a_relay_adds_is_found_on_the_real_simulation(robot_file):
     words = ["--ros-args", "-p", "world:=reach", "-r", "joint_trajectory:=delayed"]
     simulation = subprocess.Popen([*python_command("simulation"), *words])
-    latencies_s = []
+    latencies_s, relayed_s = [], []
     try:
         with client() as node:
             relay = Relay(node)
@@ -80,6 +82,8 @@ def test_a_delay_that_a_relay_adds_is_found_on_the_real_simulation(robot_file):
                 with calibration(robot_file, "--yes-move", "--joints", "gripper") as process:
                     code, said = result(node, process)
                 assert code == 0, said
+                relayed_s.append(float(np.median(relay.delays_s)))
+                relay.delays_s.clear()
                 robot = load_robot(robot_file)
                 latencies_s.append(robot.action.latency_s)
                 # What it is depends on the machine; on none it is exactly 0.
@@ -88,8 +92,8 @@ def test_a_delay_that_a_relay_adds_is_found_on_the_real_simulation(robot_file):
         simulation.send_signal(signal.SIGINT)
         simulation.wait(PATIENCE_S)
     assert 0 < latencies_s[0] < 0.3
-    # The relay and a busy machine add some ms in either run.
-    assert latencies_s[1] - latencies_s[0] == pytest.approx(0.3, abs=0.1)
+    # What the relay really took: on a busy machine more than it was told.
+    assert latencies_s[1] - latencies_s[0] == pytest.approx(relayed_s[1] - relayed_s[0], abs=0.1)
     assert robot_file.with_suffix(".png").stat().st_size > 10_000
     assert robot_file.read_text().count("latency_s") == 4
 
@@ -107,21 +111,25 @@ def test_it_moves_nothing_unless_it_may(robot_file):
 
 
 def test_a_camera_whose_stamps_hide_its_latency_is_found_by_the_motion_that_it_shows(robot_file):
+    """However late the robot hears of its commands: the picture shows what its states tell."""
     hidden_s, joint = 0.2, 0
+    told = [(0.0, BEGIN[joint])]
+
+    def note(message):
+        place = message.position[list(message.name).index(JOINT_NAMES[joint])]
+        told.append((seconds(message.header.stamp), place))
+        return message
 
     def late(message):
-        sent = node.heard["joint_trajectory"][-50:]
         then_s = seconds(message.header.stamp) - hidden_s
-        stamps_s = [seconds(each.header.stamp) for each in sent] or [0.0]
-        places = [each.points[0].positions[joint] for each in sent] or [BEGIN[joint]]
-        turned = np.interp(then_s, stamps_s, places) - BEGIN[joint]
+        turned = np.interp(then_s, *np.transpose(told)) - BEGIN[joint]
         bar = np.exp(-np.square((np.arange(96) - 48 - 500 * turned) / 8.0))
         picture = np.tile((200 * bar)[None, :, None], (96, 1, 3)).astype(np.uint8)
         message.data = byte_array(picture)
         return message
 
     with client() as node:
-        FakeRobot(node).messages["camera_fixed"] = late
+        FakeRobot(node).messages.update(joint_state=note, camera_fixed=late)
         words = ("--yes-move", "--joints", JOINT_NAMES[joint])
         with calibration(robot_file, *words) as process:
             code, said = result(node, process)
@@ -129,7 +137,7 @@ def test_a_camera_whose_stamps_hide_its_latency_is_found_by_the_motion_that_it_s
     assert "camera_wrist │ not seen" in said  # it only flickers
     latencies_s = {each.spec.name: each.latency_s for each in load_robot(robot_file).streams}
     more_s = latencies_s["camera_fixed"] - latencies_s["camera_wrist"]
-    assert more_s == pytest.approx(hidden_s, abs=0.1)  # joint states are late themselves
+    assert more_s == pytest.approx(hidden_s, abs=0.05)
 
 
 def test_ctrl_c_stops_the_robot_smoothly_and_leaves_the_file(robot_file):
@@ -162,7 +170,7 @@ def test_a_robot_that_somebody_else_commands_is_not_touched(robot_file):
         with calibration(robot_file, "--yes-move") as process:
             code, said = result(node, process)
     assert code == 1
-    assert "somebody else commands the robot" in said
+    assert "another node commands the robot" in said
     assert "deactivate the controller first" in said
 
 

@@ -74,7 +74,11 @@ def test_every_command_explains_itself_by_the_name_that_is_typed(name, monkeypat
 def test_the_help_of_a_node_is_its_parameters_and_starts_nothing(name, capsys):
     assert main([name, "--help"]) == 0
     written = capsys.readouterr().out
-    known = {"controller": "checkpoint:=''", "trainer": "device:=''", "simulation": "mode:="}
+    known = {
+        "controller": "checkpoint:='none'",
+        "trainer": "device:='as_recipe'",
+        "simulation": "mode:=",
+    }
     assert f"usage: ddpm {name} [--ros-args" in written
     assert known[name] in written
 

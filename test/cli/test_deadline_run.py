@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-import threading
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,10 +10,10 @@ import pytest
 from controller_driver import PATIENCE_S, client, process_of
 from ddpm_msgs.srv import ResetWorld
 from lifecycle_msgs.msg import Transition
+from meanwhile import recorded
 from random_checkpoint import SIM_ARM
 
 from ddpm_controller.bags.files import BagError
-from ddpm_controller.cli.record import RecordOptions, record
 from ddpm_controller.control.states import Reason, State
 from ddpm_controller.replay.commands import compare_commands
 from ddpm_controller.replay.plans import Policies, compare_plans
@@ -30,13 +29,13 @@ LOCKSTEP = {
     "use_sim_time": True,
     "lockstep": True,
     "run_on_activate": False,
-    "deadline_aware": True,
-    "policy_overrides": ["num_inference_steps=10"],
-    "min_inference_steps": 2,
+    "policy.deadline_aware": True,
+    "policy.overrides": ["num_inference_steps=10"],
+    "policy.min_inference_steps": 2,
 }
 
 
-SWITCH = {"policy_overrides": ["num_inference_steps=10", "seam=switch"]}
+SWITCH = {"policy.overrides": ["num_inference_steps=10", "seam=switch"]}
 
 
 @contextmanager
@@ -57,28 +56,20 @@ def slow_controller(checkpoint, fixed_s, per_step_s, tick_s=0.0, **more):
 
 def run(node, duration_s):
     """One run of the simulated arm."""
-    node.bring_up()
     answer = node.call(ResetWorld, seed=3)
     return node.result(node.start_run(timeout_s=duration_s, seed=7, not_before=answer.stamp))
 
 
 def recorded_run(folder, checkpoint):
     """A run of 3 s with a slow denoiser, read from its bag."""
-    ended = threading.Event()
-    found = []
-    options = RecordOptions(folder, SIM_ARM, lockstep=True)
     with (
         client() as node,
         process_of("simulation", world="reach", mode="lockstep"),
         slow_controller(checkpoint, 0.02, 0.04, **LOCKSTEP),
     ):
-        thread = threading.Thread(target=lambda: found.append(record(options, ended.is_set)))
-        thread.start()
-        try:
+        node.bring_up()
+        with recorded(folder, lockstep=True) as found:
             run(node, 3.0)
-        finally:
-            ended.set()
-            thread.join()
     return read_run(found[0].folder, load_robot(SIM_ARM))
 
 
@@ -99,7 +90,7 @@ def test_a_run_in_which_the_number_of_steps_changed_is_reproduced_bit_for_bit(
     assert (plans.num_equal, plans.first, plans.skipped) == (len(numbers), None, ())
     commands = compare_commands(recorded)
     assert (commands.count, commands.num_equal) == (149, 149)
-    with pytest.raises(BagError, match=r"deadline_aware: .* replay it without --graph"):
+    with pytest.raises(BagError, match=r"policy.deadline_aware: .* replay it without --graph"):
         replay_in_graph(recorded, checkpoint, SIM_ARM, set())
 
 
@@ -110,13 +101,14 @@ def test_a_machine_that_is_too_slow_stops_the_robot_with_the_figures(checkpoint)
         # A plan that goes on is as slow as one that begins anew here, as with this seam.
         slow_controller(checkpoint, 0.5, 0.05, **{**LOCKSTEP, **SWITCH}),
     ):
+        node.bring_up()
         run(node, 3.0)
         too_slow = (State.HOLDING, Reason.TOO_SLOW)
         statuses = node.heard["controller/status"]
         held = node.until(
             lambda: [each for each in statuses if (each.state, each.reason) == too_slow]
         )
-    assert "a plan of 2 denoising steps (min_inference_steps) takes" in held[-1].text
+    assert "a plan of 2 denoising steps (policy.min_inference_steps) takes" in held[-1].text
     assert "600 ms" in held[-1].text
     assert "replan_period_s" in held[-1].text
 
@@ -136,7 +128,7 @@ def test_a_control_rate_that_the_machine_cannot_hold_is_refused_at_activation(ch
 
 
 def test_more_steps_at_the_least_than_a_plan_has_are_refused(checkpoint):
-    wrong = {**LOCKSTEP, "min_inference_steps": 11}
+    wrong = {**LOCKSTEP, "policy.min_inference_steps": 11}
     with client() as node, slow_controller(checkpoint, 0.1, 0.0, **wrong):
         assert not node.change(Transition.TRANSITION_CONFIGURE)
         text = node.until(lambda: node.status.text)

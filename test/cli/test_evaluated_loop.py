@@ -1,9 +1,11 @@
 """Trials in one process run the loop that the controller of this robot and checkpoint runs."""
 
+import math
 from pathlib import Path
 
 import numpy as np
 
+from ddpm_controller.checkpoint import load_manifest
 from ddpm_controller.cli.evaluate import loop_of
 from ddpm_controller.control.deployment import Deployment
 from ddpm_controller.policies.monitors.departure_limit import load_departure_limit
@@ -28,7 +30,8 @@ def loop(**deployed):
 
 def test_the_limit_beside_the_checkpoint_and_the_rules_of_the_robot_file_count():
     policy, robot, settings = loop()
-    learned = load_departure_limit(CHECKPOINT, policy.hash, robot.action_spec)
+    used = load_manifest(CHECKPOINT).manifest_sha256
+    learned = load_departure_limit(CHECKPOINT, used, robot.action_spec)
     found = settings.policy.departure
     np.testing.assert_array_equal(found.scale, learned.scale)
     assert found.limit == learned.limit
@@ -39,4 +42,4 @@ def test_the_limit_beside_the_checkpoint_and_the_rules_of_the_robot_file_count()
 
 
 def test_the_limit_is_left_out_where_the_deployment_says_so():
-    assert loop(reset_state_above=0.0)[2].policy.departure is None
+    assert loop(reset_state_above=math.inf)[2].policy.departure is None

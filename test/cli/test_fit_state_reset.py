@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 
@@ -33,7 +35,7 @@ def test_the_limit_is_learned_on_held_out_episodes_and_used_by_default(trained, 
     assert found["commands"].limit == pytest.approx(1.5)
     assert not np.allclose(found["plans"].scale, 1.0)
     robot = load_robot(trained.robot)
-    for above, limit in ((-1.0, 1.5), (0.0, None), (7.0, 7.0)):
+    for above, limit in ((None, 1.5), (math.inf, None), (7.0, 7.0)):
         loaded = load_policy(str(checkpoint), robot, PlanSettings(), reset_state_above=above)
         assert (loaded.departure and loaded.departure.limit) == limit
 

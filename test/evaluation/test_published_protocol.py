@@ -181,5 +181,5 @@ def test_a_policy_whose_streams_the_world_does_not_tell_is_refused():
     policy = random_pusher()
     ball = StreamSpec("ball", "vector", (1,), 10.0, ("ball_x",), ("m",))
     policy.facts = replace(policy.facts, streams=(*STREAMS, ball))
-    with pytest.raises(ValueError, match="stream 'ball' wants .*'ball_x'.* 'pusht' tells"):
+    with pytest.raises(ValueError, match="stream 'ball' has .*'ball_x'.* 'pusht' has"):
         list(run_trials(policy, "pusht", trial_loop(policy, BOARD), [1], TrialSettings(), no_view))

@@ -8,6 +8,7 @@ from recorded_runs import Scenario, record_run
 from ddpm_controller.policy import PlanSettings
 from ddpm_controller.replay.plans import Policies, compare_plans
 from ddpm_controller.replay.recorded_run import read_run
+from ddpm_controller.robots.loop_settings import deployment_from
 from ddpm_controller.robots.robot import load_robot
 
 
@@ -32,3 +33,18 @@ def test_a_bag_of_an_earlier_release_is_reproduced(
     assert overrides.items() <= run.chunks[0].settings.items()
     plans = compare_plans(run, Policies(run, [checkpoint], "cpu"))
     assert (plans.num_equal, plans.count, plans.skipped) == (4, 4, ())
+
+
+def test_a_bag_of_before_parameters_were_in_groups_stands_for_the_same_deployment(tmp_path):
+    save_random_checkpoint(tmp_path / "checkpoint")
+    robot = load_robot(SIM_ARM)
+    runs = []
+    for in_groups in (True, False):
+        scenario = Scenario((tmp_path / "checkpoint",), 20, lead_s=0.06, in_groups=in_groups)
+        runs.append(read_run(record_run(tmp_path / f"bag_{in_groups}", scenario), robot))
+    present, earlier = runs
+    assert earlier.parameters == present.parameters
+    assert present.parameters["lead_s"] is None
+    deployment = deployment_from(present.parameters, robot)
+    assert deployment_from(earlier.parameters, robot) == deployment
+    assert (deployment.fade_s, deployment.lead_s) == (0.15, 0.06)

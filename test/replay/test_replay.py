@@ -93,9 +93,10 @@ def test_a_lockstep_run_is_reproduced_bit_for_bit(tmp_path, checkpoint):
     assert (commands.count, commands.num_equal, commands.num_runs) == (59, 59, 1)
 
 
-def test_commands_that_were_sent_ahead_are_reproduced(tmp_path, checkpoint):
+@pytest.mark.parametrize("in_groups", [True, False])
+def test_commands_that_were_sent_ahead_are_reproduced(tmp_path, checkpoint, in_groups):
     """By the latency that the robot file had when it was recorded."""
-    scenario = Scenario((checkpoint,), plan_ticks=4, lead_s=0.06)
+    scenario = Scenario((checkpoint,), plan_ticks=4, lead_s=0.06, in_groups=in_groups)
     run, plans, commands = replayed(record_run(tmp_path / "bag", scenario), checkpoint)
     assert plans.num_equal == plans.count == 4
     assert commands.num_equal == commands.count == 59

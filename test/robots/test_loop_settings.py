@@ -27,7 +27,7 @@ SETTINGS = loop_settings(ROBOT, None, Deployment())
         ({"fade_s": 0.3}, {"fade_s": 0.3}),
         ({"stop_s": 0.4}, {"stop_s": 0.4}),
         ({"lead_s": 0.06}, {"lead_s": 0.06}),
-        ({"lead_s": -1.0, ACTION_LATENCY_KEY: 0.07}, {"lead_s": 0.07}),
+        ({"lead_s": None, ACTION_LATENCY_KEY: 0.07}, {"lead_s": 0.07}),
         ({"lockstep": True}, {"max_lead_s": math.inf}),
         ({"chunk_position_tolerance": 2.0}, {"tolerance": ChunkTolerance(2.0)}),
         ({"chunk_velocity_tolerance": 70.0}, {"tolerance": ChunkTolerance(velocity=70.0)}),
@@ -88,7 +88,10 @@ def test_settings_out_of_range_are_refused(change, text):
         {"approach_share": 3.0},
         {"chunk_velocity_tolerance": 0.5},
         {"control_rate_hz": 0.0},
-        {"max_age_s": -1.0},
+        {"max_age_s": 0.0},
+        {"start_distance": 0.0},
+        {"start_margin": -1.0},
+        {"reset_state_above": math.nan},
     ],
 )
 def test_a_deployment_out_of_range_is_refused(values):

@@ -3,6 +3,7 @@
 import errno
 import time
 
+import numpy as np
 import pytest
 import rclpy
 from random_checkpoint import SIM_ARM
@@ -17,6 +18,7 @@ from ddpm_controller.bags.files import OpenBag
 from ddpm_controller.bags.writer import BagWriteError
 from ddpm_controller.cli.record import RecordOptions, record
 from ddpm_controller.ros.recorder import Recorder
+from ddpm_controller.ros.run_recording import take_what_has_come
 
 TOPICS = {"joint_states": "sensor_msgs/msg/JointState", "fact": "std_msgs/msg/String"}
 SENSOR = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -148,3 +150,71 @@ def test_what_has_come_before_a_recording_is_stopped_is_in_the_bag(graph, tmp_pa
     options = RecordOptions(tmp_path / "bag", SIM_ARM, namespace="left")
     recording = record(options, stop_with_more_in_the_queue)
     assert recording.counts["/left/joint_trajectory"] == 50
+
+
+def test_what_is_published_when_the_recording_is_announced_is_in_the_bag(graph, tmp_path):
+    """The publisher has been there before: it is found first, and then a run may begin."""
+    commands = graph.source.create_publisher(JointTrajectory, "joint_trajectory", 100)
+    announced = []
+
+    def begin(unseen):
+        announced.append(unseen)
+        for _ in range(10):
+            commands.publish(JointTrajectory())
+
+    options = RecordOptions(tmp_path / "bag", SIM_ARM, namespace="left")
+    recording = record(options, lambda: bool(announced), begin)
+    (unseen,) = announced
+    assert "/left/joint_trajectory" not in unseen
+    assert recording.counts["/left/joint_trajectory"] == 10
+    assert recording.missed == {}
+
+
+def test_what_a_new_publisher_sends_before_it_is_found_is_counted_as_missed(graph, tmp_path):
+    publishers = []
+
+    def begin(unseen):
+        assert "/left/joint_trajectory" in unseen
+        publishers.append(graph.source.create_publisher(JointTrajectory, "joint_trajectory", 100))
+        for _ in range(3):
+            publishers[0].publish(JointTrajectory())
+
+    def should_stop():
+        if not publishers or not publishers[0].get_subscription_count():
+            return False
+        for _ in range(2):
+            publishers[0].publish(JointTrajectory())
+        return publishers[0].wait_for_all_acked(Duration(seconds=60))
+
+    options = RecordOptions(tmp_path / "bag", SIM_ARM, namespace="left")
+    recording = record(options, should_stop, begin)
+    assert recording.counts["/left/joint_trajectory"] == 2
+    assert recording.missed == {"/left/joint_trajectory": 3}
+    assert recording.lost == {}
+
+
+class LateArrivals:
+    """An executor and a recorder whose messages come some spins after they were sent."""
+
+    def __init__(self, come_at_s):
+        self.arrivals, self.now_s, self._come_at_s = 0, 0.0, come_at_s
+
+    def spin_once(self, timeout_sec):
+        self.now_s += max(timeout_sec, 1e-4)
+        self.arrivals = sum(each_s <= self.now_s for each_s in self._come_at_s)
+
+    def monotonic(self):
+        return self.now_s
+
+
+@pytest.mark.parametrize(
+    ("come_at_s", "taken"), [([0.1, 0.3, 0.5], 3), (np.arange(0.0, 99.0, 0.1), 31)]
+)
+def test_what_is_on_its_way_when_a_recording_is_stopped_is_waited_for(
+    come_at_s, taken, monkeypatch
+):
+    """For a while: a clock that is behind would let a machine's messages come for long."""
+    late = LateArrivals(come_at_s)
+    monkeypatch.setattr("ddpm_controller.ros.run_recording.time", late)
+    take_what_has_come(late, late)
+    assert late.arrivals == pytest.approx(taken, abs=1)

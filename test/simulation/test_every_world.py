@@ -209,7 +209,7 @@ def test_a_world_that_is_not_in_the_table_is_refused_with_those_that_are():
 
 
 def test_a_world_without_an_expert_is_refused_with_the_command_to_use():
-    with pytest.raises(ValueError, match="no expert for world 'pusht'.*pusht_demonstrations"):
+    with pytest.raises(ValueError, match="no expert for world 'pusht'.*ddpm pusht-demonstrat"):
         refuse_without_expert("pusht")
 
 

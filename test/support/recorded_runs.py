@@ -17,6 +17,7 @@ from ddpm_controller.control.loop_settings import PolicyTerms
 from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.motion_loop import MotionLoop, Sent
 from ddpm_controller.control.observing.stream_rules import StreamRule
+from ddpm_controller.control.parameter_names import given_as, values_from
 from ddpm_controller.control.planning.chunk_check import ChunkTolerance
 from ddpm_controller.control.states import State
 from ddpm_controller.policy import DepartureLimit, PlanSettings
@@ -70,6 +71,7 @@ class Scenario:
         velocity_share: Of the joints' velocity limits, in robot_description.
         decided_before_s: What a tick carries out was decided so much before it, as where another
             process commands.
+        in_groups: Whether parameters have the names and words of this release.
     """
 
     checkpoints: tuple
@@ -92,6 +94,7 @@ class Scenario:
     tolerance: ChunkTolerance = field(default_factory=ChunkTolerance)
     velocity_share: float = 1.0
     decided_before_s: float = 0.0
+    in_groups: bool = True
 
     @property
     def description(self):
@@ -128,6 +131,8 @@ def record_run(folder, scenario):
     }
     if scenario.lead_s:  # as a robot file with a latency gives it
         parameters |= {"lead_s": -1.0, ACTION_LATENCY_KEY: scenario.lead_s}
+    if scenario.in_groups:
+        parameters = given_as(values_from(parameters))
     provenance = {PARAMETERS_KEY: json.dumps(parameters)}
     with BagWriter(folder, [BagTopic(n, k) for n, k in TOPICS.items()], provenance) as bag:
         for topic, stamp_s, message in messages:

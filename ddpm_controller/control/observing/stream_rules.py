@@ -26,6 +26,9 @@ class FrozenImage:
     comes ``after_s`` after one of the joints had moved by more than its motion. Noise lets no
     real camera send the same picture twice.
 
+    Positions may come behind a picture that is newer, as on a busy machine: what was measured
+    before the picture is no motion since then.
+
     Args:
         after_s: Time.
         motion: (Da,) that a camera must show.
@@ -42,7 +45,7 @@ class FrozenImage:
     def forget_motion(self) -> None:
         """Count the motion from now on, as after a jump of the clock."""
         self.is_frozen = False
-        self._moved_s = math.inf
+        self._since_s, self._moved_s = -math.inf, math.inf
         self._lowest: np.ndarray = np.full_like(self._motion, math.inf)
         self._highest: np.ndarray = np.full_like(self._motion, -math.inf)
 
@@ -51,11 +54,14 @@ class FrozenImage:
         if self._image is None or not _same(image, self._image):
             self._image = image
             self.forget_motion()
+            self._since_s = stamp_s
         elif stamp_s - self._moved_s > self._after_s:
             self.is_frozen = True
 
     def move(self, stamp_s: float, position: np.ndarray) -> None:
         """Take a measured position, (Da,)."""
+        if stamp_s < self._since_s:
+            return
         self._lowest = np.minimum(position, self._lowest)
         self._highest = np.maximum(position, self._highest)
         if math.isinf(self._moved_s) and (self._highest - self._lowest > self._motion).any():

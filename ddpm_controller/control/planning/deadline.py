@@ -193,9 +193,9 @@ class Deadline:
 
     def _too_slow(self, cost: PlanCost, lowest: int, available_s: float) -> str:
         return (
-            f"a plan of {lowest} denoising steps (min_inference_steps) takes "
+            f"a plan of {lowest} denoising steps (policy.min_inference_steps) takes "
             f"{1e3 * cost.predicted_s(lowest):.0f} ms ({1e3 * cost.fixed_s:.0f} ms and "
             f"{1e3 * cost.per_step_s:.1f} ms per step), but there are {1e3 * available_s:.0f} ms "
-            f"less {1e3 * self._margin_s:.0f} ms of margin: follow more rows (n_action_steps), "
-            "plan more often (replan_period_s), or free the machine"
+            f"less {1e3 * self._margin_s:.0f} ms of margin: follow more rows "
+            "(chunk.n_action_steps), plan more often (policy.replan_period_s), or free the machine"
         )

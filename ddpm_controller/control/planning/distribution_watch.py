@@ -42,6 +42,6 @@ class DistributionWatch:
         text = (
             f"{self._above} plans in a row were made for something unlike the training data: "
             f"distance {self.score:.2f}, limit {self.limit:.2f}; look at the cameras, the light "
-            "and the scene, or set stop_out_of_distribution to false"
+            "and the scene, or set monitor.stop_out_of_distribution to false"
         )
         return Verdict(State.HOLDING, Reason.OUT_OF_DISTRIBUTION, text)

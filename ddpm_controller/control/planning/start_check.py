@@ -149,6 +149,6 @@ def _next_row(chunk: ActionChunk, now_s: float) -> np.ndarray:
 
 def _remedied(text: str) -> str:
     return (
-        f"{text}: move the robot to where demonstrations began, set approach_slowly, or raise "
-        "start_margin or start_distance"
+        f"{text}: move the robot to where demonstrations began, set "
+        "start.approach_slowly, or raise start.margin or start.distance"
     )

@@ -81,28 +81,29 @@ def start_gate(
     trained: TrainingRange | None,
     *,
     margin: float = MARGIN,
-    distance: float = 0.0,
+    distance: float | None = None,
     approach_share: float = 0.0,
 ) -> StartGate:
     """Return the gate of a policy.
 
     Args:
         trained: Where the joints were in training; None: the policy does not know.
-        margin: Fraction of a joint's range by which it may be outside; below 0: not looked at.
-        distance: rad or m, for every joint; 0: half of each joint's range; below 0: not looked at.
+        margin: Fraction of a joint's range by which it may be outside; infinite: anywhere.
+        distance: rad or m, for every joint; None: half of each joint's range; infinite: anywhere.
         approach_share: As in ``StartGate``.
     """
     if trained is None:
         return StartGate(approach_share=approach_share)
     state = _NOTHING, _NOTHING
-    if margin >= 0:
+    if math.isfinite(margin):
         slack = margin * (trained.state_high - trained.state_low)
         state = trained.state_low - slack, trained.state_high + slack
     farthest = _NOTHING
-    if distance >= 0:
-        half = (trained.state_high - trained.state_low) / 2
-        # A joint that never moved has the velocity's slack only.
-        farthest = np.full_like(half, distance) if distance > 0 else np.maximum(half, 1e-9)
+    half = (trained.state_high - trained.state_low) / 2
+    if distance is None:
+        farthest = np.maximum(half, 1e-9)  # a joint that never moved: the velocity's slack only
+    elif math.isfinite(distance):
+        farthest = np.full_like(half, distance)
     return StartGate(*state, farthest, approach_share)
 
 

@@ -5,6 +5,7 @@ Learned on episodes that were held out from training, and kept beside the checkp
 
 import hashlib
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -66,22 +67,22 @@ def fit_departure_limit(
 
 
 def asked_departure_limit(
-    known: TrainingRange | None, learned: DepartureLimit | None, above: float
+    known: TrainingRange | None, learned: DepartureLimit | None, above: float | None
 ) -> DepartureLimit | None:
     """Return the limit that a deployment asks for.
 
     Args:
         known: Training range of the policy, which gives the units where none were learned.
         learned: What lies beside its checkpoint.
-        above: The limit; 0: none, below 0: the learned one.
+        above: The limit; None: the learned one, infinite: none.
 
     Raises:
         ValueError: The units are not known.
     """
-    if above == 0:
-        return None
-    if above < 0:
+    if above is None:
         return learned
+    if math.isinf(above):
+        return None
     if learned is not None:
         return DepartureLimit(learned.scale, above)
     return DepartureLimit(DEPARTURE_UNIT * half_range_of(known), above)
@@ -96,7 +97,7 @@ def half_range_of(known: TrainingRange | None) -> np.ndarray:
     if known is None:
         raise ValueError(
             "the checkpoint lacks the range of its actions, so what a usual departure is "
-            "cannot be known: set reset_state_above to 0"
+            "cannot be known: set monitor.reset_state_above to never"
         )
     half: np.ndarray = (known.action_high - known.action_low) / 2
     largest = float(half.max()) or 1.0

@@ -10,10 +10,11 @@ from rclpy.parameter import Parameter
 from rclpy.task import Future
 
 from ddpm_controller.checkpoint import CheckpointError, load_manifest, refuse_mismatch
+from ddpm_controller.control.parameter_names import NONE
 from ddpm_controller.robots.robot import Robot
-from ddpm_controller.ros.controller.parameters import found_path
 from ddpm_controller.ros.controller.policy_loader import LoadedPolicy, PolicyLoader
 from ddpm_controller.ros.executor_calls import ExecutorCalls
+from ddpm_controller.share import found_path
 
 Use = Callable[[LoadedPolicy, Callable[[], None]], None]
 
@@ -154,7 +155,7 @@ class CheckpointSwap:
     def _show_in_use(self) -> None:
         """Let the parameter name the checkpoint that is in use."""
         loaded = self._in_use_now()
-        folder = loaded.folder if loaded else ""
+        folder = loaded.folder if loaded else NONE
         if self._node.get_parameter("checkpoint").value == folder:
             return
         self._setting_back = True

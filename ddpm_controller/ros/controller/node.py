@@ -11,6 +11,7 @@ from functools import partial
 import rclpy
 import torch
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
@@ -23,7 +24,7 @@ from ddpm_controller.control.states import Reason, State
 from ddpm_controller.robots.robot import RobotError, load_robot
 from ddpm_controller.ros.controller.checkpoint_swap import CheckpointSwap
 from ddpm_controller.ros.controller.diagnostics import Diagnostics
-from ddpm_controller.ros.controller.parameters import REMOVED, ControllerParameters, found_path
+from ddpm_controller.ros.controller.parameters import REMOVED, ControllerParameters
 from ddpm_controller.ros.controller.parts import ControllerParts
 from ddpm_controller.ros.controller.policy_loader import LoadedPolicy
 from ddpm_controller.ros.controller.report import ControlReport
@@ -36,6 +37,7 @@ from ddpm_controller.ros.executor_calls import ExecutorCalls
 from ddpm_controller.ros.parameters import declare, read
 from ddpm_controller.ros.qos_events import QosEvents
 from ddpm_controller.ros.transitions import reported
+from ddpm_controller.share import found_path
 
 _PATIENCE_S = 1.0 + LONGER_S
 _GOODBYE_S = 0.2
@@ -274,7 +276,8 @@ def main() -> int:
             _spin_once(executor, controller)
     except ExternalShutdownException:
         pass
-    except ValueError as error:  # parameters that cannot be; what runs raises nothing
+    # Parameters that cannot be; what runs raises nothing.
+    except (ValueError, ParameterException) as error:
         sys.stderr.write(f"controller: {error}\n")
         return 1
     finally:

@@ -2,40 +2,50 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
+from ddpm_controller.control import parameter_names
 from ddpm_controller.control.deployment import Deployment
+from ddpm_controller.control.parameter_names import WORDS
 from ddpm_controller.policy import PlanSettings, overrides_from
-from ddpm_controller.ros.parameters import parameter
-from ddpm_controller.share import found_path as found_path
+from ddpm_controller.ros.parameters import fields_from, parameter
 
 OUTPUTS = ("joint_trajectory", "commands")
 LIVE = ("checkpoint",)
 """Parameters that may be set while the node is active."""
 REMOVED = {
-    name: f"policy_overrides:=['{name}=...']"
+    name: f"policy.overrides:=['{name}=...']"
     for name in (
         *("sampler", "num_inference_steps", "seam", "expected_delay_s", "surprise"),
         "transition_scale",
     )
 }
-"""Parameters of earlier releases, and what is given in their place."""
+"""Parameters of earlier releases that are no fields, and what is given in their place."""
 
 
 @dataclass(frozen=True)
 class ControllerParameters:
     """Deployment facts; all but ``checkpoint`` are read when the node is configured."""
 
-    checkpoint: str = parameter(
-        "", "Folder of the checkpoint to run; setting it while the robot moves swaps policies."
+    NAMES: ClassVar[Mapping[str, str]] = parameter_names.NAMES
+
+    checkpoint: str | None = parameter(
+        None,
+        "Folder of the checkpoint to run; setting it while the robot moves swaps policies; "
+        "none: to be set later.",
+        words=WORDS["checkpoint"],
+        kind=str,
     )
     robot: str = parameter(
         "config/robots/sim_arm.yaml",
         "Robot file with streams, joints and the action; relative to here or to the package.",
         read_only=True,
     )
-    state_denoiser: str = parameter(
-        "", "Folder of a state denoiser of fit_noise for what the policy sees; empty: none."
+    state_denoiser: str | None = parameter(
+        None,
+        "Folder of a state denoiser of fit_noise for what the policy sees, or none.",
+        words=WORDS["state_denoiser"],
+        kind=str,
     )
     control_rate_hz: float = parameter(
         Deployment.control_rate_hz, "Commands per second, Hz.", low=10.0, high=500.0
@@ -47,8 +57,12 @@ class ControllerParameters:
         low=0.01,
         high=10.0,
     )
-    n_action_steps: int = parameter(
-        0, "Rows of a plan that are followed; 0: as in the checkpoint.", low=0
+    n_action_steps: int | None = parameter(
+        None,
+        "Rows of a plan that are followed.",
+        low=1,
+        words=WORDS["n_action_steps"],
+        kind=int,
     )
     policy_overrides: tuple[str, ...] = parameter(
         (),
@@ -58,25 +72,29 @@ class ControllerParameters:
     deadline_aware: bool = parameter(
         False,
         "Take fewer denoising steps where a plan would not be there before the chunk in force "
-        "ends, and stop where min_inference_steps are too slow too.",
+        "ends, and stop where policy.min_inference_steps are too slow too.",
     )
     min_inference_steps: int = parameter(
-        4, "Denoising steps that a plan has at the least when deadline_aware.", low=1
+        4, "Denoising steps that a plan has at the least when policy.deadline_aware.", low=1
     )
-    reset_state_above: float = parameter(
+    reset_state_above: float | None = parameter(
         Deployment.reset_state_above,
         "Departure of a joint from the plan in force above which what the policy "
-        "remembers is reset, in usual departures; 0: never; below 0: as fit_state_reset has "
-        "learned for the checkpoint.",
-        low=-1.0,
+        "remembers is reset, in usual departures; as_checkpoint: as fit_state_reset has learned "
+        "for it.",
+        low=0.001,
         high=1e6,
+        words=WORDS["reset_state_above"],
+        kind=float,
     )
     seed: int = parameter(0, "Seed of the denoising noise of a run.", low=0)
-    max_age_s: float = parameter(
+    max_age_s: float | None = parameter(
         Deployment.max_age_s,
-        "Hold when any observation is older, s; 0: as in the robot file for each stream. "
+        "Hold when any observation is older, s; as_robot_file: than its file has for the stream. "
         "A sentence does not age.",
-        low=0.0,
+        low=0.001,
+        words=WORDS["max_age_s"],
+        kind=float,
     )
     fade_s: float = parameter(
         Deployment.fade_s,
@@ -87,26 +105,31 @@ class ControllerParameters:
     stop_s: float = parameter(
         Deployment.stop_s, "Time in which the robot stops, s.", low=0.02, high=2.0
     )
-    lead_s: float = parameter(
+    lead_s: float | None = parameter(
         Deployment.lead_s,
         "Send each command so much ahead of its moment, because it acts so much later, s; "
-        "below 0: action.latency_s of the robot file. See docs/explanation/timing.md.",
-        low=-1.0,
+        "as_robot_file: its action.latency_s. See docs/explanation/timing.md.",
+        low=0.0,
         high=2.0,
+        words=WORDS["lead_s"],
+        kind=float,
     )
     start_margin: float = parameter(
         Deployment.start_margin,
         "Do not start where a joint is further outside its training range than this fraction of "
-        "it; below 0: start anywhere.",
-        low=-1.0,
+        "it; any: start anywhere.",
+        low=0.0,
         high=10.0,
+        words=WORDS["start_margin"],
     )
-    start_distance: float = parameter(
+    start_distance: float | None = parameter(
         Deployment.start_distance,
         "Do not start where the first action is further from a measured joint, rad "
-        "or m; 0: than half of its training range; below 0: anywhere.",
-        low=-1.0,
+        "or m; as_checkpoint: than half of its training range; any: start anywhere.",
+        low=1e-6,
         high=100.0,
+        words=WORDS["start_distance"],
+        kind=float,
     )
     approach_slowly: bool = parameter(
         False, "Bring the robot slowly to the first action where it would not start."
@@ -147,12 +170,17 @@ class ControllerParameters:
         "Have a second process ready that takes over at once when the one that commands dies; "
         "it takes memory, but no time.",
     )
-    command_priority: int = parameter(
-        50, "SCHED_FIFO priority of that process where permitted; 0: none.", low=0, high=99
+    command_priority: int | None = parameter(
+        50,
+        "SCHED_FIFO priority of that process where permitted, or none.",
+        low=1,
+        high=99,
+        words=WORDS["command_priority"],
+        kind=int,
     )
     silence_s: float = parameter(
         0.5,
-        "That process stops the robot when nothing comes for so long, s.",
+        "The process that commands stops the robot when nothing comes for so long, s.",
         low=0.05,
         high=5.0,
     )
@@ -184,19 +212,24 @@ class ControllerParameters:
     def plan_settings(self) -> PlanSettings:
         """The part that a policy is restored with."""
         return PlanSettings(
-            n_action_steps=self.n_action_steps or None,
+            n_action_steps=self.n_action_steps,
             device=self.device,
             overrides=overrides_from(self.policy_overrides),
         )
 
     def refusal(self, values: Mapping[str, Any], *, active: bool) -> str:
-        """Return why these values cannot be set, or an empty text; other names do not count."""
-        changes = {name: value for name, value in values.items() if hasattr(self, name)}
+        """Return why these parameters cannot be set, or an empty text.
+
+        Args:
+            values: ROS name -> value; other names do not count.
+            active: Whether the node is.
+        """
         try:
+            changes = fields_from(type(self), values)
             replace(self, **changes)
         except ValueError as error:
             return str(error)
-        blocked = sorted(set(changes) - set(LIVE))
+        blocked = sorted(self.NAMES.get(name, name) for name in set(changes) - set(LIVE))
         if blocked and active:
             return f"{blocked} cannot change while active: deactivate and clean up first"
         return ""

@@ -20,7 +20,7 @@ from ddpm_controller.ros.commanding.command_publisher import CommandPublisher
 from ddpm_controller.ros.commanding.commanding import CommandByOrder, CommandHere, Commanding
 from ddpm_controller.ros.controller.chunk_pictures import ChunkPictures
 from ddpm_controller.ros.controller.inputs import ControllerInputs
-from ddpm_controller.ros.controller.parameters import ControllerParameters, found_path
+from ddpm_controller.ros.controller.parameters import ControllerParameters
 from ddpm_controller.ros.controller.planner import Planner
 from ddpm_controller.ros.controller.policy_loader import LoadedPolicy, load_policy
 from ddpm_controller.ros.controller.rate_check import RateError, check_rate, trial_ticks
@@ -28,6 +28,7 @@ from ddpm_controller.ros.controller.report import ControlReport
 from ddpm_controller.ros.controller.session import ControlSession
 from ddpm_controller.ros.controller.topics import ControllerTopics
 from ddpm_controller.ros.qos_events import QosEvents
+from ddpm_controller.share import found_path
 
 _DECISION_PERIOD_S = 0.01
 """Orders to a command process need not come more often than this."""
@@ -177,7 +178,7 @@ class ControllerParts:
         )
 
     def _state_filters(self) -> dict[str, StreamFilter]:
-        if not self._deployed.state_denoiser:
+        if self._deployed.state_denoiser is None:
             return {}
         folder = found_path(self._deployed.state_denoiser)
         denoiser = load_state_denoiser(folder, self._robot.stream_specs)
@@ -189,7 +190,8 @@ class ControllerParts:
         node, deployed = self._node, self._deployed
         joints, period_s = self._robot.action_spec.joint_names, 1.0 / deployed.control_rate_hz
         if not deployed.command_process or node.get_parameter("use_sim_time").value:
-            depth = 10 if deployed.lockstep else 1
+            # As the simulation keeps its states: a busy recorder may be many ticks behind.
+            depth = 100 if deployed.lockstep else 1
             events = self._events.of_publisher(deployed.output)
             return CommandPublisher(node, deployed.output, joints, period_s, depth, events=events)
         topic = node.resolve_topic_name(deployed.output)
@@ -206,7 +208,7 @@ class ControllerParts:
                 fade_s=deployed.fade_s,
                 stop_s=deployed.stop_s,
                 silence_s=deployed.silence_s,
-                priority=deployed.command_priority,
+                priority=deployed.command_priority or 0,
                 listeners=node.count_subscribers(topic),
                 status_listeners=node.count_subscribers(status_topic),
             ),

@@ -14,15 +14,15 @@ from ddpm_controller.policies.monitors.departure_limit import (
 from ddpm_controller.policy import DepartureLimit, PlanSettings, Policy
 from ddpm_controller.robots.lead import delay_problem
 from ddpm_controller.robots.robot import Robot
-from ddpm_controller.ros.controller.parameters import found_path
 from ddpm_controller.ros.latest_worker import LatestWorker
+from ddpm_controller.share import found_path
 from ddpm_controller.systems import restore
 from ddpm_controller.types import ActionChunk
 
 _WARM_UP_PLANS = 2
 _LEAD_REMEDY = (
-    "measure action.latency_s of the robot file again with `ddpm calibrate-latency`, set lead_s "
-    "to 0, or follow more rows (n_action_steps)"
+    "measure action.latency_s of the robot file again with `ddpm calibrate-latency`, set "
+    "command.lead_s to 0, or follow more rows (chunk.n_action_steps)"
 )
 
 
@@ -53,7 +53,7 @@ def load_policy(
     settings: PlanSettings,
     lead_s: float = 0.0,
     lowest_steps: int = 0,
-    reset_state_above: float = -1.0,
+    reset_state_above: float | None = None,
 ) -> LoadedPolicy:
     """Read, verify and warm up a checkpoint.
 
@@ -63,8 +63,8 @@ def load_policy(
         settings: How it is run.
         lead_s: Time by which its rows will be sent ahead of their moments.
         lowest_steps: Denoising steps that a plan may have at the least; 0: none is asked for.
-        reset_state_above: Departure above which its state starts afresh; 0: none, below 0: as
-            learned for this checkpoint.
+        reset_state_above: Departure above which its state starts afresh; None: as learned
+            for this checkpoint, infinite: none.
 
     Raises:
         CheckpointError: It is missing, damaged, or does not fit the robot.
@@ -79,12 +79,12 @@ def load_policy(
     steps = policy.facts.num_inference_steps
     if lowest_steps > steps > 0:
         raise ValueError(
-            f"{folder}: min_inference_steps {lowest_steps} is above the {steps} steps of a plan: "
-            "lower it, or raise num_inference_steps of policy_overrides"
+            f"{folder}: policy.min_inference_steps {lowest_steps} is above the {steps} steps of a "
+            "plan: lower it, or raise num_inference_steps of policy.overrides"
         )
     chunk = _warm_up(policy, folder)
     rows_last_s = chunk.end_s - chunk.start_s
-    if problem := delay_problem("lead_s", lead_s, rows_last_s, _LEAD_REMEDY):
+    if problem := delay_problem("command.lead_s", lead_s, rows_last_s, _LEAD_REMEDY):
         raise ValueError(f"{folder}: {problem}")
     return LoadedPolicy(
         policy=policy,

@@ -10,6 +10,7 @@ from functools import partial
 from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.loop_settings import PolicyTerms
 from ddpm_controller.control.observing.stream_rules import StreamHealth
+from ddpm_controller.control.plan_request import PlanRequest
 from ddpm_controller.control.states import Reason, State
 from ddpm_controller.ros.commanding.commanding import Commanding, Done
 from ddpm_controller.ros.controller.planner import PlanAnswer, Planner
@@ -44,6 +45,7 @@ class ControlSession:
         loop: As given.
         report: As given.
         loaded: The policy that plans; set on the control thread alone.
+        has_sent: Whether the newest tick has sent a command, even if it failed behind that.
     """
 
     def __init__(
@@ -66,10 +68,10 @@ class ControlSession:
         self._always, self._lockstep = run_on_activate, lockstep
         self._orders: deque[Callable[[], object]] = deque()
         self._changed = threading.Event()
-        self._aborted = False
+        self._aborted = self.has_sent = False
         self._sentences: dict[str, str] = {}
         self._run: PolicyRun | None = None
-        self._answers: dict[int, PlanAnswer] = {}
+        self._answers: dict[tuple[int, int], PlanAnswer] = {}  # by what _number returns
         self._commanding = run_on_activate
         self._stop = SmoothStop(stop_s)
         self._terms_of, self._log = terms_of, log
@@ -185,6 +187,7 @@ class ControlSession:
 
     def step(self, now_s: float) -> None:
         """One tick in real time: nothing here waits."""
+        self.has_sent = False
         self.obey()
         self._end_in_time(now_s)
         if not self._commanding:
@@ -199,6 +202,7 @@ class ControlSession:
 
     def step_in_lockstep(self, now_s: float) -> bool:
         """One tick for which everything due is awaited; return whether a command was sent."""
+        self.has_sent = False
         self.obey()
         if not self.wants(now_s):
             self.report.idle(now_s, self._streams(now_s))
@@ -217,6 +221,7 @@ class ControlSession:
 
     def stand_still(self, now_s: float, text: str) -> None:
         """Report, when there is a ``text``, that time does not advance; nothing is sent."""
+        self.has_sent = False
         self.obey()
         if text:
             streams = self._streams(now_s)
@@ -264,21 +269,31 @@ class ControlSession:
 
     def _command(self, now_s: float) -> bool:
         done = self._commanding_by.step(now_s)
+        self.has_sent = any(each.command.position is not None for each in done)
         self._tell(done, now_s)
-        return any(each.command.position is not None for each in done)
+        return self.has_sent
 
     def _tell(self, done: list[Done], now_s: float) -> None:
         self.report.note_state(self.loop)
         for each in done:
             takeover = each.command.takeover
             self.report.sent(each)
-            answer = self._answers.pop(takeover.request.plan_number, None) if takeover else None
+            answer = self._answer_of(takeover.request) if takeover else None
             if answer is not None:
                 self.report.took_over(each.command, answer)
-                self._answers.clear()
                 if self._run is not None:
                     self._run.plans += 1
             self.report.tick(each.command, self._streams(now_s))
+
+    def _answer_of(self, request: PlanRequest) -> PlanAnswer | None:
+        """Return the answer to ``request``, once, and forget those before it.
+
+        The command process may report a plan when the next one has come: that one is kept.
+        """
+        taken = _number(request)
+        answer = self._answers.pop(taken, None)
+        self._answers = {n: each for n, each in self._answers.items() if n > taken}
+        return answer
 
     def _submit(self, now_s: float) -> None:
         request = self.loop.plan_request(now_s)
@@ -291,7 +306,7 @@ class ControlSession:
         if answer.plan is None:
             self.loop.fail(answer.request, self._with_sentence(answer.error))
         elif not self.loop.accept(answer.plan, answer.request):
-            self._answers[answer.request.plan_number] = answer
+            self._answers[_number(answer.request)] = answer
             self.report.accepted(answer, self.loop)
 
     def _with_sentence(self, error: str) -> str:
@@ -322,3 +337,8 @@ class ControlSession:
 
     def _streams(self, now_s: float) -> dict[str, StreamHealth]:
         return self.loop.watch.healths(now_s)
+
+
+def _number(request: PlanRequest) -> tuple[int, int]:
+    """Return what orders requests over all runs: plans are counted from 0 in each."""
+    return request.epoch, request.plan_number

@@ -92,10 +92,10 @@ class RealTimeThread:
             silence = watchdog.text(now_s, time.monotonic())
             if now_s <= 0 or now_s == last_s:  # simulated time has not begun, or stands still
                 stand = partial(self._session.stand_still, text=silence)
-                _guarded(stand, now_s, self._log_error)
+                _guarded(stand, now_s, self._session, self._log_error)
                 continue
             last_s = now_s
-            _guarded(self._session.step, now_s, self._log_error)
+            _guarded(self._session.step, now_s, self._session, self._log_error)
 
 
 class AnswerWatch:
@@ -161,7 +161,7 @@ class LockstepThread:
                 # A world that waits for a command stands still; it has published its time.
                 silence = watchdog.text(0.0, time.monotonic()) if clock_s is None else ""
                 stand = partial(self._session.stand_still, text=silence)
-                _guarded(stand, 0.0, self._log_error)
+                _guarded(stand, 0.0, self._session, self._log_error)
             if self._clocks:
                 stamp_s, heard_s = self._clocks.popleft()
                 answered = answered and stamp_s == clock_s
@@ -170,14 +170,21 @@ class LockstepThread:
                     answers.answered(time.monotonic())
                 clock_s = stamp_s
             if clock_s is not None and not answered:
-                answered = _guarded(self._session.step_in_lockstep, clock_s, self._log_error)
+                step = self._session.step_in_lockstep
+                answered = _guarded(step, clock_s, self._session, self._log_error)
                 answers.answered(time.monotonic())
 
 
-def _guarded(step: Callable[[float], bool | None], now_s: float, log_error: LogError) -> bool:
-    """Step; an error is reported, the tick sends nothing, and the thread continues."""
+def _guarded(
+    step: Callable[[float], bool | None],
+    now_s: float,
+    session: ControlSession,
+    log_error: LogError,
+) -> bool:
+    """Step; return whether a command was sent. An error is reported and the thread continues."""
     try:
         return bool(step(now_s))
     except Exception:
-        log_error(f"control tick failed, nothing was sent:\n{traceback.format_exc()}")
-        return False
+        what = "its command was sent" if session.has_sent else "nothing was sent"
+        log_error(f"control tick failed, {what}:\n{traceback.format_exc()}")
+        return session.has_sent

@@ -23,6 +23,7 @@ from trajectory_msgs.msg import JointTrajectory
 from ddpm_controller.bags.conversions import command_from, seconds
 from ddpm_controller.bags.files import BagError, OpenBag, resolve_topic
 from ddpm_controller.bags.message_types import message_class
+from ddpm_controller.control.parameter_names import given_as
 from ddpm_controller.policy import words_from
 from ddpm_controller.replay.commands import CommandComparison, command_difference, run_ticks
 from ddpm_controller.replay.recorded_run import DESCRIPTION_TOPIC, RecordedCommand, RecordedRun
@@ -103,8 +104,8 @@ def _refuse_unplayable(run: RecordedRun) -> None:
         )
     if run.parameters.get("deadline_aware"):
         raise BagError(
-            f"bag {run.bag} was recorded with deadline_aware: how many denoising steps a plan has "
-            "followed the machine; replay it without --graph"
+            f"bag {run.bag} was recorded with policy.deadline_aware: how many denoising steps a "
+            "plan has followed the machine; replay it without --graph"
         )
     hashes = {chunk.checkpoint_hash for chunk in run.chunks}
     if len(hashes) > 1:
@@ -123,7 +124,7 @@ def _controller(
     parameters.pop("policy_overrides", None)
     if overrides := words_from(_settings(run)):
         parameters["policy_overrides"] = overrides
-    with parameter_file(parameters) as params_file:
+    with parameter_file(given_as(parameters)) as params_file:
         given = {
             "namespace": NAMESPACE,
             "checkpoint": str(checkpoint.resolve()),

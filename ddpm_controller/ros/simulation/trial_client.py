@@ -17,12 +17,18 @@ from rclpy.task import Future
 from sensor_msgs.msg import Image, JointState
 from trajectory_msgs.msg import JointTrajectory
 
-from ddpm_controller.bags.conversions import image_from, seconds
+from ddpm_controller.bags.conversions import (
+    ConversionError,
+    image_from,
+    positions_from,
+    seconds,
+    vector_from,
+)
 from ddpm_controller.control.states import Reason, State
 from ddpm_controller.evaluation.results import FRAMES_PER_TRIAL, TallyWatch, Trial
 from ddpm_controller.ros.asking import ask
 
-_LAST_PATIENCE_S = 1.0
+_LAST_PATIENCE_S = 5.0
 _SAME_STAMP_S = 1e-6
 Told = TypeVar("Told")
 
@@ -61,6 +67,7 @@ class TrialClient(Node):
         self._scores: list[tuple[float, float]] = []
         self._tallies: list[tuple[float, dict[str, float]]] = []
         self._success_stamp_s: float | None = None
+        self._foreign: set[str] = set()
         self._status = ControllerStatus(text="no status yet")
         self._has_planned, self._last_cause = False, ""
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -236,8 +243,11 @@ class TrialClient(Node):
             self._last_cause = self.controller_state  # a run that has ended has none any more
 
     def _on_joint_state(self, message: JointState) -> None:
-        place = {name: index for index, name in enumerate(message.name)}
-        positions = np.array([message.position[place[name]] for name in self._joint_names])
+        try:
+            positions = vector_from(message, self._joint_names)
+        except ConversionError as error:
+            self._leave_out("joint_states", error)
+            return
         self._curve.append((seconds(message.header.stamp), positions, self._command))
 
     def _on_mark(self, message: EpisodeMark) -> None:
@@ -252,9 +262,16 @@ class TrialClient(Node):
         self._tallies.append((seconds(message.header.stamp), tally))
 
     def _on_command(self, message: JointTrajectory) -> None:
-        place = {name: index for index, name in enumerate(message.joint_names)}
-        positions = message.points[0].positions
-        self._command = np.array([positions[place[name]] for name in self._joint_names])
+        try:
+            self._command = positions_from(message, self._joint_names)
+        except ConversionError as error:
+            self._leave_out("joint_trajectory", error)
+
+    def _leave_out(self, topic: str, error: ConversionError) -> None:
+        """Warn once of another robot on a topic: its messages do not end a trial."""
+        if topic not in self._foreign:
+            self._foreign.add(topic)
+            self.get_logger().warning(f"{topic}: left out: {error}")
 
     def _spin(self) -> None:
         self._executor.spin_once(timeout_sec=0.1)

@@ -1,7 +1,8 @@
 """The node `trainer`: trains from bags when its action asks for it."""
 
 import math
-from collections.abc import Generator
+import sys
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,28 +11,40 @@ from ddpm_msgs.action import Train
 from ddpm_msgs.msg import TrainingStatus
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from ddpm_controller.ros.parameters import declare, parameter, read
 from ddpm_controller.ros.trainer.thread import TrainingGoal, TrainingThread
-from ddpm_controller.share import share_path
+from ddpm_controller.share import found_path
 
 _PATIENCE_S = 30.0
+_NONE: Mapping[str, None] = {"none": None}
+_AS_RECIPE: Mapping[str, None] = {"as_recipe": None}
 
 
 @dataclass(frozen=True)
 class TrainerParameters:
     """Deployment facts; what is trained comes with the goal."""
 
-    robot: str = parameter("", "Robot file of goals that name none; empty: sim_arm.yaml.")
-    config: str = parameter("", "Recipe of goals that name none.")
-    output: str = parameter("", "Folder of the run of goals that name none.")
-    torch_num_threads: int = parameter(
-        0, "Threads of the training; 0: as in the recipe.", low=0, high=256
+    robot: str = parameter(
+        "config/robots/sim_arm.yaml",
+        "Robot file of goals that name none; relative to here or to the package.",
     )
-    device: str = parameter("", "Torch device of the training; empty: as in the recipe.")
+    config: str | None = parameter(
+        None, "Recipe of goals that name none, or none.", words=_NONE, kind=str
+    )
+    output: str | None = parameter(
+        None, "Folder of the run of goals that name none, or none.", words=_NONE, kind=str
+    )
+    torch_num_threads: int | None = parameter(
+        None, "Threads of the training.", low=1, high=256, words=_AS_RECIPE, kind=int
+    )
+    device: str | None = parameter(
+        None, "Torch device of the training, or as_recipe.", words=_AS_RECIPE, kind=str
+    )
     status_period_s: float = parameter(
         0.5, "Time between two status messages, s.", low=0.05, high=60.0, read_only=True
     )
@@ -106,12 +119,11 @@ class Trainer(Node):
 
     def _goal(self, request: Train.Goal) -> TrainingGoal:
         parameters = read(self, TrainerParameters)
-        robot = request.robot or parameters.robot or share_path("config/robots/sim_arm.yaml")
         return TrainingGoal(
             bags=tuple(Path(bag) for bag in request.bags),
-            robot=Path(robot),
-            config=Path(request.config or parameters.config),
-            output=Path(request.output or parameters.output),
+            robot=Path(request.robot or found_path(parameters.robot)),
+            config=Path(request.config or parameters.config or ""),
+            output=Path(request.output or parameters.output or ""),
             torch_num_threads=parameters.torch_num_threads,
             device=parameters.device,
         )
@@ -162,6 +174,9 @@ def main() -> int:
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except (ValueError, ParameterException) as error:
+        sys.stderr.write(f"trainer: {error}\n")
+        return 1
     finally:
         if trainer is not None:
             trainer.close()

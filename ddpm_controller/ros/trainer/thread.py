@@ -53,8 +53,8 @@ class TrainingGoal:
     robot: Path
     config: Path
     output: Path
-    torch_num_threads: int
-    device: str
+    torch_num_threads: int | None
+    device: str | None
 
 
 class TrainingThread(threading.Thread):

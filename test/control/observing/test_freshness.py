@@ -207,6 +207,30 @@ def test_a_picture_is_frozen_some_time_after_a_joint_has_moved_far_enough(
     assert not frozen.is_frozen
 
 
+def test_motion_that_is_reported_late_is_not_motion_since_the_picture_that_shows_it():
+    """On a busy machine states come behind pictures that are newer; then the robot rests."""
+    frozen = FrozenImage(0.5, np.array([0.1]))
+    frozen.see(1.0, picture(0))
+    frozen.see(1.4, picture(1))
+    for stamp_s, position in ((1.0, 0.0), (1.2, 0.2), (1.4, 0.4), (1.6, 0.4)):
+        frozen.move(stamp_s, np.array([position]))
+    frozen.see(2.4, picture(1))
+    assert not frozen.is_frozen
+    frozen.move(2.5, np.array([0.6]))
+    frozen.see(3.1, picture(1))
+    assert frozen.is_frozen
+
+
+def test_motion_after_a_clock_that_went_back_counts():
+    frozen = FrozenImage(0.5, np.array([0.1]))
+    frozen.see(9.0, picture(1))
+    frozen.forget_motion()
+    frozen.move(1.0, np.array([0.0]))
+    frozen.move(1.1, np.array([0.2]))
+    frozen.see(1.7, picture(1))
+    assert frozen.is_frozen
+
+
 def test_pictures_that_differ_only_between_the_pixels_looked_at_first_are_not_the_same():
     frozen = FrozenImage(0.1, np.array([0.1]))
     first = np.zeros((32, 32, 3), np.uint8)

@@ -89,7 +89,7 @@ def test_as_many_steps_are_taken_as_fit_before_the_deadline_less_the_margin(
 def test_below_the_lowest_number_nothing_is_planned_and_the_figures_are_told():
     choice = informed().choose(0.1299)
     assert choice.num_steps is None
-    assert "2 denoising steps (min_inference_steps) takes 90 ms" in choice.text
+    assert "2 denoising steps (policy.min_inference_steps) takes 90 ms" in choice.text
     assert "(50 ms and 20.0 ms per step)" in choice.text
     assert "130 ms less 40 ms of margin" in choice.text
 
@@ -153,7 +153,7 @@ def test_a_machine_that_is_too_slow_stops_the_robot_and_says_so_until_it_is_fast
     held = [c for c in commands if outcome(c) == (HOLDING, Reason.TOO_SLOW)]
     # Two plans of 2 s each have shown it.
     assert 8.0 < held[0].stamp_s < 9.0
-    assert "2 denoising steps (min_inference_steps) takes" in held[-1].text
+    assert "2 denoising steps (policy.min_inference_steps) takes" in held[-1].text
     # Once a second it is tried, with the fewest steps.
     trials = [r for r in requests if held[0].stamp_s < r.requested_s < 14.0]
     assert 4 <= len(trials) <= 6

@@ -39,7 +39,7 @@ def test_a_joint_that_departs_by_more_than_the_limit_is_named_with_both_values()
     assert each.departure == pytest.approx(3.0)
     text = each.problem(taken, np.array([0.91, 9.41]), 5.45)
     assert each.departure == pytest.approx(4.1)  # the elbow: 0.41 of its 0.1
-    assert "elbow is at 9.410 rad where plan 7 said 9.000: 4.1 usual departures, limit 4.0" in text
+    assert "elbow is at 9.410 rad where plan 7 has 9.000: 4.1 usual departures, limit 4.0" in text
 
 
 def test_while_chunks_fade_the_robot_is_expected_between_them():
@@ -95,7 +95,7 @@ def test_a_push_lets_the_next_plan_remember_nothing_and_does_not_move_the_robot(
     assert [state is None for state in states] == [True, False, False, True, False]
     assert [request.plan_number for request in requests] == [0, 1, 2, 3, 4]
     assert loop.schedule.memory.resets == 1
-    assert "where plan 2 said" in loop.schedule.memory.reset_text
+    assert "where plan 2 has" in loop.schedule.memory.reset_text
     assert {command.state for command in commands[2:]} == {RUNNING}
     np.testing.assert_array_equal(
         [command.position for command in commands], [command.position for command in expected]

@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -80,14 +81,14 @@ def test_the_first_action_may_be_half_of_the_training_range_away_unless_told_oth
         far, measured, LIMITS, JOINTS
     )
     assert start_gate(TRAINED, distance=0.2).action_problem(near, measured, LIMITS, JOINTS)
-    assert not start_gate(TRAINED, distance=-1.0).action_problem(
+    assert not start_gate(TRAINED, distance=math.inf).action_problem(
         far + 9.0, measured, LIMITS, JOINTS
     )
 
 
-def test_a_margin_below_zero_and_a_policy_that_tells_no_range_start_anywhere():
+def test_a_margin_without_end_and_a_policy_that_tells_no_range_start_anywhere():
     anywhere = np.array([9.0, -9.0])
-    for gate in (start_gate(None), start_gate(TRAINED, margin=-1.0), StartGate()):
+    for gate in (start_gate(None), start_gate(TRAINED, margin=math.inf), StartGate()):
         assert not gate.state_problem(anywhere, LIMITS, JOINTS)
 
 
@@ -104,7 +105,7 @@ def test_nothing_is_sent_from_outside_the_training_range_until_the_robot_is_insi
     assert {outcome(each) for each in commands} == {(WAITING, REFUSED)}
     assert all(each.position is None for each in commands)
     assert "shoulder is at -0.9000" in commands[-1].text
-    assert "start_margin" in commands[-1].text
+    assert "start.margin" in commands[-1].text
     commands = run(loop, [0.1, 0.3], 50, measured=(0.1, 0.3), start_s=1.1)
     assert outcome(commands[-1]) == (RUNNING, Reason.NONE)
 

@@ -1,4 +1,5 @@
 import json
+import math
 import os
 
 import numpy as np
@@ -42,9 +43,9 @@ def test_the_limit_is_a_multiple_of_a_quantile_of_the_largest_departure():
 
 def test_a_deployment_asks_for_the_learned_limit_another_one_or_none():
     learned, known = DepartureLimit(HALF, 3.0), training_range([0, 0, 1], [1, 0, 5])
-    assert asked_departure_limit(known, learned, -1.0) is learned
-    assert asked_departure_limit(known, None, -1.0) is None
-    assert asked_departure_limit(known, learned, 0.0) is None
+    assert asked_departure_limit(known, learned, None) is learned
+    assert asked_departure_limit(known, None, None) is None
+    assert asked_departure_limit(known, learned, math.inf) is None
     found = asked_departure_limit(known, learned, 9.0)
     assert (found.limit, found.scale is HALF) == (9.0, True)
     found = asked_departure_limit(known, None, 9.0)

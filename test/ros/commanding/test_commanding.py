@@ -82,7 +82,7 @@ def test_a_process_that_says_nothing_is_told_to_be_lost(monkeypatch):
     monkeypatch.setattr(commanding, "_heard_s", commanding._heard_s - 2.0)
     (done,) = commanding.step(0.02)
     assert (done.command.state, done.command.reason) == (State.HOLDING, Reason.CONTROLLER_LOST)
-    assert "said nothing for 2." in done.command.text
+    assert "was silent for 2." in done.command.text
     link.is_quiet = True  # it has nothing to say
     assert commanding.step(0.03) == []
 

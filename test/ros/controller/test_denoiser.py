@@ -35,7 +35,7 @@ def test_the_policy_sees_the_cleaned_states_and_a_misfit_is_refused(tmp_path):
     plans = {}
     for shift in (0.0, 4.0):
         denoiser = save_random_denoiser(tmp_path / f"denoiser_{shift:g}", shift=shift)
-        given = {"checkpoint": tmp_path / "random", "state_denoiser": denoiser}
+        given = {"checkpoint": tmp_path / "random", "policy.state_denoiser": denoiser}
         with client() as node, process_of("controller", **given):
             FakeRobot(node)
             node.bring_up()
@@ -44,7 +44,7 @@ def test_the_policy_sees_the_cleaned_states_and_a_misfit_is_refused(tmp_path):
     # The same still robot, seed and policy: only what the policy sees of the joints differs.
     assert max(abs(a - b) for a, b in zip(*plans.values(), strict=True)) > 1e-6
     other = save_random_denoiser(tmp_path / "other", rename="other_")
-    with client() as node, process_of("controller", state_denoiser=other):
+    with client() as node, process_of("controller", **{"policy.state_denoiser": other}):
         assert not node.change(Transition.TRANSITION_CONFIGURE)
         node.until(lambda: "other_shoulder_pan" in node.status.checkpoint_error)
         assert "the robot has ['shoulder_pan'" in node.status.checkpoint_error

@@ -5,14 +5,16 @@ from controller_driver import BEGIN, FakeRobot, client, process_of
 
 from ddpm_controller.control.states import LimitCounts, Reason, State
 
+NEAR = {"start.distance": 0.01}
+
 
 def test_a_far_first_action_is_refused_and_the_robot_stays(checkpoint):
-    with client() as node, process_of("controller", checkpoint=checkpoint, start_distance=0.01):
+    with client() as node, process_of("controller", checkpoint=checkpoint, **NEAR):
         FakeRobot(node)
         node.bring_up()
         status = node.until_state(State.HOLDING, Reason.START_REFUSED)
         assert "the first action is far" in status.text
-        assert "approach_slowly" in status.text
+        assert "start.approach_slowly" in status.text
         assert not node.heard["controller/action_chunk"]
         node.until_commanded()
         _, positions = node.commands()
@@ -22,7 +24,7 @@ def test_a_far_first_action_is_refused_and_the_robot_stays(checkpoint):
 def test_a_slow_approach_is_published_as_a_chunk_of_no_checkpoint_and_limits_are_counted(
     checkpoint,
 ):
-    parameters = {"start_distance": 0.01, "approach_slowly": True, "approach_share": 0.5}
+    parameters = {**NEAR, "start.approach_slowly": True, "start.approach_share": 0.5}
     with client() as node, process_of("controller", checkpoint=checkpoint, **parameters):
         FakeRobot(node)
         node.bring_up()

@@ -58,6 +58,43 @@ def test_a_tick_that_takes_long_is_answered_once():
     assert (session.stepped, session.repeated) == ([1.0, 1.02], 0)
 
 
+class FailingSession(SlowSession):
+    """Fails once at the first time, before its command is sent or behind that."""
+
+    def __init__(self, has_sent):
+        super().__init__()
+        self.has_sent = False
+        self._fails_behind = has_sent
+
+    def step_in_lockstep(self, now_s):
+        self.stepped.append(now_s)
+        self.has_sent = self._fails_behind or len(self.stepped) > 1
+        if len(self.stepped) == 1:
+            raise OSError("no space left")
+        self.over.set()
+        return True
+
+
+@pytest.mark.parametrize(
+    ("has_sent", "stepped", "said"),
+    [(True, [1.0, 1.02], "its command was sent"), (False, [1.0, 1.0, 1.02], "nothing was sent")],
+)
+def test_a_tick_that_fails_is_stepped_again_only_where_nothing_was_sent(has_sent, stepped, said):
+    session, errors = FailingSession(has_sent), []
+    session.thread = LockstepThread(session, errors.append)
+    session.thread.on_clock(1.0)
+    if not has_sent:
+        assert session.over.wait(PATIENCE_S)
+        session.over.clear()
+    session.thread.on_clock(1.02)
+    assert session.over.wait(PATIENCE_S)
+    session.thread.close()
+    assert session.stepped == stepped
+    (error,) = errors
+    assert said in error
+    assert "no space left" in error
+
+
 @pytest.mark.parametrize(
     ("heard_s", "lost"),
     [

@@ -23,9 +23,10 @@ def test_the_chunks_that_are_told_are_those_that_are_drawn(checkpoint):
         node.bring_up()
         paths, trajectories = (node.heard[topic] for topic in TOPICS)
         node.until(lambda: len(paths) > 2 and len(trajectories) > 2, "pictures")
-        chunks = {(c.start.sec, c.start.nanosec): c for c in node.heard["controller/action_chunk"]}
-        last = trajectories[-1]
-        chunk = chunks[last.header.stamp.sec, last.header.stamp.nanosec]
+        last, chunks = trajectories[-1], node.heard["controller/action_chunk"]
+        (chunk,) = node.until(
+            lambda: [each for each in chunks if each.start == last.header.stamp], "its chunk"
+        )
         rows = np.array(chunk.rows).reshape(chunk.num_rows, -1)
         assert last.joint_names == chunk.joint_names
         np.testing.assert_array_equal([point.positions for point in last.points], rows)
@@ -41,7 +42,10 @@ def test_the_chunks_that_are_told_are_those_that_are_drawn(checkpoint):
 
 
 def test_without_pictures_there_are_no_such_topics(checkpoint):
-    with client() as node, process_of("controller", checkpoint=checkpoint, pictures=False):
+    with (
+        client() as node,
+        process_of("controller", checkpoint=checkpoint, **{"chunk.pictures": False}),
+    ):
         FakeRobot(node)
         node.bring_up()
         node.until_running(num_chunks=1)

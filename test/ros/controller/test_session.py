@@ -3,11 +3,14 @@
 from dataclasses import FrozenInstanceError
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
-from stub_loop import SPEC, new_loop, see, ticks
+from stub_loop import MAX_AGES_S, SPEC, new_loop, see, ticks
 
+from ddpm_controller.control.command import Command
 from ddpm_controller.control.states import Reason, State
 from ddpm_controller.policy import PolicyFacts
+from ddpm_controller.ros.commanding.commanding import Done
 from ddpm_controller.ros.controller.report import ControlReport
 from ddpm_controller.ros.controller.session import ControlSession
 
@@ -43,14 +46,14 @@ class StubTopics:
         self.statuses.append(status)
 
 
-def session_with(begin, log=lambda text: None, seed=3):
+def session_with(begin, log=lambda text: None, seed=3, **changes):
     report = ControlReport(StubTopics(), lambda: None, lambda: "")
     return ControlSession(
-        StubLoop(),
-        None,
+        changes.get("loop", StubLoop()),
+        SimpleNamespace(collect=lambda: None),
         report,
-        None,
-        run_on_activate=False,
+        changes.get("commanding"),
+        run_on_activate="commanding" in changes,
         lockstep=False,
         stop_s=0.2,
         terms_of=lambda loaded: f"terms of {loaded.hash}",
@@ -122,3 +125,22 @@ def test_streams_that_continue_while_no_goal_runs_are_not_ahead_of_the_clock():
         see(loop, now_s)
         session.step(now_s)
     assert [each.text for each in report.status.streams.values()] == ["", ""]
+
+
+class StubCommanding:
+    """Sends something in every tick."""
+
+    def step(self, now_s):
+        return [Done(Command(now_s, np.zeros(2), State.HOLDING, Reason.NONE, ""), 1.0)]
+
+
+def test_a_tick_that_fails_behind_its_command_is_known_to_have_sent_it(monkeypatch):
+    loop = new_loop(max_ages_s=dict.fromkeys(MAX_AGES_S, 9.0))
+    session = session_with(None, loop=loop, commanding=StubCommanding())
+    monkeypatch.setattr(session.report, "sent", lambda done: 1 / 0)
+    see(loop, 1.0)
+    with pytest.raises(ZeroDivisionError):
+        session.step_in_lockstep(1.0)
+    assert session.has_sent
+    session.stand_still(1.0, "")
+    assert not session.has_sent

@@ -1,19 +1,16 @@
 """The life of a state in a real controller: told, recorded, begun anew, kept over a swap."""
 
-import threading
-from contextlib import contextmanager
-
 import numpy as np
 import pytest
 from controller_driver import FakeRobot, client, process_of
 from ddpm_msgs.srv import LoadCheckpoint
+from meanwhile import recorded
 from random_checkpoint import SIM_ARM, save_random_diff_control
 from rcl_interfaces.msg import Log
 from std_srvs.srv import Trigger
 
 from ddpm_controller.bags.conversions import seconds
 from ddpm_controller.bags.memory_messages import memory_from
-from ddpm_controller.cli.record import RecordOptions, record
 from ddpm_controller.replay.plans import Policies, compare_plans
 from ddpm_controller.replay.recorded_run import read_run
 from ddpm_controller.robots.robot import load_robot
@@ -21,11 +18,11 @@ from ddpm_controller.robots.robot import load_robot
 LIMIT = 2000.0
 """Where the robot begins its gripper is 250 units from the first chunk: 2 % of half its range."""
 PARAMETERS = {
-    "reset_state_above": LIMIT,
-    "replan_period_s": 0.2,
-    "policy_overrides": ["transition_scale=0.5"],
-    "max_age_s": 5.0,  # a busy machine shall not drop the state
-    "silence_s": 5.0,
+    "monitor.reset_state_above": LIMIT,
+    "policy.replan_period_s": 0.2,
+    "policy.overrides": ["transition_scale=0.5"],
+    "stop.max_age_s": 5.0,  # a busy machine shall not drop the state
+    "stop.silence_s": 5.0,
 }
 
 
@@ -36,21 +33,6 @@ def checkpoints(tmp_path_factory):
     for seed, (name, horizon) in enumerate((("first", 16), ("second", 16), ("other", 20))):
         save_random_diff_control(folder / name, seed, horizon)
     return folder
-
-
-@contextmanager
-def recorded(folder):
-    """Record a run into ``folder`` meanwhile."""
-    ended, options = threading.Event(), RecordOptions(folder, SIM_ARM)
-    begun = threading.Event()
-    thread = threading.Thread(target=record, args=(options, ended.is_set, lambda _: begun.set()))
-    thread.start()
-    try:
-        assert begun.wait(60)
-        yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 def pushed(message):
@@ -64,14 +46,14 @@ def is_new(memory):
     return bool(np.isnan(memory_from(memory)["state_since_s"]))
 
 
-def push_until_the_state_begins_anew(node, robot):
+def push_until_the_state_is_reset(node, robot):
     memories, resets = node.heard["controller/memory"], node.status.state_resets
     begin = len(memories)
     robot.messages["joint_state"] = pushed
     status = node.until(lambda: node.status.state_resets > resets and node.status)
     assert "usual departures, limit 2000.0" in status.state_reset_text
-    node.until(lambda: any(map(is_new, memories[begin:])))
     robot.messages.clear()
+    node.until(lambda: any(map(is_new, memories[begin:])))
 
 
 def swap_and_be_reset(node, checkpoints):
@@ -136,7 +118,7 @@ def test_a_state_is_told_begun_anew_kept_over_a_swap_and_all_of_it_is_replayed(
             )
             assert status.state_age_s > 0
             assert status.departure_limit == LIMIT
-            push_until_the_state_begins_anew(node, robot)
+            push_until_the_state_is_reset(node, robot)
             swap_and_be_reset(node, checkpoints)
     robot_file = load_robot(SIM_ARM)
     run = read_run(tmp_path / "bag", robot_file)

@@ -112,7 +112,7 @@ def spoken(tmp_path_factory) -> Iterator[tuple[Client, Speaker]]:
     folder = tmp_path_factory.mktemp("spoken")
     robot_file = spoken_robot(folder)
     checkpoint = save_checkpoint_for(load_robot(robot_file), folder / "checkpoint")
-    parameters = {"checkpoint": checkpoint, "robot": robot_file, "replan_period_s": 0.3}
+    parameters = {"checkpoint": checkpoint, "robot": robot_file, "policy.replan_period_s": 0.3}
     with client() as node, process_of("controller", **parameters):
         robot = FakeRobot(node)
         speaker = Speaker(node, robot, checkpoint)

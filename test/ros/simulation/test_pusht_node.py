@@ -168,7 +168,7 @@ def test_a_late_listener_gets_limits_and_camera_info_belongs_to_the_picture(clie
 
 def test_an_expert_is_refused_with_where_the_demonstrations_are():
     command = words(world="pusht", expert="true")
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=170)
     assert result.returncode == 1
     assert "no expert for world 'pusht'" in result.stderr
     assert "ddpm pusht-demonstrations" in result.stderr

@@ -1,27 +1,26 @@
 """A lockstep run of the real nodes, recorded and replayed: directly and into a real controller."""
 
 import sys
-import threading
 
 import numpy as np
 import pytest
+from meanwhile import recorded
 from random_checkpoint import SIM_ARM
 
 from ddpm_controller.bags.files import OpenBag
-from ddpm_controller.cli.record import RecordOptions, record
 from ddpm_controller.cli.replay import main
 from ddpm_controller.ros.graph.own_graph import parameter_file
 from ddpm_controller.ros.graph.supervisor import started
 from ddpm_controller.ros.simulation.trial_graph import connected
 
-SEAM = {"policy_overrides": ["seam=warm_replace", "expected_delay_s=0.11", "surprise=1e4"]}
+SEAM = {"policy.overrides": ["seam=warm_replace", "expected_delay_s=0.11", "surprise=1e4"]}
 
 
 @pytest.fixture(scope="module", params=[{}, SEAM], ids=["switch", "warm_replace"])
 def recording(request, tmp_path_factory, checkpoint):
     """The bag of two runs of 0.6 s, and what the recorder says about it."""
     folder = tmp_path_factory.mktemp("recorded") / "bag"
-    with parameter_file({"replan_period_s": 0.25, **request.param}) as params_file:
+    with parameter_file({"policy.replan_period_s": 0.25, **request.param}) as params_file:
         given = {
             "world": "reach",
             "mode": "lockstep",
@@ -30,18 +29,10 @@ def recording(request, tmp_path_factory, checkpoint):
             "log_level": "error",
         }
         with started("arm", given), connected("") as client:
-            ended = threading.Event()
-            found = []
-            options = RecordOptions(folder, SIM_ARM, lockstep=True)
-            thread = threading.Thread(
-                target=lambda: found.append(record(options, ended.is_set)), daemon=True
-            )
-            thread.start()
             client.wait_until_ready()
-            for seed in (3, 4):
-                client.run_trial(seed, timeout_s=0.6)
-            ended.set()
-            thread.join()
+            with recorded(folder, lockstep=True) as found:
+                for seed in (3, 4):
+                    client.run_trial(seed, timeout_s=0.6)
     return found[0]
 
 
@@ -54,6 +45,7 @@ def test_nothing_is_lost_while_recording(recording):
     """One command per tick of both runs, whose ends are told by the time-out."""
     # This one tells its newest message only, and may change while the recorder is being found.
     assert set(recording.lost) <= {"/success"}
+    assert recording.missed == {}
     assert recording.counts["/joint_trajectory"] == 60
     assert recording.counts["/controller/action_chunk"] == 6
 

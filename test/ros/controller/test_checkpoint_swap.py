@@ -1,0 +1,106 @@
+"""Requests for a checkpoint that come while another one is being loaded."""
+
+import threading
+import time
+
+import pytest
+import rclpy
+from random_checkpoint import SIM_ARM, save_random_checkpoint
+from rclpy.executors import SingleThreadedExecutor
+
+from ddpm_controller.checkpoint import CheckpointError
+from ddpm_controller.policy import PlanSettings
+from ddpm_controller.robots.robot import load_robot
+from ddpm_controller.ros.controller.checkpoint_swap import CheckpointSwap
+from ddpm_controller.ros.controller.policy_loader import load_policy
+from ddpm_controller.ros.executor_calls import ExecutorCalls
+
+PATIENCE_S = 90.0
+
+
+class SlowLoader:
+    """Loads for as long as a test wants."""
+
+    def __init__(self, robot):
+        self._robot = robot
+        self.begun, self.may_end = threading.Semaphore(0), threading.Event()
+        self.loaded = []
+
+    def load(self, folder):
+        self.begun.release()
+        assert self.may_end.wait(PATIENCE_S)
+        self.loaded.append(folder)
+        if "bad" in folder:
+            raise CheckpointError(f"{folder}: bad")
+        return load_policy(folder, self._robot, PlanSettings())
+
+
+class Swapping:
+    """A swap of a node, with what it has put to use."""
+
+    def __init__(self, node):
+        robot = load_robot(SIM_ARM)
+        node.declare_parameter("checkpoint", "")
+        self.loader, self.used = SlowLoader(robot), []
+        self.swap = CheckpointSwap(
+            node,
+            ExecutorCalls(node),
+            lambda: self.used[-1] if self.used else None,
+            self._use,
+            lambda: None,
+        )
+        self.swap.open(robot, self.loader.load)
+        self.executor = SingleThreadedExecutor()
+        self.executor.add_node(node)
+
+    def _use(self, loaded, done):
+        self.used.append(loaded)
+        done()
+
+    def answer(self, future):
+        deadline_s = time.monotonic() + PATIENCE_S
+        while not future.done():
+            assert time.monotonic() < deadline_s
+            self.executor.spin_once(timeout_sec=0.05)
+        return future.result()
+
+
+@pytest.fixture
+def swapping():
+    rclpy.init()
+    node = rclpy.create_node("swapping")
+    swapping = Swapping(node)
+    yield swapping
+    swapping.loader.may_end.set()
+    swapping.swap.close()
+    swapping.executor.shutdown()
+    node.destroy_node()
+    rclpy.try_shutdown()
+
+
+def test_the_last_of_the_requests_that_come_during_a_load_wins(swapping, tmp_path):
+    folders = [str(tmp_path / name) for name in ("first", "bad", "other", "last")]
+    save_random_checkpoint(tmp_path / "first")
+    save_random_checkpoint(tmp_path / "last", 1)
+    first = swapping.swap.request(folders[0])
+    assert swapping.loader.begun.acquire(timeout=PATIENCE_S)
+    others = [swapping.swap.request(folder) for folder in folders[1:]]
+    assert [each.done() for each in (first, *others)] == [True, True, True, False]
+    assert first.result() == f"overtaken by a newer request: {folders[1]}"
+    swapping.loader.may_end.set()
+    assert swapping.answer(others[-1]) == ""
+    assert swapping.loader.loaded == [folders[0], folders[-1]]
+    assert [each.folder for each in swapping.used] == [folders[-1]]
+    assert swapping.swap.error == ""
+
+
+def test_a_checkpoint_that_was_overtaken_while_it_loaded_never_comes_into_use(swapping, tmp_path):
+    """Though the newer one turns out to be bad."""
+    save_random_checkpoint(tmp_path / "first")
+    first = swapping.swap.request(str(tmp_path / "first"))
+    assert swapping.loader.begun.acquire(timeout=PATIENCE_S)
+    bad = swapping.swap.request(str(tmp_path / "bad"))
+    swapping.loader.may_end.set()
+    assert swapping.answer(bad).endswith("bad: bad")
+    assert first.result().startswith("overtaken by a newer request")
+    assert swapping.used == []
