@@ -24,7 +24,7 @@ class BrokenError(Exception):
 @pytest.fixture
 def controller(checkpoint, monkeypatch):
     """A controller in this process, with what it has logged as an error."""
-    arguments = ["--ros-args", "-p", f"checkpoint:={checkpoint}", "-p", "command_process:=false"]
+    arguments = ["--ros-args", "-p", f"checkpoint:={checkpoint}", "-p", "command.process:=false"]
     rclpy.init(args=arguments)
     node = Controller()
     node.errors = []
