@@ -1,5 +1,6 @@
 """Configures and activates lifecycle nodes when their processes start."""
 
+import math
 import queue
 import threading
 import time
@@ -79,12 +80,12 @@ class _Ascent:
             TransitionEvent, f"{name}/transition_event", self._on_transition, 10
         )
         self._is_climbing = False
-        self._activation_sent = False
+        self._activation_sent_s = -math.inf
         self._ask_at_s = 0.0
 
     def begin(self) -> None:
         """Start over: the process is new."""
-        self._is_climbing, self._activation_sent, self._ask_at_s = True, False, 0.0
+        self._is_climbing, self._activation_sent_s, self._ask_at_s = True, -math.inf, 0.0
 
     def go_on(self) -> None:
         """Ask for the state when it is time to."""
@@ -99,13 +100,15 @@ class _Ascent:
         if answer.current_state.id == State.PRIMARY_STATE_UNCONFIGURED:
             self._send(Transition.TRANSITION_CONFIGURE, self._activate)
         elif answer.current_state.id == State.PRIMARY_STATE_INACTIVE:
-            self._activate()
+            self._activate(again_s=ASK_AGAIN_S)
         elif answer.current_state.id == State.PRIMARY_STATE_ACTIVE:
             self._is_climbing = False
 
-    def _activate(self) -> None:
-        if not self._activation_sent:
-            self._activation_sent = True
+    def _activate(self, again_s: float = math.inf) -> None:
+        """Activate; a second time only where a request of ``again_s`` ago has had no effect."""
+        is_first = math.isinf(self._activation_sent_s)
+        if is_first or time.monotonic() - self._activation_sent_s >= again_s:
+            self._activation_sent_s = time.monotonic()
             self._send(Transition.TRANSITION_ACTIVATE, self._arrive)
 
     def _arrive(self) -> None:
