@@ -5,7 +5,7 @@ import textwrap
 
 PARAMETERS = {
     "controller": "ddpm_controller.ros.controller.parameters:ControllerParameters",
-    "trainer": "ddpm_controller.ros.trainer.node:TrainerParameters",
+    "trainer": "ddpm_controller.ros.trainer.parameters:TrainerParameters",
     "simulation": "ddpm_controller.ros.simulation.node:SimulationParameters",
 }
 """Node -> module and dataclass of its parameters."""

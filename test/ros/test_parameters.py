@@ -18,7 +18,7 @@ from ddpm_controller.robots.robot import load_robot
 from ddpm_controller.ros.controller.parameters import REMOVED, ControllerParameters
 from ddpm_controller.ros.graph.process_command import python_command
 from ddpm_controller.ros.parameters import declarations, declare, parameter, read
-from ddpm_controller.ros.trainer.node import TrainerParameters
+from ddpm_controller.ros.trainer.parameters import TrainerParameters
 from ddpm_controller.share import share_path
 
 
