@@ -12,6 +12,7 @@ import numpy as np
 from ddpm_controller.control.command import Command
 from ddpm_controller.control.loop_settings import LoopSettings, PolicyTerms
 from ddpm_controller.control.moving.cartesian_box import BoxGuard, box_guard
+from ddpm_controller.control.moving.leading_motion import LeadingMotion, motion_of
 from ddpm_controller.control.moving.motion_loop import MotionLoop, Order, Sent, is_near
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.moving.stopping import longest_stop_s
@@ -50,7 +51,7 @@ class ControlLoop:
         ValueError: No stream measures the commanded joints.
     """
 
-    _motion: MotionLoop | None
+    _motion: MotionLoop | LeadingMotion | None
     _guard: BoxGuard | None
     _sent: Sent | None
 
@@ -72,10 +73,13 @@ class ControlLoop:
             settings.period_s,
             settings.lead_s,
             _deadline(settings),
+            committed_s=settings.committed_s,
         )
         self.start_check = StartCheck(spec, self.schedule, policy.gate)
         self.distribution = DistributionWatch(settings.out_of_distribution_plans)
-        self.departure = DepartureWatch(spec, settings.fade_s, policy.departure)
+        self.departure = DepartureWatch(
+            spec, settings.fade_s, policy.departure, committed_s=settings.committed_s
+        )
         self._limits = settings.limits
         self._no_limits_text = NO_LIMITS
         self._motion = self._guard = self._sent = None
@@ -289,11 +293,16 @@ class ControlLoop:
             else self.settings.stop_s
         )
 
-    def _motion_within(self, limits: JointLimits) -> MotionLoop:
+    def _motion_within(self, limits: JointLimits) -> MotionLoop | LeadingMotion:
         if self._motion is None:
             given = self.settings
-            self._motion = MotionLoop(
-                limits, given.period_s, fade_s=given.fade_s, stop_s=given.stop_s
+            self._motion = motion_of(
+                given.action_spec.joint_names,
+                limits,
+                given.period_s,
+                given.stream,
+                fade_s=given.fade_s,
+                stop_s=given.stop_s,
             )
         return self._motion
 
