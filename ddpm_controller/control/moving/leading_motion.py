@@ -109,6 +109,8 @@ class LeadingMotion:
 
         For who applies a command at its tick, without a controller that follows messages.
         """
+        if order.begin_at is not None and not order.keep_position:
+            self.stream.clear()
         found = self.tick(now_s, order)
         verdict = order.verdict
         limited = tuple(dict.fromkeys(name for each in found.commands for name in each.limited))

@@ -84,7 +84,7 @@ class TrajectoryStream:
             path.cut(self.sent.stamp_s)
             self._keep_tail(math.inf)
             path.forget(now_s - settings.past_s)
-        if len(path) and path.end_s > now_s:
+        if len(path) and path.end_s > now_s and np.any(path.motions[:, 1:]):
             from_s, measured = path.end_s, path.last.position
         else:
             from_s = now_s
@@ -103,6 +103,11 @@ class TrajectoryStream:
         self._newest, self._ticks, self._is_due = None, 0, False
         self.sent = Sent(moment_s, motion)
         self._tail = (np.zeros(0), np.zeros((0, 3, len(motion.position))))
+
+    def clear(self) -> None:
+        """Forget all: nothing that was sent counts any more."""
+        self._path.clear()
+        self._newest, self.sent = None, None
 
     def append(self, moment_s: float, motion: Motion) -> None:
         """Commit the motion of one tick, ``period_s`` after the last one."""

@@ -15,6 +15,9 @@ from ddpm_controller.ros.simulation.trial_client import TrialClient, TrialError
 from ddpm_controller.share import share_path
 from ddpm_controller.simulation.worlds import WORLDS
 
+_DRIVERS = {"rest_ended": "joint_trajectory_controller"}
+"""Form of the commands -> driver that they need."""
+
 
 def trials_over_ros(
     world: str,
@@ -49,6 +52,7 @@ def trials_over_ros(
             "checkpoint": str(checkpoint.resolve()),
             "params_file": params_file,
             "log_level": "warn",
+            "driver": _DRIVERS.get(str(parameters.get("stream")), "direct"),
         }
         with started("arm", given) as child, connected("", world, robot) as client:
             client.wait_until_ready()
