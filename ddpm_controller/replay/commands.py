@@ -13,6 +13,7 @@ from ddpm_controller.control.deployment import Deployment
 from ddpm_controller.control.moving.cartesian_box import box_guard
 from ddpm_controller.control.moving.leading_motion import LeadingMotion, motion_of
 from ddpm_controller.control.moving.motion_loop import Order, Sent
+from ddpm_controller.control.moving.path import in_nanoseconds
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.planning.chunk_check import chunk_verdict
 from ddpm_controller.control.states import Reason, State, Verdict
@@ -271,7 +272,7 @@ class _Player:
         """
         position, refused = None, None
         while self._moment_s < moment_s - _SAME_MOMENT_S:
-            self._moment_s += self._settings.period_s
+            self._moment_s = in_nanoseconds(self._moment_s + self._settings.period_s)
             order = self._order(self._moment_s)
             if self._resumed is not None:
                 chunk = order.chunk or self._in_force

@@ -47,6 +47,14 @@ def test_streamed_commands_are_computed_again(tmp_path, checkpoint, changes, num
     assert (found.num_runs, found.num_before) == (num_runs, 0)
 
 
+def test_simulated_time_has_finer_moments_than_messages(tmp_path, checkpoint, monkeypatch):
+    monkeypatch.setattr("recorded_runs.START_S", 12.345678901)
+    run = recorded(tmp_path, Scenario((checkpoint,), **STREAM, ticks=120, hole=range(80, 90)))
+    found = compare_commands(run)
+    assert (found.num_equal, found.first) == (found.count, None)
+    assert found.count > 50
+
+
 def test_two_runs_with_a_pause_are_two_motions(tmp_path, checkpoint):
     run = recorded(tmp_path, Scenario((checkpoint,) * 2, **STREAM, ticks=100))
     found = compare_commands(run)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from ddpm_controller.control.command import Command
 from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.motion_loop import MotionLoop, Order, Sent
+from ddpm_controller.control.moving.path import in_nanoseconds
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.moving.stream_settings import StreamSettings, limits_between
 from ddpm_controller.control.moving.trajectory_stream import TrajectoryStream
@@ -87,7 +88,7 @@ class LeadingMotion:
             order = replace(order, sent=self._resumed, chunk=order.chunk or self._chunk)
         commands = []
         last_s = now_s + self._settings.lead_s + _EARLY * self._period_s
-        while (moment_s := self.stream.end_s + self._period_s) <= last_s:
+        while (moment_s := in_nanoseconds(self.stream.end_s + self._period_s)) <= last_s:
             commands.append(self._step(moment_s, order))
             order = replace(order, chunk=None, sent=None)
             self._resumed = None

@@ -13,7 +13,7 @@ import numpy as np
 from ddpm_controller.control.moving.embedded_stop import EmbeddedStop
 from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.motion_loop import Sent
-from ddpm_controller.control.moving.path import Path
+from ddpm_controller.control.moving.path import Path, in_nanoseconds
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.moving.stream_settings import (
     SHORTEST_PAST_S,
@@ -99,6 +99,7 @@ class TrajectoryStream:
 
     def _commit(self, moment_s: float, motion: Motion) -> None:
         """Let the motion begin with a point at ``moment_s``."""
+        moment_s = in_nanoseconds(moment_s)
         self._path.append(moment_s, motion)
         self._newest, self._ticks, self._is_due = None, 0, False
         self.sent = Sent(moment_s, motion)
@@ -139,7 +140,7 @@ class TrajectoryStream:
         motion = self._tail_at(moment_s)
         self._commit(moment_s, motion)
         self._is_due = True
-        return Sent(moment_s, motion)
+        return self.sent
 
     def shift(self, by_s: float) -> None:
         """Move all in time: the clock has jumped."""

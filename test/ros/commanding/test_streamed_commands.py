@@ -99,6 +99,24 @@ def test_a_robot_whose_sender_was_killed_stops_smoothly_by_what_it_has(streaming
     assert moments_s[-1] - killed_s < 2.0
 
 
+def test_a_process_that_stands_by_continues_without_a_jump(streaming, capfd):
+    with (
+        client() as node,
+        process_of("simulation", **DRIVEN),
+        process_of("controller", **{**streaming, "command_standby": True}) as controller,
+    ):
+        record = Record(node)
+        node.bring_up()
+        node.until_running()
+        first = min(children_of(controller.pid))
+        node.until(lambda: len(children_of(controller.pid)) > 1)
+        node.until(lambda: np.abs(record.column("velocities")[-1]).max() > 0.1)
+        os.kill(first, signal.SIGKILL)
+        node.until_running(3)
+    assert refusals(capfd.readouterr().err) == []
+    assert (np.abs(record.column("accelerations")) <= 1.1 * LIMITS.acceleration).all()
+
+
 def test_single_points_are_refused_with_the_reason_while_the_robot_would_move(streaming, capfd):
     with (
         client() as node,
