@@ -2,10 +2,10 @@
 
 from array import array
 
-from builtin_interfaces.msg import Duration, Time
+import numpy as np
+from builtin_interfaces.msg import Time
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from ddpm_controller.bags.conversions import stamp_from
 from ddpm_controller.types import Trajectory
 
 _SECOND_NS = 1_000_000_000
@@ -27,17 +27,15 @@ class TrajectoryMessages:
 
         Stamp and ``time_from_start`` are whole nanoseconds, whose sum is that of the moment.
         """
-        begin_ns = _nanoseconds(trajectory.stamp_s)
+        moments_ns = _nanoseconds(trajectory)
+        begin_ns = moments_ns[0] if trajectory.stamp_s else 0
         known: dict[tuple[int, bytes], JointTrajectoryPoint] = {}
         points = []
-        for i, time_s in enumerate(trajectory.times_s.tolist()):
-            moment_ns = _nanoseconds(trajectory.stamp_s + time_s)
-            key = moment_ns, _content(trajectory, i)
-            point = known[key] = self._known.get(key) or _point(trajectory, i)
-            since_ns = moment_ns - begin_ns
-            point.time_from_start = Duration(
-                sec=since_ns // _SECOND_NS, nanosec=since_ns % _SECOND_NS
-            )
+        for moment_ns, rows in zip(moments_ns, _rows(trajectory), strict=True):
+            key = moment_ns, b"".join(rows)
+            point = known[key] = self._known.get(key) or _point(rows)
+            after = point.time_from_start
+            after.sec, after.nanosec = divmod(moment_ns - begin_ns, _SECOND_NS)
             points.append(point)
         self._known = known
         message = JointTrajectory(joint_names=self._joint_names, points=points)
@@ -46,20 +44,25 @@ class TrajectoryMessages:
         return message
 
 
-def _nanoseconds(moment_s: float) -> int:
-    sec, nanosec = stamp_from(moment_s)
-    return sec * _SECOND_NS + nanosec
+def _nanoseconds(trajectory: Trajectory) -> list[int]:
+    """Return the moments; a float of the system clock times 1e9 would lose 256 ns."""
+    moments_s = trajectory.stamp_s + trajectory.times_s
+    whole = np.floor(moments_s)
+    rest = np.rint((moments_s - whole) * 1e9).astype(np.int64)
+    found: list[int] = (whole.astype(np.int64) * _SECOND_NS + rest).tolist()
+    return found
 
 
-def _content(trajectory: Trajectory, i: int) -> bytes:
-    rows = (trajectory.positions, trajectory.velocities, trajectory.accelerations)
-    return b"".join(each[i].tobytes() for each in rows if each is not None)
+def _rows(trajectory: Trajectory) -> list[tuple[bytes, ...]]:
+    """Return positions, and what else there is, of each point as bytes."""
+    given = (trajectory.positions, trajectory.velocities, trajectory.accelerations)
+    size = 8 * len(trajectory.joint_names)
+    begins = range(0, size * trajectory.size, size)
+    whole = [each.tobytes() for each in given if each is not None]
+    return [tuple(each[i : i + size] for each in whole) for i in begins]
 
 
-def _point(trajectory: Trajectory, i: int) -> JointTrajectoryPoint:
-    point = JointTrajectoryPoint(positions=array("d", trajectory.positions[i].tobytes()))
-    if trajectory.velocities is not None:
-        point.velocities = array("d", trajectory.velocities[i].tobytes())
-    if trajectory.accelerations is not None:
-        point.accelerations = array("d", trajectory.accelerations[i].tobytes())
-    return point
+def _point(rows: tuple[bytes, ...]) -> JointTrajectoryPoint:
+    values = [array("d", row) for row in rows]
+    names = ("positions", "velocities", "accelerations")
+    return JointTrajectoryPoint(**dict(zip(names, values, strict=False)))
