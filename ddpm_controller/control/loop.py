@@ -85,6 +85,7 @@ class ControlLoop:
         self._motion = self._guard = self._sent = None
         self._has_begun = self._keep_position = self._stopping = False
         self._jump, self._jump_over_s = "", -math.inf
+        self._free_s = -math.inf
         self._remember(policy.n_obs_steps)
 
     # What comes in
@@ -226,7 +227,7 @@ class ControlLoop:
         if self._limits is None or measured is None:
             return
         if is_near(measured, sent.motion.position, self._limits):
-            self._sent, self._has_begun = sent, True
+            self._sent, self._has_begun, self._free_s = sent, True, -math.inf
 
     def decide(self, now_s: float) -> Verdict:
         """Return what may be done at ``now_s``, with the reason."""
@@ -244,8 +245,15 @@ class ControlLoop:
             self.watch.judge(now_s)
             or self.distribution.problem()
             or self.start_check.plan(self.watch.measured(now_s), self._limits, now_s)
+            or self._beginning(now_s)
             or self.schedule.verdict(now_s)
         )
+
+    def _beginning(self, now_s: float) -> Verdict | None:
+        """Return that a run still begins: a plan is taken over once a moment is free for it."""
+        if now_s >= self._free_s:
+            return None
+        return Verdict(State.HOLDING, Reason.NO_PLAN, "the run begins with a rest")
 
     def order(self, now_s: float, verdict: Verdict) -> tuple[Order, Takeover | None]:
         """Return what carries out ``verdict`` from ``now_s`` on, and the plan taken over for it.
@@ -256,6 +264,8 @@ class ControlLoop:
             return Order(verdict), None
         begin_at = None if self._has_begun else self.watch.measured(now_s)
         keep_position, self._has_begun = self._keep_position, True
+        if begin_at is not None and self.settings.stream is not None:
+            self._free_s = now_s + self.settings.stream.begin_s + self.settings.stream.past_s
         sent, self._sent = self._sent, None
         takeover = None
         if verdict.state == State.RUNNING:
@@ -319,6 +329,8 @@ class ControlLoop:
         # Once a position is not to be kept, it is not until the next beginning.
         self._keep_position = keep_position and (self._keep_position or self._has_begun)
         self._has_begun, self._sent = False, None
+        # The tick that begins it sends no plan either.
+        self._free_s = math.inf if self.settings.stream is not None else -math.inf
         self.start_check.begin()
         self.distribution.begin()
         self.departure.begin()

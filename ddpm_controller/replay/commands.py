@@ -56,7 +56,8 @@ def compare_commands(run: RecordedRun) -> CommandComparison:
     that commands has died and another one has gone on, it has from one of the last commands.
 
     Raises:
-        BagError: The bag lacks the status, the commands or robot_description.
+        BagError: The bag lacks the status, the commands or robot_description, or its trajectories
+            were stamped 0.
     """
     if run.limits is None or not run.commands or not run.statuses:
         raise BagError(
@@ -66,6 +67,11 @@ def compare_commands(run: RecordedRun) -> CommandComparison:
         )
     deployment = _deployment(run)
     if deployment.stream_settings is not None and not deployment.lockstep:
+        if deployment.stream_stamp == "zero":
+            raise BagError(
+                f"bag {run.bag}: its commands count from their arrival (stream_stamp zero), which "
+                "is not in it; only those with absolute stamps can be compared"
+            )
         return _compare_streamed(run, run.limits, deployment)
     player = _Player(run, run.limits, deployment)
     ticks = list(run_ticks(run))
@@ -105,39 +111,39 @@ def _compare_streamed(
     """Drive a motion loop from moment to moment of the points that were not replaced.
 
     Where the motion begins, and where it resumes after a hole, is given.
-
-    Raises:
-        BagError: Its messages were stamped 0.
     """
-    if deployment.stream_stamp == "zero":
-        raise BagError(
-            f"bag {run.bag}: its commands count from their arrival (stream_stamp zero), which is "
-            "not in it; only those with absolute stamps can be compared"
-        )
     run = _in_moments(run, deployment.stream_lead_s)
     player = _Player(run, limits, deployment)
     ticks = list(run_ticks(run))
     steps = _steps(run.commands, 1.0 / deployment.control_rate_hz)
     count = num_equal = num_before = 0
     first: Difference | None = None
-    is_known, begins = False, False
+    is_known, begins, in_stop, last = False, False, False, run.commands[0]
     for i, (command, is_first) in enumerate(ticks):
         begins = begins or is_first
+        if steps[i] == "first":
+            in_stop = all(player.is_stop(last, each) for each, _ in ticks[i : i + 2])
+        if in_stop:
+            continue  # by chance two of its points are a period apart
         if steps[i] == "first":
             player.resume(command, keeps_chunk=not begins)
             assert command.motion is not None
             is_known = is_known or not begins or not command.motion.velocity.any()
-            begins = False
+            begins, last = False, command
         elif steps[i] == "next" and not is_known:
             before = ticks[i - 1][0]
             is_known = player.takes_over(before.stamp_s, command.stamp_s)
             if is_known:
+                last = before
                 player.resume(before, keeps_chunk=False)
             else:
                 num_before += 1
         if steps[i] == "next" and is_known:
             position, refused = player.lead_to(command.stamp_s)
             difference = refused or command_difference(run, command, position)
+            if difference and player.is_stop(last, command):
+                continue  # by chance a period behind the last command
+            last = command
             count += 1
             num_equal += difference is None
             first = first or difference
@@ -264,6 +270,14 @@ class _Player:
         self._resumed, self._moment_s = Sent(command.stamp_s, command.motion), command.stamp_s
         if not keeps_chunk:
             self._in_force = self._waiting = None
+
+    def is_stop(self, last: RecordedCommand, command: RecordedCommand) -> bool:
+        """Whether ``command`` is a point of the stop behind ``last``, bit for bit."""
+        if last.motion is None or not isinstance(self._led, LeadingMotion):
+            return False
+        times_s, motions = self._led.stream.stop_from(last.motion)
+        at = np.abs(last.stamp_s + times_s - command.stamp_s) < _SAME_MOMENT_S
+        return any(np.array_equal(rows[0], command.position) for rows in motions[at])
 
     def lead_to(self, moment_s: float) -> tuple[np.ndarray | None, Difference | None]:
         """Return the command (Da,) of ``moment_s``, and whether a plan should not have led there.

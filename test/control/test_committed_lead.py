@@ -42,6 +42,19 @@ def test_a_run_begins_at_rest_and_then_follows_its_plans_within_the_limits():
     assert (np.abs(accelerations(commands)) <= LIMITS.acceleration).all()
 
 
+def test_a_plan_is_taken_over_only_once_a_moment_is_free_for_it():
+    """One that the robot never follows must leave nothing behind."""
+    loop = new_loop(stream=STREAM)
+    commands = drive(loop, 60, lambda n: 1, waves)
+    taken = [each.takeover.request.plan_number for each in commands if each.takeover]
+    free = next(k for k, each in enumerate(commands) if each.state == RUNNING)
+    assert np.diff(taken).tolist() == [1] * (len(taken) - 1)
+    assert commands[free].takeover is not None
+    assert {each.reason for each in commands[:free]} == {Reason.NO_PLAN}
+    assert free == round((STREAM.begin_s + STREAM.past_s) / TICK_S)
+    assert np.abs(positions(commands)[: free + 4]).max() == 0.0
+
+
 @pytest.mark.parametrize("stream", [None, STREAM])
 def test_a_plan_changes_nothing_before_the_lead_has_passed(stream):
     """What the lead costs in reaction time."""

@@ -126,6 +126,10 @@ class TrajectoryStream:
         times_s, motions = self._stop.points(sent.motion)
         self._tail = (sent.stamp_s + times_s, motions)
 
+    def stop_from(self, motion: Motion) -> tuple[np.ndarray, np.ndarray]:
+        """Return times (N,) after ``motion`` and motions (N, 3, Da) of the stop sent behind it."""
+        return self._stop.points(motion)
+
     def has_hole(self, now_s: float) -> bool:
         """Return whether the robot has begun with its stop, or will before a message can come."""
         return self.sent is not None and self.sent.stamp_s < now_s + self._resume_s
