@@ -73,6 +73,7 @@ class EvaluateOptions:
         n_action_steps: Rows of a chunk instead of the checkpoint's; 0: as there.
         replan_period_s: Time between plans.
         plan_delay_s: Simulated time that a plan takes, in process.
+        stream: Form of the commands, as the parameter of the controller.
         timeout_s: Longest trial; 0: as the world, or the published protocol, has it.
         torch_num_threads: Threads of the denoiser, in process.
         output: Folder of the results; runs/evaluate/<world> when left out.
@@ -94,6 +95,7 @@ class EvaluateOptions:
     n_action_steps: int = 0
     replan_period_s: float = 0.8
     plan_delay_s: float = 0.0
+    stream: Literal["single_point", "rest_ended"] = Deployment.stream
     timeout_s: float = 0.0
     torch_num_threads: int = 1
     output: Path | None = None
@@ -185,6 +187,7 @@ def _facts(options: EvaluateOptions, checkpoint_hash: str, how: str) -> dict[str
     return facts | {
         "perturbation": options.perturbation,
         "replan_period_s": options.replan_period_s,
+        "stream": options.stream,
         "plan_delay_s": options.plan_delay_s,
     }
 
@@ -203,7 +206,9 @@ def _in_process(options: EvaluateOptions, robot: Robot, on_step: OnStep) -> Iter
         plan_delay_s=options.plan_delay_s,
         timeout_s=options.timeout_s or disturbance.stretch * world.timeout_s,
     )
-    deployment = Deployment(replan_period_s=options.replan_period_s, lockstep=True)
+    deployment = Deployment(
+        replan_period_s=options.replan_period_s, lockstep=True, stream=options.stream
+    )
     loop = loop_of(robot, policy, options.folder, deployment, world.robot_description())
     return run_trials(policy, made, loop, options.seeds, trial_settings, view)
 
@@ -253,6 +258,7 @@ def _over_ros(options: EvaluateOptions) -> Iterator[Trial]:
     parameters: dict[str, object] = {
         "n_action_steps": options.n_action_steps or None,
         "replan_period_s": options.replan_period_s,
+        "stream": options.stream,
     }
     if options.overrides:
         parameters["policy_overrides"] = list(options.overrides)

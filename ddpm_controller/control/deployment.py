@@ -2,11 +2,15 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from ddpm_controller.control.loop_settings import PolicyTerms
+from ddpm_controller.control.moving.stream_settings import StreamSettings
 from ddpm_controller.control.planning.chunk_check import ChunkTolerance
 from ddpm_controller.control.planning.start_gate import MARGIN, StartGate, start_gate
 from ddpm_controller.policy import DepartureLimit, Policy
+
+STREAMS = ("single_point", "rest_ended")
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,13 @@ class Deployment:
         fade_s: Time in which the difference between two chunks fades.
         stop_s: Time in which the robot stops.
         lead_s: Time by which a command is sent before its moment.
+        stream: Form of the trajectories: ``rest_ended``, a committed lead with a stop behind it;
+            ``single_point``, the command of the tick alone, as an array always is.
+        stream_past_s: As ``StreamSettings.past_s``.
+        stream_lead_s: As ``StreamSettings.lead_s``.
+        stream_begin_s: As ``StreamSettings.begin_s``.
+        stream_stamp: As ``StreamSettings.stamp``.
+        stream_carries: As ``StreamSettings.carries``.
         lockstep: One tick per message on /clock; stamps may be ahead by any time then.
         start_margin: Fraction of a joint's training range by which it may be outside at the
             start; infinite: any.
@@ -42,6 +53,12 @@ class Deployment:
     fade_s: float = 0.2
     stop_s: float = 0.2
     lead_s: float = 0.0
+    stream: Literal["single_point", "rest_ended"] = "single_point"
+    stream_past_s: float = StreamSettings.past_s
+    stream_lead_s: float = StreamSettings.lead_s
+    stream_begin_s: float = StreamSettings.begin_s
+    stream_stamp: Literal["absolute", "zero"] = "absolute"
+    stream_carries: Literal["positions", "velocities", "accelerations"] = "accelerations"
     lockstep: bool = False
     start_margin: float = MARGIN
     start_distance: float | None = None
@@ -61,9 +78,25 @@ class Deployment:
                 raise ValueError(f"{name} must be above 0 or None, got {value}")
         if not self.start_margin >= 0:
             raise ValueError(f"start_margin must not be below 0, got {self.start_margin}")
-        # Both refuse what is out of range.
+        if self.stream not in STREAMS:
+            raise ValueError(f"stream must be one of {list(STREAMS)}, got {self.stream!r}")
+        # All refuse what is out of range.
+        _ = self.stream_settings
         StartGate(approach_share=self.approach_share)
         ChunkTolerance(self.chunk_position_tolerance, self.chunk_velocity_tolerance)
+
+    @property
+    def stream_settings(self) -> StreamSettings | None:
+        """Form of trajectories that end at rest; None: each message is the command of its tick."""
+        if self.stream == "single_point":
+            return None
+        return StreamSettings(
+            past_s=self.stream_past_s,
+            lead_s=self.stream_lead_s,
+            begin_s=self.stream_begin_s,
+            stamp=self.stream_stamp,
+            carries=self.stream_carries,
+        )
 
     @property
     def tolerance(self) -> ChunkTolerance:

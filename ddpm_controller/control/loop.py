@@ -12,6 +12,7 @@ import numpy as np
 from ddpm_controller.control.command import Command
 from ddpm_controller.control.loop_settings import LoopSettings, PolicyTerms
 from ddpm_controller.control.moving.cartesian_box import BoxGuard, box_guard
+from ddpm_controller.control.moving.leading_motion import LeadingMotion, motion_of
 from ddpm_controller.control.moving.motion_loop import MotionLoop, Order, Sent, is_near
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.moving.stopping import longest_stop_s
@@ -50,7 +51,7 @@ class ControlLoop:
         ValueError: No stream measures the commanded joints.
     """
 
-    _motion: MotionLoop | None
+    _motion: MotionLoop | LeadingMotion | None
     _guard: BoxGuard | None
     _sent: Sent | None
 
@@ -72,15 +73,19 @@ class ControlLoop:
             settings.period_s,
             settings.lead_s,
             _deadline(settings),
+            committed_s=settings.committed_s,
         )
         self.start_check = StartCheck(spec, self.schedule, policy.gate)
         self.distribution = DistributionWatch(settings.out_of_distribution_plans)
-        self.departure = DepartureWatch(spec, settings.fade_s, policy.departure)
+        self.departure = DepartureWatch(
+            spec, settings.fade_s, policy.departure, committed_s=settings.committed_s
+        )
         self._limits = settings.limits
         self._no_limits_text = NO_LIMITS
         self._motion = self._guard = self._sent = None
         self._has_begun = self._keep_position = self._stopping = False
         self._jump, self._jump_over_s = "", -math.inf
+        self._free_s = -math.inf
         self._remember(policy.n_obs_steps)
 
     # What comes in
@@ -222,7 +227,7 @@ class ControlLoop:
         if self._limits is None or measured is None:
             return
         if is_near(measured, sent.motion.position, self._limits):
-            self._sent, self._has_begun = sent, True
+            self._sent, self._has_begun, self._free_s = sent, True, -math.inf
 
     def decide(self, now_s: float) -> Verdict:
         """Return what may be done at ``now_s``, with the reason."""
@@ -240,8 +245,15 @@ class ControlLoop:
             self.watch.judge(now_s)
             or self.distribution.problem()
             or self.start_check.plan(self.watch.measured(now_s), self._limits, now_s)
+            or self._beginning(now_s)
             or self.schedule.verdict(now_s)
         )
+
+    def _beginning(self, now_s: float) -> Verdict | None:
+        """Return that a run still begins: a plan is taken over once a moment is free for it."""
+        if now_s >= self._free_s:
+            return None
+        return Verdict(State.HOLDING, Reason.NO_PLAN, "the run begins with a rest")
 
     def order(self, now_s: float, verdict: Verdict) -> tuple[Order, Takeover | None]:
         """Return what carries out ``verdict`` from ``now_s`` on, and the plan taken over for it.
@@ -252,6 +264,8 @@ class ControlLoop:
             return Order(verdict), None
         begin_at = None if self._has_begun else self.watch.measured(now_s)
         keep_position, self._has_begun = self._keep_position, True
+        if begin_at is not None and self.settings.stream is not None:
+            self._free_s = now_s + self.settings.stream.begin_s + self.settings.stream.past_s
         sent, self._sent = self._sent, None
         takeover = None
         if verdict.state == State.RUNNING:
@@ -289,11 +303,16 @@ class ControlLoop:
             else self.settings.stop_s
         )
 
-    def _motion_within(self, limits: JointLimits) -> MotionLoop:
+    def _motion_within(self, limits: JointLimits) -> MotionLoop | LeadingMotion:
         if self._motion is None:
             given = self.settings
-            self._motion = MotionLoop(
-                limits, given.period_s, fade_s=given.fade_s, stop_s=given.stop_s
+            self._motion = motion_of(
+                given.action_spec.joint_names,
+                limits,
+                given.period_s,
+                given.stream,
+                fade_s=given.fade_s,
+                stop_s=given.stop_s,
             )
         return self._motion
 
@@ -310,6 +329,8 @@ class ControlLoop:
         # Once a position is not to be kept, it is not until the next beginning.
         self._keep_position = keep_position and (self._keep_position or self._has_begun)
         self._has_begun, self._sent = False, None
+        # The tick that begins it sends no plan either.
+        self._free_s = math.inf if self.settings.stream is not None else -math.inf
         self.start_check.begin()
         self.distribution.begin()
         self.departure.begin()

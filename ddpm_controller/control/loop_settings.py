@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.control.moving.stream_settings import StreamSettings
 from ddpm_controller.control.observing.stream_filter import StreamFilter
 from ddpm_controller.control.observing.stream_rules import StreamRule
 from ddpm_controller.control.planning.chunk_check import ChunkTolerance
@@ -53,6 +54,8 @@ class LoopSettings:
         stop_s: Time that a stop takes; longer where the limits do not allow that.
         max_lead_s: A stamp further ahead of the last tick than this is refused.
         lead_s: Time by which a command is sent before its moment, because it acts so much later.
+        stream: Form of trajectories that are committed ahead of now; None: each tick decides
+            about itself.
         filters: Vector stream -> what stands in for its newest value in a policy's window.
         rules: Stream name -> what to do when it cannot be used; none: hold until it can.
         tolerance: Demand beyond which a chunk is refused as a whole; None: none is refused.
@@ -76,6 +79,7 @@ class LoopSettings:
     stop_s: float = 0.2
     max_lead_s: float = math.inf
     lead_s: float = 0.0
+    stream: StreamSettings | None = None
     filters: Mapping[str, StreamFilter] = field(default_factory=dict)
     rules: Mapping[str, StreamRule] = field(default_factory=dict)
     tolerance: ChunkTolerance | None = field(default_factory=ChunkTolerance)
@@ -91,6 +95,11 @@ class LoopSettings:
         for name in ("out_of_distribution_plans", "min_inference_steps"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be below 0, got {getattr(self, name)}")
+
+    @property
+    def committed_s(self) -> float:
+        """Time ahead of now in which nothing is changed any more."""
+        return self.stream.lead_s if self.stream is not None else 0.0
 
     @property
     def history_s(self) -> float:

@@ -128,6 +128,20 @@ class RecordedRun:
     memories: dict[tuple[float, int], Memory] = field(default_factory=dict)
     oldest_s: float = math.inf
     newest_s: float = 0.0
+    _ahead: list[RecordedCommand] = field(default_factory=list)
+
+    def receive(self, points: list[RecordedCommand]) -> None:
+        """Take the points of one more message; those that nothing can replace are commands.
+
+        A message of several points replaces what the one before has at and behind its first
+        point. In lockstep an answer is sent again, as it was, where the world may not have
+        received it.
+        """
+        commands = [each for each in self._ahead if each.stamp_s < points[0].stamp_s]
+        self._ahead = points if len(points) > 1 else []
+        for command in commands + points if len(points) == 1 else commands:
+            if not self.commands or not command.repeats(self.commands[-1]):
+                self.commands.append(command)
 
     def memory(self, chunk: RecordedChunk) -> Memory | None:
         """Return what a chunk was planned from beside its window; None where it is not there."""
@@ -215,28 +229,40 @@ def _keep(run: RecordedRun, role: str, recorded: RecordedMessage) -> None:
         robot = run.robot
         run.limits = robot.limits(message.data)
     elif role == "command":
-        command = _command(message, run.robot)
-        # In lockstep an answer is sent again, as it was, where the world may not have received it.
-        if not run.commands or not command.repeats(run.commands[-1]):
-            run.commands.append(command)
+        run.receive(points_from(message, run.robot))
     else:
         stream = next(s for s in run.robot.streams if s.spec.name == role)
         stamp_s, value = observation_from(message, stream, run.newest_s)
         run.values[role][stamp_s] = value
 
 
-def _command(message: Any, robot: Robot) -> RecordedCommand:
-    position, point = command_from(message, robot.action), message.points[0]
-    motion = None
-    if len(point.velocities) == len(point.accelerations) == len(position):
-        names = list(message.joint_names)
-        columns = [names.index(name) for name in robot.action.spec.joint_names]
-        velocity, acceleration = (
+def points_from(message: Any, robot: Robot) -> list[RecordedCommand]:
+    """Return the points of a JointTrajectory with their moments; the first is at its stamp.
+
+    Raises:
+        ConversionError: Names or sizes are not those of the robot file.
+    """
+    command_from(message, robot.action)  # refuses what does not fit
+    names = list(message.joint_names)
+    columns = [names.index(name) for name in robot.action.spec.joint_names]
+    begin_ns = _nanoseconds(message.header.stamp)
+    first_ns = _nanoseconds(message.points[0].time_from_start)
+    found = []
+    for point in message.points:
+        moment_ns = begin_ns + _nanoseconds(point.time_from_start) - first_ns
+        rows = [
             np.asarray(each, dtype=np.float64)[columns]
-            for each in (point.velocities, point.accelerations)
-        )
-        motion = Motion(position, velocity, acceleration)
-    return RecordedCommand(seconds(message.header.stamp), position, motion)
+            for each in (point.positions, point.velocities, point.accelerations)
+            if len(each) == len(names)
+        ]
+        motion = Motion(*rows) if len(rows) == 3 else None
+        moment_s = float(moment_ns // 10**9 + moment_ns % 10**9 * 1e-9)
+        found.append(RecordedCommand(moment_s, rows[0], motion))
+    return found
+
+
+def _nanoseconds(stamp: Any) -> int:
+    return int(stamp.sec) * 10**9 + int(stamp.nanosec)
 
 
 def _chunk(message: Any) -> RecordedChunk:

@@ -37,6 +37,8 @@ def deployment_from(parameters: Mapping[str, Any], robot: Robot) -> Deployment:
     known = {field.name for field in fields(Deployment)}
     values = {name: value for name, value in parameters.items() if name in known}
     values |= {number: 0 for number, switch in _SWITCHES.items() if not parameters.get(switch)}
+    if parameters.get("output") == "commands":  # an array has no room for more than its tick
+        values["stream"] = "single_point"
     return Deployment(**values | {"lead_s": lead_from(parameters, robot)})
 
 
@@ -72,6 +74,7 @@ def loop_settings(
         stop_s=deployment.stop_s,
         max_lead_s=math.inf if deployment.lockstep else _MOST_LEAD_S,
         lead_s=deployment.lead_s,
+        stream=deployment.stream_settings,
         filters=filters or {},
         rules=robot.rules,
         tolerance=deployment.tolerance,

@@ -59,6 +59,7 @@ _MEANINGS = {
         "robot_description": "URDF of the simulated robot.",
         "score": "Score of the episode so far.",
         "simulation/reset": "Begin an episode with a seed.",
+        "simulation/set_points": "Set points of the driver between two ticks, where there is one.",
         "success": "Whether the task is done.",
         "tabs": "State of the tabs.",
         "tally": "Counts of the episode.",

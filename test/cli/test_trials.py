@@ -33,24 +33,26 @@ def checkpoint(tmp_path_factory) -> Path:
     return folder
 
 
-def trials_in_process(checkpoint):
+def trials_in_process(checkpoint, stream):
     policy = restore(checkpoint, PlanSettings())
     settings = TrialSettings(timeout_s=TIMEOUT_S, batch_size=1)
     robot = load_robot(share_path("config/robots/sim_arm.yaml"))
-    deployment = Deployment(lockstep=True)
+    deployment = Deployment(lockstep=True, stream=stream)
     loop = loop_of(robot, policy, checkpoint, deployment, robot_description())
     view = policy_view(robot)
     return list(run_trials(policy, "reach", loop, SEEDS, settings, view))
 
 
-def test_a_lockstep_trial_over_ros_is_the_trial_in_process(checkpoint):
+@pytest.mark.parametrize("stream", ["single_point", "rest_ended"])
+def test_a_lockstep_trial_over_ros_is_the_trial_in_process(checkpoint, stream):
     """Any difference in conversions, order, stamps, noise or limits would show.
 
     Not to the last bit: the trials begin at another time here and there, which rounds
     differently.
     """
-    here = trials_in_process(checkpoint)
-    there = list(trials_over_ros("reach", checkpoint, SEEDS, "lockstep", TIMEOUT_S, {}))
+    here = trials_in_process(checkpoint, stream)
+    parameters = {"stream": stream}
+    there = list(trials_over_ros("reach", checkpoint, SEEDS, "lockstep", TIMEOUT_S, parameters))
     for one, other in zip(here, there, strict=True):
         assert (one.success, one.plans) == (other.success, other.plans)
         assert one.duration_s == pytest.approx(other.duration_s, abs=0.021)  # one tick

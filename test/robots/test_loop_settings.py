@@ -9,6 +9,7 @@ from random_checkpoint import SIM_ARM
 from ddpm_controller.control.deployment import Deployment
 from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.loop_settings import LoopSettings, PolicyTerms
+from ddpm_controller.control.moving.stream_settings import StreamSettings
 from ddpm_controller.control.planning.chunk_check import ChunkTolerance
 from ddpm_controller.robots.lead import ACTION_LATENCY_KEY
 from ddpm_controller.robots.loop_settings import deployment_from, loop_settings
@@ -42,6 +43,21 @@ SETTINGS = loop_settings(ROBOT, None, Deployment())
             {"max_age_s": 0.7},
             {"max_ages_s": dict.fromkeys(("joint_state", "camera_fixed", "camera_wrist"), 0.7)},
         ),
+        ({"stream": "rest_ended"}, {"stream": StreamSettings()}),
+        (
+            {"stream": "rest_ended", "stream_past_s": 0.03, "stream_lead_s": 0.06},
+            {"stream": StreamSettings(past_s=0.03, lead_s=0.06)},
+        ),
+        (
+            {"stream": "rest_ended", "stream_begin_s": 0.5, "stream_stamp": "zero"},
+            {"stream": StreamSettings(begin_s=0.5, stamp="zero")},
+        ),
+        (
+            {"stream": "rest_ended", "stream_carries": "positions"},
+            {"stream": StreamSettings(carries="positions")},
+        ),
+        ({"stream": "rest_ended", "output": "commands"}, {}),
+        ({"stream_lead_s": 0.06}, {}),
         ({"pictures": False, "device": "cuda"}, {}),
     ],
 )

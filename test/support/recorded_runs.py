@@ -15,6 +15,7 @@ from ddpm_controller.control.deployment import Deployment
 from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.loop_settings import PolicyTerms
 from ddpm_controller.control.moving.interpolation import Motion
+from ddpm_controller.control.moving.leading_motion import LeadingMotion
 from ddpm_controller.control.moving.motion_loop import MotionLoop, Sent
 from ddpm_controller.control.observing.stream_rules import StreamRule
 from ddpm_controller.control.parameter_names import given_as, values_from
@@ -71,6 +72,10 @@ class Scenario:
         velocity_share: Of the joints' velocity limits, in robot_description.
         decided_before_s: What a tick carries out was decided so much before it, as where another
             process commands.
+        stream: Form of the commands; "rest_ended" with a lead.
+        streams_in_lockstep: Whether each command is that of its tick all the same.
+        hole: Ticks that are left out.
+        rate_hz: Rate of the ticks of streamed commands.
         in_groups: Whether parameters have the names and words of this release.
     """
 
@@ -94,6 +99,10 @@ class Scenario:
     tolerance: ChunkTolerance = field(default_factory=ChunkTolerance)
     velocity_share: float = 1.0
     decided_before_s: float = 0.0
+    stream: str = "single_point"
+    streams_in_lockstep: bool = False
+    hole: range = range(0)
+    rate_hz: float = RATE_HZ
     in_groups: bool = True
 
     @property
@@ -131,6 +140,8 @@ def record_run(folder, scenario):
     }
     if scenario.lead_s:  # as a robot file with a latency gives it
         parameters |= {"lead_s": -1.0, ACTION_LATENCY_KEY: scenario.lead_s}
+    if scenario.stream != "single_point":
+        parameters |= {"stream": scenario.stream, "lockstep": scenario.streams_in_lockstep}
     if scenario.in_groups:
         parameters = given_as(values_from(parameters))
     provenance = {PARAMETERS_KEY: json.dumps(parameters)}
@@ -153,17 +164,23 @@ class _Run:
         self._motion = MotionLoop(limits, 1 / RATE_HZ, fade_s=scenario.fade_s)
         policy = PolicyTerms(self._policy.facts.n_obs_steps, departure=scenario.departure)
         deployment = Deployment(
-            control_rate_hz=RATE_HZ,
+            control_rate_hz=scenario.rate_hz,
             replan_period_s=0.3,
             fade_s=scenario.fade_s,
             lead_s=scenario.lead_s,
             lockstep=True,
+            stream=scenario.stream,
             chunk_position_tolerance=scenario.tolerance.position,
             chunk_velocity_tolerance=scenario.tolerance.velocity,
         )
         settings = loop_settings(self._robot, policy, deployment, limits=limits)
         self._loop = ControlLoop(replace(settings, rules=scenario.rules))
         self._told = None
+        self._ahead = None
+        if scenario.stream == "rest_ended" and not scenario.streams_in_lockstep:
+            names, stream = settings.action_spec.joint_names, settings.stream
+            times_s = {"fade_s": scenario.fade_s, "stop_s": 0.2}
+            self._ahead = LeadingMotion(names, limits, settings.period_s, stream, **times_s)
 
     def messages(self, begin_s):
         """Yield topic, time and message of everything that is published."""
@@ -174,8 +191,14 @@ class _Run:
         coming = []  # (tick of arrival, plan, request)
         sent = []
         for tick in range(self._scenario.ticks):
-            jitter_s = self._random.uniform(0, 0.004) if self._scenario.plan_ticks else 0.0
-            now_s = _nanoseconds_exact(begin_s + tick / RATE_HZ + jitter_s)
+            jitter_s = (
+                self._random.uniform(0, 0.2 / self._scenario.rate_hz)
+                if self._scenario.plan_ticks
+                else 0.0
+            )
+            now_s = _nanoseconds_exact(begin_s + tick / self._scenario.rate_hz + jitter_s)
+            if tick in self._scenario.hole:
+                continue
             yield from self._observe(now_s, tick, position)
             if not self._scenario.plan_ticks:
                 coming += self._request(tick, now_s)
@@ -193,20 +216,40 @@ class _Run:
                 continue
             if dead == DEAD_TICKS:
                 self._loop.take_up(sent[-2], now_s)
-            command = self._command(now_s)
+            commands, message = self._commands(now_s)
             if self._scenario.plan_ticks:
                 coming += self._request(tick, now_s)
-            if command.position is not None:
-                position = command.position
-                motion = Motion(position, command.velocity, command.acceleration)
-                sent.append(Sent(now_s, motion))
-                yield "/joint_trajectory", now_s, self._trajectory(now_s, command)
-            if command.takeover is not None:
-                yield "/controller/action_chunk", now_s, self._chunk(now_s, command.takeover)
-                yield "/controller/memory", now_s, self._memory(now_s, command.takeover)
-            if (command.state, command.reason) != self._told:
-                self._told = (command.state, command.reason)
-                yield "/controller/status", now_s, self._status(now_s, *self._told)
+            if message is not None:
+                yield "/joint_trajectory", now_s, message
+            for command in commands:
+                if command.position is not None:
+                    position = command.position
+                    motion = Motion(position, command.velocity, command.acceleration)
+                    sent.append(Sent(command.stamp_s, motion))
+                stamp_s, takeover = command.stamp_s, command.takeover
+                if takeover is not None:
+                    yield "/controller/action_chunk", now_s, self._chunk(stamp_s, takeover)
+                    yield "/controller/memory", now_s, self._memory(stamp_s, takeover)
+                if (command.state, command.reason) != self._told:
+                    self._told = (command.state, command.reason)
+                    yield "/controller/status", now_s, self._status(stamp_s, *self._told)
+
+    def _commands(self, now_s):
+        """Commands of a tick, and the message that it sends."""
+        if self._ahead is None:
+            command = self._command(now_s)
+            sends = command.position is not None
+            return [command], self._trajectory(now_s, command) if sends else None
+        self._loop.advance(now_s)
+        order, takeover = self._loop.order(now_s, self._loop.decide(now_s))
+        self._takeover = takeover or self._takeover
+        found = self._ahead.tick(now_s, order)
+        commands = list(found.commands)
+        if found.takes_chunk:
+            commands[0] = replace(commands[0], takeover=self._takeover)
+        return commands, None if found.message is None else _points(found.message)
+
+    _takeover = None
 
     def _command(self, now_s):
         if not self._scenario.decided_before_s:
@@ -261,7 +304,7 @@ class _Run:
             checkpoint_error="",
             plan_number=0,
             seed=self._seed,
-            control_rate_hz=RATE_HZ,
+            control_rate_hz=self._scenario.rate_hz,
             ticks=0,
             missed_ticks=0,
             tick_period_max_s=0.0,
@@ -325,6 +368,27 @@ class _Run:
             shapes=np.array(arrays.shapes, np.uint32),
             data=np.array(arrays.data, np.uint8),
         )
+
+
+def _points(trajectory):
+    """The message of a trajectory, with the moments in whole nanoseconds."""
+    begin_ns, point = (
+        _nanoseconds(trajectory.stamp_s),
+        T["trajectory_msgs/msg/JointTrajectoryPoint"],
+    )
+    points = []
+    for i, time_s in enumerate(trajectory.times_s):
+        since_ns = _nanoseconds(trajectory.stamp_s + time_s) - begin_ns
+        after = T["builtin_interfaces/msg/Duration"](since_ns // 10**9, since_ns % 10**9)
+        rows = (trajectory.positions, trajectory.velocities, trajectory.accelerations)
+        points.append(point(*(each[i] for each in rows), np.zeros(0), after))
+    names = list(trajectory.joint_names)
+    return T["trajectory_msgs/msg/JointTrajectory"](_header(trajectory.stamp_s), names, points)
+
+
+def _nanoseconds(stamp_s):
+    sec, nanosec = stamp_from(stamp_s)
+    return sec * 10**9 + nanosec
 
 
 def _nanoseconds_exact(stamp_s):

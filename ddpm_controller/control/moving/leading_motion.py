@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from ddpm_controller.control.command import Command
 from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.motion_loop import MotionLoop, Order, Sent
+from ddpm_controller.control.moving.path import in_nanoseconds
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.moving.stream_settings import StreamSettings, limits_between
 from ddpm_controller.control.moving.trajectory_stream import TrajectoryStream
@@ -27,10 +28,12 @@ class Ahead:
     Attributes:
         commands: Commands of the moments that were decided, each ahead of now; often one.
         message: To be sent; None: none is due, or nothing may be sent.
+        takes_chunk: Whether the first of the commands is the first to follow an ordered chunk.
     """
 
     commands: tuple[Command, ...]
     message: Trajectory | None
+    takes_chunk: bool = False
 
 
 class LeadingMotion:
@@ -70,6 +73,8 @@ class LeadingMotion:
             self.stream.shift(now_s - self._last_s - self._period_s)
         self._last_s = now_s
         order = self._with_waiting(order)
+        is_known = order.chunk is None or order.chunk is self._chunk
+        is_new = not is_known and order.verdict.state == State.RUNNING
         if order.begin_at is not None:
             return self._begun(now_s, order)
         if order.sent is not None:
@@ -83,12 +88,50 @@ class LeadingMotion:
             order = replace(order, sent=self._resumed, chunk=order.chunk or self._chunk)
         commands = []
         last_s = now_s + self._settings.lead_s + _EARLY * self._period_s
-        while (moment_s := self.stream.end_s + self._period_s) <= last_s:
+        while (moment_s := in_nanoseconds(self.stream.end_s + self._period_s)) <= last_s:
             commands.append(self._step(moment_s, order))
             order = replace(order, chunk=None, sent=None)
             self._resumed = None
         self._waiting = order
-        return Ahead(tuple(commands), self.stream.message(now_s))
+        return Ahead(tuple(commands), self.stream.message(now_s), is_new and bool(commands))
+
+    @property
+    def longest_stop_s(self) -> float:
+        """Time within which every stop ends, the lead before it included, s."""
+        return self._settings.lead_s + self.motion.longest_stop_s
+
+    @property
+    def has_chunk(self) -> bool:
+        """Whether there is a chunk to follow, or one that no moment has taken yet."""
+        return self.motion.has_chunk or self._waiting.chunk is not None
+
+    def follow(self, now_s: float, order: Order) -> Command:
+        """Carry out ``order`` and return where the robot is led at ``now_s`` itself.
+
+        For who applies a command at its tick, without a controller that follows messages.
+        """
+        if order.begin_at is not None and not order.keep_position:
+            self.stream.clear()
+        found = self.tick(now_s, order)
+        verdict = order.verdict
+        limited = tuple(dict.fromkeys(name for each in found.commands for name in each.limited))
+        if found.commands:  # a limit is the reason there
+            newest = found.commands[-1]
+            verdict = Verdict(newest.state, newest.reason, newest.text)
+        if order.verdict.state in (State.WAITING, State.INACTIVE) or self.stream.sent is None:
+            return Command(now_s, None, verdict.state, verdict.reason, verdict.text)
+        motion = self.stream.at(now_s)
+        return Command(
+            now_s,
+            motion.position,
+            verdict.state,
+            verdict.reason,
+            verdict.text,
+            velocity=motion.velocity,
+            acceleration=motion.acceleration,
+            step_s=self._period_s,
+            limited=limited,
+        )
 
     def _begun(self, now_s: float, order: Order) -> Ahead:
         """Begin where the motion loop begins; the chunk is followed from the first free moment."""
@@ -127,3 +170,30 @@ class LeadingMotion:
         if order.verdict.state == State.RUNNING and chunk is None:
             chunk = waiting.chunk
         return replace(order, chunk=chunk)
+
+
+def motion_of(
+    joint_names: tuple[str, ...],
+    limits: JointLimits,
+    period_s: float,
+    stream: StreamSettings | None,
+    *,
+    fade_s: float,
+    stop_s: float,
+) -> MotionLoop | LeadingMotion:
+    """Return what moves a robot: ahead of now where trajectories are streamed.
+
+    Raises:
+        ValueError: Ticks so far apart that nothing is left of a limit between them.
+    """
+    if stream is None:
+        return MotionLoop(limits, period_s, fade_s=fade_s, stop_s=stop_s)
+    return LeadingMotion(joint_names, limits, period_s, stream, fade_s=fade_s, stop_s=stop_s)
+
+
+def tick_of(motion: MotionLoop | LeadingMotion, now_s: float, order: Order) -> Ahead:
+    """Return what ``motion`` makes of a tick; a motion loop decides about the tick itself."""
+    if isinstance(motion, LeadingMotion):
+        return motion.tick(now_s, order)
+    is_new = order.chunk is not None and order.verdict.state == State.RUNNING
+    return Ahead((motion.follow(now_s, order),), None, is_new)

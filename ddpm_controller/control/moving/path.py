@@ -1,10 +1,21 @@
 """Points of a motion in absolute time, a quintic from each to the next."""
 
+import math
+
 import numpy as np
 
 from ddpm_controller.control.moving.interpolation import Motion, Quintic
 
 _FIRST_CAPACITY = 64
+
+
+def in_nanoseconds(moment_s: float) -> float:
+    """Return a moment as a message of whole nanoseconds gives it back.
+
+    The system clock is coarser than that as a float, and stays as it is.
+    """
+    whole = math.floor(moment_s)
+    return whole + round((moment_s - whole) * 1e9) * 1e-9
 
 
 class Path:

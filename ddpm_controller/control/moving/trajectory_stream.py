@@ -13,7 +13,7 @@ import numpy as np
 from ddpm_controller.control.moving.embedded_stop import EmbeddedStop
 from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.motion_loop import Sent
-from ddpm_controller.control.moving.path import Path
+from ddpm_controller.control.moving.path import Path, in_nanoseconds
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.moving.stream_settings import (
     SHORTEST_PAST_S,
@@ -84,7 +84,7 @@ class TrajectoryStream:
             path.cut(self.sent.stamp_s)
             self._keep_tail(math.inf)
             path.forget(now_s - settings.past_s)
-        if len(path) and path.end_s > now_s:
+        if len(path) and path.end_s > now_s and np.any(path.motions[:, 1:]):
             from_s, measured = path.end_s, path.last.position
         else:
             from_s = now_s
@@ -99,10 +99,16 @@ class TrajectoryStream:
 
     def _commit(self, moment_s: float, motion: Motion) -> None:
         """Let the motion begin with a point at ``moment_s``."""
+        moment_s = in_nanoseconds(moment_s)
         self._path.append(moment_s, motion)
         self._newest, self._ticks, self._is_due = None, 0, False
         self.sent = Sent(moment_s, motion)
         self._tail = (np.zeros(0), np.zeros((0, 3, len(motion.position))))
+
+    def clear(self) -> None:
+        """Forget all: nothing that was sent counts any more."""
+        self._path.clear()
+        self._newest, self.sent = None, None
 
     def append(self, moment_s: float, motion: Motion) -> None:
         """Commit the motion of one tick, ``period_s`` after the last one."""
@@ -120,6 +126,10 @@ class TrajectoryStream:
         times_s, motions = self._stop.points(sent.motion)
         self._tail = (sent.stamp_s + times_s, motions)
 
+    def stop_from(self, motion: Motion) -> tuple[np.ndarray, np.ndarray]:
+        """Return times (N,) after ``motion`` and motions (N, 3, Da) of the stop sent behind it."""
+        return self._stop.points(motion)
+
     def has_hole(self, now_s: float) -> bool:
         """Return whether the robot has begun with its stop, or will before a message can come."""
         return self.sent is not None and self.sent.stamp_s < now_s + self._resume_s
@@ -134,7 +144,7 @@ class TrajectoryStream:
         motion = self._tail_at(moment_s)
         self._commit(moment_s, motion)
         self._is_due = True
-        return Sent(moment_s, motion)
+        return self.sent
 
     def shift(self, by_s: float) -> None:
         """Move all in time: the clock has jumped."""

@@ -23,6 +23,7 @@ class DepartureWatch:
         action_spec: The joints.
         fade_s: Time in which the difference between two chunks fades; it may take twice as long.
         limit: Limit of the policy that plans first.
+        committed_s: Time behind a takeover from which on a chunk is followed.
 
     Attributes:
         limit: Limit of the policy that plans; None: nothing is compared.
@@ -30,9 +31,14 @@ class DepartureWatch:
     """
 
     def __init__(
-        self, action_spec: ActionSpec, fade_s: float, limit: DepartureLimit | None = None
+        self,
+        action_spec: ActionSpec,
+        fade_s: float,
+        limit: DepartureLimit | None = None,
+        *,
+        committed_s: float = 0.0,
     ) -> None:
-        self._spec, self._fades_s = action_spec, LONGEST_FADE * fade_s
+        self._spec, self._fades_s = action_spec, LONGEST_FADE * fade_s + committed_s
         self.limit = limit
         self.departure = math.nan
 

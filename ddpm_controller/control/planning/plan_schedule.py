@@ -27,6 +27,8 @@ class PlanSchedule:
         replan_period_s: Time between two requests; less where chunks are short or plans slow.
         period_s: Time between ticks.
         lead_s: A row is sent so much before its moment.
+        committed_s: Time ahead that is sent already and not changed any more: a plan counts
+            from its end on.
         deadline: Chooses the denoising steps of plans; None: as the policy does.
 
     Attributes:
@@ -44,6 +46,8 @@ class PlanSchedule:
         period_s: float,
         lead_s: float = 0.0,
         deadline: Deadline | None = None,
+        *,
+        committed_s: float = 0.0,
     ) -> None:
         if not replan_period_s > 0 or n_obs_steps < 1:
             raise ValueError(
@@ -53,7 +57,7 @@ class PlanSchedule:
         if not 0 <= lead_s < math.inf:
             raise ValueError(f"lead_s must be finite and not below 0, got {lead_s}")
         self._action_spec = action_spec
-        self._lead_s = lead_s
+        self._lead_s, self._ahead_s = lead_s, lead_s + committed_s
         self._delay = UsualDelay()
         self._pace = PlanPace(replan_period_s, period_s, deadline)
         self._n_obs_steps = n_obs_steps
@@ -191,7 +195,7 @@ class PlanSchedule:
             return verdict.problem
         self._awaited = None
         self._failure = ""
-        rows_last_s = max(plan.chunk.end_s - plan.chunk.start_s - self._lead_s, 0.0)
+        rows_last_s = max(plan.chunk.end_s - plan.chunk.start_s - self._ahead_s, 0.0)
         if problem := self._pace.came(request.requested_s, rows_last_s):
             return problem
         self._pending, self._note = Takeover(plan, request), verdict.note
@@ -214,7 +218,7 @@ class PlanSchedule:
     @property
     def _settled_s(self) -> float:
         """Time behind a request in which what the robot does is settled: rows are sent ahead."""
-        return self._delay.expected_s + self._lead_s
+        return self._delay.expected_s + self._ahead_s
 
     @property
     def plan_cost(self) -> PlanCost | None:
@@ -305,4 +309,4 @@ class PlanSchedule:
 
     def _end_s(self, takeover: Takeover) -> float:
         """Return when the last row is sent."""
-        return takeover.plan.chunk.end_s - self._lead_s
+        return takeover.plan.chunk.end_s - self._ahead_s

@@ -19,7 +19,14 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from ddpm_controller.control.command import Command
-from ddpm_controller.control.moving.motion_loop import MotionLoop, Order
+from ddpm_controller.control.moving.interpolation import Motion
+from ddpm_controller.control.moving.leading_motion import (
+    Ahead,
+    LeadingMotion,
+    motion_of,
+    tick_of,
+)
+from ddpm_controller.control.moving.motion_loop import MotionLoop, Order, Sent
 from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.ros.commanding.command_messages import (
     LARGEST_PACKET,
@@ -43,6 +50,8 @@ _AHEAD_S, _AHEAD_SHARE = 1.5e-3, 0.4
 high rates this share of a period."""
 _NEW_TOPIC_S = 0.03
 """Until those who have long found this process have found its new topics too."""
+_SIGN_OF_LIFE_S = 0.1
+"""After this time without a command, while a run begins, the last one is reported again."""
 _MOST_UNTOLD = 100_000
 """Ticks that are kept for a controller that does not read, before the oldest are dropped."""
 
@@ -71,7 +80,8 @@ class CommandLoop:
         )
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._last_words = node.create_publisher(ControllerStatus, settings.status_topic, latched)
-        self._motion: MotionLoop | None = None
+        self._motion: MotionLoop | LeadingMotion | None = None
+        self._command, self._noted_s = _SILENCE, -math.inf
         self._order, self._number = _QUIET, 0
         self._known_s = known_s
         self._heard_s = time.monotonic()
@@ -132,9 +142,14 @@ class CommandLoop:
             self._heard_s = time.monotonic()
             kind, content = opened(data)
             if kind == "limits":
-                fade_s, stop_s = self._settings.fade_s, self._settings.stop_s
-                self._motion = MotionLoop(
-                    limits_from(content), self._settings.period_s, fade_s=fade_s, stop_s=stop_s
+                given = self._settings
+                self._motion = motion_of(
+                    given.joint_names,
+                    limits_from(content),
+                    given.period_s,
+                    given.stream,
+                    fade_s=given.fade_s,
+                    stop_s=given.stop_s,
                 )
             elif kind == "order":
                 self._obey(*order_from(content))
@@ -175,21 +190,34 @@ class CommandLoop:
         if self._motion is None:
             return
         order = replace(self._order, verdict=self._verdict(self._motion))
-        is_new = order.chunk is not None and order.verdict.state == State.RUNNING
         left_s = max(deadline_s - time.monotonic(), 0.0)
-        command = self._motion.follow(time.time() + left_s, order)
-        if command.position is not None:
-            time.sleep(max(deadline_s - time.monotonic(), 0.0))
-            self._commands.send(command)
-        self._note(command, self._number if is_new else 0, missed)
+        found = tick_of(self._motion, time.time() + left_s, order)
+        sent_s = self._sent(found, deadline_s)
+        for i, command in enumerate(found.commands):
+            took_over = self._number if found.takes_chunk and i == 0 else 0
+            self._note(command, took_over, missed if i == 0 else 0, sent_s)
+        if not found.commands and time.monotonic() - self._noted_s > _SIGN_OF_LIFE_S:
+            self._note(self._command)
         self._order = replace(self._order, chunk=None, begin_at=None, sent=None)
         if self._lost:
-            self._say(command)
+            self._say(self._command)
             # Late ticks make a stop last longer than it was to.
-            if time.monotonic() > self._rest_s and not np.any(command.velocity):
+            if time.monotonic() > self._rest_s and not np.any(self._command.velocity):
                 self._order = _QUIET
 
-    def _verdict(self, motion: MotionLoop) -> Verdict:
+    def _sent(self, found: Ahead, deadline_s: float) -> float:
+        """Publish what is due at ``deadline_s``; return when, monotonic time, or NaN."""
+        streams = isinstance(self._motion, LeadingMotion)
+        if (found.message if streams else found.commands[-1].position) is None:
+            return math.nan
+        time.sleep(max(deadline_s - time.monotonic(), 0.0))
+        if found.message is not None:
+            self._commands.send_trajectory(found.message)
+        else:
+            self._commands.send(found.commands[-1])
+        return time.monotonic()
+
+    def _verdict(self, motion: MotionLoop | LeadingMotion) -> Verdict:
         """Return what was ordered, or why that cannot be done any more."""
         verdict = self._order.verdict
         silent_s = time.monotonic() - self._heard_s
@@ -205,8 +233,11 @@ class CommandLoop:
 
     # Words
 
-    def _note(self, command: Command, took_over: int = 0, missed: int = 0) -> None:
-        sent_s = time.monotonic() if command.position is not None else math.nan
+    def _note(
+        self, command: Command, took_over: int = 0, missed: int = 0, sent_s: float = math.nan
+    ) -> None:
+        self._command, self._noted_s = command, time.monotonic()
+        sent = self._sent_last(command)
         told = Told(
             command.stamp_s,
             sent_s,
@@ -216,9 +247,19 @@ class CommandLoop:
             command.limited,
             took_over,
             missed,
-            _motion(command),
+            _rows(sent.motion) if sent else (),
+            sent.stamp_s if sent else 0.0,
         )
         self._untold.append(told_packet(told))
+
+    def _sent_last(self, command: Command) -> Sent | None:
+        """Return the end of what was sent: of the lead, or ``command`` itself."""
+        if isinstance(self._motion, LeadingMotion):
+            return self._motion.stream.sent if command.position is not None else None
+        motion = command.position, command.velocity, command.acceleration
+        if any(each is None for each in motion):
+            return None
+        return Sent(command.stamp_s, Motion(*motion))  # type: ignore[arg-type]
 
     def _tell(self) -> None:
         """Tell what has been noted, as far as the controller has room for it."""
@@ -244,6 +285,6 @@ class CommandLoop:
             publisher.wait_for_all_acked(Duration(seconds=patience_s))
 
 
-def _motion(command: Command) -> tuple[tuple[float, ...], ...]:
-    rows = (command.position, command.velocity, command.acceleration)
-    return tuple(tuple(row.tolist()) for row in rows if row is not None)
+def _rows(motion: Motion) -> tuple[tuple[float, ...], ...]:
+    rows = (motion.position, motion.velocity, motion.acceleration)
+    return tuple(tuple(row.tolist()) for row in rows)

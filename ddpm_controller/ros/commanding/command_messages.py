@@ -13,6 +13,7 @@ from ddpm_controller.control.moving.boxed_arm import BoxedArm, CartesianBox
 from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.motion_loop import Order, Sent
 from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.control.moving.stream_settings import StreamSettings
 from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.types import ActionChunk
 
@@ -37,6 +38,7 @@ class CommandSettings:
         listeners: Listeners of the commands, known to the controller; it waits a while for all.
         status_listeners: Listeners of its last words, likewise.
         priority: Priority of SCHED_FIFO, 1 to 99, where that is permitted; 0 asks for none.
+        stream: Form of the trajectories; None: each message is the command of its tick.
         stands_by: Publish nothing, not even that there are topics, until settings come again.
     """
 
@@ -53,6 +55,7 @@ class CommandSettings:
     priority: int
     listeners: int = 1
     status_listeners: int = 0
+    stream: StreamSettings | None = None
     stands_by: bool = False
 
 
@@ -61,7 +64,7 @@ class Told:
     """Report of the command process on one tick.
 
     Attributes:
-        stamp_s: The tick, system time.
+        stamp_s: The tick, system time; ahead of it where trajectories are streamed.
         sent_s: When its command was published, monotonic time; NaN when none was.
         state: What it did.
         reason: Why, or which limit changed the command.
@@ -69,7 +72,9 @@ class Told:
         limited: Names of the limits that changed the command.
         took_over: Number of the order whose chunk is followed from this tick on; 0: none.
         missed: Ticks left out just before this one.
-        motion: Position, velocity and acceleration that were sent, if something was.
+        motion: Position, velocity and acceleration that were sent last, if something was.
+        motion_s: Moment of that motion, from which on a robot that gets nothing else stops; 0:
+            the tick.
     """
 
     stamp_s: float
@@ -81,6 +86,7 @@ class Told:
     took_over: int = 0
     missed: int = 0
     motion: tuple[tuple[float, ...], ...] = ()
+    motion_s: float = 0.0
 
     @property
     def moves(self) -> bool:
@@ -92,7 +98,9 @@ class Told:
         """What was sent, for another process to continue from."""
         if not self.motion:
             return None
-        return Sent(self.stamp_s, Motion(*(np.array(each) for each in self.motion)))
+        return Sent(
+            self.motion_s or self.stamp_s, Motion(*(np.array(each) for each in self.motion))
+        )
 
 
 def packet(kind: str, content: Any) -> bytes:
@@ -108,12 +116,17 @@ def opened(data: bytes) -> tuple[str, Any]:
 
 def settings_packet(settings: CommandSettings) -> bytes:
     """Return the packet with which a command process begins."""
-    return packet("settings", vars(settings))
+    return packet("settings", asdict(settings))
 
 
 def settings_from(content: dict[str, Any]) -> CommandSettings:
     """Return what ``settings_packet`` was made of."""
-    return CommandSettings(**{**content, "joint_names": tuple(content["joint_names"])})
+    stream = content["stream"]
+    told = {
+        "joint_names": tuple(content["joint_names"]),
+        "stream": StreamSettings(**stream) if stream is not None else None,
+    }
+    return CommandSettings(**{**content, **told})
 
 
 def limits_packet(limits: JointLimits) -> bytes:
@@ -184,7 +197,7 @@ def told_packet(told: Told) -> bytes:
 
 def told_from(content: list[Any]) -> Told:
     """Return what ``told_packet`` was made of."""
-    stamp_s, sent_s, state, reason, text, limited, took_over, missed, motion = content
+    stamp_s, sent_s, state, reason, text, limited, took_over, missed, motion, motion_s = content
     return Told(
         stamp_s,
         sent_s,
@@ -195,4 +208,5 @@ def told_from(content: list[Any]) -> Told:
         took_over,
         missed,
         tuple(tuple(row) for row in motion),
+        motion_s,
     )

@@ -9,7 +9,9 @@ from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from ddpm_controller.control.command import Command
+from ddpm_controller.ros.commanding.trajectory_messages import TrajectoryMessages
 from ddpm_controller.ros.stamps import duration_from, time_from
+from ddpm_controller.types import Trajectory
 
 
 class CommandPublisher:
@@ -42,6 +44,7 @@ class CommandPublisher:
         self._period = duration_from(period_s)
         kind = JointTrajectory if self._trajectory else Float64MultiArray
         self._sent: Command | None = None
+        self._messages = TrajectoryMessages(joint_names)
         self.publisher: Publisher = node.create_publisher(
             kind, topic or output, QoSProfile(depth=depth), event_callbacks=events
         )
@@ -62,6 +65,10 @@ class CommandPublisher:
         message = JointTrajectory(joint_names=self._joint_names, points=[point])
         message.header.stamp = time_from(command.stamp_s)
         self.publisher.publish(message)
+
+    def send_trajectory(self, trajectory: Trajectory) -> None:
+        """Publish several points, which end at rest."""
+        self.publisher.publish(self._messages.message(trajectory))
 
     def repeat(self) -> None:
         """Send the last command again, where it carries its tick and so does no harm."""

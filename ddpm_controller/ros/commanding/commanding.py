@@ -8,6 +8,7 @@ from typing import Protocol
 
 from ddpm_controller.control.command import Command
 from ddpm_controller.control.loop import ControlLoop
+from ddpm_controller.control.moving.leading_motion import LeadingMotion, motion_of
 from ddpm_controller.control.moving.motion_loop import Order, Sent
 from ddpm_controller.control.plan_request import Takeover
 from ddpm_controller.control.states import Reason, State, Verdict
@@ -105,6 +106,78 @@ class CommandHere:
     def repeat(self) -> None:
         """Send the last command again."""
         self._publisher.repeat()
+
+
+class CommandAhead:
+    """Streams trajectories from the control thread, by the clock of its steps.
+
+    Args:
+        loop: Decides.
+        publisher: Sends.
+    """
+
+    def __init__(self, loop: ControlLoop, publisher: CommandPublisher) -> None:
+        self._loop, self._publisher = loop, publisher
+        self._motion: LeadingMotion | None = None
+        self._takeover: Takeover | None = None
+        self._missed = 0
+        self.is_at_rest = True
+
+    @property
+    def is_quiet(self) -> bool:
+        """Always, between two steps."""
+        return True
+
+    def step(self, now_s: float) -> list[Done]:
+        """Decide, and send what is due."""
+        missed, self._missed = self._missed, 0
+        self._loop.advance(now_s)
+        verdict = self._loop.decide(now_s)
+        order, takeover = self._loop.order(now_s, verdict)
+        self._takeover = takeover or self._takeover
+        motion = self._motion_within()
+        if motion is None:
+            command = Command(now_s, None, verdict.state, verdict.reason, verdict.text)
+            return [Done(command, missed=missed)]
+        found = motion.tick(now_s, order)
+        sent_s = math.nan
+        if found.message is not None:
+            self._publisher.send_trajectory(found.message)
+            sent_s = time.monotonic()
+        sent = motion.stream.sent
+        self.is_at_rest = sent is None or not sent.motion.velocity.any()
+        commands = list(found.commands)
+        if found.takes_chunk:
+            commands[0] = replace(commands[0], takeover=self._takeover)
+            self._takeover = None
+        first = [Done(each, sent_s, missed) for each in commands[:1]]
+        return first + [Done(each, sent_s) for each in commands[1:]]
+
+    def rest(self) -> list[Done]:
+        """Nothing is sent between steps anyway."""
+        return []
+
+    def miss(self, ticks: int) -> None:
+        """Count them."""
+        self._missed += ticks
+
+    def repeat(self) -> None:
+        """Only in lockstep, where commands are single points."""
+
+    def _motion_within(self) -> LeadingMotion | None:
+        given, limits = self._loop.settings, self._loop.limits
+        if self._motion is None and limits is not None:
+            motion = motion_of(
+                given.action_spec.joint_names,
+                limits,
+                given.period_s,
+                given.stream,
+                fade_s=given.fade_s,
+                stop_s=given.stop_s,
+            )
+            assert isinstance(motion, LeadingMotion)
+            self._motion = motion
+        return self._motion
 
 
 class CommandByOrder:

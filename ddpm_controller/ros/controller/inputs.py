@@ -21,7 +21,6 @@ from ddpm_controller.robots.robot import (
     JOINT_STATE,
     STRING,
     Robot,
-    RobotError,
     RobotStream,
 )
 from ddpm_controller.ros.controller.session import ControlSession
@@ -54,13 +53,22 @@ class ControllerInputs:
         robot: Streams and joints.
         lockstep: Nothing may be lost: reliable and deep; else the newest is what counts.
         events: Receiver of publishers that do not fit or fall silent.
+        refuse_limits: Raises a ValueError for limits that the robot cannot be moved within.
 
     Attributes:
         limits: From ``robot_description``; None before it came.
         no_limits_text: Why there are no limits.
     """
 
-    def __init__(self, node: Node, robot: Robot, lockstep: bool, events: QosEvents) -> None:
+    def __init__(
+        self,
+        node: Node,
+        robot: Robot,
+        lockstep: bool,
+        events: QosEvents,
+        refuse_limits: Callable[[JointLimits], None] = lambda limits: None,
+    ) -> None:
+        self._refuse_limits = refuse_limits
         self.limits: JointLimits | None = None
         self.no_limits_text = NO_LIMITS
         self._node = node
@@ -88,15 +96,13 @@ class ControllerInputs:
         )
         if lockstep:
             qos = QoSProfile(depth=depth, reliability=reliability)
-            self._subscriptions.append(
-                node.create_subscription(
-                    Clock,
-                    "/clock",
-                    self._on_time,
-                    qos,
-                    event_callbacks=events.of_subscription("/clock"),
-                )
-            )
+            self._subscriptions.append(self._clock(qos, events))
+
+    def _clock(self, qos: QoSProfile, events: QosEvents) -> Subscription:
+        heard = events.of_subscription("/clock")
+        return self._node.create_subscription(
+            Clock, "/clock", self._on_time, qos, event_callbacks=heard
+        )
 
     def connect(self, session: ControlSession, on_clock: Callable[[float], None]) -> None:
         """Send what comes from now on to ``session``."""
@@ -150,7 +156,8 @@ class ControllerInputs:
         session = self._session
         try:
             limits = self._robot.limits(message.data)
-        except RobotError as error:
+            self._refuse_limits(limits)
+        except ValueError as error:
             self.no_limits_text = str(error)
             self._node.get_logger().error(str(error))
             if session is not None:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from ddpm_controller.control import parameter_names
-from ddpm_controller.control.deployment import Deployment
+from ddpm_controller.control.deployment import STREAMS, Deployment
+from ddpm_controller.control.moving.stream_settings import StreamSettings
 from ddpm_controller.control.parameter_names import WORDS
 from ddpm_controller.policy import PlanSettings, overrides_from
 from ddpm_controller.ros.parameters import fields_from, parameter
@@ -160,6 +161,44 @@ class ControllerParameters:
     output: str = parameter(
         "joint_trajectory", "Message that is sent: joint_trajectory or commands."
     )
+    stream: str = parameter(
+        Deployment.stream,
+        "Form of a joint_trajectory. rest_ended: points from a little before now, a committed "
+        "lead and a stop behind it, which a joint_trajectory_controller with default parameters "
+        "follows exactly, and which brings the robot to rest when its sender dies. single_point: "
+        "the command of the tick. In lockstep every message has the point of its tick.",
+    )
+    stream_past_s: float = parameter(
+        Deployment.stream_past_s,
+        "Time before now that a rest_ended trajectory begins at: more than the clocks may differ, "
+        "s.",
+        low=0.0,
+        high=2.0,
+    )
+    stream_lead_s: float = parameter(
+        Deployment.stream_lead_s,
+        "Time ahead of now that is committed, s: it adds to the latency, and bridges late and "
+        "lost messages.",
+        low=0.0,
+        high=2.0,
+    )
+    stream_begin_s: float = parameter(
+        Deployment.stream_begin_s,
+        "Time in which a run begins: from the measured position to rest where the motion begins, "
+        "s.",
+        low=0.1,
+        high=2.0,
+    )
+    stream_stamp: str = parameter(
+        Deployment.stream_stamp,
+        "Stamp of a rest_ended trajectory: absolute, or zero, which counts from the arrival, for "
+        "a robot whose clock is off.",
+    )
+    stream_carries: str = parameter(
+        Deployment.stream_carries,
+        "Derivatives in the points of a rest_ended trajectory: positions, velocities (and "
+        "positions) or accelerations (and both).",
+    )
     command_process: bool = parameter(
         True,
         "Command from a process of its own, which nothing that is computed here can delay and "
@@ -207,6 +246,15 @@ class ControllerParameters:
         if self.output not in OUTPUTS:
             raise ValueError(f"output must be one of {list(OUTPUTS)}, got {self.output!r}")
         overrides_from(self.policy_overrides)  # refused while it can be corrected
+        if self.stream not in STREAMS:
+            raise ValueError(f"stream must be one of {list(STREAMS)}, got {self.stream!r}")
+        StreamSettings(
+            past_s=self.stream_past_s,
+            lead_s=self.stream_lead_s,
+            begin_s=self.stream_begin_s,
+            stamp=self.stream_stamp,  # type: ignore[arg-type]
+            carries=self.stream_carries,  # type: ignore[arg-type]
+        )
 
     @property
     def plan_settings(self) -> PlanSettings:

@@ -9,6 +9,8 @@ from rclpy.lifecycle import LifecycleNode
 from ddpm_controller.control.deployment import policy_terms
 from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.loop_settings import LoopSettings, PolicyTerms
+from ddpm_controller.control.moving.leading_motion import motion_of
+from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.observing.stream_filter import StreamFilter
 from ddpm_controller.identification.noise_denoiser import filters_of
 from ddpm_controller.identification.state_denoiser import load_state_denoiser
@@ -17,7 +19,12 @@ from ddpm_controller.robots.robot import Robot
 from ddpm_controller.ros.commanding.command_link import CommandLink
 from ddpm_controller.ros.commanding.command_messages import CommandSettings
 from ddpm_controller.ros.commanding.command_publisher import CommandPublisher
-from ddpm_controller.ros.commanding.commanding import CommandByOrder, CommandHere, Commanding
+from ddpm_controller.ros.commanding.commanding import (
+    CommandAhead,
+    CommandByOrder,
+    CommandHere,
+    Commanding,
+)
 from ddpm_controller.ros.controller.chunk_pictures import ChunkPictures
 from ddpm_controller.ros.controller.inputs import ControllerInputs
 from ddpm_controller.ros.controller.parameters import ControllerParameters
@@ -70,6 +77,7 @@ class ControllerParts:
             robot=robot,
             settings=deployed.plan_settings,
             lead_s=deployment.lead_s,
+            stream=deployment.stream_settings,
             lowest_steps=deployment.min_inference_steps,
             reset_state_above=deployment.reset_state_above,
         )
@@ -77,7 +85,7 @@ class ControllerParts:
         loop_settings(robot, None, deployment)  # refuses what does not fit the robot
         self._planner = Planner(wake)
         self._commands = self._command_side()
-        self.inputs = ControllerInputs(node, robot, deployed.lockstep, events)
+        self.inputs = ControllerInputs(node, robot, deployed.lockstep, events, self._refuse_limits)
         self._pictures: ChunkPictures | None = None
         if deployed.pictures:
             names = robot.action_spec.joint_names
@@ -162,6 +170,13 @@ class ControllerParts:
         else:
             self._node.destroy_publisher(self._commands.publisher)
 
+    def _refuse_limits(self, limits: JointLimits) -> None:
+        """Raise a ValueError where the ticks are too far apart for ``limits``."""
+        deployed = self._deployed
+        names, period_s = self._robot.action_spec.joint_names, 1.0 / deployed.control_rate_hz
+        stream = self._deployment.stream_settings
+        motion_of(names, limits, period_s, stream, fade_s=deployed.fade_s, stop_s=deployed.stop_s)
+
     def terms(self, loaded: LoadedPolicy) -> PolicyTerms:
         """Return the terms on which a loop plans with ``loaded``."""
         return policy_terms(loaded.policy, self._deployment, departure=loaded.departure)
@@ -211,6 +226,7 @@ class ControllerParts:
                 priority=deployed.command_priority or 0,
                 listeners=node.count_subscribers(topic),
                 status_listeners=node.count_subscribers(status_topic),
+                stream=self._deployment.stream_settings,
             ),
             standby=deployed.command_standby,
         )
@@ -218,4 +234,6 @@ class ControllerParts:
     def _commanding(self, loop: ControlLoop) -> Commanding:
         if isinstance(self._commands, CommandLink):
             return CommandByOrder(loop, self._commands, self._node.get_logger().error)
-        return CommandHere(loop, self._commands)
+        if loop.settings.stream is not None and not self._deployed.lockstep:
+            return CommandAhead(loop, self._commands)
+        return CommandHere(loop, self._commands)  # in lockstep a command is that of its tick

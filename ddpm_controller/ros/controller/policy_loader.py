@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ddpm_controller.checkpoint import CheckpointError, load_checkpoint, refuse_mismatch
+from ddpm_controller.control.moving.stream_settings import StreamSettings
 from ddpm_controller.policies.monitors.departure_limit import (
     asked_departure_limit,
     load_departure_limit,
@@ -52,6 +53,7 @@ def load_policy(
     robot: Robot,
     settings: PlanSettings,
     lead_s: float = 0.0,
+    stream: StreamSettings | None = None,
     lowest_steps: int = 0,
     reset_state_above: float | None = None,
 ) -> LoadedPolicy:
@@ -62,6 +64,7 @@ def load_policy(
         robot: That it must fit.
         settings: How it is run.
         lead_s: Time by which its rows will be sent ahead of their moments.
+        stream: Form of the trajectories; None: single points.
         lowest_steps: Denoising steps that a plan may have at the least; 0: none is asked for.
         reset_state_above: Departure above which its state starts afresh; None: as learned
             for this checkpoint, infinite: none.
@@ -84,7 +87,10 @@ def load_policy(
         )
     chunk = _warm_up(policy, folder)
     rows_last_s = chunk.end_s - chunk.start_s
-    if problem := delay_problem("command.lead_s", lead_s, rows_last_s, _LEAD_REMEDY):
+    problem = delay_problem("command.lead_s", lead_s, rows_last_s, _LEAD_REMEDY)
+    if stream is not None and not problem:
+        problem = stream.problem(rows_last_s - lead_s)
+    if problem:
         raise ValueError(f"{folder}: {problem}")
     return LoadedPolicy(
         policy=policy,

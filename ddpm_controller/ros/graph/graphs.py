@@ -64,6 +64,13 @@ _WORLD_ARGUMENTS = (
         choices=("real_time", "lockstep"),
     ),
     Argument("world_seed", "0", "Seed of the world's first start.", int),
+    Argument(
+        "driver",
+        "direct",
+        "What takes the commands in real time; joint_trajectory_controller needs the parameter "
+        "stream rest_ended of the controller.",
+        choices=("direct", "joint_trajectory_controller", "forward"),
+    ),
 )
 _LOCKSTEP = Equals("mode", "lockstep")
 
@@ -115,6 +122,7 @@ def _simulation(expert: Setting | bool) -> Process:
             ("mode", Setting("mode")),
             ("seed", Setting("world_seed")),
             ("expert", expert),
+            ("driver", Setting("driver")),
         ),
         respawn=Setting("use_respawn"),
     )

@@ -10,9 +10,12 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
 from std_msgs.msg import Float64MultiArray, Header
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from ddpm_controller.bags.conversions import byte_array
+from ddpm_controller.bags.conversions import byte_array, seconds
+from ddpm_controller.ros.stamps import duration_from
+from ddpm_controller.simulation.drivers.interpolation import Point
 from ddpm_controller.simulation.session import Tick
 from ddpm_controller.simulation.world import Camera, World
+from ddpm_controller.types import Trajectory
 
 _JPEG_QUALITY = 95
 SCORE_NAMES = ("best",)
@@ -129,6 +132,58 @@ def command_from_trajectory(message: JointTrajectory, joint_names: Sequence[str]
         raise CommandError(f"a command needs a first point with {len(names)} positions")
     positions = np.array(message.points[0].positions)
     return _finite(positions[[names.index(name) for name in joint_names]], joint_names)
+
+
+def trajectory_from(message: JointTrajectory) -> Trajectory:
+    """Return a message as points, whatever is wrong with it.
+
+    Raises:
+        CommandError: Some points have velocities or accelerations and others none, or a number
+            is not finite.
+    """
+    points = message.points
+    rows: list[np.ndarray | None] = []
+    for name in ("positions", "velocities", "accelerations"):
+        lengths = {len(getattr(point, name)) for point in points}
+        if len(lengths) > 1:
+            raise CommandError(f"points have {sorted(lengths)} {name}: each needs as many")
+        has = name == "positions" or lengths - {0}
+        rows.append(np.array([getattr(point, name) for point in points]) if has else None)
+    positions = rows[0]
+    assert positions is not None
+    if not all(np.isfinite(each).all() for each in rows if each is not None):
+        raise CommandError("a trajectory must be finite")
+    return Trajectory(
+        seconds(message.header.stamp),
+        tuple(message.joint_names),
+        np.array([seconds(point.time_from_start) for point in points]),
+        positions,
+        rows[1],
+        rows[2],
+    )
+
+
+def set_points_message(
+    set_points: Sequence[tuple[float, Point]], joint_names: Sequence[str]
+) -> JointTrajectory:
+    """Return the set points of a tick, each at its moment."""
+    begin_s = set_points[0][0]
+    points = []
+    for moment_s, point in set_points:
+        velocity, acceleration = (
+            np.zeros_like(point.position) if rates is None else rates
+            for rates in (point.velocity, point.acceleration)
+        )
+        points.append(
+            JointTrajectoryPoint(
+                positions=point.position.tolist(),
+                velocities=velocity.tolist(),
+                accelerations=acceleration.tolist(),
+                time_from_start=duration_from(moment_s - begin_s),
+            )
+        )
+    header = Header(stamp=time_from(round(begin_s * 1e9)))
+    return JointTrajectory(header=header, joint_names=list(joint_names), points=points)
 
 
 def command_from_array(message: Float64MultiArray, joint_names: Sequence[str]) -> np.ndarray:

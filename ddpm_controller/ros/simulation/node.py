@@ -22,12 +22,17 @@ from ddpm_controller.ros.simulation.messages import (
     command_from_array,
     command_from_trajectory,
     nanoseconds,
+    set_points_message,
     time_from,
+    trajectory_from,
     trajectory_message,
 )
+from ddpm_controller.ros.simulation.robot_side import DRIVERS, RobotSide
 from ddpm_controller.ros.simulation.topics import SimulationTopics
+from ddpm_controller.simulation.drivers.forward_controller import Targets
 from ddpm_controller.simulation.session import Session, Tick
 from ddpm_controller.simulation.worlds import WORLDS
+from ddpm_controller.types import Trajectory
 
 MODES = ("real_time", "lockstep")
 _REPEAT_S = 0.5
@@ -56,12 +61,27 @@ class SimulationParameters:
         False, "Let the scripted expert move the arm, as a controller would.", read_only=True
     )
     compressed: bool = parameter(False, "Publish the images as JPEG too.", read_only=True)
+    driver: str = parameter(
+        "direct",
+        "What takes the commands in real time. joint_trajectory_controller accepts, refuses and "
+        "interpolates as that of ros2_control does with default parameters; forward holds the "
+        "last array on commands. direct takes whatever comes as the set point, as lockstep "
+        "always does, where a command is that of its tick.",
+        read_only=True,
+    )
+    driver_hz: float = parameter(
+        500.0, "Rate of the driver's updates, Hz.", low=50.0, high=2000.0, read_only=True
+    )
     step_timeout_s: float = parameter(
         10.0, "Lockstep: warn when no command has come for so long, s.", low=0.1, read_only=True
     )
 
     def __post_init__(self) -> None:
-        for name, value, allowed in (("world", self.world, WORLDS), ("mode", self.mode, MODES)):
+        for name, value, allowed in (
+            ("world", self.world, WORLDS),
+            ("mode", self.mode, MODES),
+            ("driver", self.driver, DRIVERS),
+        ):
             if value not in allowed:
                 raise ValueError(f"parameter {name} must be one of {list(allowed)}, got {value!r}")
 
@@ -82,11 +102,16 @@ class Simulation(Node):
         self._system_clock = Clock(clock_type=ClockType.SYSTEM_TIME)
         self._topics = SimulationTopics(self, self._world, self._deployed.compressed)
         self.create_service(ResetWorld, "~/reset", self._on_reset)
-        if not self._deployed.expert:
-            depth = QoSProfile(depth=10)
+        self._side = self._robot_side()
+        self._set_points = self.create_publisher(
+            JointTrajectory, "~/set_points", QoSProfile(depth=100)
+        )
+        driver, depth = self._deployed.driver, QoSProfile(depth=10)
+        if not self._deployed.expert and driver != "forward":
             self.create_subscription(
                 JointTrajectory, "joint_trajectory", self._on_trajectory, depth
             )
+        if not self._deployed.expert and driver != "joint_trajectory_controller":
             self.create_subscription(Float64MultiArray, "commands", self._on_array, depth)
         self._begin(self._deployed.seed)
 
@@ -102,14 +127,41 @@ class Simulation(Node):
         self._world.close()
         self.destroy_node()
 
+    def _robot_side(self) -> RobotSide | None:
+        """Return what takes the commands; None: each is the set point of a tick."""
+        deployed = self._deployed
+        if self._lockstep or deployed.expert or deployed.driver == "direct":
+            return None
+        return RobotSide(deployed.driver, self._world.joint_names, deployed.driver_hz)
+
     def _begin(self, seed: int) -> None:
         self._tell(self._session.reset(seed, self._now_ns()))
         self._begin_ns = self._tick.stamp_ns
         self._command = self._world.command_in_force
+        if self._side is not None:
+            self._side.reset()
 
     def _advance(self) -> None:
         """Apply the command in force for one tick and publish the result."""
+        if self._side is not None:
+            self._follow(self._side)
         self._tell(self._session.step(self._command, self._now_ns()))
+
+    def _follow(self, side: RobotSide) -> None:
+        """Let the driver make its updates up to now; the last one counts for this tick."""
+        now_s = self._system_clock.now().nanoseconds * 1e-9
+        measured, velocity = self._world.positions, self._world.velocities
+        for text in side.advance(now_s, measured, velocity):
+            self.get_logger().warning(
+                f"refused: {text} ({side.refused} of {side.refused + side.accepted} messages)",
+                throttle_duration_sec=1.0,
+            )
+        if not side.set_points:
+            return
+        self._command = side.set_points[-1][1].position
+        if self._set_points.get_subscription_count() > 0:
+            names = self._world.joint_names
+            self._set_points.publish(set_points_message(side.set_points, names))
 
     def _tell(self, tick: Tick) -> None:
         self._tick = tick
@@ -177,11 +229,30 @@ class Simulation(Node):
         # Lockstep: the answer to this tick, once. Real time: nothing from before a reset.
         if self._lockstep and stamp_ns != self._tick.stamp_ns:
             return
-        if stamp_ns == 0 or stamp_ns >= self._begin_ns:
+        if 0 < stamp_ns < self._begin_ns:
+            return
+        if self._side is not None:
+            self._receive(self._side, trajectory_from, message)
+        else:
             self._accept(command_from_trajectory, message)
 
     def _on_array(self, message: Float64MultiArray) -> None:
+        if self._side is not None:
+            self._receive(self._side, _targets_from, message)
+            return
         self._accept(command_from_array, message)
+
+    def _receive(
+        self,
+        side: RobotSide,
+        content_of: Callable[[Any], Trajectory | Targets],
+        message: Any,
+    ) -> None:
+        try:
+            side.receive(content_of(message), self._system_clock.now().nanoseconds * 1e-9)
+        except CommandError as error:
+            side.refused += 1
+            self.get_logger().warning(f"refused: {error}", throttle_duration_sec=1.0)
 
     def _accept(
         self, command_from: Callable[[Any, Sequence[str]], np.ndarray], message: Any
@@ -202,6 +273,10 @@ class Simulation(Node):
         response.message = f"{self._world.name}: episode of seed {request.seed}"
         response.stamp = time_from(self._begin_ns)
         return response
+
+
+def _targets_from(message: Float64MultiArray) -> Targets:
+    return Targets(np.array(message.data))
 
 
 def main() -> int:

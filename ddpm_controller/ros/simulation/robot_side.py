@@ -1,0 +1,95 @@
+"""What stands between the command topics and the drives of a simulated robot in real time.
+
+Updates come at the controller's own rate, with each message at the moment of its arrival; they are
+made up for at every tick of the world, whose set point is that of the newest update.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+
+import numpy as np
+
+from ddpm_controller.simulation.drivers.forward_controller import ForwardController, Targets
+from ddpm_controller.simulation.drivers.interpolation import Point
+from ddpm_controller.simulation.drivers.trajectory_controller import (
+    ControllerRules,
+    TrajectoryController,
+)
+from ddpm_controller.types import Trajectory
+
+DRIVERS = ("direct", "joint_trajectory_controller", "forward")
+_MOST_UPDATES = 200
+"""That are made up for at one tick; more have gone by while the world stood still."""
+
+
+class RobotSide:
+    """A controller of the robot, by the clock of the world.
+
+    Args:
+        driver: ``joint_trajectory_controller`` or ``forward``.
+        joint_names: Joints of the robot.
+        driver_hz: Rate of its updates.
+
+    Attributes:
+        set_points: Updates of the newest tick, each (moment, set point).
+        accepted: Number of messages that were taken.
+        refused: Number of those that were not.
+    """
+
+    def __init__(self, driver: str, joint_names: Sequence[str], driver_hz: float) -> None:
+        self._driver, self._joint_names = driver, tuple(joint_names)
+        self._period_s = 1.0 / driver_hz
+        self.accepted = self.refused = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._follower: TrajectoryController | ForwardController
+        if self._driver == "forward":
+            self._follower = ForwardController(self._joint_names)
+        else:
+            self._follower = TrajectoryController(
+                ControllerRules(self._joint_names, self._period_s)
+            )
+        self._updated_s: float | None = None
+        self._waiting: deque[tuple[float, Trajectory | Targets]] = deque()
+        self.set_points: list[tuple[float, Point]] = []
+
+    def reset(self) -> None:
+        """Begin where the robot is measured next: it was put there by hand."""
+        self._begin()
+
+    def receive(self, message: Trajectory | Targets, now_s: float) -> None:
+        """Take a message that has come at ``now_s``."""
+        self._waiting.append((now_s, message))
+
+    def advance(self, now_s: float, measured: np.ndarray, velocity: np.ndarray) -> list[str]:
+        """Make the updates up to ``now_s``; return why messages were refused.
+
+        Args:
+            now_s: Tick of the world.
+            measured: (D,) positions.
+            velocity: (D,) likewise.
+        """
+        if self._updated_s is None or now_s < self._updated_s:
+            self._updated_s = now_s - self._period_s
+        count = int((now_s - self._updated_s) / self._period_s + 1e-6)
+        if count > _MOST_UPDATES:
+            self._updated_s, count = now_s - self._period_s, 1
+        begin_s, refusals = self._updated_s, []
+        self.set_points = []
+        for k in range(1, count + 1):
+            self._updated_s = begin_s + k * self._period_s
+            refusals += self._take(self._updated_s)
+            point = self._follower.update(self._updated_s, measured, velocity)
+            self.set_points.append((self._updated_s, point))
+        return refusals
+
+    def _take(self, now_s: float) -> list[str]:
+        refusals = []
+        while self._waiting and self._waiting[0][0] <= now_s:
+            came_s, message = self._waiting.popleft()
+            text = self._follower.receive(message, came_s)  # type: ignore[arg-type]
+            self.accepted += not text
+            self.refused += bool(text)
+            refusals += [text] if text else []
+        return refusals

@@ -1,0 +1,97 @@
+"""Runs whose commands are trajectories with a committed lead are reproduced bit for bit."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from random_checkpoint import SIM_ARM, save_random_checkpoint
+from recorded_runs import Scenario, record_run
+
+from ddpm_controller.bags.files import BagError
+from ddpm_controller.replay.commands import compare_commands
+from ddpm_controller.replay.recorded_run import read_run
+from ddpm_controller.robots.robot import load_robot
+
+STREAM = {"stream": "rest_ended", "plan_ticks": 2}
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A tiny policy with random weights."""
+    folder = tmp_path_factory.mktemp("checkpoints") / "first"
+    save_random_checkpoint(folder)
+    return folder
+
+
+def recorded(folder, scenario):
+    return read_run(record_run(folder / "bag", scenario), load_robot(SIM_ARM))
+
+
+@pytest.mark.parametrize(
+    ("changes", "num_runs"),
+    [
+        ({"ticks": 120}, 1),
+        ({"ticks": 240, "rate_hz": 100.0, "frozen": range(100, 200)}, 1),
+        ({"ticks": 700, "rate_hz": 500.0, "plan_ticks": 20}, 1),
+        ({"ticks": 120, "hole": range(70, 76)}, 1),
+        ({"ticks": 140, "hole": range(70, 79)}, 1),
+        ({"ticks": 120, "lead_s": 0.06}, 1),
+        ({"ticks": 120, "lose": ("/joint_trajectory", 50)}, 1),
+    ],
+)
+def test_streamed_commands_are_computed_again(tmp_path, checkpoint, changes, num_runs):
+    run = recorded(tmp_path, Scenario((checkpoint,), **{**STREAM, **changes}))
+    found = compare_commands(run)
+    assert found.first is None
+    assert found.num_equal == found.count > 50
+    assert (found.num_runs, found.num_before) == (num_runs, 0)
+
+
+def test_simulated_time_has_finer_moments_than_messages(tmp_path, checkpoint, monkeypatch):
+    monkeypatch.setattr("recorded_runs.START_S", 12.345678901)
+    run = recorded(tmp_path, Scenario((checkpoint,), **STREAM, ticks=120, hole=range(80, 90)))
+    found = compare_commands(run)
+    assert (found.num_equal, found.first) == (found.count, None)
+    assert found.count > 50
+
+
+def test_two_runs_with_a_pause_are_two_motions(tmp_path, checkpoint):
+    run = recorded(tmp_path, Scenario((checkpoint,) * 2, **STREAM, ticks=100))
+    found = compare_commands(run)
+    assert (found.num_equal, found.first, found.num_runs) == (found.count, None, 2)
+
+
+def test_a_bag_that_begins_within_a_run_is_compared_from_its_first_plan_on(tmp_path, checkpoint):
+    run = recorded(tmp_path, Scenario((checkpoint,), **STREAM, ticks=140, cut=72))
+    found = compare_commands(run)
+    assert (found.num_equal, found.first) == (found.count, None)
+    assert found.count > 20
+    assert found.num_before > 0
+
+
+def test_a_streamed_command_that_was_changed_by_one_bit_is_named(tmp_path, checkpoint):
+    run = recorded(tmp_path, Scenario((checkpoint,), **STREAM, ticks=100))
+    command = run.commands[40]
+    position = command.position.copy()
+    position[3] = np.nextafter(position[3], 1.0)
+    run.commands[40] = replace(command, position=position)
+    found = compare_commands(run)
+    assert found.num_equal == found.count - 1
+    assert found.first.where == f"command at {command.stamp_s:.3f} s"
+
+
+def test_the_lead_of_a_lockstep_run_is_reproduced(tmp_path, checkpoint):
+    scenario = Scenario((checkpoint,) * 2, stream="rest_ended", streams_in_lockstep=True, ticks=80)
+    run = recorded(tmp_path, scenario)
+    found = compare_commands(run)
+    assert (found.num_equal, found.first, found.num_runs) == (found.count, None, 2)
+    assert found.count == 158
+    run.parameters = {**run.parameters, "stream": "single_point"}
+    assert compare_commands(run).num_equal < 158
+
+
+def test_commands_without_a_moment_are_not_compared(tmp_path, checkpoint):
+    run = recorded(tmp_path, Scenario((checkpoint,), **STREAM))
+    run.parameters = {**run.parameters, "stream_stamp": "zero"}
+    with pytest.raises(BagError, match="only those with absolute stamps can be compared"):
+        compare_commands(run)

@@ -1,0 +1,107 @@
+"""The driver between the command topics and the set point of a simulated robot."""
+
+import numpy as np
+import pytest
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+
+from ddpm_controller.control.moving.leading_motion import LeadingMotion
+from ddpm_controller.control.moving.motion_loop import Order
+from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.control.moving.stream_settings import StreamSettings
+from ddpm_controller.control.states import State, Verdict
+from ddpm_controller.ros.commanding.trajectory_messages import TrajectoryMessages
+from ddpm_controller.ros.simulation.messages import CommandError, trajectory_from
+from ddpm_controller.ros.simulation.robot_side import RobotSide
+from ddpm_controller.simulation.drivers.forward_controller import Targets
+from ddpm_controller.types import ActionChunk, Trajectory
+
+JOINTS = ("shoulder", "elbow")
+LIMITS = JointLimits(np.array([-1.0, -2.0]), np.array([1.0, 2.0]), np.array([1.5, 3.0]))
+REST = np.zeros(2)
+TICK_S, BEGIN_S = 0.02, 1_790_000_000.25
+
+
+def streamed(side: RobotSide, num_ticks: int, dies_s: float = 1e18):
+    """Set points of a robot that follows a stream, and the sender's own motion."""
+    motion = LeadingMotion(JOINTS, LIMITS, TICK_S, StreamSettings())
+    messages = TrajectoryMessages(JOINTS)
+    rows = np.sin(np.arange(40)[:, None] * 0.1 * np.array([1.5, 2.0])) * np.array([0.6, 1.0])
+    chunk = ActionChunk(BEGIN_S + 0.5, 0.1, JOINTS, rows)
+    found, expected, measured = [], [], REST
+    for k in range(num_ticks):
+        now_s = BEGIN_S + k * TICK_S
+        if now_s < dies_s:
+            order = Order(Verdict(State.RUNNING), chunk if k == 0 else None)
+            order = order if k else Order(order.verdict, chunk, REST)
+            message = motion.tick(now_s, order).message
+            if message is not None:
+                side.receive(trajectory_from(messages.message(message)), now_s + 0.003)
+        assert side.advance(now_s + 0.011, measured, REST) == []
+        found += [point for _, point in side.set_points]
+        moments_s = [moment_s + 0.002 for moment_s, _ in side.set_points]
+        expected += [motion.stream.at(moment_s).position for moment_s in moments_s]
+        measured = found[-1].position
+    return found, np.array(expected)
+
+
+def test_a_stream_is_accepted_and_followed_exactly_between_the_ticks():
+    side = RobotSide("joint_trajectory_controller", JOINTS, 500.0)
+    found, expected = streamed(side, 150)
+    assert (side.refused, side.accepted) == (0, side.accepted)
+    assert side.accepted > 100
+    positions = np.array([point.position for point in found])
+    assert np.abs(positions).max() > 0.5
+    # Stamps are rounded to nanoseconds, at 3 rad/s.
+    np.testing.assert_allclose(positions, expected, atol=1e-8)
+    acceleration = np.array([point.acceleration for point in found])
+    assert (np.abs(acceleration) <= 1.05 * LIMITS.acceleration).all()
+
+
+def test_a_robot_whose_sender_has_died_comes_to_rest_within_its_limits():
+    side = RobotSide("joint_trajectory_controller", JOINTS, 500.0)
+    found, _ = streamed(side, 150, dies_s=BEGIN_S + 1.0)
+    speed = np.abs([point.velocity for point in found])
+    assert speed[495:500].max() > 0.5
+    assert (speed[-1] == 0).all()
+    acceleration = np.abs([point.acceleration for point in found])
+    assert (acceleration <= 1.1 * LIMITS.acceleration).all()
+    steps = np.diff([point.position for point in found], axis=0)
+    assert (np.abs(steps) <= 1.01 * LIMITS.velocity * 0.002).all()
+
+
+def test_a_single_point_that_moves_is_refused_with_the_reason():
+    side = RobotSide("joint_trajectory_controller", JOINTS, 500.0)
+    row = np.array([[0.1, 0.2]])
+    moving = Trajectory(BEGIN_S, JOINTS, np.array([0.02]), row, row)
+    side.receive(moving, BEGIN_S)
+    (text,) = side.advance(BEGIN_S, REST, REST)
+    assert "the last point has a velocity" in text
+    assert (side.accepted, side.refused) == (0, 1)
+    np.testing.assert_array_equal(side.set_points[-1][1].position, REST)
+
+
+def test_a_reset_drops_what_has_been_received():
+    side = RobotSide("forward", JOINTS, 500.0)
+    side.receive(Targets(np.array([0.3, 0.4])), BEGIN_S)
+    side.reset()
+    side.advance(BEGIN_S + TICK_S, REST, REST)
+    np.testing.assert_array_equal(side.set_points[-1][1].position, REST)
+    side.receive(Targets(np.array([0.3, 0.4])), BEGIN_S + TICK_S)
+    side.advance(BEGIN_S + 2 * TICK_S, REST, REST)
+    np.testing.assert_array_equal(side.set_points[-1][1].position, [0.3, 0.4])
+
+
+@pytest.mark.parametrize(
+    ("points", "text"),
+    [
+        ([([0.1, 0.2], [0.0, 0.0]), ([0.1, 0.2], [])], "each needs as many"),
+        ([([0.1, float("nan")], [])], "must be finite"),
+    ],
+)
+def test_what_no_controller_can_read_is_refused(points, text):
+    message = JointTrajectory(
+        joint_names=list(JOINTS),
+        points=[JointTrajectoryPoint(positions=p, velocities=v) for p, v in points],
+    )
+    with pytest.raises(CommandError, match=text):
+        trajectory_from(message)
