@@ -69,7 +69,7 @@ def compare_commands(run: RecordedRun) -> CommandComparison:
     if deployment.stream_settings is not None and not deployment.lockstep:
         if deployment.stream_stamp == "zero":
             raise BagError(
-                f"bag {run.bag}: its commands count from their arrival (command.stream_stamp zero), "
+                f"bag {run.bag}: its commands count from arrival (command.stream_stamp zero), "
                 "which is not in it; only those with absolute stamps can be compared"
             )
         return _compare_streamed(run, run.limits, deployment)
