@@ -51,7 +51,7 @@ def test_a_lockstep_trial_over_ros_is_the_trial_in_process(checkpoint, stream):
     differently.
     """
     here = trials_in_process(checkpoint, stream)
-    parameters = {"stream": stream}
+    parameters = {"command.stream": stream}
     there = list(trials_over_ros("reach", checkpoint, SEEDS, "lockstep", TIMEOUT_S, parameters))
     for one, other in zip(here, there, strict=True):
         assert (one.success, one.plans) == (other.success, other.plans)

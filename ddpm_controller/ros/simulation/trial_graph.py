@@ -53,7 +53,7 @@ def trials_over_ros(
             "checkpoint": str(checkpoint.resolve()),
             "params_file": params_file,
             "log_level": "warn",
-            "driver": _DRIVERS.get(str(parameters.get("stream")), "direct"),
+            "driver": _DRIVERS.get(str(parameters.get("command.stream")), "direct"),
         }
         with started("arm", given) as child, connected("", world, robot) as client:
             check = partial(_refuse_if_ended, child, client)

@@ -42,9 +42,9 @@ def streaming(checkpoint):
     """Parameters of a controller that streams."""
     return {
         "checkpoint": checkpoint,
-        "stream": "rest_ended",
+        "command.stream": "rest_ended",
         "run_on_activate": True,
-        "start_distance": -1.0,
+        "start.distance": "any",
     }
 
 
@@ -59,7 +59,7 @@ def test_every_message_is_taken_and_the_robot_moves_within_its_limits(
     with (
         client() as node,
         process_of("simulation", **DRIVEN),
-        process_of("controller", **streaming, command_process=command_process),
+        process_of("controller", **{**streaming, "command.process": command_process}),
     ):
         record = Record(node)
         node.bring_up()
@@ -103,7 +103,7 @@ def test_a_process_that_stands_by_continues_without_a_jump(streaming, capfd):
     with (
         client() as node,
         process_of("simulation", **DRIVEN),
-        process_of("controller", **{**streaming, "command_standby": True}) as controller,
+        process_of("controller", **{**streaming, "command.standby": True}) as controller,
     ):
         record = Record(node)
         node.bring_up()
@@ -121,7 +121,7 @@ def test_single_points_are_refused_with_the_reason_while_the_robot_would_move(st
     with (
         client() as node,
         process_of("simulation", **DRIVEN),
-        process_of("controller", **{**streaming, "stream": "single_point"}),
+        process_of("controller", **{**streaming, "command.stream": "single_point"}),
     ):
         node.bring_up()
         node.until_running(2)
@@ -134,7 +134,7 @@ def test_a_lead_that_is_longer_than_a_chunk_is_refused_when_it_is_configured(str
     with (
         client() as node,
         process_of("simulation", **DRIVEN),
-        process_of("controller", **streaming, stream_lead_s=1.9),
+        process_of("controller", **{**streaming, "command.stream_lead_s": 1.9}),
     ):
         assert not node.change(1)
         assert node.state() == "unconfigured"
