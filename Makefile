@@ -29,7 +29,7 @@ export OMP_NUM_THREADS ?= 1
 # The tests of a file stay together: they share processes, trainings and checkpoints.
 PYTEST := $(VENV)/bin/python -m pytest --numprocesses $(TEST_JOBS) --dist loadfile
 
-.PHONY: help demo test test-all lint types reference setup setup-tests
+.PHONY: help demo test test-all test-rest lint types reference setup setup-tests
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -43,6 +43,9 @@ test: setup-tests  ## run the tests, in ten minutes on two cores
 
 test-all: setup-tests  ## run also the long tests, and the property tests with other examples each time
 	@$(PYTEST) --hypothesis-profile=explore $(TEST_ARGS)
+
+test-rest: setup-tests  ## run what test-all does and test does not
+	@$(PYTEST) --hypothesis-profile=explore -m "long or hypothesis" $(TEST_ARGS)
 
 lint: setup-tests  ## ruff
 	@$(VENV)/bin/ruff check .
