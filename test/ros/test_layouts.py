@@ -81,7 +81,7 @@ def published(tmp_path_factory) -> dict[str, str]:
         node.bring_up()
         node.until_running(num_chunks=1)
         drawn = {f"/{topic}" for topic in rviz_topics()} | foxglove_topics() | set(selected())
-        return node.published_by(("simulation", "controller"), drawn)
+        return node.published(drawn)
 
 
 def test_every_topic_of_rviz_is_published_as_its_display_takes_it(published):

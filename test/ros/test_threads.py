@@ -45,5 +45,5 @@ def test_a_simulation_has_no_pool_of_threads():
 
 def test_a_trainer_has_no_pool_of_threads():
     with client() as node, process_of("trainer") as process:
-        node.until(lambda: "trainer" in node.get_node_names())
+        node.until(lambda: node.count_publishers("/trainer/status"))
         assert unnamed_threads(process.pid) <= MOST["trainer"]

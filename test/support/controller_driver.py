@@ -4,7 +4,7 @@ import signal
 import subprocess
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from typing import Any
 
@@ -178,18 +178,21 @@ class Client(Node):
         topics = ("joint_trajectory", "commands")
         self.until(lambda: any(self.heard[topic] for topic in topics), "a command")
 
-    def published_by(self, nodes: Iterable[str], wanted: Set[str]) -> dict[str, str]:
-        """Topic -> type of what nodes publish; a node may be found after its topics are heard."""
+    def published(self, wanted: Set[str]) -> dict[str, str]:
+        """Topic -> type of what other nodes publish, once all ``wanted`` ones are found.
+
+        Counted by endpoints: the names of nodes come by a message of their own, which may be lost.
+        """
+        own = {publisher.topic_name for publisher in self.publishers}
         found: dict[str, str] = {}
 
         def are_found() -> bool:
-            if set(nodes) <= set(self.get_node_names()):
-                for name in nodes:
-                    topics = self.get_publisher_names_and_types_by_node(name, "/")
-                    found.update((topic, types[0]) for topic, types in topics)
+            for topic, types in self.get_topic_names_and_types():
+                if topic not in own and self.count_publishers(topic):
+                    found[topic] = types[0]
             return wanted <= set(found)
 
-        self.until(are_found, f"that {nodes} publish {sorted(wanted)}")
+        self.until(are_found, f"publishers of {sorted(wanted)}")
         return found
 
     def commands(self) -> tuple[np.ndarray, np.ndarray]:

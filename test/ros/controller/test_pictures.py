@@ -49,5 +49,5 @@ def test_without_pictures_there_are_no_such_topics(checkpoint):
         FakeRobot(node)
         node.bring_up()
         node.until_running(num_chunks=1)
-        names = node.published_by(("controller",), {"/controller/action_chunk"})
+        names = node.published({"/controller/action_chunk"})
         assert not {f"/{topic}" for topic in TOPICS} & set(names)
