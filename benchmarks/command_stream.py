@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import rclpy
 from ddpm_msgs.msg import ControllerStatus
+from followed_robot import FollowedRobot
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from robot_source import ROBOT_SOURCE, write_robot
+from robot_source import BEGIN, ROBOT_SOURCE, write_robot
 from trajectory_msgs.msg import JointTrajectory
 
 from ddpm_controller.ros.graph.own_graph import parameter_file, use_own_domain
@@ -22,12 +22,18 @@ from ddpm_controller.ros.graph.supervisor import started
 
 
 class CommandStream(Node):
-    """Keeps publication times (of the publisher's own clock) and positions of all commands."""
+    """Keeps publication times (of the publisher's own clock) and what a robot makes of commands.
+
+    Attributes:
+        published_s: When each message was published.
+        led: A robot that is led by them.
+        status: The newest one.
+    """
 
     def __init__(self) -> None:
         super().__init__("command_stream")
         self.published_s: list[float] = []
-        self.positions: list[np.ndarray] = []
+        self.led = FollowedRobot(BEGIN)
         self.status: ControllerStatus | None = None
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self)
@@ -38,8 +44,10 @@ class CommandStream(Node):
         self.create_subscription(ControllerStatus, "controller/status", self._on_status, latched)
 
     def _on_command(self, message: JointTrajectory, info: dict) -> None:
-        self.published_s.append(info["source_timestamp"] * 1e-9)
-        self.positions.append(np.array(message.points[0].positions))
+        published_s = info["source_timestamp"] * 1e-9
+        self.published_s.append(published_s)
+        self.led.advance(published_s)
+        self.led.receive(message, published_s)
 
     def _on_status(self, message: ControllerStatus) -> None:
         self.status = message
@@ -70,7 +78,7 @@ class CommandStream(Node):
     def forget(self) -> None:
         """Begin a new measurement."""
         self.published_s.clear()
-        self.positions.clear()
+        self.led.forget()
 
 
 @contextmanager

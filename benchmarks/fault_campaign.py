@@ -1,10 +1,11 @@
 """Faults injected into a robot that moves: how it stops, whether it goes on, what it says.
 
 Every part is a process of its own: joint states (500 Hz), two 640x480 cameras (30 Hz), the
-controller that plans and the process that commands at 100 Hz. Each fault is injected many times
-at random moments while the robot moves, and so is nothing at all, for comparison. Results are
-kept one by one, so that a run that was interrupted goes on where it was; delete the folder to
-begin again.
+controller that plans and the process that commands at 100 Hz. Speeds and accelerations are those
+of the set points that a joint_trajectory_controller makes of the commands. Each fault is injected
+many times at random moments while the robot moves, and so is nothing at all, for comparison.
+Results are kept one by one, so that a run that was interrupted goes on where it was; delete the
+folder to begin again.
 
     python benchmarks/fault_campaign.py --repeats 20
 """
@@ -72,9 +73,9 @@ class Outcome:
 
     Attributes:
         stop_s: Injection to the first command of the stop.
-        rest_s: Injection to the first command at rest.
-        velocity: Largest step of a joint over its velocity limit.
-        acceleration: Largest change of a joint's velocity over its acceleration limit.
+        rest_s: Injection to the first set point at rest.
+        velocity: Largest step of a set point over its velocity limit.
+        acceleration: Largest acceleration of a set point over its limit.
         gap_s: Longest time between two commands.
         recovered_s: End of the fault until it ran again; 0 when it never ceased.
         reasons: Why it did not run, in the order in which they were told.
@@ -140,8 +141,8 @@ def _outcome(graph: FaultGraph, begin_s: float, end_s: float, note: str) -> Outc
     rest_s = next(
         (
             moment_s
-            for moment_s, command in graph.commands
-            if moment_s >= stop_s and np.abs(command.points[0].velocities).max() < AT_REST
+            for moment_s, point in zip(graph.led_s, graph.led.points, strict=True)
+            if moment_s >= stop_s and np.abs(point.completed().velocity).max() < AT_REST
         ),
         np.nan,
     )

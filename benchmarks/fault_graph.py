@@ -13,16 +13,18 @@ import numpy as np
 from ddpm_msgs.msg import ActionChunk, ControllerStatus
 from ddpm_msgs.srv import LoadCheckpoint
 from faulty_robot import Part
+from followed_robot import FollowedRobot
 from rcl_interfaces.srv import SetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from robot_source import write_robot
+from robot_source import BEGIN, write_robot
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from ddpm_controller.bags.conversions import seconds
+from ddpm_controller.control.moving.stream_settings import StreamSettings
 from ddpm_controller.robots.robot import joint_limits, load_robot
 from ddpm_controller.ros.graph.own_graph import parameter_file
 from ddpm_controller.ros.graph.supervisor import started
@@ -44,9 +46,11 @@ class FaultGraph(Node):
         robot: Path of the robot file.
         folder: For files of the faults; goes with the graph.
         limits: Of the joints.
-        commands: (time in s, message) of each command in the order in which they came. The time
-            is that of the stamp; under a simulated time, which leaps, that of the publication.
-        statuses: Likewise.
+        commands: (time of publication in s, message) of each command as they came.
+        statuses: Likewise, but the time is that of the stamp; under a simulated time, which
+            leaps, that of the publication.
+        led: A robot that is led by the commands.
+        led_s: Time in s, as of the publications, of each set point of it.
         chunks: What was taken over, since the last ``forget``.
         recorder: A process that records, where a fault has begun one.
     """
@@ -62,6 +66,8 @@ class FaultGraph(Node):
         given = load_robot(self.robot).given_limits
         self.limits = joint_limits(robot_description(), names, given)
         self.commands: list[tuple[float, JointTrajectory]] = []
+        self.led = FollowedRobot(BEGIN)
+        self.led_s: list[float] = []
         self.statuses: list[tuple[float, ControllerStatus]] = []
         self.chunks: list[ActionChunk] = []
         self._executor = SingleThreadedExecutor()
@@ -101,7 +107,19 @@ class FaultGraph(Node):
     # What is heard
 
     def _on_command(self, message: JointTrajectory, info: dict[str, Any]) -> None:
-        self.commands.append((self._moment(message, info), message))
+        published_s = info["source_timestamp"] * 1e-9
+        self.commands.append((published_s, message))
+        arrived_s = self._by_robot_clock(message) if self._simulated else published_s
+        self.led.advance(arrived_s)
+        self.led.receive(message, arrived_s)
+        new = self.led.moments_s[len(self.led_s) :]
+        self.led_s += [moment_s + published_s - arrived_s for moment_s in new]
+
+    def _by_robot_clock(self, message: JointTrajectory) -> float:
+        """Return when a message was sent by a clock that is not heard here."""
+        begin_s = seconds(message.header.stamp)
+        ahead_s = StreamSettings.past_s if len(message.points) > 1 else -StreamSettings.begin_s
+        return begin_s + ahead_s
 
     def _on_status(self, message: ControllerStatus, info: dict[str, Any]) -> None:
         self.statuses.append((self._moment(message, info), message))
@@ -118,7 +136,8 @@ class FaultGraph(Node):
 
     def forget(self) -> None:
         """Keep only the newest of what was heard."""
-        del self.commands[:-1], self.statuses[:-1], self.chunks[:]
+        del self.commands[:-1], self.statuses[:-1], self.chunks[:], self.led_s[:-1]
+        self.led.forget()
 
     def wait_until_moving(self, share: float, patience_s: float = START_PATIENCE_S) -> None:
         """Return while it runs and a joint is faster than this share of its limit.
@@ -137,10 +156,12 @@ class FaultGraph(Node):
         if not self.statuses or not self.commands:
             return False
         told_s, status = self.statuses[-1]
-        sent_s, command = self.commands[-1]
+        sent_s, _ = self.commands[-1]
         is_new = time.time() - told_s < 0.5 and time.time() - sent_s < 0.1
         is_running = status.state == ControllerStatus.STATE_RUNNING
-        speed = np.abs(command.points[0].velocities) / self.limits.velocity
+        if not self.led.points:
+            return False
+        speed = np.abs(self.led.points[-1].completed().velocity) / self.limits.velocity
         return is_new and is_running and bool(speed.max() > share)
 
     # What is asked for

@@ -88,7 +88,7 @@ def _restart_cameras(graph: FaultGraph) -> str:
 
 def _restart_joints(graph: FaultGraph) -> str:
     """The robot is where it was."""
-    graph.parts["joints"].begin(*graph.commands[-1][1].points[0].positions)
+    graph.parts["joints"].begin(*graph.led.position)
     graph.wait_for_part("joints")
     return ""
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import rclpy
 import simplejpeg
+from followed_robot import FollowedRobot
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -30,7 +31,7 @@ from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory
 
-from ddpm_controller.bags.conversions import byte_array
+from ddpm_controller.bags.conversions import byte_array, seconds
 from ddpm_controller.robots.robot import COMPRESSED_IMAGE, Robot, RobotStream, load_robot
 from ddpm_controller.ros.stamps import time_from
 from ddpm_controller.simulation.arm.robot_description import robot_description
@@ -132,14 +133,14 @@ FAULTS: dict[str, Callable[[Any], None]] = {
 
 
 class Joints(Node):
-    """Joint states that follow the commands at once, and the robot description."""
+    """Joint states of a robot that a trajectory controller leads, and the robot description."""
 
     def __init__(self, robot: Robot, position: list[float]) -> None:
         super().__init__("joints")
         self.word = "ok"
         stream = next(stream for stream in robot.streams if stream.spec.kind == "vector")
         self._names = list(robot.action_spec.joint_names)
-        self._position = position
+        self._led = FollowedRobot(position)
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._description = self.create_publisher(String, "robot_description", latched)
         self._description.publish(String(data=robot_description()))
@@ -148,13 +149,16 @@ class Joints(Node):
         self.create_timer(1 / stream.spec.rate_hz, self._send, clock=_STEADY)
 
     def _on_command(self, message: JointTrajectory) -> None:
-        self._position = list(message.points[0].positions)
+        self._led.receive(message, seconds(self.get_clock().now().to_msg()))
 
     def _send(self) -> None:
+        now = self.get_clock().now().to_msg()
+        self._led.advance(seconds(now))
+        self._led.forget()
         count, self.word = (BURST, "ok") if self.word == "burst" else (1, self.word)
         for _ in range(count):
-            message = JointState(name=self._names, position=self._position)
-            message.header.stamp = self.get_clock().now().to_msg()
+            message = JointState(name=self._names, position=self._led.position)
+            message.header.stamp = now
             if self.word in FAULTS:
                 FAULTS[self.word](message)
             self._states.publish(message)

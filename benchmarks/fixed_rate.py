@@ -3,10 +3,10 @@
 A stand-in robot sends 500 Hz of joint states and two 640x480 cameras at 30 Hz; the controller
 plans all the while with the shipped `pick_place` policy. Once it commands from its command
 process, once from a thread beside the denoiser; each time a bare rclpy timer that does nothing
-runs beside it, and a loop that only sleeps, at the command process's real-time priority: what
-it misses no program on this machine keeps. Error: how far a period is from its length. Missed:
-commands that never came. Times are those at which DDS took the commands; delays of the listener
-do not count.
+runs beside it, and a loop that only sleeps, at the command process's real-time priority: what it
+misses no program on this machine keeps. Error: how far a period is from its length; trajectories
+leave at 100 Hz at the most. Missed: commands that never came. Times are those at which DDS took
+the commands; delays of the listener do not count.
 
     python benchmarks/fixed_rate.py --rates 100 200 500 --duration-s 300
 """
@@ -22,6 +22,8 @@ import tyro
 from command_stream import controller_memory_mb, running_beside
 from rich.console import Console
 from rich.table import Table
+
+from ddpm_controller.control.moving.stream_settings import StreamSettings
 
 BARE_TIMER = """
 import sys, time, rclpy
@@ -90,7 +92,8 @@ def main() -> int:
             if not own_process and not options.in_node:
                 continue
             times, timer, loop, memory = measured(options, rate_hz, own_process)
-            table.add_row(f"{rate_hz:.0f}", name, *figures(times, rate_hz), f"{memory:.0f}")
+            messages_hz = min(rate_hz, 1 / StreamSettings.message_period_s)
+            table.add_row(f"{rate_hz:.0f}", name, *figures(times, messages_hz), f"{memory:.0f}")
             table.add_row("", "bare timer beside", *figures(timer, rate_hz), "")
             table.add_row("", "bare real-time loop beside", *figures(loop, rate_hz), "")
     Console(width=110).print(table)

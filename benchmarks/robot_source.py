@@ -1,7 +1,7 @@
 """A stand-in robot: 500 Hz of joint states and two cameras of 640x480 at 30 Hz, as drivers send.
 
-It follows its commands at once and sends pictures of noise; run as a script it does so until it
-is ended.
+It is where a joint_trajectory_controller leads it and sends pictures of noise; run as a script it
+does so until it is ended.
 """
 
 import array
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import rclpy
 import yaml
+from followed_robot import FollowedRobot
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
@@ -64,7 +65,7 @@ class RobotSource(Node):
             self.create_publisher(Image, f"{name}/image_raw", qos_profile_sensor_data)
             for name in CAMERAS
         ]
-        self._position = list(BEGIN)
+        self._led = FollowedRobot(BEGIN)
         self._picture = 0
         random = np.random.default_rng(0)
         # Filling a message from bytes is fast only by way of an array.
@@ -77,10 +78,12 @@ class RobotSource(Node):
         self.create_timer(1 / 30, self._send_images)
 
     def _on_command(self, message: JointTrajectory) -> None:
-        self._position = list(message.points[0].positions)
+        self._led.receive(message, time.time())
 
     def _send_state(self) -> None:
-        message = JointState(name=list(JOINT_NAMES), position=self._position)
+        self._led.advance(time.time())
+        self._led.forget()
+        message = JointState(name=list(JOINT_NAMES), position=self._led.position)
         message.header.stamp = self.get_clock().now().to_msg()
         self._states.publish(message)
 

@@ -14,6 +14,7 @@ import tyro
 from command_stream import CommandStream, running_arm
 from ddpm_msgs.srv import LoadCheckpoint
 from fixed_rate import figures
+from followed_robot import UPDATE_S
 from rich.console import Console
 from rich.table import Table
 
@@ -88,8 +89,8 @@ def main() -> int:
                         console.print(swap(stream, client, swaps[number])[:110])
                 stream.listen(options.between_s)
                 times = np.array(stream.published_s)
-                steps = np.abs(np.diff(np.array(stream.positions), axis=0))
-                ratio = (steps / (limits.velocity / options.rate_hz)).max()
+                steps = np.abs(np.diff(stream.led.column("position"), axis=0))
+                ratio = (steps / (limits.velocity * UPDATE_S)).max()
                 table.add_row(run, *figures(times, options.rate_hz), f"{ratio:.3f}")
     console.print(table)
     return 0

@@ -95,7 +95,7 @@ class EvaluateOptions:
     n_action_steps: int = 0
     replan_period_s: float = 0.8
     plan_delay_s: float = 0.0
-    stream: Literal["single_point", "rest_ended"] = Deployment.stream
+    stream: Literal["rest_ended", "single_point"] = Deployment.stream
     timeout_s: float = 0.0
     torch_num_threads: int = 1
     output: Path | None = None

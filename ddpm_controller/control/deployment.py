@@ -10,7 +10,7 @@ from ddpm_controller.control.planning.chunk_check import ChunkTolerance
 from ddpm_controller.control.planning.start_gate import MARGIN, StartGate, start_gate
 from ddpm_controller.policy import DepartureLimit, Policy
 
-STREAMS = ("single_point", "rest_ended")
+STREAMS = ("rest_ended", "single_point")
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Deployment:
     fade_s: float = 0.2
     stop_s: float = 0.2
     lead_s: float = 0.0
-    stream: Literal["single_point", "rest_ended"] = "single_point"
+    stream: Literal["rest_ended", "single_point"] = "rest_ended"
     stream_past_s: float = StreamSettings.past_s
     stream_lead_s: float = StreamSettings.lead_s
     stream_begin_s: float = StreamSettings.begin_s

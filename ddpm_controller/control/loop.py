@@ -190,6 +190,9 @@ class ControlLoop:
             return None
         if self.start_check.is_approaching or self.watch.problem(now_s) is not None:
             return None
+        # A plan of before would be past, or caught up with in haste.
+        if now_s < self._free_s - max(self.schedule.expected_delay_s, self.settings.period_s / 2):
+            return None
         request = self.schedule.request(self.watch.buffer, now_s)
         if request is None:
             return None

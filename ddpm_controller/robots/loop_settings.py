@@ -25,7 +25,8 @@ _SWITCHES = {
 def deployment_from(parameters: Mapping[str, Any], robot: Robot) -> Deployment:
     """Return the deployment that the parameters of a controller stand for, live or recorded.
 
-    What a controller from before a parameter did not record has its usual value.
+    What a controller from before a parameter did not record has its usual value, but the stream:
+    it sent single points.
 
     Args:
         parameters: Field -> value; fields that do not change commands do not count.
@@ -35,7 +36,8 @@ def deployment_from(parameters: Mapping[str, Any], robot: Robot) -> Deployment:
         ValueError: A value is out of range.
     """
     known = {field.name for field in fields(Deployment)}
-    values = {name: value for name, value in parameters.items() if name in known}
+    values: dict[str, Any] = {"stream": "single_point"}
+    values |= {name: value for name, value in parameters.items() if name in known}
     values |= {number: 0 for number, switch in _SWITCHES.items() if not parameters.get(switch)}
     if parameters.get("output") == "commands":  # an array has no room for more than its tick
         values["stream"] = "single_point"

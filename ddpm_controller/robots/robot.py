@@ -223,6 +223,15 @@ def joint_limits(
         raise RobotError(f"{source}, {list(joint_names)}: {error}") from None
 
 
+def continuous_joints(urdf: str, joint_names: Sequence[str]) -> tuple[str, ...]:
+    """Return which joints a robot description calls continuous; none without a description."""
+    if not urdf:
+        return ()
+    joints = ElementTree.fromstring(urdf).findall("joint")
+    turning = {joint.get("name") for joint in joints if joint.get("type") == "continuous"}
+    return tuple(name for name in joint_names if name in turning)
+
+
 def _refuse_masked_joints(streams: Sequence[RobotStream], action: ActionSpec) -> None:
     for stream in streams:
         measures = set(action.joint_names) <= set(stream.spec.names)

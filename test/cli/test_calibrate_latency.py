@@ -16,6 +16,7 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from ddpm_controller.bags.conversions import byte_array, seconds
 from ddpm_controller.robots.robot import joint_limits, load_robot
 from ddpm_controller.ros.graph.process_command import python_command
+from ddpm_controller.ros.stamps import time_from
 from ddpm_controller.simulation.arm.arm import JOINT_NAMES
 from ddpm_controller.simulation.arm.robot_description import robot_description
 
@@ -23,10 +24,10 @@ LIMITS = joint_limits(robot_description(), JOINT_NAMES, load_robot(SIM_ARM).give
 
 
 class Relay:
-    """Sends every command on, later."""
+    """Sends every command on, later and for a later moment, as a robot that is late in all."""
 
     def __init__(self, node):
-        self.delay_s, self.delays_s = 0.0, []
+        self.delay_s = 0.0
         self._waiting = deque()
         self._publisher = node.create_publisher(JointTrajectory, "delayed", DEEP)
         node.create_subscription(JointTrajectory, "joint_trajectory", self._on_command, DEEP)
@@ -37,9 +38,9 @@ class Relay:
 
     def _send(self):
         while self._waiting and self._waiting[0][0] + self.delay_s <= time.monotonic():
-            came_s, message = self._waiting.popleft()
+            _, message = self._waiting.popleft()
+            message.header.stamp = time_from(seconds(message.header.stamp) + self.delay_s)
             self._publisher.publish(message)
-            self.delays_s.append(time.monotonic() - came_s)
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ def result(node, process):
 def test_a_delay_that_a_relay_adds_is_found_on_the_real_simulation(robot_file):
     words = ["--ros-args", "-p", "world:=reach", "-r", "joint_trajectory:=delayed"]
     simulation = subprocess.Popen([*python_command("simulation"), *words])
-    latencies_s, relayed_s = [], []
+    latencies_s = []
     try:
         with client() as node:
             relay = Relay(node)
@@ -82,8 +83,6 @@ def test_a_delay_that_a_relay_adds_is_found_on_the_real_simulation(robot_file):
                 with calibration(robot_file, "--yes-move", "--joints", "gripper") as process:
                     code, said = result(node, process)
                 assert code == 0, said
-                relayed_s.append(float(np.median(relay.delays_s)))
-                relay.delays_s.clear()
                 robot = load_robot(robot_file)
                 latencies_s.append(robot.action.latency_s)
                 # What it is depends on the machine; on none it is exactly 0.
@@ -91,9 +90,9 @@ def test_a_delay_that_a_relay_adds_is_found_on_the_real_simulation(robot_file):
     finally:
         simulation.send_signal(signal.SIGINT)
         simulation.wait(PATIENCE_S)
-    assert 0 < latencies_s[0] < 0.3
-    # What the relay really took: on a busy machine more than it was told.
-    assert latencies_s[1] - latencies_s[0] == pytest.approx(relayed_s[1] - relayed_s[0], abs=0.1)
+    # Less than the lead of 80 ms, which is no latency, and no message was refused.
+    assert 0 < latencies_s[0] < 0.08
+    assert latencies_s[1] - latencies_s[0] == pytest.approx(0.3, abs=0.02)
     assert robot_file.with_suffix(".png").stat().st_size > 10_000
     assert robot_file.read_text().count("latency_s") == 4
 
@@ -148,18 +147,20 @@ def test_ctrl_c_stops_the_robot_smoothly_and_leaves_the_file(robot_file):
             node.until(lambda: len(node.heard["joint_trajectory"]) > 30)
             process.send_signal(signal.SIGINT)
             code, said = result(node, process)
-        _, positions = node.commands()
-        points = [message.points[0] for message in node.heard["joint_trajectory"]]
+        node.until_rest()
     assert code == 130, said
     assert robot_file.read_text() == before
-    assert 31 <= len(positions) < 200
-    assert np.ptp(positions[:, 0]) > 0.001
-    steps = np.abs(np.diff(positions, axis=0))
-    assert (steps <= LIMITS.velocity * 0.02 * 1.01).all()
-    for name, limit in (("velocities", LIMITS.velocity), ("accelerations", LIMITS.acceleration)):
-        assert (np.abs([getattr(point, name) for point in points]) <= limit).all()
-    assert np.abs(points[-1].velocities).max() < 1e-9
-    np.testing.assert_allclose(positions[-1], positions[-2], atol=1e-4)
+    assert 31 <= len(node.arrived) < 200
+    assert np.ptp(node.led.column("position")[:, 0]) > 0.001
+    keeps_limits(node.led)
+
+
+def keeps_limits(led):
+    """What a controller makes of all that was sent; at last it rests."""
+    assert led.refusals == []
+    assert (np.abs(led.column("velocity")) <= LIMITS.velocity).all()
+    assert (np.abs(led.column("acceleration")) <= 1.1 * LIMITS.acceleration).all()
+    assert not led.points[-1].velocity.any()
 
 
 def test_a_robot_that_somebody_else_commands_is_not_touched(robot_file):
@@ -207,11 +208,13 @@ def test_states_that_end_during_the_motion_stop_it(robot_file):
         robot.messages["joint_state"] = while_it_rests
         with calibration(robot_file, "--yes-move") as process:
             code, said = result(node, process)
-        points = [message.points[0] for message in node.heard["joint_trajectory"]]
+        node.until_rest()
     assert code == 1
     assert "joint_state is" in said
     assert "the robot was stopped" in said
-    assert np.abs(points[-1].velocities).max() < 1e-9
+    keeps_limits(node.led)
+    sent = node.arrived[-1][1]
+    assert not any(sent.points[0].velocities)  # it was led to rest, not left to its last message
 
 
 def test_a_joint_that_does_not_exist_is_named(robot_file):

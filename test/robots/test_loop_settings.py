@@ -17,7 +17,7 @@ from ddpm_controller.robots.robot import load_robot
 from ddpm_controller.simulation.arm.robot_description import robot_description
 
 ROBOT = load_robot(SIM_ARM)
-SETTINGS = loop_settings(ROBOT, None, Deployment())
+SETTINGS = loop_settings(ROBOT, None, Deployment(stream="single_point"))
 
 
 @pytest.mark.parametrize(
@@ -64,6 +64,13 @@ SETTINGS = loop_settings(ROBOT, None, Deployment())
 def test_every_recorded_parameter_that_changes_commands_reaches_the_loop(recorded, changed):
     found = loop_settings(ROBOT, None, deployment_from(recorded, ROBOT))
     assert found == replace(SETTINGS, **changed)
+
+
+def test_what_was_recorded_without_a_form_of_the_stream_was_single_points():
+    """Bags of before there was a choice; the usual one has changed since."""
+    assert Deployment().stream == "rest_ended"
+    assert deployment_from({}, ROBOT).stream == "single_point"
+    assert deployment_from({"stream": "rest_ended"}, ROBOT).stream == "rest_ended"
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from std_msgs.msg import Bool, Float64MultiArray, String
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
+from benchmarks.followed_robot import LONGEST_STOP_S, FollowedRobot
 from ddpm_controller.bags.conversions import byte_array, seconds
 from ddpm_controller.control.states import Reason, State
 from ddpm_controller.ros.asking import ask
@@ -51,11 +52,22 @@ GOALS = {
 DEEP = QoSProfile(depth=2000)
 LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 BEGIN = (0.0, -0.5, 1.0, 0.5, 0.0, 0.0, 0.03)
+LED_UPDATE_S = 0.004
+SILENCE_S = 1.0
+"""After which no message is on its way any more."""
 STEADY = Clock(clock_type=ClockType.STEADY_TIME)
 
 
 class Client(Node):
-    """Hears everything that a controller says and asks everything that it answers."""
+    """Hears everything that a controller says and asks everything that it answers.
+
+    Attributes:
+        heard: Topic -> messages.
+        clock_s: Clock of the robot; None: that of the system.
+        arrived: Trajectories, each with the moment at which the robot has it: however late this
+            process takes it, when it was sent.
+        led: A robot that begins at ``BEGIN`` and is led by all of them, up to the newest.
+    """
 
     def __init__(self) -> None:
         super().__init__("client")
@@ -64,13 +76,17 @@ class Client(Node):
         self.spinner.add_node(self)
         self.heard: dict[str, list[Any]] = defaultdict(list)
         for topic, kind, qos in (
-            ("joint_trajectory", JointTrajectory, DEEP),
+            ("simulation/set_points", JointTrajectory, DEEP),
             ("commands", Float64MultiArray, DEEP),
             ("controller/action_chunk", ActionChunk, DEEP),
             ("controller/memory", Memory, DEEP),
             ("controller/status", ControllerStatus, LATCHED),
         ):
             self.create_subscription(kind, topic, self.heard[topic].append, qos)
+        self.create_subscription(JointTrajectory, "joint_trajectory", self._on_trajectory, DEEP)
+        self.clock_s: Callable[[], float] | None = None
+        self.arrived: list[tuple[float, JointTrajectory]] = []
+        self.led = FollowedRobot(BEGIN, LED_UPDATE_S)
         self.success = self.create_publisher(Bool, "success", LATCHED)
         self.run_policy = ActionClient(self, RunPolicy, "controller/run_policy")
         self._asked = {
@@ -195,14 +211,50 @@ class Client(Node):
         self.until(are_found, f"publishers of {sorted(wanted)}")
         return found
 
+    def _on_trajectory(self, message: JointTrajectory, info: dict[str, int]) -> None:
+        self.heard["joint_trajectory"].append(message)
+        sent_s = info["source_timestamp"] * 1e-9
+        arrived_s = self.clock_s() if self.clock_s else sent_s
+        self.arrived.append((arrived_s, message))
+        self.led.advance(arrived_s)
+        self.led.receive(message, arrived_s)
+
     def commands(self) -> tuple[np.ndarray, np.ndarray]:
-        """Stamps (N,) in s and positions (N, 7) of all that was sent."""
+        """Moments (N,) in s and set points (N, 7) to which a robot was led.
+
+        Those of the simulation, or of ``led``.
+        """
+        told = self.heard["simulation/set_points"]
+        if not told:
+            return np.array(self.led.moments_s), self.led.column("position")
+        moments_s = [
+            seconds(each.header.stamp) + seconds(point.time_from_start)
+            for each in told
+            for point in each.points
+        ]
+        positions = [point.positions for each in told for point in each.points]
+        return np.array(moments_s), np.array(positions)
+
+    def until_rest(self) -> None:
+        """Wait until the robot has come to rest by what it was sent; topics may overtake."""
+
+        def is_at_rest() -> bool:
+            if told := self.heard["simulation/set_points"]:
+                return not any(told[-1].points[-1].velocities)
+            return time.time() - self.arrived[-1][0] > SILENCE_S
+
+        self.until(is_at_rest, "rest")
+        self.led.advance(self.arrived[-1][0] + LONGEST_STOP_S)
+
+    def ticks(self) -> tuple[np.ndarray, np.ndarray]:
+        """Stamps (N,) in s and positions (N, 7) of single points, as in lockstep."""
         messages = self.heard["joint_trajectory"]
+        assert all(len(message.points) == 1 for message in messages)
         stamps_s = np.array([seconds(message.header.stamp) for message in messages])
         return stamps_s, np.array([message.points[0].positions for message in messages])
 
     def hear_commands_until(self, stamp_s: float) -> None:
-        """Wait for a command of a tick that is not before ``stamp_s``; topics may overtake."""
+        """Wait for a command that begins not before ``stamp_s``; topics may overtake."""
         heard = self.heard["joint_trajectory"]
         self.until(lambda: heard and seconds(heard[-1].header.stamp) >= stamp_s, "a command")
 
@@ -222,7 +274,7 @@ class Client(Node):
 
 
 class FakeRobot:
-    """Joints that are where they were commanded, two flickering cameras, and a URDF.
+    """Joints where a trajectory controller leads them, two flickering cameras, and a URDF.
 
     Attributes:
         messages: Stream name -> function that changes its message before it is sent; it may
@@ -232,7 +284,8 @@ class FakeRobot:
     def __init__(self, node: Client, description: str = robot_description()) -> None:
         self._node = node
         self.messages: dict[str, Callable[[Any], Any]] = {}
-        self._pictures = 0
+        self._pictures = self._num_received = 0
+        self._led = FollowedRobot(BEGIN, 0.02)
         self._states = node.create_publisher(JointState, "joint_states", 10)
         self._images = {
             name: node.create_publisher(Image, f"{name}/image_raw", 10)
@@ -248,8 +301,11 @@ class FakeRobot:
         self._description.publish(String(data=description))
 
     def _send_state(self) -> None:
-        sent = self._node.heard["joint_trajectory"]
-        row = sent[-1].points[0].positions if sent else BEGIN
+        for arrived_s, sent in self._node.arrived[self._num_received :]:
+            self._led.receive(sent, arrived_s)
+        self._num_received = len(self._node.arrived)
+        self._led.advance(self._node.clock_s() if self._node.clock_s else time.time())
+        row = self._led.position
         message = JointState(name=list(PUBLISHED_JOINT_NAMES))
         message.position = [float(row[JOINT_NAMES.index(name)]) for name in PUBLISHED_JOINT_NAMES]
         self._send("joint_state", message, self._states)

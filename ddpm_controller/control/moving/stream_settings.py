@@ -10,6 +10,8 @@ from ddpm_controller.control.moving.safety import JointLimits
 
 SHORTEST_PAST_S = 0.02
 """A first point must be past when the message is there, and on the controller's clock."""
+_MESSAGES_AHEAD = 2
+"""Message periods that a lead lasts at the least: one message may be a period late."""
 _LATE_PERIODS = 1.5
 """Message periods by which a lead is shorter just before the next message, and some jitter."""
 
@@ -79,6 +81,20 @@ class StreamSettings:
             f"lead_s {self.lead_s} s is not shorter than a chunk, {chunk_s:.3f} s: every row "
             "would come too late; lower lead_s, or send targets to a forward controller"
         )
+
+    def refuse_period(self, period_s: float) -> None:
+        """Raise where the lead does not last until a message that comes a period late.
+
+        Raises:
+            ValueError: Ticks of ``period_s`` are too far apart; the text has figures and remedies.
+        """
+        needed_s = _MESSAGES_AHEAD * max(self.message_period_s, period_s)
+        if self.lead_s < needed_s - 1e-9:
+            raise ValueError(
+                f"a lead of {self.lead_s} s does not bridge a late message at {1 / period_s:g} "
+                f"Hz: set command.stream_lead_s to {needed_s:.3f} or more, or raise "
+                "control_rate_hz"
+            )
 
     def resume_s(self, period_s: float) -> float:
         """Return the least lead that is left when a message comes late; below it is a hole."""

@@ -216,6 +216,11 @@ class PlanSchedule:
             self._pace.note(request.num_inference_steps, inference_time_s, relative_cost)
 
     @property
+    def expected_delay_s(self) -> float:
+        """Time until a plan is followed, from the time it is asked for; 0 before the first one."""
+        return self._delay.expected_s
+
+    @property
     def _settled_s(self) -> float:
         """Time behind a request in which what the robot does is settled: rows are sent ahead."""
         return self._delay.expected_s + self._ahead_s

@@ -20,13 +20,12 @@ from ddpm_controller.bags.conversions import (
     vector_from,
 )
 from ddpm_controller.bags.message_types import message_class
-from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.moving.stopping import SafeStop, longest_stop_s
 from ddpm_controller.identification.excitation import Excitation
 from ddpm_controller.identification.picture_lag import thumbnail
 from ddpm_controller.robots.robot import Robot, RobotStream
-from ddpm_controller.ros.commanding.governed_sender import GovernedSender
+from ddpm_controller.ros.commanding.governed_sender import GovernedSender, WishAt
 
 _QUIET_S = 0.5
 """After a motion, for the states that are on their way."""
@@ -162,7 +161,9 @@ class LatencyMeasurement:
         if self._listener is not None:
             self._node.destroy_subscription(self._listener)
             self._listener = None
-        self._sender = GovernedSender(self._node, self._robot, self.limits, 1.0 / rate_hz, pose)
+        self._sender = GovernedSender(
+            self._node, self._robot, self.limits, 1.0 / rate_hz, _STOP_S, pose
+        )
         end_s = time.monotonic() + _PATIENCE_S
         while not self._sender.is_heard:
             if time.monotonic() > end_s:
@@ -187,14 +188,15 @@ class LatencyMeasurement:
         assert self.limits is not None
         assert self._sender is not None
         self._recorded = recorded = Recorded()
-        sender, begin_s = self._sender, self.now_s
+        sender = self._sender
+        begin_s = sender.begin(self.now_s)
         try:
             while (passed_s := self.now_s - begin_s) < motion.duration_s + _QUIET_S:
                 if self._should_stop():
                     raise KeyboardInterrupt
-                self._refuse_danger(sender.sent, farthest)
-                self._send(sender, motion.at(passed_s))
-                on_progress(passed_s)
+                self._refuse_danger(sender.led(self.now_s), farthest)
+                self._send(sender, lambda moment_s: motion.at(moment_s - begin_s))
+                on_progress(max(passed_s, 0.0))
         except (KeyboardInterrupt, MeasurementError):
             self._come_to_rest(sender)
             raise
@@ -207,27 +209,25 @@ class LatencyMeasurement:
 
     # Parts
 
-    def _send(self, sender: GovernedSender, wish: Motion) -> None:
-        now_s = self.now_s
-        sender.send(wish, now_s)
-        self._recorded.sent_s.append(now_s)
-        self._recorded.sent.append(sender.sent.position)
+    def _send(self, sender: GovernedSender, wish_at: WishAt) -> None:
+        for sent in sender.send(wish_at, self.now_s):
+            self._recorded.sent_s.append(sent.stamp_s)
+            self._recorded.sent.append(sent.motion.position)
         due_s = sender.due_s
         while (left_s := due_s - time.monotonic()) > 0:
             self._executor.spin_once(timeout_sec=left_s)
 
     def _come_to_rest(self, sender: GovernedSender) -> None:
-        assert self.limits is not None
-        begin_s = self.now_s
-        stop = SafeStop(begin_s, sender.sent, _STOP_S, self.limits)
-        stopped_s = begin_s + longest_stop_s(_STOP_S, self.limits)
+        begin_s = max(self.now_s, sender.sent.stamp_s)
+        stop = SafeStop(begin_s, sender.sent.motion, _STOP_S, sender.limits)
+        stopped_s = begin_s + longest_stop_s(_STOP_S, sender.limits)
         # Late ticks take from the motion: then it is at rest a little later.
         while (now_s := self.now_s) < stopped_s + _PATIENCE_S:
-            if now_s >= stopped_s and not sender.sent.velocity.any():
+            if now_s >= stopped_s and not sender.sent.motion.velocity.any():
                 break
-            self._send(sender, stop.at(now_s))
+            self._send(sender, stop.at)
 
-    def _refuse_danger(self, sent: Motion, farthest: float) -> None:
+    def _refuse_danger(self, led: np.ndarray, farthest: float) -> None:
         assert self._position is not None
         age_s = self.now_s - self._position_s
         if age_s > self._measures.max_age_s:
@@ -235,7 +235,7 @@ class LatencyMeasurement:
                 f"{self._measures.spec.name} is {age_s:.2f} s old, more than "
                 f"{self._measures.max_age_s:g} s: the robot was stopped"
             )
-        distances = np.abs(self._position - sent.position)
+        distances = np.abs(self._position - led)
         joint = int(distances.argmax())
         if distances[joint] > farthest:
             name = self._robot.action_spec.joint_names[joint]

@@ -72,6 +72,9 @@ class ControllerParts:
         self._events = events
         self.loaded: LoadedPolicy | None = None
         self._deployment = deployment = deployment_from(vars(deployed), robot)
+        stream = deployment.stream_settings
+        if stream is not None and not deployed.lockstep:
+            stream.refuse_period(1.0 / deployed.control_rate_hz)
         self.load: Callable[[str], LoadedPolicy] = partial(
             load_policy,
             robot=robot,
@@ -146,9 +149,9 @@ class ControllerParts:
         trial = CommandPublisher(
             self._node, deployed.output, spec.joint_names, 1 / rate_hz, 1, "~/trial_command"
         )
-        ticks = trial_ticks(self._settings, rate_hz)
+        ticks = trial_ticks(self._settings, rate_hz, trial)
         try:
-            median_s = check_rate(ticks, trial.send, rate_hz)
+            median_s = check_rate(ticks, rate_hz)
         except RateError as error:
             return str(error)
         finally:

@@ -2,15 +2,21 @@
 
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
 
-from ddpm_controller.control.command import Command
 from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.loop_settings import LoopSettings
 from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.ros.commanding.command_publisher import CommandPublisher
+from ddpm_controller.ros.commanding.commanding import (
+    CommandAhead,
+    CommandHere,
+    Commanding,
+    Done,
+)
 from ddpm_controller.types import ActionChunk, Plan
 
 LARGEST_SHARE = 0.6
@@ -24,24 +30,33 @@ class RateError(ValueError):
     """The control rate is more than the machine can do."""
 
 
-def trial_ticks(settings: LoopSettings, rate_hz: float) -> Iterator[Command]:
-    """Drive a loop that is thrown away along an invented chunk, tick by tick.
+def trial_ticks(
+    settings: LoopSettings, rate_hz: float, publisher: CommandPublisher
+) -> Iterator[Done]:
+    """Drive a loop that is thrown away along an invented chunk, tick by tick, once it moves.
 
     Args:
         settings: Settings of the loop that will be used; its limits may be missing.
         rate_hz: Rate of the ticks.
+        publisher: Publishes where nothing moves.
     """
     spec, num_joints = settings.action_spec, len(settings.action_spec.joint_names)
     one = np.ones(num_joints)
     limits = JointLimits(-one, one, one)
     loop = ControlLoop(replace(settings, period_s=1.0 / rate_hz, limits=limits))
     loop.start({})
+    commanding: Commanding = CommandHere(loop, publisher)
+    begin_s = 0.0
+    if settings.stream is not None:
+        commanding = CommandAhead(loop, publisher)
+        begin_s = settings.stream.begin_s + settings.stream.past_s + settings.stream.lead_s
+    num_resting = round(begin_s * rate_hz)
     blank = {
         stream.name: np.zeros(stream.shape, np.uint8 if stream.kind == "image" else np.float64)
         for stream in settings.streams
     }
     waves = np.sin(np.arange(_NUM_ROWS) * spec.period_s)[:, None] * 0.1 * one
-    for k in range(_NUM_TICKS):
+    for k in range(num_resting + _NUM_TICKS):
         now_s = _BEGIN_S + k / rate_hz
         for name, value in blank.items():
             loop.observe(name, now_s, value)
@@ -49,20 +64,20 @@ def trial_ticks(settings: LoopSettings, rate_hz: float) -> Iterator[Command]:
         if request is not None:
             chunk = ActionChunk(now_s, spec.period_s, spec.joint_names, waves)
             loop.accept(Plan(chunk, {}), request)
-        yield loop.tick(now_s)
+        done = commanding.step(now_s)
+        if k >= num_resting:
+            yield done[-1]
 
 
 def check_rate(
-    ticks: Iterator[Command],
-    send: Callable[[Command], None],
+    ticks: Iterable[object],
     rate_hz: float,
     timer: Callable[[], float] = time.perf_counter,
 ) -> float:
     """Return the median time of a tick with its publication, s.
 
     Args:
-        ticks: See ``trial_ticks``.
-        send: Publishes where nothing moves.
+        ticks: See ``trial_ticks``; the first one comes with all before it.
         rate_hz: Asked for.
         timer: A clock, s.
 
@@ -71,9 +86,7 @@ def check_rate(
     """
     times_s = []
     began_s = timer()
-    for command in ticks:
-        if command.position is not None:
-            send(command)
+    for _ in ticks:
         ended_s = timer()
         times_s.append(ended_s - began_s)
         began_s = ended_s

@@ -8,6 +8,7 @@ from ddpm_controller.ros.graph.description import (
     AnyOf,
     Argument,
     Choice,
+    ChoiceOfFile,
     Environment,
     Equals,
     FirstOf,
@@ -66,11 +67,17 @@ _WORLD_ARGUMENTS = (
     Argument("world_seed", "0", "Seed of the world's first start.", int),
     Argument(
         "driver",
-        "direct",
-        "What takes the commands in real time; joint_trajectory_controller needs the parameter "
-        "stream rest_ended of the controller.",
-        choices=("direct", "joint_trajectory_controller", "forward"),
+        "",
+        "What takes the commands in real time: joint_trajectory_controller, forward for output "
+        "commands, or direct for single points; empty: as the output in params_file, if there is "
+        "one, needs it.",
+        choices=("", "joint_trajectory_controller", "forward", "direct"),
     ),
+)
+_DRIVERS = (("joint_trajectory", "joint_trajectory_controller"), ("commands", "forward"))
+"""Output of a controller -> driver that takes it."""
+_DRIVER = FirstOf(
+    (Setting("driver"), ChoiceOfFile(Setting("params_file"), "output", _DRIVERS)),
 )
 _LOCKSTEP = Equals("mode", "lockstep")
 
@@ -113,7 +120,7 @@ _RVIZ = Process(
 )
 
 
-def _simulation(expert: Setting | bool) -> Process:
+def _simulation(expert: Setting | bool, driver: Value) -> Process:
     return Process(
         "simulation",
         name="simulation",
@@ -122,7 +129,7 @@ def _simulation(expert: Setting | bool) -> Process:
             ("mode", Setting("mode")),
             ("seed", Setting("world_seed")),
             ("expert", expert),
-            ("driver", Setting("driver")),
+            ("driver", driver),
         ),
         respawn=Setting("use_respawn"),
     )
@@ -165,7 +172,7 @@ SIMULATION = Graph(
         *_WORLD_ARGUMENTS,
         Argument("expert", "false", "Let the scripted expert move the arm.", bool),
     ),
-    (_simulation(Setting("expert")),),
+    (_simulation(Setting("expert"), Setting("driver")),),
     _WORLD_ENVIRONMENT,
 )
 
@@ -178,7 +185,7 @@ _DEMO_ARGUMENTS = (
     Argument("checkpoint", "", "Folder of the checkpoint; empty: models/<world> as shipped."),
 )
 _DEMO_NODES = (
-    _simulation(expert=False),
+    _simulation(expert=False, driver=_DRIVER),
     _controller(
         FirstOf((Setting("checkpoint"), Share("models/{world}"))), _ROBOT_OF_WORLD, in_world=True
     ),

@@ -120,16 +120,21 @@ def trajectory_message(
 
 
 def command_from_trajectory(message: JointTrajectory, joint_names: Sequence[str]) -> np.ndarray:
-    """Return the positions of the first point in the order of ``joint_names``, (D,).
+    """Return the positions of the only point in the order of ``joint_names``, (D,).
 
     Raises:
-        CommandError: No points, other joints, or not finite.
+        CommandError: No or several points, other joints, or not finite.
     """
     names = list(message.joint_names)
     if sorted(names) != sorted(joint_names):
         raise CommandError(f"a command names {names}, but the joints are {list(joint_names)}")
     if not message.points or len(message.points[0].positions) != len(names):
         raise CommandError(f"a command needs a first point with {len(names)} positions")
+    if len(message.points) > 1:
+        raise CommandError(
+            f"a trajectory of {len(message.points)} points needs a driver that follows it: start "
+            "with driver:=joint_trajectory_controller, or send command.stream single_point"
+        )
     positions = np.array(message.points[0].positions)
     return _finite(positions[[names.index(name) for name in joint_names]], joint_names)
 

@@ -16,6 +16,7 @@ from rclpy.qos import QoSProfile
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
+from ddpm_controller.robots.robot import continuous_joints
 from ddpm_controller.ros.parameters import declare, parameter
 from ddpm_controller.ros.simulation.messages import (
     CommandError,
@@ -37,6 +38,12 @@ from ddpm_controller.types import Trajectory
 MODES = ("real_time", "lockstep")
 _REPEAT_S = 0.5
 _LATE_TICKS = 10  # so far behind, real time gives up catching up
+_LOOK_AROUND_S = 1.0
+_UNHEARD = {
+    "joint_trajectory_controller": ("commands", "forward"),
+    "forward": ("joint_trajectory", "joint_trajectory_controller"),
+}
+"""Driver -> command topic that it does not take, and the driver that does."""
 _EXPERT_HASTE = 10.0  # times real time, at the most
 
 
@@ -62,11 +69,11 @@ class SimulationParameters:
     )
     compressed: bool = parameter(False, "Publish the images as JPEG too.", read_only=True)
     driver: str = parameter(
-        "direct",
+        "joint_trajectory_controller",
         "What takes the commands in real time. joint_trajectory_controller accepts, refuses and "
         "interpolates as that of ros2_control does with default parameters; forward holds the "
-        "last array on commands. direct takes whatever comes as the set point, as lockstep "
-        "always does, where a command is that of its tick.",
+        "last array on commands. direct takes a single point or an array as the set point, as "
+        "lockstep always does, where a command is that of its tick.",
         read_only=True,
     )
     driver_hz: float = parameter(
@@ -106,13 +113,16 @@ class Simulation(Node):
         self._set_points = self.create_publisher(
             JointTrajectory, "~/set_points", QoSProfile(depth=100)
         )
-        driver, depth = self._deployed.driver, QoSProfile(depth=10)
+        driver = "direct" if self._side is None else self._deployed.driver
+        depth = QoSProfile(depth=10)
         if not self._deployed.expert and driver != "forward":
             self.create_subscription(
                 JointTrajectory, "joint_trajectory", self._on_trajectory, depth
             )
         if not self._deployed.expert and driver != "joint_trajectory_controller":
             self.create_subscription(Float64MultiArray, "commands", self._on_array, depth)
+        if self._side is not None:
+            self.create_timer(_LOOK_AROUND_S, self._tell_unheard, clock=self._system_clock)
         self._begin(self._deployed.seed)
 
     def run(self, executor: SingleThreadedExecutor) -> None:
@@ -132,7 +142,9 @@ class Simulation(Node):
         deployed = self._deployed
         if self._lockstep or deployed.expert or deployed.driver == "direct":
             return None
-        return RobotSide(deployed.driver, self._world.joint_names, deployed.driver_hz)
+        names = self._world.joint_names
+        continuous = continuous_joints(self._world.robot_description(), names)
+        return RobotSide(deployed.driver, names, deployed.driver_hz, continuous)
 
     def _begin(self, seed: int) -> None:
         self._tell(self._session.reset(seed, self._now_ns()))
@@ -140,6 +152,16 @@ class Simulation(Node):
         self._command = self._world.command_in_force
         if self._side is not None:
             self._side.reset()
+
+    def _tell_unheard(self) -> None:
+        """Say so where somebody commands on the topic that the driver does not take."""
+        topic, other = _UNHEARD[self._deployed.driver]
+        if self.count_publishers(topic) > 0:
+            self.get_logger().warning(
+                f"nothing moves by what is sent on {topic}: the driver is "
+                f"{self._deployed.driver}, start with driver:={other}",
+                throttle_duration_sec=5.0,
+            )
 
     def _advance(self) -> None:
         """Apply the command in force for one tick and publish the result."""

@@ -29,6 +29,7 @@ class RobotSide:
         driver: ``joint_trajectory_controller`` or ``forward``.
         joint_names: Joints of the robot.
         driver_hz: Rate of its updates.
+        continuous: Joints that the robot description calls continuous.
 
     Attributes:
         set_points: Updates of the newest tick, each (moment, set point).
@@ -36,9 +37,15 @@ class RobotSide:
         refused: Number of those that were not.
     """
 
-    def __init__(self, driver: str, joint_names: Sequence[str], driver_hz: float) -> None:
+    def __init__(
+        self,
+        driver: str,
+        joint_names: Sequence[str],
+        driver_hz: float,
+        continuous: Sequence[str] = (),
+    ) -> None:
         self._driver, self._joint_names = driver, tuple(joint_names)
-        self._period_s = 1.0 / driver_hz
+        self._period_s, self._continuous = 1.0 / driver_hz, tuple(continuous)
         self.accepted = self.refused = 0
         self._begin()
 
@@ -48,7 +55,7 @@ class RobotSide:
             self._follower = ForwardController(self._joint_names)
         else:
             self._follower = TrajectoryController(
-                ControllerRules(self._joint_names, self._period_s)
+                ControllerRules(self._joint_names, self._period_s, self._continuous)
             )
         self._updated_s: float | None = None
         self._waiting: deque[tuple[float, Trajectory | Targets]] = deque()

@@ -16,8 +16,8 @@ from ddpm_controller.ros.simulation.trial_client import TrialClient, TrialError
 from ddpm_controller.share import share_path
 from ddpm_controller.simulation.worlds import WORLDS
 
-_DRIVERS = {"rest_ended": "joint_trajectory_controller"}
-"""Form of the commands -> driver that they need."""
+_DRIVERS = {"single_point": "direct"}
+"""Form of the commands -> driver that they need; others: as the output needs it."""
 
 
 def trials_over_ros(
@@ -53,7 +53,7 @@ def trials_over_ros(
             "checkpoint": str(checkpoint.resolve()),
             "params_file": params_file,
             "log_level": "warn",
-            "driver": _DRIVERS.get(str(parameters.get("command.stream")), "direct"),
+            "driver": _DRIVERS.get(str(parameters.get("command.stream")), ""),
         }
         with started("arm", given) as child, connected("", world, robot) as client:
             check = partial(_refuse_if_ended, child, client)

@@ -69,7 +69,10 @@ def refusal(message: Trajectory, rules: ControllerRules, now_s: float) -> str:
         last = message.velocities[-1]
         for name, speed in zip(names, last, strict=False):
             if abs(speed) > _FLOAT_EPSILON:
-                return f"the last point has a velocity: joint {name!r} at {speed:.6g}, not 0"
+                return (
+                    f"the last point has a velocity: joint {name!r} at {speed:.6g}, not 0; let "
+                    "it end at rest, as command.stream rest_ended does"
+                )
     if message.stamp_s != 0.0 and message.end_s < now_s:
         return (
             f"the trajectory from {message.stamp_s:.6f} s ends in the past: its last point is at "

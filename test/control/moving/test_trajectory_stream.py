@@ -390,6 +390,16 @@ def test_a_lead_as_long_as_a_chunk_is_refused_with_the_figures():
     assert "lead_s 0.08 s is not shorter than a chunk, 0.080 s" in DEFAULT.problem(0.08)
 
 
+def test_a_lead_that_does_not_bridge_a_late_message_is_refused_with_both_remedies():
+    DEFAULT.refuse_period(1 / 25)
+    with pytest.raises(ValueError, match=r"at 20 Hz: set command.stream_lead_s to 0.100 or more"):
+        DEFAULT.refuse_period(1 / 20)
+    StreamSettings(lead_s=0.1).refuse_period(1 / 20)
+    StreamSettings(lead_s=0.02).refuse_period(1 / 500)
+    with pytest.raises(ValueError, match=r"lead_s to 0.020 or more, or raise control_rate_hz"):
+        StreamSettings(lead_s=0.015).refuse_period(1 / 500)
+
+
 def test_the_jerk_is_bounded_by_the_distance_of_the_points():
     used = limits_between(ONE, 0.1)
     assert used.jerk.tolist() == [100.0]

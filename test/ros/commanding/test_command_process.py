@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rclpy
-from controller_driver import Client, client, periods_between, process_of
+from controller_driver import client, periods_between, process_of
 from ddpm_msgs.msg import ControllerStatus
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -345,14 +345,4 @@ def test_a_controller_that_is_killed_leaves_an_arm_at_rest(checkpoint):
         os.kill(controller.pid, signal.SIGKILL)
         node.until(lambda: node.status.reason == Reason.CONTROLLER_LOST)
         assert node.status.state == State.HOLDING
-        rest_after(node)
-
-
-def rest_after(node: Client) -> None:
-    """Wait until the last command says rest and no more comes."""
-
-    def is_at_rest() -> bool:
-        last = node.heard["joint_trajectory"][-1].points[0]
-        return not any(last.velocities)
-
-    node.until(is_at_rest, "rest")
+        node.until_rest()

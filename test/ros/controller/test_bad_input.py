@@ -5,7 +5,14 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from controller_driver import Client, FakeRobot, client, largest_speed_ratio, process_of
+from controller_driver import (
+    LED_UPDATE_S,
+    Client,
+    FakeRobot,
+    client,
+    largest_speed_ratio,
+    process_of,
+)
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.srv import DescribeParameters
@@ -20,6 +27,8 @@ from ddpm_controller.simulation.arm.robot_description import robot_description
 
 LIMITS = joint_limits(robot_description(), JOINT_NAMES)
 RATE_HZ = 50.0
+BETWEEN_TICKS = 1.05
+"""The governor keeps velocities at its ticks; a step between two of them may pass the limit."""
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +119,7 @@ def test_bad_input_stops_the_arm_smoothly_with_the_reason_until_it_is_good_again
     moving, stream, change, reason, text
 ):
     node, robot = moving
-    first = len(node.heard["joint_trajectory"])
+    first = len(node.led.points)
     robot.messages[stream] = change
     # A busy machine may be late with another stream first.
     status = node.until_state(State.HOLDING, reason, text)
@@ -119,23 +128,34 @@ def test_bad_input_stops_the_arm_smoothly_with_the_reason_until_it_is_good_again
     np.testing.assert_array_equal(positions[-1], positions[-2])  # 0.2 s of stop are over
     robot.messages.clear()
     node.until_running(num_chunks=1)
+    keeps_limits(node, first)
+
+
+def keeps_limits(node: Client, first: int) -> None:
+    """The set points from ``first`` on, to which a trajectory controller leads the robot."""
     stamps_s, positions = node.commands()
+    assert node.led.refusals == []
     assert np.isfinite(positions).all()
     assert (positions >= LIMITS.lower).all()
     assert (positions <= LIMITS.upper).all()
-    # The rounding of positions near 1 is 1e-16, of a step of 1e-2 less than 1e-12.
-    ratio = largest_speed_ratio(stamps_s[first:], positions[first:], LIMITS.velocity, 1 / RATE_HZ)
-    assert ratio <= 1 + 1e-9
+    ratio = largest_speed_ratio(stamps_s[first:], positions[first:], LIMITS.velocity, LED_UPDATE_S)
+    assert ratio <= BETWEEN_TICKS
+    accelerations = np.abs(node.led.column("acceleration")[first:])
+    assert (accelerations <= 1.1 * LIMITS.acceleration).all()
 
 
-def test_a_command_says_its_joints_its_tick_and_when_it_is_to_be_reached(moving):
+def test_a_command_says_its_joints_and_when_each_point_is_to_be_reached(moving):
     node, _ = moving
-    message = node.heard["joint_trajectory"][-1]
+    moments_s, message = node.arrived[-1]
+    begin_s = seconds(message.header.stamp)
     assert tuple(message.joint_names) == JOINT_NAMES
-    assert len(message.points) == 1
-    assert message.points[0].time_from_start.nanosec == 20_000_000
-    stamps_s, _ = node.commands()
-    assert (np.diff(stamps_s) > 0).all()
+    after_s = [seconds(point.time_from_start) for point in message.points]
+    assert after_s[0] == 0.0
+    assert (np.diff(after_s) > 0).all()
+    assert begin_s < moments_s < begin_s + after_s[-1]
+    assert not any(message.points[-1].velocities)
+    moments_s, _ = node.commands()
+    assert (np.diff(moments_s) > 0).all()
 
 
 def test_a_chunk_tells_all_that_is_needed_to_plan_it_again(moving):
@@ -155,14 +175,13 @@ def test_a_chunk_tells_all_that_is_needed_to_plan_it_again(moving):
 
 def test_a_reset_counts_plans_from_zero_without_a_jump(moving):
     node, _ = moving
-    first = len(node.heard["joint_trajectory"])
+    first = len(node.led.points)
     chunks = node.heard["controller/action_chunk"]
-    known = len(chunks)
+    known, number = len(chunks), chunks[-1].plan_number
     assert node.call(Trigger).success
-    node.until(lambda: any(chunk.plan_number == 0 for chunk in chunks[known:]))
-    stamps_s, positions = node.commands()
-    ratio = largest_speed_ratio(stamps_s[first:], positions[first:], LIMITS.velocity, 1 / RATE_HZ)
-    assert ratio <= 1 + 1e-9
+    # A busy machine may lose the first one: its streams are late then.
+    node.until(lambda: any(chunk.plan_number < number for chunk in chunks[known:]))
+    keeps_limits(node, first)
 
 
 REFUSED = {
@@ -203,21 +222,17 @@ def test_every_parameter_has_a_text(moving):
 
 def test_lifecycle_transitions_stop_and_start_the_commands(moving):
     node, _ = moving
-    first = len(node.heard["joint_trajectory"])
+    first = len(node.led.points)
     assert node.change(Transition.TRANSITION_DEACTIVATE)
     inactive = node.until(lambda: node.status.state == State.INACTIVE and node.status)
     assert inactive.reason == Reason.DEACTIVATED
-    commands = node.heard["joint_trajectory"]  # the status may overtake the last ones
-    node.until(lambda: not any(commands[-1].points[0].velocities), "rest")
-    stamps_s, positions = node.commands()
-    ratio = largest_speed_ratio(stamps_s[first:], positions[first:], LIMITS.velocity, 1 / RATE_HZ)
-    assert ratio <= 1 + 1e-9
-    np.testing.assert_allclose(positions[-1], positions[-2], atol=1e-3)
+    node.until_rest()
+    keeps_limits(node, first)
     assert node.set("seed", 5) == (True, "")
     assert node.change(Transition.TRANSITION_CLEANUP)
     assert node.change(Transition.TRANSITION_CONFIGURE)
-    stamps_s, _ = node.commands()
-    assert stamps_s[-1] <= seconds(inactive.header.stamp) + 1 / RATE_HZ
+    sent_s, _ = node.arrived[-1]
+    assert sent_s <= seconds(inactive.header.stamp) + 1 / RATE_HZ
     assert node.change(Transition.TRANSITION_ACTIVATE)
     node.until_running()
     assert node.status.seed == 5

@@ -52,7 +52,7 @@ def run(node: Client, seed: int) -> tuple[RunPolicy.Result, np.ndarray, np.ndarr
     handle, start_s = begin(node, seed)
     result = node.result(handle)
     node.hear_commands_until(start_s + 0.98 - 1e-6)
-    stamps_s, positions = node.commands()
+    stamps_s, positions = node.ticks()
     of_run = stamps_s > start_s - 1e-6  # not the last one of the run before
     return result, stamps_s[of_run] - start_s, positions[of_run]
 

@@ -10,7 +10,11 @@ from lifecycle_msgs.msg import Transition
 from random_checkpoint import save_random_checkpoint
 
 from ddpm_controller.control.states import Reason, State
+from ddpm_controller.robots.robot import joint_limits
+from ddpm_controller.simulation.arm.arm import JOINT_NAMES
 from ddpm_controller.simulation.arm.robot_description import robot_description
+
+LIMITS = joint_limits(robot_description(), JOINT_NAMES)
 
 
 def test_without_limits_nothing_is_sent_and_they_are_waited_for(checkpoint):
@@ -69,10 +73,11 @@ def test_it_stops_the_arm_smoothly_before_it_ends(checkpoint, way):
         else:
             assert node.change(Transition.TRANSITION_ACTIVE_SHUTDOWN)
         node.until(lambda: node.status.state == State.INACTIVE)
-        # The status may overtake the last commands.
-        heard = node.heard["joint_trajectory"]
-        node.until(lambda: not any(heard[-1].points[0].velocities), "rest")
+        node.until_rest()
         _, positions = node.commands()
         steps = np.abs(np.diff(positions, axis=0)).max(axis=1)
-        assert steps.max() > 0.01
-        assert steps[-1] < 1e-3
+        assert steps.max() > 0.001
+        assert steps[-1] < 1e-6
+        accelerations = np.abs(node.led.column("acceleration"))
+        assert (accelerations <= 1.1 * LIMITS.acceleration).all()
+        assert node.led.refusals == []

@@ -53,7 +53,7 @@ BAD = {
 
 
 def test_ten_swaps_while_it_moves_three_of_them_bad(node, checkpoints):
-    first = len(node.heard["joint_trajectory"])
+    first = len(node.commands()[0])
     known = len(node.heard["controller/status"])
     chunks = node.heard["controller/action_chunk"]
     hashes = set()
@@ -73,10 +73,10 @@ def test_ten_swaps_while_it_moves_three_of_them_bad(node, checkpoints):
         node.until(lambda begin=begin: len(chunks) > begin + 1, "a chunk after the swap")
         assert chunks[-1].checkpoint_hash == answer.checkpoint_hash
     assert len(hashes) == 2
-    stamps_s, positions = node.commands()
-    # The rounding of positions near 1 is 1e-16, of a step of 1e-2 less than 1e-12.
-    ratio = largest_speed_ratio(stamps_s[first:], positions[first:], LIMITS.velocity, 0.02)
-    assert ratio <= 1 + 1e-9
+    stamps_s, positions = node.commands()  # set points of the simulation, at 500 Hz
+    ratio = largest_speed_ratio(stamps_s[first:], positions[first:], LIMITS.velocity, 0.002)
+    # The governor keeps velocities at its ticks; between two of them they may pass the limit.
+    assert ratio <= 1.05
     assert np.ptp(positions[first:], axis=0).max() > 0.05
     states = {status.state for status in node.heard["controller/status"][known:]}
     assert states <= {State.RUNNING, State.HOLDING}

@@ -143,6 +143,35 @@ def test_the_robot_of_the_world_is_taken_unless_another_is_given():
     assert all(Path(robot(world=world)).exists() for world in WORLDS)
 
 
+@pytest.mark.parametrize(
+    ("content", "given", "driver"),
+    [
+        ("output: joint_trajectory", {}, "joint_trajectory_controller"),
+        ("output: commands", {}, "forward"),
+        ("seed: 1", {}, None),
+        ("output: commands", {"driver": "direct"}, "direct"),
+    ],
+)
+def test_the_driver_is_the_one_that_takes_the_output_unless_another_is_given(
+    tmp_path, content, given, driver
+):
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"/**:\n  ros__parameters:\n    {content}\n")
+    simulation = settings_of(ARM, params_file=str(path), **given).processes[0]
+    assert simulation.parameters.get("driver") == driver
+    assert settings_of(ARM).processes[0].parameters["driver"] == "joint_trajectory_controller"
+    assert "driver" not in settings_of(GRAPHS["simulation"]).processes[0].parameters
+
+
+@pytest.mark.parametrize("content", ["- 1", "controller: 3", "a: {b: 1}", "{", None])
+def test_what_is_no_parameter_file_is_refused_with_its_path(tmp_path, content):
+    path = tmp_path / "mine.yaml"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(GraphArgumentError, match=r"mine.yaml is no parameter file of nodes"):
+        settings_of(ARM, params_file=str(path))
+
+
 @pytest.mark.parametrize("name", ["arm", "controller"])
 def test_rviz_is_started_only_where_it_is_asked_for(name, tmp_path):
     assert "rviz2" not in {one.executable for one in settings_of(GRAPHS[name]).processes}

@@ -76,7 +76,7 @@ class Robot(Node):
 
     def answers(self) -> bool:
         """Whether the simulation listens to commands at all (it has no expert)."""
-        return self.count_subscribers("commands") > 0
+        return self.count_subscribers("joint_trajectory") > 1  # the first one is its own
 
     def now_ns(self) -> int:
         return nanoseconds(self.heard["/clock"][-1].clock) if self.heard["/clock"] else 0
@@ -273,6 +273,18 @@ def test_real_time_stamps_are_the_system_clock_and_a_command_moves_the_arm():
         assert (np.diff(stamps) > 0).all()
         process.send_signal(signal.SIGTERM)
         assert process.wait() == 0
+
+
+def test_what_is_sent_on_a_topic_that_the_driver_does_not_take_is_told(capfd):
+    with simulation(world="reach") as (robot, _):
+        robot.until(robot.answers)
+        seen = ""
+        deadline_s = time.monotonic() + PATIENCE_S
+        while "nothing moves by what is sent on commands" not in seen:
+            assert time.monotonic() < deadline_s, seen
+            robot.spin()
+            seen += capfd.readouterr().err
+        assert "start with driver:=forward" in seen
 
 
 def test_an_unknown_world_is_refused_with_the_list_of_worlds():

@@ -80,6 +80,19 @@ def test_a_single_point_that_moves_is_refused_with_the_reason():
     np.testing.assert_array_equal(side.set_points[-1][1].position, REST)
 
 
+@pytest.mark.parametrize(("continuous", "way"), [((), -6.0), (("shoulder",), 2 * np.pi - 6.0)])
+def test_a_joint_that_turns_without_end_goes_the_shorter_way(continuous, way):
+    """From what is measured to the first point ahead, as joint_trajectory_controller does."""
+    side = RobotSide("joint_trajectory_controller", JOINTS, 500.0, continuous)
+    row = np.array([[-3.0, 0.0]])
+    side.receive(Trajectory(BEGIN_S + 0.2, JOINTS, np.zeros(1), row), BEGIN_S)
+    measured = np.array([3.0, 0.0])
+    side.advance(BEGIN_S, measured, REST)
+    first = side.set_points[-1][1].position[0]
+    side.advance(BEGIN_S + 0.1, measured, REST)
+    assert side.set_points[-1][1].position[0] - first == pytest.approx(way / 2, abs=0.1)
+
+
 def test_a_reset_drops_what_has_been_received():
     side = RobotSide("forward", JOINTS, 500.0)
     side.receive(Targets(np.array([0.3, 0.4])), BEGIN_S)
