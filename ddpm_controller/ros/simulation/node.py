@@ -155,7 +155,7 @@ class Simulation(Node):
             self._side.reset()
 
     def _tell_unheard(self) -> None:
-        """Say so where somebody commands on the topic that the driver does not take."""
+        """Say so where a node commands on the topic that the driver does not take."""
         topic, other = _UNHEARD[self._deployed.driver]
         if self.count_publishers(topic) > 0:
             self.get_logger().warning(
