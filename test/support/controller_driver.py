@@ -364,11 +364,3 @@ def periods_between(stamps_s: np.ndarray, period_s: float) -> np.ndarray:
     spans_s = np.diff(stamps_s)
     periods = np.round(spans_s / period_s)
     return np.where((periods < 1) | (spans_s > LONGEST_GAP_S), 1, periods)[:, None]  # at a jump
-
-
-def largest_speed_ratio(
-    stamps_s: np.ndarray, positions: np.ndarray, limits: np.ndarray, period_s: float
-) -> float:
-    """The largest step of (N, 7) commands as a share of what the velocity limits allow."""
-    reach = limits * period_s * periods_between(stamps_s, period_s)
-    return float((np.abs(np.diff(positions, axis=0)) / reach).max())
