@@ -117,8 +117,7 @@ def test_a_robot_that_is_late_by_a_known_time_is_found_without_the_lead_of_its_c
             code, said = result(node, process)
         node.until_rest()
     assert code == 0, said
-    # Its controller sets the point of its next update, 20 ms ahead.
-    assert load_robot(robot_file).action.latency_s == pytest.approx(late_s - 0.02, abs=0.03)
+    assert load_robot(robot_file).action.latency_s == pytest.approx(late_s, abs=0.03)
     keeps_limits(node.led)
 
 

@@ -306,8 +306,8 @@ class FakeRobot:
         for arrived_s, sent in self._node.arrived[self._num_received :]:
             self._led.receive(sent, arrived_s)
         self._num_received = len(self._node.arrived)
+        row = self._led.position  # the set point of the update before, which is for now
         self._led.advance(self._node.clock_s() if self._node.clock_s else time.time())
-        row = self._led.position
         message = JointState(name=list(PUBLISHED_JOINT_NAMES))
         message.position = [float(row[JOINT_NAMES.index(name)]) for name in PUBLISHED_JOINT_NAMES]
         self._send("joint_state", message, self._states)
