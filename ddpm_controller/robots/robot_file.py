@@ -147,3 +147,11 @@ class RobotFile(BaseModel):
     joint_limits: str | None = None
     end_effector: str = ""
     end_effector_box: BoxFile | None = None
+
+
+KEYS = frozenset(
+    key
+    for model in (RobotFile, ActionFile, BoxFile, StreamFile, TextFile)
+    for key in model.model_fields
+)
+"""All keys of a robot file, for a suggestion where one is misspelt."""
