@@ -100,6 +100,7 @@ class Robot:
         streams: In the order in which a policy takes them.
         action: The command.
         given_limits: Joint -> limits from the joint-limits file; empty without one.
+        limits_file: The joint-limits file; None without one.
         end_effector: Link of the robot description whose path is looked at; empty: the last one.
         box: What the end effector must not leave, in the frame of the root link; None: no box.
     """
@@ -108,6 +109,7 @@ class Robot:
     streams: tuple[RobotStream, ...]
     action: RobotAction
     given_limits: Mapping[str, GivenLimits] = field(default_factory=dict)
+    limits_file: Path | None = None
     end_effector: str = ""
     box: CartesianBox | None = None
 
@@ -130,6 +132,16 @@ class Robot:
         except ValueError as error:
             raise RobotError(f"end_effector_box: {error}") from None
         return limits
+
+    def with_limits_file_read_again(self) -> "Robot":
+        """Return the same robot with the joint-limits file as it is now.
+
+        Raises:
+            JointLimitsFileError: As ``read_given_limits``.
+        """
+        if self.limits_file is None:
+            return self
+        return replace(self, given_limits=read_given_limits(self.limits_file))
 
     @property
     def stream_specs(self) -> tuple[StreamSpec, ...]:
@@ -163,7 +175,6 @@ def load_robot(path: str | Path) -> Robot:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise RobotError(f"robot file {path}: {error.strerror}") from None
-    given: Mapping[str, GivenLimits] = {}
     try:
         lined = read_lined_yaml(text)
         file = RobotFile.model_validate(lined.content)
@@ -173,14 +184,14 @@ def load_robot(path: str | Path) -> Robot:
         given_box = file.end_effector_box
         box = None if given_box is None else CartesianBox(given_box.lower, given_box.upper)
         _refuse_masked_joints(streams, spec)
-        if file.joint_limits is not None:
-            given = read_given_limits(path.parent / file.joint_limits)
+        limits_file = path.parent / file.joint_limits if file.joint_limits is not None else None
+        given = read_given_limits(limits_file) if limits_file is not None else {}
     except ValidationError as error:
         raise RobotError(f"robot file {path}: {lined.problems(error, KEYS)}") from None
     except ValueError as error:
         raise RobotError(f"robot file {path}: {error}") from None
     robot_action = RobotAction(spec, action.topic, action.type, action.latency_s)
-    return Robot(file.robot, streams, robot_action, given, file.end_effector, box)
+    return Robot(file.robot, streams, robot_action, given, limits_file, file.end_effector, box)
 
 
 def joint_limits(
