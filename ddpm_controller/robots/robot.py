@@ -120,10 +120,12 @@ class Robot:
             urdf: Text of robot_description.
 
         Raises:
-            RobotError: See ``joint_limits``; or there is no such end effector.
+            RobotError: See ``joint_limits``; or there is no such end effector, or a joint of
+                ``wraps`` has position limits.
         """
         names = self.action_spec.joint_names
         limits = joint_limits(urdf, names, self.given_limits)
+        self._refuse_bounded(limits)
         if self.box is None:
             return limits
         limits = replace(limits, arm=BoxedArm(self.box, urdf, names, self.end_effector))
@@ -132,6 +134,21 @@ class Robot:
         except ValueError as error:
             raise RobotError(f"end_effector_box: {error}") from None
         return limits
+
+    def _refuse_bounded(self, limits: JointLimits) -> None:
+        wraps = {name for stream in self.streams for name in stream.spec.wraps}
+        bounded = np.isfinite(limits.lower) | np.isfinite(limits.upper)
+        found = [
+            name
+            for name, is_bounded in zip(self.action_spec.joint_names, bounded, strict=True)
+            if is_bounded and name in wraps
+        ]
+        if found:
+            raise RobotError(
+                f"{found} are in wraps of the robot file, but have position limits in "
+                "robot_description or the joint-limits file: remove them from wraps, or make them "
+                "continuous without position limits"
+            )
 
     def with_limits_file_read_again(self) -> "Robot":
         """Return the same robot with the joint-limits file as it is now.
@@ -242,7 +259,11 @@ def _stream(name: str, file: StreamFile | TextFile) -> RobotStream:
         rule = StreamRule(file.when_stale)
         return RobotStream(spec, file.topic, file.type, math.inf, field="data", rule=rule)
     if file.type == JOINT_STATE:
-        spec = StreamSpec(name, "vector", (len(file.names),), file.rate_hz, file.names, file.units)
+        spec = StreamSpec(
+            name, "vector", (len(file.names),), file.rate_hz, file.names, file.units, file.wraps
+        )
+        if file.wraps and file.field != "position":
+            raise ValueError(f"stream {name!r}: wraps is for positions, not for {file.field}")
         if file.frozen_after_s is not None:
             raise ValueError(f"stream {name!r}: frozen_after_s is for images")
         rule = StreamRule(file.when_stale)

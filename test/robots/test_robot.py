@@ -59,6 +59,18 @@ CHANGES = {
         lambda file: file["streams"]["joint_state"].update(frozen_after_s=1),
         "'joint_state': frozen_after_s is for images",
     ),
+    "velocities that wrap": (
+        lambda file: file["streams"]["joint_state"].update(field="velocity", wraps=["elbow"]),
+        "'joint_state': wraps is for positions, not for velocity",
+    ),
+    "another name that wraps": (
+        lambda file: file["streams"]["joint_state"].update(wraps=["elbov"]),
+        "wraps names .'elbov'., which must be among its names",
+    ),
+    "metres that wrap": (
+        lambda file: file["streams"]["joint_state"].update(wraps=["gripper"]),
+        "wraps names .'gripper'., .*and in rad",
+    ),
     "masked joints": (
         lambda file: file["streams"]["joint_state"].update(when_stale="mask"),
         "'joint_state' measures the commanded joints and cannot be masked",
@@ -180,6 +192,23 @@ def test_limits_are_taken_by_name_from_the_urdf():
     np.testing.assert_array_equal(limits.upper, [np.inf, 2])
     np.testing.assert_array_equal(limits.velocity, [4, 3])
     assert joint_limits(robot_description(), JOINT_NAMES).velocity.shape == (7,)
+
+
+def test_a_joint_that_wraps_has_no_position_limits(tmp_path):
+    file = yaml.safe_load(SIM_ARM.read_text())
+    file["streams"]["joint_state"]["wraps"] = ["wrist_roll"]
+    file["joint_limits"] = None
+    (tmp_path / "robot.yaml").write_text(yaml.safe_dump(file, sort_keys=False))
+    robot, urdf = load_robot(tmp_path / "robot.yaml"), robot_description()
+    assert robot.stream_specs[0].wraps == ("wrist_roll",)
+    with pytest.raises(
+        RobotError, match=r"\['wrist_roll'\] are in wraps .*remove them from wraps"
+    ):
+        robot.limits(urdf)
+    turning = urdf.replace(
+        'name="wrist_roll" type="revolute"', 'name="wrist_roll" type="continuous"'
+    )
+    assert np.isinf(robot.limits(turning).upper[5])
 
 
 def robot_with_limits(folder, text):
