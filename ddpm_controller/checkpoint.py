@@ -285,7 +285,8 @@ def parsed_json(text: str) -> Any:
 
 def _essence(stream: StreamSpec) -> str:
     elements = [f"{name} [{unit}]" for name, unit in zip(stream.names, stream.units, strict=True)]
-    return f"{stream.kind} {stream.shape} {', '.join(elements)}".rstrip()
+    wraps = f"wraps {', '.join(stream.wraps)}" if stream.wraps else ""
+    return f"{stream.kind} {stream.shape} {', '.join(elements)} {wraps}".rstrip()
 
 
 def _manifest_digest(fields: Mapping[str, Any]) -> str:

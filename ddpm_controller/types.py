@@ -25,6 +25,8 @@ class StreamSpec:
             only when there is something new, and holds until then.
         names: Element names of a vector in order (joint names); empty for an image.
         units: Unit of each element of a vector, SI; empty for an image.
+        wraps: Elements that turn without end and are reported within one turn; what is observed
+            counts on through the seam, from where a run or an episode begins.
     """
 
     name: str
@@ -33,6 +35,7 @@ class StreamSpec:
     rate_hz: float
     names: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
+    wraps: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.kind == "vector" and self.shape != (len(self.names),):
@@ -50,6 +53,12 @@ class StreamSpec:
             raise ValueError(f"stream {self.name!r}: names repeat in {list(self.names)}")
         if not (self.rate_hz > 0 or (self.rate_hz == 0 and self.kind == "vector")):
             raise ValueError(f"stream {self.name!r}: rate_hz must be above 0, got {self.rate_hz}")
+        units = dict(zip(self.names, self.units, strict=True))
+        if wrong := [name for name in self.wraps if units.get(name) != "rad"]:
+            raise ValueError(
+                f"stream {self.name!r}: wraps names {wrong}, which must be among its names "
+                f"{list(self.names)} and in rad: correct the robot file"
+            )
 
     @property
     def holds(self) -> bool:

@@ -368,6 +368,11 @@ SWAPPED = ("elbow", "shoulder", "gripper")
             ACTION_SPEC,
             ["gripper [m]", "gripper [rad]"],
         ),
+        (
+            (dataclasses.replace(STREAMS[0], wraps=("elbow",)), STREAMS[1]),
+            ACTION_SPEC,
+            ["gripper [m]\n", "gripper [m] wraps elbow"],
+        ),
         (STREAMS, ActionSpec(SWAPPED, UNITS, 0.1), [str(JOINTS), str(SWAPPED)]),
         (STREAMS, ActionSpec(JOINTS[:2], UNITS[:2], 0.1), [str(JOINTS), str(JOINTS[:2])]),
         (STREAMS, ActionSpec(JOINTS, UNITS, 0.05), ["period_s=0.1", "period_s=0.05"]),

@@ -34,6 +34,8 @@ class StreamFile(BaseModel):
         field: Field of a JointState that is observed.
         names: Names of the values of a JointState, in the order that a policy sees.
         units: Unit of each value, for example rad or m.
+        wraps: Joints that turn without end and whose driver reports them within one turn: a jump
+            from pi to -pi is no motion then. Positions only.
         height: Rows of an image message, pixels.
         width: Columns of an image message, pixels.
         resize: Height and width that a policy sees; as the message when left out.
@@ -56,6 +58,7 @@ class StreamFile(BaseModel):
     field: Literal["position", "velocity", "effort"] = "position"
     names: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
+    wraps: tuple[str, ...] = ()
     height: PositiveInt | None = None
     width: PositiveInt | None = None
     resize: tuple[PositiveInt, PositiveInt] | None = None
@@ -147,3 +150,11 @@ class RobotFile(BaseModel):
     joint_limits: str | None = None
     end_effector: str = ""
     end_effector_box: BoxFile | None = None
+
+
+KEYS = frozenset(
+    key
+    for model in (RobotFile, ActionFile, BoxFile, StreamFile, TextFile)
+    for key in model.model_fields
+)
+"""All keys of a robot file, for a suggestion where one is misspelt."""

@@ -65,6 +65,18 @@ CHANGES = {
         lambda file: file["streams"]["joint_state"].update(frozen_after_s=1),
         "'joint_state': frozen_after_s is for images",
     ),
+    "velocities that wrap": (
+        lambda file: file["streams"]["joint_state"].update(field="velocity", wraps=["elbow"]),
+        "'joint_state': wraps is for positions, not for velocity",
+    ),
+    "another name that wraps": (
+        lambda file: file["streams"]["joint_state"].update(wraps=["elbov"]),
+        "wraps names .'elbov'., which must be among its names",
+    ),
+    "metres that wrap": (
+        lambda file: file["streams"]["joint_state"].update(wraps=["gripper"]),
+        "wraps names .'gripper'., .*and in rad",
+    ),
     "masked joints": (
         lambda file: file["streams"]["joint_state"].update(when_stale="mask"),
         "'joint_state' measures the commanded joints and cannot be masked",
@@ -188,6 +200,23 @@ def test_limits_are_taken_by_name_from_the_urdf():
     assert joint_limits(robot_description(), JOINT_NAMES).velocity.shape == (7,)
 
 
+def test_a_joint_that_wraps_has_no_position_limits(tmp_path):
+    file = yaml.safe_load(SIM_ARM.read_text())
+    file["streams"]["joint_state"]["wraps"] = ["wrist_roll"]
+    file["joint_limits"] = None
+    (tmp_path / "robot.yaml").write_text(yaml.safe_dump(file, sort_keys=False))
+    robot, urdf = load_robot(tmp_path / "robot.yaml"), robot_description()
+    assert robot.stream_specs[0].wraps == ("wrist_roll",)
+    with pytest.raises(
+        RobotError, match=r"\['wrist_roll'\] are in wraps .*remove them from wraps"
+    ):
+        robot.limits(urdf)
+    turning = urdf.replace(
+        'name="wrist_roll" type="revolute"', 'name="wrist_roll" type="continuous"'
+    )
+    assert np.isinf(robot.limits(turning).upper[5])
+
+
 def robot_with_limits(folder, text):
     file = yaml.safe_load(SIM_ARM.read_text())
     file["joint_limits"] = "limits.yaml"
@@ -261,7 +290,7 @@ def test_a_joint_limits_file_that_contradicts_itself_is_refused(tmp_path, text, 
 def test_limits_that_contradict_the_urdf_are_refused_with_both_values(tmp_path):
     text = joint_a(min_position=5.0, max_position=6.0)
     given = robot_with_limits(tmp_path, text).given_limits
-    with pytest.raises(RobotError, match=r"joint-limits file.*5.*must be below.*2.*correct"):
+    with pytest.raises(RobotError, match=r"\[-1, 2\].*\[5, 6\].*limits.yaml, line 2"):
         joint_limits(URDF, ("a",), given)
 
 
@@ -280,9 +309,9 @@ def test_the_shipped_limits_are_those_that_are_derived_without_a_file(name):
     ("names", "text"),
     [
         (("a", "c"), r"no joint \['c'\]"),
-        (("free",), "no <limit>"),
+        (("free",), "'free' is fixed"),
         (("slow",), "above 0"),
-        (("text",), "'text' needs numbers"),
+        (("text",), "'text' needs a finite number for lower, got 'x'"),
     ],
 )
 def test_a_joint_without_limits_is_refused(names, text):

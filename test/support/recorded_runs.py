@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 from random_checkpoint import SIM_ARM
@@ -18,6 +19,7 @@ from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.leading_motion import LeadingMotion
 from ddpm_controller.control.moving.motion_loop import MotionLoop, Sent
 from ddpm_controller.control.observing.stream_rules import StreamRule
+from ddpm_controller.control.observing.turns import wrapping
 from ddpm_controller.control.parameter_names import given_as, values_from
 from ddpm_controller.control.planning.chunk_check import ChunkTolerance
 from ddpm_controller.control.states import State
@@ -77,6 +79,7 @@ class Scenario:
         hole: Ticks that are left out.
         rate_hz: Rate of the ticks of streamed commands.
         in_groups: Whether parameters have the names and words of this release.
+        robot: Robot file; joints of ``wraps`` are continuous and reported between -pi and pi.
     """
 
     checkpoints: tuple
@@ -104,14 +107,21 @@ class Scenario:
     hole: range = range(0)
     rate_hz: float = RATE_HZ
     in_groups: bool = True
+    robot: Path = SIM_ARM
 
     @property
     def description(self):
         """Text of robot_description."""
+        text = robot_description()
+        for stream in load_robot(self.robot).stream_specs:
+            for name in stream.wraps:
+                text = text.replace(
+                    f'name="{name}" type="revolute"', f'name="{name}" type="continuous"'
+                )
         return re.sub(
             'velocity="([^"]*)"',
             lambda found: f'velocity="{self.velocity_share * float(found[1])}"',
-            robot_description(),
+            text,
         )
 
 
@@ -156,7 +166,7 @@ def record_run(folder, scenario):
 class _Run:
     def __init__(self, scenario, checkpoint, seed):
         self._scenario = scenario
-        self._robot = load_robot(SIM_ARM)
+        self._robot = load_robot(scenario.robot)
         self._policy = restore(checkpoint, scenario.settings)
         self._seed = seed
         self._random = np.random.default_rng(seed)
@@ -272,6 +282,9 @@ class _Run:
             if stream.spec.kind == "vector":
                 value = position + self._random.normal(0, 0.01, 7)
                 value = value + 0.5 * (tick in self._scenario.pushed)
+                if stream.spec.wraps:
+                    turned = (value + np.pi) % (2 * np.pi) - np.pi
+                    value = np.where(wrapping(stream.spec), turned, value)
                 message = T["sensor_msgs/msg/JointState"](
                     _header(now_s), list(stream.spec.names), value, np.zeros(0), np.zeros(0)
                 )

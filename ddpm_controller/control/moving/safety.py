@@ -98,3 +98,16 @@ class JointLimits:
             for i, name in enumerate(names)
             if outside[i]
         )
+
+    def stricter_in(self, after: "JointLimits", names: Sequence[str]) -> str:
+        """Return in words where ``after`` is stricter than these limits, or an empty text."""
+        lower = ("lower", self.lower, after.lower, after.lower > self.lower)
+        kinds = ("upper", "velocity", "acceleration", "jerk", "step")
+        pairs = [(kind, getattr(self, kind), getattr(after, kind)) for kind in kinds]
+        rows = [lower, *((kind, old, new, new < old) for kind, old, new in pairs)]
+        return ", ".join(
+            f"{name} {kind} {old[i]:.4g} -> {new[i]:.4g}"
+            for kind, old, new, is_stricter in rows
+            for i, name in enumerate(names)
+            if is_stricter[i]
+        )

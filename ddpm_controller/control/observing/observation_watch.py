@@ -87,6 +87,9 @@ class ObservationWatch:
     def start(self, not_before_s: float | None = None) -> None:
         """Forget what is older than ``not_before_s``, and everything when None."""
         self.buffer.reset(not_before_s)
+        if self.buffer.begin_turns():
+            for frozen in self._frozen.values():
+                frozen.forget_motion()
         if not_before_s is None or math.isfinite(not_before_s):
             self._forget_invalid()
         self._now_s = math.nan
@@ -134,7 +137,8 @@ class ObservationWatch:
             return self.refuse(name, str(error))
         self._invalid.pop(name, None)
         if is_taken:
-            self._note(name, stamp_s, value, stamp_s if arrived_s is None else arrived_s)
+            came_s = stamp_s if arrived_s is None else arrived_s
+            self._note(name, stamp_s, self.buffer.latest(name), came_s)
         return ""
 
     def refuse(self, name: str, error: str) -> str:

@@ -56,7 +56,8 @@ class ControllerInputs:
         refuse_limits: Raises a ValueError for limits that the robot cannot be moved within.
 
     Attributes:
-        limits: From ``robot_description``; None before it came.
+        limits: From the newest ``robot_description``, for the next activation; None before one
+            that can be used has come.
         no_limits_text: Why there are no limits.
     """
 
@@ -71,6 +72,8 @@ class ControllerInputs:
         self._refuse_limits = refuse_limits
         self.limits: JointLimits | None = None
         self.no_limits_text = NO_LIMITS
+        self._description: str | None = None
+        self._in_force: JointLimits | None = None  # of the session
         self._node = node
         self._robot = robot
         self._lockstep = lockstep
@@ -107,13 +110,13 @@ class ControllerInputs:
     def connect(self, session: ControlSession, on_clock: Callable[[float], None]) -> None:
         """Send what comes from now on to ``session``."""
         self._on_clock = on_clock
-        self._session = session
+        self._session, self._in_force = session, self.limits
         for stream, message in self._said.values():
             self._on_message(stream, message)
 
     def disconnect(self) -> None:
         """Drop what comes from now on."""
-        self._session = self._on_clock = None
+        self._session = self._on_clock = self._in_force = None
 
     def destroy(self) -> None:
         """Leave the topics."""
@@ -152,27 +155,51 @@ class ControllerInputs:
         if self._on_clock is not None:
             self._on_clock(seconds(message.clock))
 
-    def _on_description(self, message: String) -> None:
-        session = self._session
+    def renew_limits(self, robot: Robot) -> None:
+        """Take the limits that ``robot`` gives the newest description, for the next activation."""
+        self._robot = robot
+        if self._description is None:
+            return
         try:
-            limits = self._robot.limits(message.data)
+            limits = robot.limits(self._description)
             self._refuse_limits(limits)
         except ValueError as error:
-            self.no_limits_text = str(error)
+            # Those before do not count either: the robot is another one now.
+            self.limits, self.no_limits_text = None, str(error)
             self._node.get_logger().error(str(error))
-            if session is not None:
-                session.post(partial(session.loop.refuse_limits, str(error)))
-            return
-        if session is None:
-            self.limits = limits
-        elif self.limits is None:
-            self.limits = limits
-            session.post(partial(session.loop.take_limits, limits))
         else:
-            self._node.get_logger().warning(
-                "another robot_description came: its limits count from the next activation on",
-                throttle_duration_sec=10.0,
+            self.limits = limits
+
+    def _on_description(self, message: String) -> None:
+        is_new, self._description = message.data != self._description, message.data
+        self.renew_limits(self._robot)
+        session, before = self._session, self._in_force
+        if session is None:
+            return
+        if before is not None:
+            if is_new:
+                self._log_change(before)
+        elif self.limits is None:
+            session.post(partial(session.loop.refuse_limits, self.no_limits_text))
+        else:
+            self._in_force = self.limits
+            session.post(partial(session.loop.take_limits, self.limits))
+
+    def _log_change(self, before: JointLimits) -> None:
+        """Log what becomes of a description that comes while ``before`` are in force."""
+        names, text = self._robot.action_spec.joint_names, "another robot_description came"
+        if self.limits is None:
+            text += (
+                " and cannot be used: the limits before count until the deactivation, then none"
             )
+        elif stricter := before.stricter_in(self.limits, names):
+            text += (
+                f" with STRICTER limits, which count from the next activation on: {stricter}; "
+                "deactivate and activate to use them"
+            )
+        else:
+            text += ": its limits count from the next activation on"
+        self._node.get_logger().warning(text)
 
 
 def _latched() -> QoSProfile:

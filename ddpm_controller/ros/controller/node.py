@@ -94,7 +94,7 @@ class Controller(LifecycleNode):
         parts = self._parts
         if parts is None:
             return TransitionCallbackReturn.ERROR
-        if problem := parts.rate_problem():
+        if problem := parts.limits_problem() or parts.rate_problem():
             self.get_logger().error(f"not activated: {problem}")
             self._tell_inactive(problem)
             return TransitionCallbackReturn.FAILURE

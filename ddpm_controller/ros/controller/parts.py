@@ -14,6 +14,7 @@ from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.observing.stream_filter import StreamFilter
 from ddpm_controller.identification.noise_denoiser import filters_of
 from ddpm_controller.identification.state_denoiser import load_state_denoiser
+from ddpm_controller.robots.joint_limits_file import JointLimitsFileError
 from ddpm_controller.robots.loop_settings import deployment_from, loop_settings
 from ddpm_controller.robots.robot import Robot
 from ddpm_controller.ros.commanding.command_link import CommandLink
@@ -138,6 +139,17 @@ class ControllerParts:
             seed=deployed.seed,
             log=self._node.get_logger().info,
         )
+
+    def limits_problem(self) -> str:
+        """Take the limits as they are now; return why the file cannot be used, or an empty text.
+
+        What is wrong with a robot description is waited for, since another one may come.
+        """
+        try:
+            self.inputs.renew_limits(self._robot.with_limits_file_read_again())
+        except JointLimitsFileError as error:
+            return str(error)
+        return ""
 
     def rate_problem(self) -> str:
         """Return why the control rate cannot be held, or an empty text; lockstep has time."""
