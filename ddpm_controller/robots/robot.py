@@ -217,10 +217,34 @@ def joint_limits(
     jerk = np.array([each.max_jerk for each in more])
     step = np.array([each.max_step_from_measured for each in more])
     source = "robot_description with the joint-limits file" if given else "robot_description"
+    if wrong := _contradictions(joint_names, rows, more):
+        raise RobotError(f"{source}: {'; '.join(wrong)}: correct one of them")
     try:
         return JointLimits(lower, upper, velocity, acceleration, jerk, step)
     except ValueError as error:
         raise RobotError(f"{source}, {list(joint_names)}: {error}") from None
+
+
+def _contradictions(
+    joint_names: Sequence[str], rows: np.ndarray, more: Sequence[GivenLimits]
+) -> list[str]:
+    """Return in words for each joint what leaves it no way to move.
+
+    Args:
+        joint_names: Order of the others.
+        rows: (Da, 3) lower, upper and velocity of the URDF.
+        more: Limits of the joint-limits file.
+    """
+    found = []
+    for name, (lower, upper, velocity), each in zip(joint_names, rows, more, strict=True):
+        if not max(lower, each.min_position) < min(upper, each.max_position):
+            found.append(
+                f"joint {name} has no positions left: URDF {lower:g}..{upper:g}, "
+                f"joint-limits file {each.min_position:g}..{each.max_position:g}"
+            )
+        if not min(velocity, each.max_velocity) > 0:
+            found.append(f"joint {name} needs a velocity limit above 0, the URDF has {velocity:g}")
+    return found
 
 
 def _refuse_masked_joints(streams: Sequence[RobotStream], action: ActionSpec) -> None:
