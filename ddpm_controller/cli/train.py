@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
+from typing import TextIO
 
 import tyro
 from rich.console import Console
@@ -195,7 +196,14 @@ def _summarize(console: Console, result: TrainingResult) -> None:
 def _shown_warnings(console: Console) -> Iterator[None]:
     """Print warnings above the bar, as they come."""
 
-    def show(message: Warning | str, *place: object, **more: object) -> None:
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
         _tell(console, "[yellow]warning:[/]", str(message))
 
     with warnings.catch_warnings():
