@@ -73,8 +73,7 @@ def material_from(
     training = [episodes[index] for index in chosen]
     validation = [episodes[index] for index in held_out]
     initial = _initial(config, action_spec, streams)
-    found = episode_statistics(training, streams)
-    statistics, lines = _ranges(found, initial, config, action_spec, streams)
+    statistics, lines = _ranges(training, initial, config, action_spec, streams)
     steps, rows = config.policy.training_window
     windows = WindowDataset(training, steps, rows, stays=config.stay_at_end)
     return Material(
@@ -99,13 +98,14 @@ def material_from(
 
 
 def _ranges(
-    found: Statistics,
+    training: Sequence[Episode],
     initial: Checkpoint | None,
     config: TrainingConfig,
     action_spec: ActionSpec,
     streams: Sequence[StreamSpec],
 ) -> tuple[Statistics, list[str]]:
     """Return the ranges to train with, and what in them is wider than the checkpoint's."""
+    found = episode_statistics(training, streams)
     if initial is None:
         return found, []
     known = initial.manifest.statistics
@@ -113,7 +113,12 @@ def _ranges(
     is_frozen = SYSTEMS[config.kind].keeps_ranges(config.policy)
     if is_frozen or config.initial_ranges == "keep":
         # With weights that mean something already, numbers must mean what they meant.
-        refuse_beyond(lines, initial, is_frozen)
+        sources = [
+            each.source
+            for each in training
+            if lines and beyond(known, episode_statistics([each], streams), streams, action_spec)
+        ]
+        refuse_beyond(lines, sources, initial, is_frozen)
         return known, []
     return widened(known, found), lines
 

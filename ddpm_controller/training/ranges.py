@@ -66,16 +66,19 @@ def widened(base: Statistics, found: Statistics) -> dict[str, dict[str, list[flo
     }
 
 
-def refuse_beyond(lines: Sequence[str], initial: Checkpoint, is_frozen: bool) -> None:
+def refuse_beyond(
+    lines: Sequence[str], sources: Sequence[str], initial: Checkpoint, is_frozen: bool
+) -> None:
     """Raise where recordings go beyond ranges that stay as they are.
 
     Args:
         lines: What goes beyond, from ``beyond``.
+        sources: Names of the episodes that do.
         initial: The checkpoint that the training begins with.
         is_frozen: Whether its weights do not learn, so that its ranges cannot change.
 
     Raises:
-        CheckpointError: With each of the lines, and the remedy.
+        CheckpointError: With each of the lines, the episodes, and the remedy.
     """
     if not lines:
         return
@@ -91,11 +94,11 @@ def refuse_beyond(lines: Sequence[str], initial: Checkpoint, is_frozen: bool) ->
         )
     raise CheckpointError(
         f"{initial.folder}: the recordings go beyond its ranges, at which plans are cut, and "
-        f"{reason}; {remedy}:\n" + listed(lines)
+        f"{reason}; {remedy}:\n{listed(lines)}\nin {len(sources)} episodes:\n{listed(sources)}"
     )
 
 
 def listed(lines: Sequence[str]) -> str:
-    """Return the lines one below the other; of very many the first ones."""
+    """Return lines one below the other; of very many the first ones."""
     more = [f"and {len(lines) - _MOST_LINES} more"] if len(lines) > _MOST_LINES else []
     return "\n".join(f"  {line}" for line in [*lines[:_MOST_LINES], *more])

@@ -105,6 +105,7 @@ def test_ranges_that_are_kept_refuse_recordings_that_go_further_joint_by_joint(
     assert "joint_state elbow: base checkpoint" in str(refused.value)
     assert "shoulder" not in str(refused.value)
     assert "initial_ranges: follow" in str(refused.value)
+    assert "in 3 episodes:\n  circle" in str(refused.value)
     assert not (tmp_path / "checkpoints").exists()
 
 
