@@ -168,8 +168,9 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
     try:
         content = file_content(path)
     except FileNotFoundError:
-        # A writer may have replaced the checkpoint between the two reads.
-        if (newer := load_manifest(folder)) != manifest:
+        # A writer may have replaced the checkpoint between the two reads; twice, and the manifest
+        # is the same again.
+        if (newer := load_manifest(folder)) != manifest or path.exists():
             return load_checkpoint(folder)
         raise CheckpointError(
             f"{folder}: weights file {newer.weights_file} is missing; copy the whole folder again"

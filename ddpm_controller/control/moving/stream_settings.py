@@ -78,8 +78,8 @@ class StreamSettings:
         if self.lead_s < chunk_s:
             return ""
         return (
-            f"lead_s {self.lead_s} s is not shorter than a chunk, {chunk_s:.3f} s: every row "
-            "would come too late; lower lead_s, or send targets to a forward controller"
+            f"command.stream_lead_s {self.lead_s} s is not shorter than a chunk, {chunk_s:.3f} s: "
+            "every row would come too late; lower it, or send targets to a forward controller"
         )
 
     def refuse_period(self, period_s: float) -> None:

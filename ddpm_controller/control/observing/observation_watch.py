@@ -233,6 +233,7 @@ class ObservationWatch:
             reason,
             text,
             masked=has_come and self._rules[name].when_stale == "mask" and not math.isnan(age_s),
+            clock_lead_s=statistics.clock_lead_s,
         )
 
     def _fault(self, name: str, age_s: float, is_stale: bool, now_s: float) -> tuple[Reason, str]:

@@ -10,6 +10,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
+from ddpm_controller.control.moving.stream_settings import StreamSettings
 from ddpm_controller.control.observing.stream_rules import StreamHealth
 from ddpm_controller.control.states import LimitCounts, Reason, State
 from ddpm_controller.robots.robot import Robot
@@ -46,6 +47,7 @@ class Diagnostics:
         self._hardware_id = ""
         self._deadline_s = math.inf
         self._rates_hz: dict[str, float] = {}
+        self._clocks_s: dict[str, float] = {}
         self._node, self._report, self._events = node, report, events
         self._out_of_order: dict[str, int] = {}
         self._publisher = node.create_publisher(
@@ -58,9 +60,22 @@ class Diagnostics:
             clock=Clock(clock_type=ClockType.STEADY_TIME),
         )
 
-    def watch(self, robot: Robot, deadline_s: float) -> None:
-        """Tell of ``robot`` from now on; a plan may take ``deadline_s``."""
+    def watch(self, robot: Robot, deadline_s: float, stream: StreamSettings | None = None) -> None:
+        """Tell of ``robot`` from now on.
+
+        Args:
+            robot: Its streams.
+            deadline_s: Time that a plan may take.
+            stream: Form of the trajectories: a robot whose clock is off takes them otherwise.
+        """
         self._hardware_id, self._deadline_s = robot.name, deadline_s
+        joints = set(robot.action_spec.joint_names)
+        absolute = stream is not None and stream.stamp == "absolute"
+        self._clocks_s = {
+            each.spec.name: stream.past_s + each.latency_s
+            for each in robot.streams
+            if stream is not None and absolute and joints <= set(each.spec.names)
+        }
         self._rates_hz = {spec.name: spec.rate_hz for spec in robot.stream_specs}
 
     def tell(self) -> None:
@@ -88,7 +103,8 @@ class Diagnostics:
         # An activation counts from 0 again.
         more = max(stream.out_of_order - self._out_of_order.get(name, 0), 0)
         self._out_of_order[name] = stream.out_of_order
-        return stream_status(name, stream, self._rates_hz.get(name, 0.0), more)
+        clock_s = self._clocks_s.get(name, math.inf)
+        return stream_status(name, stream, self._rates_hz.get(name, 0.0), more, clock_s)
 
 
 def control_status(status: Status, silent_s: float) -> DiagnosticStatus:
@@ -179,14 +195,28 @@ def qos_status(topics: Mapping[str, TopicEvents]) -> DiagnosticStatus:
 
 
 def stream_status(
-    name: str, stream: StreamHealth, rate_hz: float, out_of_order: int
+    name: str,
+    stream: StreamHealth,
+    rate_hz: float,
+    out_of_order: int,
+    most_clock_s: float = math.inf,
 ) -> DiagnosticStatus:
-    """Return how a stream does; ``rate_hz`` is expected, ``out_of_order`` came since the last."""
+    """Return how a stream does.
+
+    Args:
+        name: Name of the stream.
+        stream: Its health.
+        rate_hz: Rate that is expected.
+        out_of_order: Messages out of order since the last entry.
+        most_clock_s: Time by which its clock may be off.
+    """
     level, text = _STREAM_LEVELS.get(stream.reason, OK), stream.text or "good"
     if level == OK and stream.rate_hz < _SLOW * rate_hz:
         level, text = WARN, f"comes at {stream.rate_hz:.1f} Hz instead of {rate_hz:g} Hz"
     elif level == OK and out_of_order:
         level, text = WARN, f"{out_of_order} messages came out of order"
+    elif level == OK and abs(stream.clock_lead_s) > most_clock_s:
+        level, text = WARN, _clock_text(stream.clock_lead_s, most_clock_s)
     return _status(
         f"stream {name}",
         level,
@@ -195,9 +225,19 @@ def stream_status(
             "rate_hz": stream.rate_hz,
             "age_s": stream.age_s,
             "arrival_age_s": stream.arrival_age_s,
+            "clock_lead_s": stream.clock_lead_s,
             "out_of_order": stream.out_of_order,
             "masked": stream.masked,
         },
+    )
+
+
+def _clock_text(lead_s: float, most_s: float) -> str:
+    side, longer = ("ahead of", "lead") if lead_s > 0 else ("behind", "past")
+    return (
+        f"stamps are {abs(lead_s):.3f} s {side} their arrival, more than {most_s:g} s: the robot "
+        "takes trajectories at other moments than they are meant for; set its clock, raise "
+        f"command.stream_{longer}_s by as much, or set command.stream_stamp to zero"
     )
 
 

@@ -164,7 +164,7 @@ class Controller(LifecycleNode):
         robot = load_robot(found_path(parameters.robot))
         self._parts = parts = ControllerParts(self, parameters, robot, self._events, self._wake)
         parts.loaded = parts.load(parameters.checkpoint) if parameters.checkpoint else None
-        self._diagnostics.watch(robot, parameters.replan_period_s)
+        self._diagnostics.watch(robot, parameters.replan_period_s, parts.stream)
         self._swap.open(robot, parts.load)
 
     def _stop(self) -> None:

@@ -11,6 +11,7 @@ from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.loop_settings import LoopSettings, PolicyTerms
 from ddpm_controller.control.moving.leading_motion import motion_of
 from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.control.moving.stream_settings import StreamSettings
 from ddpm_controller.control.observing.stream_filter import StreamFilter
 from ddpm_controller.identification.noise_denoiser import filters_of
 from ddpm_controller.identification.state_denoiser import load_state_denoiser
@@ -101,6 +102,11 @@ class ControllerParts:
         period_s = 1.0 / self._deployed.control_rate_hz
         by_order = isinstance(self._commands, CommandLink)
         return max(period_s, _DECISION_PERIOD_S) if by_order else period_s
+
+    @property
+    def stream(self) -> StreamSettings | None:
+        """Form of the trajectories; None: single points."""
+        return self._deployment.stream_settings
 
     def session(
         self,
