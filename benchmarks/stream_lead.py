@@ -25,7 +25,6 @@ from ddpm_controller.evaluation.results import Trial
 from ddpm_controller.policy import PlanSettings
 from ddpm_controller.robots.robot import load_robot
 from ddpm_controller.share import share_path
-from ddpm_controller.simulation.arm.robot_description import robot_description
 from ddpm_controller.simulation.worlds import WORLDS
 from ddpm_controller.systems import restore
 
@@ -57,8 +56,9 @@ def trials_of(world: str, lead_ms: int, seeds: range) -> list[Trial]:
     deployment = Deployment(lockstep=True)
     if lead_ms:
         deployment = replace(deployment, stream="rest_ended", stream_lead_s=lead_ms / 1e3)
-    loop = loop_of(robot, policy, folder, deployment, robot_description())
-    settings = TrialSettings(keep_frames=0)
+    made = WORLDS[world].world
+    loop = loop_of(robot, policy, folder, deployment, made.robot_description())
+    settings = TrialSettings(keep_frames=0, timeout_s=made.timeout_s)
     return list(run_trials(policy, world, loop, seeds, settings, policy_view(robot)))
 
 
