@@ -216,13 +216,15 @@ def wish(passed_s: float) -> np.ndarray:
     return sine + place
 
 
-def farthest_way(velocity: np.ndarray, period_s: float, lead_s: float) -> np.ndarray:
-    """Return how far each joint may go after a death at ``velocity`` (7,), by the limits alone.
+def farthest_way(
+    velocity: np.ndarray, period_s: float, lead_s: float, given: JointLimits = LIMITS
+) -> np.ndarray:
+    """Return how far each joint may go after a death at ``velocity`` (Da,), by the limits alone.
 
     Through the lead, in which it speeds up as fast as it may, and then through the longer one of
     a stop of the usual time and the fastest stop, which begins while it still speeds up.
     """
-    limits = limits_between(LIMITS, StreamSettings().knot_ticks(period_s) * period_s)
+    limits = limits_between(given, StreamSettings().knot_ticks(period_s) * period_s)
     a, jerk_s = limits.acceleration, limits.acceleration / limits.jerk
     speed = np.minimum(np.abs(velocity) + a * lead_s, limits.velocity)
     gentle = speed * STOP_S / 2 + a * STOP_S**2 / 12
