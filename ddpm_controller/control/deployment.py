@@ -81,15 +81,17 @@ class Deployment:
         if self.stream not in STREAMS:
             raise ValueError(f"stream must be one of {list(STREAMS)}, got {self.stream!r}")
         # All refuse what is out of range.
-        _ = self.stream_settings
+        _ = self._form_of_stream
         StartGate(approach_share=self.approach_share)
         ChunkTolerance(self.chunk_position_tolerance, self.chunk_velocity_tolerance)
 
     @property
     def stream_settings(self) -> StreamSettings | None:
         """Form of trajectories that end at rest; None: each message is the command of its tick."""
-        if self.stream == "single_point":
-            return None
+        return None if self.stream == "single_point" else self._form_of_stream
+
+    @property
+    def _form_of_stream(self) -> StreamSettings:
         return StreamSettings(
             past_s=self.stream_past_s,
             lead_s=self.stream_lead_s,

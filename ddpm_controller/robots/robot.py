@@ -246,9 +246,8 @@ def continuous_joints(urdf: str, joint_names: Sequence[str]) -> tuple[str, ...]:
     """Return which joints a robot description calls continuous; none without a description."""
     if not urdf:
         return ()
-    joints = ElementTree.fromstring(urdf).findall("joint")
-    turning = {joint.get("name") for joint in joints if joint.get("type") == "continuous"}
-    return tuple(name for name in joint_names if name in turning)
+    joints = described_joints(urdf)
+    return tuple(name for name in joint_names if name in joints and joints[name].is_continuous)
 
 
 def _refuse_masked_joints(streams: Sequence[RobotStream], action: ActionSpec) -> None:

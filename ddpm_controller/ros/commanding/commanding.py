@@ -180,6 +180,13 @@ class CommandAhead:
         return self._motion
 
 
+def commanding_here(loop: ControlLoop, publisher: CommandPublisher) -> CommandHere | CommandAhead:
+    """Return what commands from the calling thread, in the form of the loop's settings."""
+    if loop.settings.stream is None:
+        return CommandHere(loop, publisher)
+    return CommandAhead(loop, publisher)
+
+
 class CommandByOrder:
     """Sends an order per step to the command process, which ticks on its own clock.
 

@@ -200,12 +200,12 @@ class Controller(LifecycleNode):
                 parts.close()
             self._events.forget()
 
-    def _use(self, loaded: LoadedPolicy, done: Callable[[], None]) -> None:
+    def _use(self, loaded: LoadedPolicy, done: Callable[[str], None]) -> None:
         if self._session is not None:
             self._session.post(partial(self._session.use, loaded, done))
         elif self._parts is not None:
             self._parts.loaded = loaded
-            done()
+            done("")
 
     def _in_use(self) -> LoadedPolicy | None:
         """Return the policy that plans, or that will with the next activation."""

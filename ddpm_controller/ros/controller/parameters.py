@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from ddpm_controller.control import parameter_names
-from ddpm_controller.control.deployment import STREAMS, Deployment
-from ddpm_controller.control.moving.stream_settings import StreamSettings
+from ddpm_controller.control.deployment import Deployment
 from ddpm_controller.control.parameter_names import WORDS
 from ddpm_controller.policy import PlanSettings, overrides_from
 from ddpm_controller.ros.parameters import fields_from, parameter
@@ -246,14 +245,14 @@ class ControllerParameters:
         if self.output not in OUTPUTS:
             raise ValueError(f"output must be one of {list(OUTPUTS)}, got {self.output!r}")
         overrides_from(self.policy_overrides)  # refused while it can be corrected
-        if self.stream not in STREAMS:
-            raise ValueError(f"stream must be one of {list(STREAMS)}, got {self.stream!r}")
-        StreamSettings(
-            past_s=self.stream_past_s,
-            lead_s=self.stream_lead_s,
-            begin_s=self.stream_begin_s,
-            stamp=self.stream_stamp,  # type: ignore[arg-type]
-            carries=self.stream_carries,  # type: ignore[arg-type]
+        # The form of a stream is checked there.
+        Deployment(
+            stream=self.stream,  # type: ignore[arg-type]
+            stream_past_s=self.stream_past_s,
+            stream_lead_s=self.stream_lead_s,
+            stream_begin_s=self.stream_begin_s,
+            stream_stamp=self.stream_stamp,  # type: ignore[arg-type]
+            stream_carries=self.stream_carries,  # type: ignore[arg-type]
         )
 
     @property

@@ -22,17 +22,22 @@ from ddpm_controller.ros.commanding.command_link import CommandLink
 from ddpm_controller.ros.commanding.command_messages import CommandSettings
 from ddpm_controller.ros.commanding.command_publisher import CommandPublisher
 from ddpm_controller.ros.commanding.commanding import (
-    CommandAhead,
     CommandByOrder,
     CommandHere,
     Commanding,
+    commanding_here,
 )
 from ddpm_controller.ros.controller.chunk_pictures import ChunkPictures
 from ddpm_controller.ros.controller.inputs import ControllerInputs
 from ddpm_controller.ros.controller.parameters import ControllerParameters
 from ddpm_controller.ros.controller.planner import Planner
 from ddpm_controller.ros.controller.policy_loader import LoadedPolicy, load_policy
-from ddpm_controller.ros.controller.rate_check import RateError, check_rate, trial_ticks
+from ddpm_controller.ros.controller.rate_check import (
+    RateError,
+    check_rate,
+    ticks_a_message,
+    trial_ticks,
+)
 from ddpm_controller.ros.controller.report import ControlReport
 from ddpm_controller.ros.controller.session import ControlSession
 from ddpm_controller.ros.controller.topics import ControllerTopics
@@ -168,8 +173,9 @@ class ControllerParts:
             self._node, deployed.output, spec.joint_names, 1 / rate_hz, 1, "~/trial_command"
         )
         ticks = trial_ticks(self._settings, rate_hz, trial)
+        num_ticks = ticks_a_message(self._deployment.stream_settings, rate_hz)
         try:
-            median_s = check_rate(ticks, rate_hz)
+            median_s = check_rate(ticks, rate_hz, num_ticks)
         except RateError as error:
             return str(error)
         finally:
@@ -255,6 +261,6 @@ class ControllerParts:
     def _commanding(self, loop: ControlLoop) -> Commanding:
         if isinstance(self._commands, CommandLink):
             return CommandByOrder(loop, self._commands, self._node.get_logger().error)
-        if loop.settings.stream is not None and not self._deployed.lockstep:
-            return CommandAhead(loop, self._commands)
-        return CommandHere(loop, self._commands)  # in lockstep a command is that of its tick
+        if self._deployed.lockstep:  # a command is that of its tick
+            return CommandHere(loop, self._commands)
+        return commanding_here(loop, self._commands)

@@ -72,9 +72,22 @@ def test_only_another_checkpoint_makes_the_plans_begin_anew(checkpoint_hash, tol
     session = session_with(loaded("a"))
     session.loop.told.clear()
     again, done = loaded(checkpoint_hash), []
-    session.use(again, lambda: done.append(True))
-    assert (session.loop.told, done) == (told, [True])
+    session.use(again, done.append)
+    assert (session.loop.told, done) == (told, [""])
     assert session.loaded is again
+
+
+def test_a_policy_that_cannot_begin_is_answered_with_its_error_and_the_old_one_plans_on():
+    before = loaded("a")
+    session = session_with(before)
+    session.loop.told.clear()
+    broken, done = loaded("b"), []
+    broken.folder, broken.policy.initial_memory = "models/broken", lambda seed: [][seed]
+    session.post(lambda: session.use(broken, done.append))
+    session.obey()
+    assert done == ["models/broken: IndexError: list index out of range"]
+    assert session.loaded is before
+    assert session.loop.told == []
 
 
 @pytest.mark.parametrize(
@@ -89,7 +102,7 @@ def test_only_another_checkpoint_makes_the_plans_begin_anew(checkpoint_hash, tol
 def test_a_state_survives_a_swap_between_memories_of_one_kind_only(before, now, said):
     told = []
     session = session_with(loaded("a", **before), told.append)
-    session.use(loaded("b", **now), lambda: None)
+    session.use(loaded("b", **now), lambda problem: None)
     assert session.loop.keeps_memory == (said == ["is kept"])
     assert session.loop.terms == "terms of b"
     kinds = [each.get("memory_kind", "") for each in (before, now)]
