@@ -285,6 +285,8 @@ def parsed_json(text: str) -> Any:
 
 def _essence(stream: StreamSpec) -> str:
     elements = [f"{name} [{unit}]" for name, unit in zip(stream.names, stream.units, strict=True)]
+    if stream.depth_range_m is not None:
+        elements.append(f"of depth {list(stream.depth_range_m)} m")
     return f"{stream.kind} {stream.shape} {', '.join(elements)}".rstrip()
 
 
