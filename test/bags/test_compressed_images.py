@@ -150,7 +150,9 @@ def test_compressed_depth_with_parameters_that_are_no_numbers_is_refused():
         taken(compressed(content, "32FC1; compressedDepth"), 2, 4, depth_range_m=RANGE_M)
 
 
-@pytest.mark.parametrize("format_", ["16UC1; png compressed ", "32FC1; compressedDepth"])
+@pytest.mark.parametrize(
+    "format_", ["16UC1; png compressed ", "32FC1; compressedDepth", "compressedDepth"]
+)
 def test_distances_on_a_stream_of_colour_are_refused_with_the_remedy(format_):
     header = bytes(12) if "Depth" in format_ else b""
     with pytest.raises(ImageError, match=f"'{format_}' holds distances.*depth_range_m"):
@@ -164,6 +166,10 @@ NO_DISTANCES = {
     "jpeg": (
         compressed(simplejpeg.encode_jpeg(RGB[:2, :4].copy()), "16UC1; jpeg compressed "),
         "JPEG of format '16UC1; jpeg compressed ' keeps no distances",
+    ),
+    "no encoding": (
+        compressed(bytes(12) + png(MM), "compressedDepth"),
+        "format 'compressedDepth', a PNG of 16 bits, holds no distances",
     ),
     "float": (compressed(png(MM), "32FC1; png compressed "), "a PNG of 32FC1 keeps no distances"),
 }

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pictures import MOSAICS, image, mosaic_of, raw
 
-from ddpm_controller.bags.image_encodings import COLORS
+from ddpm_controller.bags.image_encodings import COLORS, Packed
 from ddpm_controller.bags.image_error import ImageError
 from ddpm_controller.bags.images import image_from
 
@@ -164,9 +164,13 @@ def test_a_step_that_counts_both_planes_gives_the_same_picture(encoding, rows):
     np.testing.assert_array_equal(taken(message), expected)
 
 
+@pytest.mark.parametrize("padding", [0, 4])
 @pytest.mark.parametrize("encoding", COLORS)
-def test_no_picture_shares_the_memory_of_its_message(encoding):
-    message = raw(RNG.integers(0, 256, (12, 48), dtype=np.uint8), encoding, 4, height=4)
+def test_no_picture_shares_the_memory_of_its_message(encoding, padding):
+    form = COLORS[encoding]
+    row = 4 * form.channels * form.bytes_each if isinstance(form, Packed) else 4
+    numbers = RNG.integers(0, 256, (12, row), dtype=np.uint8)
+    message = raw(numbers, encoding, 4, padding, height=4)
     pixels = taken(message)
     before = pixels.copy()
     message.data[:] = message.data[::-1]
