@@ -28,15 +28,17 @@ def depth_picture(
         size: (H, W) of the result.
     """
     near, far = (each / unit_m for each in range_m)
-    measured = numbers > 0  # not of NaN
+    measured: np.ndarray = numbers > 0  # not of NaN
     is_float = numbers.dtype == np.float32
     if is_float:
         measured |= numbers == -np.inf
     if tuple(size) != numbers.shape:
         numbers, measured = _averaged(np.clip(numbers, near, far), measured, size)
     scale = 254 / (far - near)
-    levels = cv2.addWeighted(numbers, scale, numbers, 0, 1 - near * scale, dtype=cv2.CV_8U)
-    levels += levels == 0
+    levels: np.ndarray = cv2.addWeighted(
+        numbers, scale, numbers, 0, 1 - near * scale, dtype=cv2.CV_8U
+    )
+    levels += (levels == 0).view(np.uint8)
     if is_float:  # a large float may have become 0
         levels |= _mask(numbers >= far)
     return np.asarray(cv2.cvtColor(levels & _mask(measured), cv2.COLOR_GRAY2RGB))
