@@ -286,6 +286,8 @@ def parsed_json(text: str) -> Any:
 
 def _essence(stream: StreamSpec) -> str:
     elements = [f"{name} [{unit}]" for name, unit in zip(stream.names, stream.units, strict=True)]
+    if stream.depth_range_m is not None:
+        elements.append(f"of depth {list(stream.depth_range_m)} m")
     wraps = f"wraps {', '.join(stream.wraps)}" if stream.wraps else ""
     return f"{stream.kind} {stream.shape} {', '.join(elements)} {wraps}".rstrip()
 

@@ -368,6 +368,30 @@ def test_a_robot_that_fits_is_accepted(tmp_path):
     refuse_mismatch(manifest, (STREAMS[0], faster), ACTION_SPEC)
 
 
+def test_a_checkpoint_remembers_what_the_levels_of_its_depth_images_mean(tmp_path):
+    near, far = (
+        StreamSpec("camera", "image", (16, 24, 3), 25.0, depth_range_m=(0.2, far_m))
+        for far_m in (1.0, 2.0)
+    )
+    save(tmp_path, streams=(near,))
+    manifest = load_manifest(tmp_path)
+    assert manifest.streams == (near,)
+    refuse_mismatch(manifest, (near,), ACTION_SPEC)
+    with pytest.raises(CheckpointError, match=r"checkpoint .*\[0.2, 1.0\] m\n.*\[0.2, 2.0\] m"):
+        refuse_mismatch(manifest, (far,), ACTION_SPEC)
+
+
+def test_a_checkpoint_from_before_depth_images_has_images_of_colour(tmp_path):
+    save(tmp_path)
+
+    def forget(fields):
+        for stream in fields["streams"]:
+            assert stream.pop("depth_range_m") is None
+
+    edit(tmp_path, forget, reseal=True)
+    refuse_mismatch(load_manifest(tmp_path), STREAMS, ACTION_SPEC)
+
+
 SWAPPED = ("elbow", "shoulder", "gripper")
 
 
@@ -394,6 +418,11 @@ SWAPPED = ("elbow", "shoulder", "gripper")
             (dataclasses.replace(STREAMS[0], wraps=("elbow",)), STREAMS[1]),
             ACTION_SPEC,
             ["gripper [m]\n", "gripper [m] wraps elbow"],
+        ),
+        (
+            (STREAMS[0], StreamSpec("camera", "image", (16, 24, 3), 25.0, depth_range_m=(0.2, 2))),
+            ACTION_SPEC,
+            ["checkpoint image (16, 24, 3)\n", "robot image (16, 24, 3) of depth [0.2, 2] m"],
         ),
         (STREAMS, ActionSpec(SWAPPED, UNITS, 0.1), [str(JOINTS), str(SWAPPED)]),
         (STREAMS, ActionSpec(JOINTS[:2], UNITS[:2], 0.1), [str(JOINTS), str(JOINTS[:2])]),

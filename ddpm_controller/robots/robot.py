@@ -48,6 +48,7 @@ class RobotStream:
         max_age_s: Older than this it is stale; infinite for a text, which is published once.
         field: Field of a JointState that is observed.
         message_size: (height, width) of an image message; (0, 0) of a vector.
+        crop: Top, left, height and width of the part of the message that is kept; None: all.
         latency_s: From acquisition to arrival, as `ddpm calibrate-latency` measured; 0: unknown.
         rule: What to do when it cannot be used.
     """
@@ -58,6 +59,7 @@ class RobotStream:
     max_age_s: float
     field: str = "position"
     message_size: tuple[int, int] = (0, 0)
+    crop: tuple[int, int, int, int] | None = None
     latency_s: float = 0.0
     rule: StreamRule = _HOLD
 
@@ -66,6 +68,17 @@ class RobotStream:
             raise ValueError(
                 f"stream {self.spec.name!r}: max_age_s {self.max_age_s} must be above latency_s "
                 f"{self.latency_s}: else it is stale when it comes"
+            )
+        if self.crop is not None:
+            self._check_crop(*self.crop)
+
+    def _check_crop(self, top: int, left: int, height: int, width: int) -> None:
+        rows, columns = self.message_size
+        if top + height > rows or left + width > columns:
+            raise ValueError(
+                f"stream {self.spec.name!r}: crop [{top}, {left}, {height}, {width}] (top, left, "
+                f"height, width) ends at row {top + height} and column {left + width}, the "
+                f"message has {rows} x {columns}"
             )
 
     @property
@@ -260,6 +273,16 @@ def _refuse_masked_joints(streams: Sequence[RobotStream], action: ActionSpec) ->
             )
 
 
+def _refuse_image_fields(name: str, file: StreamFile) -> None:
+    for field_name, given in (
+        ("frozen_after_s", file.frozen_after_s),
+        ("crop", file.crop),
+        ("depth_range_m", file.depth_range_m),
+    ):
+        if given is not None:
+            raise ValueError(f"stream {name!r}: {field_name} is for images")
+
+
 def _stream(name: str, file: StreamFile | TextFile) -> RobotStream:
     if isinstance(file, TextFile):
         number = file.text_features
@@ -272,8 +295,7 @@ def _stream(name: str, file: StreamFile | TextFile) -> RobotStream:
         )
         if file.wraps and file.field != "position":
             raise ValueError(f"stream {name!r}: wraps is for positions, not for {file.field}")
-        if file.frozen_after_s is not None:
-            raise ValueError(f"stream {name!r}: frozen_after_s is for images")
+        _refuse_image_fields(name, file)
         rule = StreamRule(file.when_stale)
         return RobotStream(
             spec,
@@ -287,8 +309,8 @@ def _stream(name: str, file: StreamFile | TextFile) -> RobotStream:
     if file.height is None or file.width is None:
         raise ValueError(f"stream {name!r}: an image needs height and width of its messages")
     size = (file.height, file.width)
-    shape = (*(file.resize or size), 3)
-    spec = StreamSpec(name, "image", shape, file.rate_hz)
+    shape = (*(file.resize or (file.crop or size)[-2:]), 3)
+    spec = StreamSpec(name, "image", shape, file.rate_hz, depth_range_m=file.depth_range_m)
     frozen_s = FROZEN_AFTER_S if file.frozen_after_s is None else file.frozen_after_s
     rule = StreamRule(file.when_stale, frozen_s)
     return RobotStream(
@@ -297,6 +319,7 @@ def _stream(name: str, file: StreamFile | TextFile) -> RobotStream:
         file.type,
         file.max_age_s,
         message_size=size,
+        crop=file.crop,
         latency_s=file.latency_s,
         rule=rule,
     )

@@ -77,6 +77,34 @@ CHANGES = {
         lambda file: file["streams"]["joint_state"].update(wraps=["gripper"]),
         "wraps names .'gripper'., .*and in rad",
     ),
+    "cropped joints": (
+        lambda file: file["streams"]["joint_state"].update(crop=[0, 0, 1, 1]),
+        "'joint_state': crop is for images",
+    ),
+    "a crop beyond the picture": (
+        lambda file: file["streams"]["camera_fixed"].update(crop=[0, 40, 96, 57]),
+        r"'camera_fixed': crop \[0, 40, 96, 57\] .* column 97, the message has 96 x 96",
+    ),
+    "a crop above the picture": (
+        lambda file: file["streams"]["camera_fixed"].update(crop=[-1, 0, 8, 8]),
+        r"camera_fixed.crop.0: .*greater than or equal to 0, got -1",
+    ),
+    "a crop of nothing": (
+        lambda file: file["streams"]["camera_fixed"].update(crop=[0, 0, 8, 0]),
+        r"camera_fixed.crop.3: .*greater than 0, got 0",
+    ),
+    "joints at a distance": (
+        lambda file: file["streams"]["joint_state"].update(depth_range_m=[0.2, 2.0]),
+        "'joint_state': depth_range_m is for images",
+    ),
+    "a range of depth inside out": (
+        lambda file: file["streams"]["camera_fixed"].update(depth_range_m=[2.0, 0.2]),
+        r"'camera_fixed': depth_range_m needs 0 <= nearest < farthest in m, got \[2.0, 0.2\]",
+    ),
+    "a range of depth without end": (
+        lambda file: file["streams"]["camera_fixed"].update(depth_range_m=[0, float("inf")]),
+        r"depth_range_m needs .* got \[0.0, inf\]",
+    ),
     "masked joints": (
         lambda file: file["streams"]["joint_state"].update(when_stale="mask"),
         "'joint_state' measures the commanded joints and cannot be masked",
@@ -168,6 +196,30 @@ def test_the_robot_file_says_what_to_do_about_each_stream(tmp_path):
     rules = load_robot(path).rules
     assert rules["joint_state"] == StreamRule("stop")
     assert rules["camera_fixed"] == StreamRule("mask", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("crop", "resize", "shape"),
+    [
+        (None, None, (96, 96, 3)),
+        ([8, 0, 80, 96], None, (80, 96, 3)),
+        ([8, 0, 80, 96], [40, 48], (40, 48, 3)),
+        (None, [48, 48], (48, 48, 3)),
+    ],
+)
+def test_a_camera_may_be_cropped_and_then_resized(tmp_path, crop, resize, shape):
+    file = yaml.safe_load(SIM_ARM.read_text())
+    camera = file["streams"]["camera_fixed"]
+    camera.pop("resize", None)
+    camera.update(crop=crop, resize=resize, depth_range_m=[0.2, 2])
+    file["joint_limits"] = None
+    (tmp_path / "robot.yaml").write_text(yaml.safe_dump(file))
+    streams = load_robot(tmp_path / "robot.yaml").streams
+    (stream,) = (each for each in streams if each.spec.name == "camera_fixed")
+    assert stream.spec.shape == shape
+    assert stream.crop == (None if crop is None else tuple(crop))
+    assert stream.message_size == (96, 96)
+    assert stream.spec.depth_range_m == (0.2, 2.0)
 
 
 @pytest.mark.parametrize("text", ["streams: [", "just words", ""])
