@@ -7,10 +7,10 @@ from ddpm_controller.types import StreamSpec
 TURN = 2 * np.pi
 _MOST = TURN + 0.1
 """No driver that reports within one turn reports more, rad; a little for its rounding."""
-_NEAR_A_TURN = 0.35
+_NEAR_A_TURN = 1.0
 """A step is a whole turn where it differs by less, rad: what a joint moves between messages."""
-_TOO_FAST = 30.0
-"""No joint of a robot turns so fast, rad/s."""
+_TOO_FAST = 10.0
+"""A step of a turn that is slower may be a motion, of a stream that was silent, rad/s."""
 
 
 class TurnError(ValueError):

@@ -79,6 +79,12 @@ def test_another_joint_that_jumps_by_a_turn_is_refused_until_it_is_back_or_a_run
     assert buffer.add("joints", 0.24, np.array([-3.1, 0.0, 0.0]))
 
 
+def test_a_seam_that_is_passed_while_messages_are_lost_is_noticed_too():
+    buffer = buffer_of(NO_TURNS, [3.0])
+    with pytest.raises(WholeTurnError):
+        buffer.add("joints", 0.29, np.array([wrapped(3.0 + 0.29 * 3.0), 0.0, 0.0]))
+
+
 @pytest.mark.parametrize(
     ("step", "seconds"),
     [(6.2, 1.0), (2.0, 0.02), (12.0, 0.02)],
