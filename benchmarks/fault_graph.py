@@ -32,6 +32,7 @@ from ddpm_controller.simulation.arm.robot_description import robot_description
 
 RATE_HZ = 100.0
 START_PATIENCE_S = 90.0
+_LEAP_S = 1.0
 
 
 class FaultGraphError(RuntimeError):
@@ -68,6 +69,7 @@ class FaultGraph(Node):
         self.commands: list[tuple[float, JointTrajectory]] = []
         self.led = FollowedRobot(BEGIN)
         self.led_s: list[float] = []
+        self._ahead_s = 0.0
         self.statuses: list[tuple[float, ControllerStatus]] = []
         self.chunks: list[ActionChunk] = []
         self._executor = SingleThreadedExecutor()
@@ -108,12 +110,22 @@ class FaultGraph(Node):
 
     def _on_command(self, message: JointTrajectory, info: dict[str, Any]) -> None:
         published_s = info["source_timestamp"] * 1e-9
-        self.commands.append((published_s, message))
         arrived_s = self._by_robot_clock(message) if self._simulated else published_s
-        self.led.advance(arrived_s)
+        ahead_s = published_s - arrived_s
+        if (
+            self.commands and abs(ahead_s - self._ahead_s) > _LEAP_S
+        ):  # its clock went on until then
+            self._advance(published_s, self._ahead_s)
+        self._ahead_s = ahead_s
+        self.commands.append((published_s, message))
+        self._advance(published_s, ahead_s)
         self.led.receive(message, arrived_s)
+
+    def _advance(self, published_s: float, ahead_s: float) -> None:
+        """Lead the robot on; its clock is ``ahead_s`` behind that of the publications."""
+        self.led.advance(published_s - ahead_s)
         new = self.led.moments_s[len(self.led_s) :]
-        self.led_s += [moment_s + published_s - arrived_s for moment_s in new]
+        self.led_s += [moment_s + ahead_s for moment_s in new]
 
     def _by_robot_clock(self, message: JointTrajectory) -> float:
         """Return when a message was sent by a clock that is not heard here."""

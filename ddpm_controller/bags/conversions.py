@@ -94,15 +94,24 @@ def command_from(message: Any, action: RobotAction) -> np.ndarray:
     return positions_from(message, names)
 
 
-def positions_from(message: Any, names: Sequence[str]) -> np.ndarray:
-    """Return the positions of a JointTrajectory's first point in this order; (D,) float64.
+def positions_from(message: Any, names: Sequence[str], moment_s: float = -math.inf) -> np.ndarray:
+    """Return the positions of a JointTrajectory's point in this order; (D,) float64.
+
+    Args:
+        message: JointTrajectory.
+        names: Order of the positions.
+        moment_s: The last point up to this moment counts; the first one where none is.
 
     Raises:
         ConversionError: A name is missing, or there are no points or too few positions.
     """
     if len(message.points) == 0:
         raise ConversionError("command has no points")
-    return _by_name(list(message.joint_names), message.points[0].positions, names, "positions")
+    point = message.points[0]
+    for each in message.points[1:] if moment_s > -math.inf else ():
+        if seconds(message.header.stamp) + seconds(each.time_from_start) <= moment_s:
+            point = each
+    return _by_name(list(message.joint_names), point.positions, names, "positions")
 
 
 def byte_array(pixels: np.ndarray) -> "array.array[int]":

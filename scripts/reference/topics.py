@@ -47,7 +47,7 @@ _MEANINGS = {
         "<camera>/image_raw": "Picture of a camera.",
         "<camera>/image_raw/compressed": "The same as JPEG, with `compressed`.",
         "block_corners": "Corners of the block.",
-        "commands": "Commands, as positions alone.",
+        "commands": "Commands, as positions alone; with the driver forward.",
         "episode": "Begin and end of an episode.",
         "goal": "Goal of the episode, as numbers.",
         "instruction": "Goal of the episode, in words.",
@@ -149,7 +149,10 @@ def _controller() -> set[Endpoint]:
 
 
 def _simulation(world: str) -> set[Endpoint]:
-    return _of("simulation", Simulation, world=world, compressed="true")
+    found = set()
+    for driver in ("joint_trajectory_controller", "forward"):
+        found |= _of("simulation", Simulation, world=world, compressed="true", driver=driver)
+    return found
 
 
 def _of(name: str, make: Callable[[], Any], **parameters: str) -> set[Endpoint]:

@@ -110,11 +110,12 @@ class Simulation(Node):
         self._topics = SimulationTopics(self, self._world, self._deployed.compressed)
         self.create_service(ResetWorld, "~/reset", self._on_reset)
         self._side = self._robot_side()
+        self._received = 0
         self._set_points = self.create_publisher(
             JointTrajectory, "~/set_points", QoSProfile(depth=100)
         )
         driver = "direct" if self._side is None else self._deployed.driver
-        depth = QoSProfile(depth=10)
+        depth = QoSProfile(depth=10 if self._side is None else 200)  # a busy world takes them late
         if not self._deployed.expert and driver != "forward":
             self.create_subscription(
                 JointTrajectory, "joint_trajectory", self._on_trajectory, depth
@@ -154,7 +155,7 @@ class Simulation(Node):
             self._side.reset()
 
     def _tell_unheard(self) -> None:
-        """Say so where somebody commands on the topic that the driver does not take."""
+        """Say so where a node commands on the topic that the driver does not take."""
         topic, other = _UNHEARD[self._deployed.driver]
         if self.count_publishers(topic) > 0:
             self.get_logger().warning(
@@ -204,9 +205,17 @@ class Simulation(Node):
             if left_s < -_LATE_TICKS * self._world.tick_s:
                 self.get_logger().warning(f"{-left_s:.2f} s behind real time, time was lost")
                 due_s = time.monotonic()
+            self._receive_all(executor)
             self._follow_expert()
             self._advance()
             due_s += self._world.tick_s
+
+    def _receive_all(self, executor: SingleThreadedExecutor) -> None:
+        """Take the messages that have come for the driver, which is not late when the world is."""
+        received = -1
+        while self._side is not None and received != self._received:
+            received = self._received
+            executor.spin_once(timeout_sec=0.0)
 
     def _run_lockstep(self, executor: SingleThreadedExecutor) -> None:
         moving = False
@@ -246,7 +255,7 @@ class Simulation(Node):
         self._topics.repeat(self._tick)
         self._told_s = now_s
 
-    def _on_trajectory(self, message: JointTrajectory) -> None:
+    def _on_trajectory(self, message: JointTrajectory, info: dict[str, int]) -> None:
         stamp_ns = nanoseconds(message.header.stamp)
         # Lockstep: the answer to this tick, once. Real time: nothing from before a reset.
         if self._lockstep and stamp_ns != self._tick.stamp_ns:
@@ -254,13 +263,13 @@ class Simulation(Node):
         if 0 < stamp_ns < self._begin_ns:
             return
         if self._side is not None:
-            self._receive(self._side, trajectory_from, message)
+            self._receive(self._side, trajectory_from, message, info)
         else:
             self._accept(command_from_trajectory, message)
 
-    def _on_array(self, message: Float64MultiArray) -> None:
+    def _on_array(self, message: Float64MultiArray, info: dict[str, int]) -> None:
         if self._side is not None:
-            self._receive(self._side, _targets_from, message)
+            self._receive(self._side, _targets_from, message, info)
             return
         self._accept(command_from_array, message)
 
@@ -269,9 +278,13 @@ class Simulation(Node):
         side: RobotSide,
         content_of: Callable[[Any], Trajectory | Targets],
         message: Any,
+        info: dict[str, int],
     ) -> None:
+        """Let the driver have a message when it was sent, however late a busy world takes it."""
+        self._received += 1
+        now_ns = self._system_clock.now().nanoseconds
         try:
-            side.receive(content_of(message), self._system_clock.now().nanoseconds * 1e-9)
+            side.receive(content_of(message), min(info["source_timestamp"], now_ns) * 1e-9)
         except CommandError as error:
             side.refused += 1
             self.get_logger().warning(f"refused: {error}", throttle_duration_sec=1.0)

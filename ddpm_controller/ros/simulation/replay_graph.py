@@ -121,6 +121,8 @@ def _controller(
 ) -> Iterator[Popen[bytes]]:
     """Have a controller with the recorded parameters and the settings of the recorded chunks."""
     parameters = {name: value for name, value in run.parameters.items() if name in known}
+    # A controller of before there was a choice sent single points.
+    parameters = {"stream": "single_point", **parameters}
     parameters |= {"lockstep": True, "run_on_activate": False}
     parameters.pop("policy_overrides", None)
     if overrides := words_from(_settings(run)):

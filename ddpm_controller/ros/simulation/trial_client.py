@@ -63,7 +63,7 @@ class TrialClient(Node):
         self._run = ActionClient(self, RunPolicy, "controller/run_policy")
         self._frames: dict[str, list[tuple[float, np.ndarray]]] = {}
         self._curve: list[tuple[float, np.ndarray, np.ndarray]] = []
-        self._command = np.full(len(joint_names), np.nan)
+        self._command: JointTrajectory | None = None
         self._scores: list[tuple[float, float]] = []
         self._tallies: list[tuple[float, dict[str, float]]] = []
         self._success_stamp_s: float | None = None
@@ -142,7 +142,7 @@ class TrialClient(Node):
             raise TrialError(str(error)) from error
         if not answer.success:
             raise TrialError(f"the simulation refused to reset: {answer.message}")
-        self._command = np.full(len(self._joint_names), np.nan)
+        self._command = None
         self._curve.clear()
         self._scores.clear()
         self._tallies.clear()
@@ -248,7 +248,11 @@ class TrialClient(Node):
         except ConversionError as error:
             self._leave_out("joint_states", error)
             return
-        self._curve.append((seconds(message.header.stamp), positions, self._command))
+        stamp_s = seconds(message.header.stamp)
+        command = np.full(len(self._joint_names), np.nan)
+        if self._command is not None:
+            command = positions_from(self._command, self._joint_names, stamp_s)
+        self._curve.append((stamp_s, positions, command))
 
     def _on_mark(self, message: EpisodeMark) -> None:
         if message.mark == EpisodeMark.END:
@@ -263,7 +267,8 @@ class TrialClient(Node):
 
     def _on_command(self, message: JointTrajectory) -> None:
         try:
-            self._command = positions_from(message, self._joint_names)
+            positions_from(message, self._joint_names)  # refuses what does not fit
+            self._command = message
         except ConversionError as error:
             self._leave_out("joint_trajectory", error)
 

@@ -59,14 +59,15 @@ def run(node: Client, seed: int) -> tuple[RunPolicy.Result, np.ndarray, np.ndarr
 
 def test_a_run_ends_after_its_time_with_one_command_for_every_tick(node):
     result, stamps_s, positions = run(node, seed=3)
-    assert (result.outcome, result.plans) == (TIMEOUT, 3)
+    # It begins with a rest of 0.46 s, in which no plan could be followed.
+    assert (result.outcome, result.plans) == (TIMEOUT, 2)
     assert result.duration_s == pytest.approx(1.0)
     np.testing.assert_allclose(stamps_s, 0.02 * np.arange(50), atol=1e-9)
     assert np.isfinite(positions).all()
     node.until(lambda: node.status.state == State.WAITING)
     chunks = node.heard["controller/action_chunk"]
-    node.until(lambda: len(chunks) >= 3)
-    assert [chunk.plan_number for chunk in chunks] == [0, 1, 2]
+    node.until(lambda: len(chunks) >= 2)
+    assert [chunk.plan_number for chunk in chunks] == [0, 1]
     assert {chunk.seed for chunk in chunks} == {10}
     assert all(chunk.requested == chunk.header.stamp for chunk in chunks)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from meanwhile import recorded
 from random_checkpoint import SIM_ARM
+from recorded_runs import Scenario, record_run
 
 from ddpm_controller.bags.files import OpenBag
 from ddpm_controller.cli.replay import main
@@ -18,7 +19,7 @@ SEAM = {"policy.overrides": ["seam=warm_replace", "expected_delay_s=0.11", "surp
 
 @pytest.fixture(scope="module", params=[{}, SEAM], ids=["switch", "warm_replace"])
 def recording(request, tmp_path_factory, checkpoint):
-    """The bag of two runs of 0.6 s, and what the recorder says about it."""
+    """The bag of two runs of 1 s, which begin with a rest, and what the recorder says about it."""
     folder = tmp_path_factory.mktemp("recorded") / "bag"
     with parameter_file({"policy.replan_period_s": 0.25, **request.param}) as params_file:
         given = {
@@ -32,7 +33,7 @@ def recording(request, tmp_path_factory, checkpoint):
             client.wait_until_ready()
             with recorded(folder, lockstep=True) as found:
                 for seed in (3, 4):
-                    client.run_trial(seed, timeout_s=0.6)
+                    client.run_trial(seed, timeout_s=1.0)
     return found[0]
 
 
@@ -46,7 +47,7 @@ def test_nothing_is_lost_while_recording(recording):
     # This one tells its newest message only, and may change while the recorder is being found.
     assert set(recording.lost) <= {"/success"}
     assert recording.missed == {}
-    assert recording.counts["/joint_trajectory"] == 60
+    assert recording.counts["/joint_trajectory"] == 100
     assert recording.counts["/controller/action_chunk"] == 6
 
 
@@ -66,7 +67,7 @@ def test_the_run_replays_bit_for_bit_without_ros(recording, checkpoint, monkeypa
     """Plans and commands."""
     code, said = replay(monkeypatch, capsys, recording.folder, "--checkpoint", checkpoint)
     assert "plans: 6 of 6 are the same, bit for bit" in said
-    assert "commands: 58 of 58 are the same, bit for bit (2 runs)" in said
+    assert "commands: 98 of 98 are the same, bit for bit (2 runs)" in said
     assert code == 0
 
 
@@ -74,5 +75,16 @@ def test_the_run_replays_bit_for_bit_in_a_controller(recording, checkpoint, monk
     """The first command of each run, too: the real node measures the robot again."""
     words = (recording.folder, "--checkpoint", checkpoint, "--robot", SIM_ARM, "--graph")
     code, said = replay(monkeypatch, capsys, *words)
-    assert "commands: 60 of 60 are the same, bit for bit (2 runs)" in said
+    assert "commands: 100 of 100 are the same, bit for bit (2 runs)" in said
+    assert code == 0
+
+
+def test_a_bag_of_before_commands_were_streamed_replays_in_a_controller(
+    tmp_path, checkpoint, monkeypatch, capsys
+):
+    """Until its second plan, for which the invented run asks early."""
+    bag = record_run(tmp_path / "bag", Scenario((checkpoint,), ticks=14))
+    words = (bag, "--checkpoint", checkpoint, "--robot", SIM_ARM, "--graph")
+    code, said = replay(monkeypatch, capsys, *words)
+    assert "commands: 14 of 14 are the same, bit for bit (1 runs)" in said
     assert code == 0
