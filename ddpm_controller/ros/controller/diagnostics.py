@@ -29,7 +29,12 @@ _STREAM_LEVELS = {
     Reason.INVALID_OBSERVATION: ERROR,
     Reason.FROZEN_IMAGE: ERROR,
 }
-_WAITING_LEVELS = {Reason.NONE: OK, Reason.NO_OBSERVATION: STALE, Reason.STALE_OBSERVATION: STALE}
+_WAITING_LEVELS = {
+    Reason.NONE: OK,
+    Reason.NO_OBSERVATION: STALE,
+    Reason.STALE_OBSERVATION: STALE,
+    Reason.NO_LISTENER: WARN,
+}
 _HOLDING_LEVELS = {Reason.NO_PLAN: WARN, Reason.DEACTIVATED: WARN, Reason.NO_OBSERVATION: STALE}
 
 
@@ -40,13 +45,21 @@ class Diagnostics:
         node: Owner of publisher and timer; its full name begins each entry.
         report: Returns that of the newest activation.
         events: Events of the middleware.
+        notes: Returns what is worth a warning about other nodes, by subject.
     """
 
-    def __init__(self, node: Node, report: Callable[[], ControlReport], events: QosEvents) -> None:
+    def __init__(
+        self,
+        node: Node,
+        report: Callable[[], ControlReport],
+        events: QosEvents,
+        notes: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
         self._hardware_id = ""
         self._deadline_s = math.inf
         self._rates_hz: dict[str, float] = {}
         self._node, self._report, self._events = node, report, events
+        self._notes = notes
         self._out_of_order: dict[str, int] = {}
         self._publisher = node.create_publisher(
             DiagnosticArray, "/diagnostics", QoSProfile(depth=10)
@@ -74,6 +87,7 @@ class Diagnostics:
                 inference_status(status, self._deadline_s),
                 latency_status(status),
                 qos_status(self._events.take()),
+                neighbours_status(self._notes()),
                 *(self._stream(name, each) for name, each in status.streams.items()),
             ]
         )
@@ -176,6 +190,12 @@ def qos_status(topics: Mapping[str, TopicEvents]) -> DiagnosticStatus:
     texts = {topic: events.text for topic, events in topics.items() if events.text}
     text = "; ".join(f"{topic}: {each}" for topic, each in texts.items())
     return _status("qos", WARN if texts else OK, text or "all topics are connected", texts)
+
+
+def neighbours_status(notes: Mapping[str, str]) -> DiagnosticStatus:
+    """Return what other nodes do that a person should know."""
+    text = "; ".join(f"{subject}: {note}" for subject, note in notes.items())
+    return _status("neighbours", WARN if notes else OK, text or "nothing unusual", notes)
 
 
 def stream_status(

@@ -1,5 +1,7 @@
 """Everything that the controller listens to: streams, joint limits and the clock."""
 
+import math
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -24,6 +26,8 @@ from ddpm_controller.robots.robot import (
     RobotStream,
 )
 from ddpm_controller.ros.controller.session import ControlSession
+from ddpm_controller.ros.neighbours.endpoints import node_of
+from ddpm_controller.ros.neighbours.joint_jumps import JointJumps
 from ddpm_controller.ros.qos_events import QosEvents
 
 _TYPES = {
@@ -71,11 +75,21 @@ class ControllerInputs:
         self._refuse_limits = refuse_limits
         self.limits: JointLimits | None = None
         self.no_limits_text = NO_LIMITS
+        self._speeds: dict[str, float] = {}
         self._node = node
         self._robot = robot
         self._lockstep = lockstep
         self._session: ControlSession | None = None
         self._on_clock: Callable[[float], None] | None = None
+        self._jumps = {
+            stream.spec.name: JointJumps(
+                stream.spec.names,
+                1.0 / stream.spec.rate_hz,
+                partial(self._publishers, node.resolve_topic_name(stream.topic)),
+            )
+            for stream in robot.streams
+            if stream.type == JOINT_STATE and stream.field == "position"
+        }
         self._said: dict[str, tuple[RobotStream, String]] = {}
         reliability = ReliabilityPolicy.RELIABLE if lockstep else ReliabilityPolicy.BEST_EFFORT
         depth = 100 if lockstep else 5
@@ -91,9 +105,12 @@ class ControllerInputs:
             )
             for stream in robot.streams
         ]
-        self._subscriptions.append(
-            node.create_subscription(String, "robot_description", self._on_description, _latched())
-        )
+        self._described = ""
+        # A volatile publisher reaches the second one alone, when it publishes again.
+        for qos in (_latched(), QoSProfile(depth=1)):
+            self._subscriptions.append(
+                node.create_subscription(String, "robot_description", self._on_description, qos)
+            )
         if lockstep:
             qos = QoSProfile(depth=depth, reliability=reliability)
             self._subscriptions.append(self._clock(qos, events))
@@ -111,6 +128,15 @@ class ControllerInputs:
         for stream, message in self._said.values():
             self._on_message(stream, message)
 
+    def explain_no_limits(self, why: str) -> None:
+        """Add to the text, while no description has come, ``why`` none can."""
+        text = f"{NO_LIMITS}: {why}" if why else NO_LIMITS
+        is_explained = self.no_limits_text.startswith(NO_LIMITS)
+        if self.limits is None and is_explained and text != self.no_limits_text:
+            self.no_limits_text = text
+            if self._session is not None:
+                self._session.post(partial(self._session.loop.refuse_limits, text))
+
     def disconnect(self) -> None:
         """Drop what comes from now on."""
         self._session = self._on_clock = None
@@ -125,17 +151,30 @@ class ControllerInputs:
         session, name = self._session, stream.spec.name
         if stream.is_text:
             self._said[name] = (stream, message)
+        quarrel = self._quarrel(stream, message) if name in self._jumps else ""
         if session is None:
             return
         if stream.is_text:
             session.post(partial(session.hear, name, message.data))
         try:
+            if quarrel:
+                raise ConversionError(f"{name}: {quarrel}")
             stamp_s, value = observation_from(message, stream, self._now_s())
         except ConversionError as error:
             session.post(partial(session.loop.refuse, name, str(error)))
             self._node.get_logger().warning(f"refused: {error}", throttle_duration_sec=1.0)
         else:
             session.post(partial(session.loop.observe, name, stamp_s, value, self._arrived_s()))
+
+    def _quarrel(self, stream: RobotStream, message: JointState) -> str:
+        """Return why a joint state contradicts the one before, or an empty text."""
+        given = zip(message.name, message.position, strict=False)
+        measured = {name: float(each) for name, each in given if math.isfinite(each)}
+        jumps, stamp_s = self._jumps[stream.spec.name], seconds(message.header.stamp)
+        return jumps.problem(measured, stamp_s, self._speeds, time.monotonic())
+
+    def _publishers(self, topic: str) -> list[str]:
+        return sorted(map(node_of, self._node.get_publishers_info_by_topic(topic)))
 
     def _arrived_s(self) -> float | None:
         """Return the time by the clock of the ticks; None where it does not count or not go.
@@ -154,6 +193,9 @@ class ControllerInputs:
 
     def _on_description(self, message: String) -> None:
         session = self._session
+        if message.data == self._described:
+            return  # it came to both subscriptions
+        self._described = message.data
         try:
             limits = self._robot.limits(message.data)
             self._refuse_limits(limits)
@@ -163,6 +205,8 @@ class ControllerInputs:
             if session is not None:
                 session.post(partial(session.loop.refuse_limits, str(error)))
             return
+        names = self._robot.action_spec.joint_names
+        self._speeds = dict(zip(names, limits.velocity.tolist(), strict=True))
         if session is None:
             self.limits = limits
         elif self.limits is None:

@@ -5,12 +5,14 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import rclpy
 import torch
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -20,7 +22,7 @@ from std_srvs.srv import Trigger
 
 from ddpm_controller.bags.conversions import seconds
 from ddpm_controller.checkpoint import CheckpointError
-from ddpm_controller.control.states import Reason, State
+from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.robots.robot import RobotError, load_robot
 from ddpm_controller.ros.controller.checkpoint_swap import CheckpointSwap
 from ddpm_controller.ros.controller.diagnostics import Diagnostics
@@ -34,6 +36,8 @@ from ddpm_controller.ros.controller.smooth_stop import LONGER_S
 from ddpm_controller.ros.controller.thread import LockstepThread, RealTimeThread
 from ddpm_controller.ros.controller.topics import ControllerTopics
 from ddpm_controller.ros.executor_calls import ExecutorCalls
+from ddpm_controller.ros.neighbours.claims import Intent
+from ddpm_controller.ros.neighbours.neighbours import LOOK_PERIOD_S
 from ddpm_controller.ros.parameters import declare, read
 from ddpm_controller.ros.qos_events import QosEvents
 from ddpm_controller.ros.transitions import reported
@@ -56,7 +60,7 @@ class Controller(LifecycleNode):
         torch.set_num_threads(self._deployed.torch_num_threads)
         self._topics = ControllerTopics(self)
         self._events = QosEvents(self.get_logger().warning)
-        self._diagnostics = Diagnostics(self, lambda: self._report, self._events)
+        self._diagnostics = Diagnostics(self, lambda: self._report, self._events, self._notes)
         calls = ExecutorCalls(self)
         self._swap = CheckpointSwap(self, calls, self._in_use, self._use, self._tell_inactive)
         self._runs = RunPolicyServer(
@@ -67,6 +71,13 @@ class Controller(LifecycleNode):
         self._session: ControlSession | None = None
         self._thread: RealTimeThread | LockstepThread | None = None
         self._failure = ""
+        self._found: Verdict | None = None
+        self.create_timer(
+            LOOK_PERIOD_S,
+            self._look,
+            callback_group=ReentrantCallbackGroup(),
+            clock=Clock(clock_type=ClockType.STEADY_TIME),
+        )
         self.create_service(Trigger, "~/reset", self._on_reset)
         self.add_on_set_parameters_callback(self._refused_parameters)
 
@@ -94,7 +105,8 @@ class Controller(LifecycleNode):
         parts = self._parts
         if parts is None:
             return TransitionCallbackReturn.ERROR
-        if problem := parts.rate_problem():
+        refused = parts.neighbours.refusal() if self._deployed.run_on_activate else ""
+        if problem := refused or parts.rate_problem():
             self.get_logger().error(f"not activated: {problem}")
             self._tell_inactive(problem)
             return TransitionCallbackReturn.FAILURE
@@ -103,6 +115,8 @@ class Controller(LifecycleNode):
         gc.collect()
         gc.freeze()
         self._session, self._report = session, session.report
+        self._found = parts.neighbours.look(session.intent)
+        session.loop.right_of_way.note(self._found)
         log_error = self.get_logger().error
         if self._deployed.lockstep:
             self._thread = LockstepThread(session, log_error)
@@ -181,6 +195,7 @@ class Controller(LifecycleNode):
                 self._parts.inputs.disconnect()
                 self._parts.loaded = session.loaded
             self._session = self._thread = None
+            self._look()
 
     def _rest(self, session: ControlSession, thread: RealTimeThread | LockstepThread) -> None:
         try:
@@ -199,6 +214,20 @@ class Controller(LifecycleNode):
             if parts is not None:
                 parts.close()
             self._events.forget()
+
+    def _look(self) -> None:
+        """Look at the other nodes on the graph; what forbids to command goes to the session."""
+        parts, session = self._parts, self._session
+        if parts is None:
+            return
+        found = parts.neighbours.look(session.intent if session else Intent.NONE)
+        parts.inputs.explain_no_limits(parts.neighbours.no_description)
+        if session is not None and found != self._found:
+            session.post(partial(session.loop.right_of_way.note, found))
+        self._found = found
+
+    def _notes(self) -> Mapping[str, str]:
+        return self._parts.neighbours.notes if self._parts is not None else {}
 
     def _use(self, loaded: LoadedPolicy, done: Callable[[], None]) -> None:
         if self._session is not None:
