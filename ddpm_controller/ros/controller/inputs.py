@@ -82,11 +82,7 @@ class ControllerInputs:
         self._session: ControlSession | None = None
         self._on_clock: Callable[[float], None] | None = None
         self._jumps = {
-            stream.spec.name: JointJumps(
-                stream.spec.names,
-                1.0 / stream.spec.rate_hz,
-                partial(self._publishers, node.resolve_topic_name(stream.topic)),
-            )
+            stream.spec.name: self._jumps_of(stream)
             for stream in robot.streams
             if stream.type == JOINT_STATE and stream.field == "position"
         }
@@ -106,14 +102,20 @@ class ControllerInputs:
             for stream in robot.streams
         ]
         self._described = ""
-        # A volatile publisher reaches the second one alone, when it publishes again.
-        for qos in (_latched(), QoSProfile(depth=1)):
-            self._subscriptions.append(
-                node.create_subscription(String, "robot_description", self._on_description, qos)
-            )
+        self._subscriptions += self._descriptions()
         if lockstep:
             qos = QoSProfile(depth=depth, reliability=reliability)
             self._subscriptions.append(self._clock(qos, events))
+
+    def _descriptions(self) -> list[Subscription]:
+        """A volatile publisher reaches the second one alone, when it publishes again."""
+        topic, take = "robot_description", self._on_description
+        several = (_latched(), QoSProfile(depth=1))
+        return [self._node.create_subscription(String, topic, take, qos) for qos in several]
+
+    def _jumps_of(self, stream: RobotStream) -> JointJumps:
+        publishers = partial(self._publishers, self._node.resolve_topic_name(stream.topic))
+        return JointJumps(stream.spec.names, 1.0 / stream.spec.rate_hz, publishers)
 
     def _clock(self, qos: QoSProfile, events: QosEvents) -> Subscription:
         heard = events.of_subscription("/clock")
