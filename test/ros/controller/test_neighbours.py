@@ -126,7 +126,8 @@ def test_of_two_that_are_activated_together_exactly_one_commands():
         node.create_subscription(CommandClaim, "joint_trajectory/claim", claims.append, LATCHED)
         FakeRobot(node)
         both = [Named(node, "controller"), Named(node, "rival")]
-        assert all([each.change(CONFIGURE) for each in both])
+        for each in both:
+            assert each.change(CONFIGURE)
         node.until(lambda: {each.node for each in claims} == {"/controller", "/rival"})
         answers = [each.change_soon(ACTIVATE) for each in both]
         node.until(lambda: all(each.done() for each in answers))
