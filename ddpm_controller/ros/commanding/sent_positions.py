@@ -1,4 +1,4 @@
-"""What was sent lately, to tell it from commands of others on the same topic."""
+"""What was sent lately, to distinguish it from commands of others on the same topic."""
 
 import math
 import time

@@ -81,11 +81,7 @@ class ControllerInputs:
         self._lockstep = lockstep
         self._session: ControlSession | None = None
         self._on_clock: Callable[[float], None] | None = None
-        self._jumps = {
-            stream.spec.name: self._jumps_of(stream)
-            for stream in robot.streams
-            if stream.type == JOINT_STATE and stream.field == "position"
-        }
+        self._jumps = self._joint_jumps()
         self._said: dict[str, tuple[RobotStream, String]] = {}
         reliability = ReliabilityPolicy.RELIABLE if lockstep else ReliabilityPolicy.BEST_EFFORT
         depth = 100 if lockstep else 5
@@ -113,9 +109,14 @@ class ControllerInputs:
         several = (_latched(), QoSProfile(depth=1))
         return [self._node.create_subscription(String, topic, take, qos) for qos in several]
 
-    def _jumps_of(self, stream: RobotStream) -> JointJumps:
-        publishers = partial(self._publishers, self._node.resolve_topic_name(stream.topic))
-        return JointJumps(stream.spec.names, 1.0 / stream.spec.rate_hz, publishers)
+    def _joint_jumps(self) -> dict[str, JointJumps]:
+        found = {}
+        for stream in self._robot.streams:
+            if stream.type == JOINT_STATE and stream.field == "position":
+                spec, topic = stream.spec, self._node.resolve_topic_name(stream.topic)
+                publishers = partial(self._publishers, topic)
+                found[spec.name] = JointJumps(spec.names, 1.0 / spec.rate_hz, publishers)
+        return found
 
     def _clock(self, qos: QoSProfile, events: QosEvents) -> Subscription:
         heard = events.of_subscription("/clock")

@@ -1,6 +1,7 @@
 """The lifecycle node: observations in, plans on a worker, limited commands out."""
 
 import gc
+import math
 import signal
 import sys
 import threading
@@ -220,7 +221,10 @@ class Controller(LifecycleNode):
         parts, session = self._parts, self._session
         if parts is None:
             return
-        found = parts.neighbours.look(session.intent if session else Intent.NONE)
+        found = parts.neighbours.look(
+            session.intent if session else Intent.NONE,
+            session.delay_s if session else math.nan,
+        )
         parts.inputs.explain_no_limits(parts.neighbours.no_description)
         if session is not None and found != self._found:
             session.post(partial(session.loop.right_of_way.note, found))

@@ -1,5 +1,6 @@
 """What a configured controller has, and how an activation is put together from it."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -237,6 +238,7 @@ class ControllerParts:
 
     def _neighbours(self) -> Neighbours:
         node, commands, streams = self._node, self._commands, self._robot.streams
+        stream = self._deployment.stream_settings
         own = [node.get_fully_qualified_name()]
         topic = CommandTopic(
             node.resolve_topic_name(self._deployed.output),
@@ -244,6 +246,7 @@ class ControllerParts:
             self._robot.action_spec.joint_names,
             commands.node_names if isinstance(commands, CommandLink) else own,
             commands.positions,
+            stream.past_s if stream and stream.stamp == "absolute" else math.inf,
         )
         states = dict.fromkeys(each.topic for each in streams if each.type == JOINT_STATE)
         return Neighbours(node, topic, [node.resolve_topic_name(each) for each in states])

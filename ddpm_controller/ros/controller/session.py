@@ -107,6 +107,12 @@ class ControlSession:
         yields = bool(self.loop.right_of_way.other_commander)
         return Intent.CLAIMS if self._commanding and not yields else Intent.NONE
 
+    @property
+    def delay_s(self) -> float:
+        """Time from the stamp of the newest measurement to its arrival; NaN before the first."""
+        measured = self.report.status.streams.get(self.loop.watch.measured_stream)
+        return measured.age_s - measured.arrival_age_s if measured else math.nan
+
     # Orders, on the control thread
 
     def use(self, loaded: LoadedPolicy, done: Callable[[], None]) -> None:

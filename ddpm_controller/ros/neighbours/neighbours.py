@@ -1,5 +1,6 @@
 """All that a configured controller knows of the other nodes on its topics."""
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from trajectory_msgs.msg import JointTrajectory
 from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.ros.commanding.sent_positions import SentPositions
 from ddpm_controller.ros.neighbours.claims import Intent
+from ddpm_controller.ros.neighbours.clock_offset import ClockOffset
 from ddpm_controller.ros.neighbours.command_claims import CommandClaims
 from ddpm_controller.ros.neighbours.endpoints import listed
 from ddpm_controller.ros.neighbours.listeners import Listeners
@@ -37,6 +39,8 @@ class CommandTopic:
         joint_names: Joints that are commanded.
         publishers: Nodes that publish our commands.
         sent: What was sent lately.
+        overlap_s: Time before now that trajectories begin at, where they have stamps of our
+            clock; infinite where the robot's clock does not count.
     """
 
     name: str
@@ -44,6 +48,7 @@ class CommandTopic:
     joint_names: tuple[str, ...]
     publishers: Sequence[str]
     sent: SentPositions
+    overlap_s: float = math.inf
 
 
 class Neighbours:
@@ -69,6 +74,7 @@ class Neighbours:
         self._listeners = Listeners(
             node, commands.name, commands.output, commands.joint_names, group
         )
+        self._clock = ClockOffset(commands.overlap_s)
         self.notes: dict[str, str] = {}
         self.no_description = ""
         self._warned: set[str] = set()
@@ -77,9 +83,15 @@ class Neighbours:
         self._quiet_s = float("-inf")
         self._look_at_graph(self._since_s)
 
-    def look(self, intent: Intent) -> Verdict | None:
-        """Publish what this controller does; return what forbids it to command, or None."""
+    def look(self, intent: Intent, delay_s: float = math.nan) -> Verdict | None:
+        """Publish what this controller does; return what forbids it to command, or None.
+
+        Args:
+            intent: What it does.
+            delay_s: Time from the stamp of what was measured last to its arrival, if known.
+        """
         now_s = time.monotonic()
+        self._clock.note(delay_s)
         self._claims.declare(intent, now_s)
         if intent != Intent.NONE:
             self._quiet_s = now_s
@@ -90,9 +102,8 @@ class Neighbours:
             self._look_at_graph(now_s)
         elif self._listeners.joints.is_pending:
             self._listeners.joints.look(self._listeners.names, now_s)
-        found = self._found(intent, now_s)
-        self._warn(found)
-        return found
+        self._warn(now_s)
+        return self._found(intent, now_s)
 
     def refusal(self) -> str:
         """Return why an activation is refused: what is known for certain, or an empty text."""
@@ -148,15 +159,16 @@ class Neighbours:
             notes["commands"] = self._listeners.problem(now_s, in_motion=False)
         if self.no_description:
             notes["robot_description"] = self.no_description
+        if self._clock.text:
+            notes["clock"] = self._clock.text
         self.notes = notes
 
-    def _warn(self, found: Verdict | None) -> None:
-        """Log what is new, once; what is looked for in the first second is not there yet."""
-        if time.monotonic() - self._since_s < _DISCOVERY_S:
+    def _warn(self, now_s: float) -> None:
+        """Log what is new, once; what is expected in the first second is not there yet."""
+        if now_s - self._since_s < _DISCOVERY_S:
             return
-        texts = set(self.notes.values())
-        if found is not None and found.reason != Reason.NONE:
-            texts.add(found.text)
-        for text in sorted(texts - self._warned):
-            self._node.get_logger().warning(text)
-        self._warned = texts
+        # The figure of a clock is another one each time.
+        notes = {name if name == "clock" else text: text for name, text in self.notes.items()}
+        for key in notes.keys() - self._warned:
+            self._node.get_logger().warning(notes[key])
+        self._warned = set(notes)
