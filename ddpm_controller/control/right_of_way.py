@@ -17,8 +17,10 @@ class RightOfWay:
         self._kept: Verdict | None = None
 
     def begin(self) -> None:
-        """Forget another commander, unless it still commands."""
-        self._kept = None
+        """Forget another commander, unless it still commands; look again before anything moves."""
+        kept, self._kept = self._kept, None
+        if kept is not None and self._found is None:
+            self._found = Verdict(State.WAITING, Reason.NONE, "looking who else commands")
         self.note(self._found)
 
     def note(self, found: Verdict | None) -> None:

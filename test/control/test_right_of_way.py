@@ -60,6 +60,9 @@ def test_another_commander_that_falls_silent_is_kept_until_the_next_beginning():
     assert {outcome(each) for each in commands} == {(WAITING, Reason.OTHER_COMMANDER)}
     assert loop.plan_request(now_s + 110 * TICK_S) is None
     loop.start(MEMORY)
+    # What was found last is from before: it is looked again.
+    assert {outcome(each) for each in follow_on(loop, 55.0, 10)} == {(WAITING, Reason.NONE)}
+    loop.right_of_way.note(None)
     assert RUNNING in {each.state for each in drive(loop, 50, lambda n: 0, start_s=60.0)}
 
 

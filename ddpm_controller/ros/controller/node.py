@@ -72,7 +72,6 @@ class Controller(LifecycleNode):
         self._session: ControlSession | None = None
         self._thread: RealTimeThread | LockstepThread | None = None
         self._failure = ""
-        self._found: Verdict | None = None
         self.create_timer(
             LOOK_PERIOD_S,
             self._look,
@@ -106,18 +105,16 @@ class Controller(LifecycleNode):
         parts = self._parts
         if parts is None:
             return TransitionCallbackReturn.ERROR
-        refused = parts.neighbours.refusal() if self._deployed.run_on_activate else ""
-        if problem := refused or parts.rate_problem():
-            self.get_logger().error(f"not activated: {problem}")
-            self._tell_inactive(problem)
+        if refused := self._refused_activation(parts):
+            self.get_logger().error(f"not activated: {refused.text}")
+            self._tell_inactive(refused.text, refused.reason)
             return TransitionCallbackReturn.FAILURE
         session = parts.session(self._topics, self._in_use, self._checkpoint_error)
         # A collection of all that torch has made would take longer than a tick.
         gc.collect()
         gc.freeze()
         self._session, self._report = session, session.report
-        self._found = parts.neighbours.look(session.intent)
-        session.loop.right_of_way.note(self._found)
+        session.loop.right_of_way.note(parts.neighbours.look(session.intent))
         log_error = self.get_logger().error
         if self._deployed.lockstep:
             self._thread = LockstepThread(session, log_error)
@@ -182,6 +179,13 @@ class Controller(LifecycleNode):
         self._diagnostics.watch(robot, parameters.replan_period_s)
         self._swap.open(robot, parts.load)
 
+    def _refused_activation(self, parts: ControllerParts) -> Verdict | None:
+        """Return why the node cannot be activated; between goals it commands nothing."""
+        if self._deployed.run_on_activate and (refused := parts.neighbours.refusal()):
+            return refused
+        problem = parts.rate_problem()
+        return Verdict(State.INACTIVE, Reason.DEACTIVATED, problem) if problem else None
+
     def _stop(self) -> None:
         session, thread = self._session, self._thread
         if session is None:
@@ -226,9 +230,8 @@ class Controller(LifecycleNode):
             session.delay_s if session else math.nan,
         )
         parts.inputs.explain_no_limits(parts.neighbours.no_description)
-        if session is not None and found != self._found:
+        if session is not None:
             session.post(partial(session.loop.right_of_way.note, found))
-        self._found = found
 
     def _notes(self) -> Mapping[str, str]:
         return self._parts.neighbours.notes if self._parts is not None else {}
@@ -273,11 +276,11 @@ class Controller(LifecycleNode):
             reason = self._swap.problem(values["checkpoint"])
         return SetParametersResult(successful=not reason, reason=reason)
 
-    def _tell_inactive(self, text: str = "") -> None:
+    def _tell_inactive(self, text: str = "", reason: Reason = Reason.DEACTIVATED) -> None:
         """Publish a status where no control thread does it."""
         if self._session is None:
             said = text or self._report.status.text
-            self._report.tell(self._now_s(), State.INACTIVE, Reason.DEACTIVATED, said, {})
+            self._report.tell(self._now_s(), State.INACTIVE, reason, said, {})
 
 
 def _spin_once(executor: SingleThreadedExecutor, controller: Controller) -> None:

@@ -9,7 +9,9 @@ from rclpy.node import Node
 from rclpy.parameter import parameter_value_to_python
 from rclpy.task import Future
 
-_PATIENCE_S = 3.0
+_SHORT_S = 1.5
+"""A run does not begin before the answer, but no longer than this."""
+_PATIENCE_S = 15.0
 """A node that has no answer after this time is not asked again."""
 
 
@@ -67,6 +69,10 @@ class ListenerJoints:
                 self._ask(name, now_s)
         for name in list(self._asked):
             self._collect(name, now_s)
+
+    def is_awaited(self, now_s: float) -> bool:
+        """Return whether an answer should come at any moment."""
+        return any(now_s - since_s < _SHORT_S for _, _, since_s in self._asked.values())
 
     @property
     def is_pending(self) -> bool:

@@ -18,6 +18,7 @@ from ddpm_controller.ros.neighbours.command_claims import CommandClaims
 from ddpm_controller.ros.neighbours.endpoints import listed
 from ddpm_controller.ros.neighbours.listeners import Listeners
 from ddpm_controller.ros.neighbours.other_commands import OtherCommands
+from ddpm_controller.ros.neighbours.other_goals import OtherGoals
 from ddpm_controller.ros.neighbours.sources import several_publishers, volatile_descriptions
 
 LOOK_PERIOD_S = 0.2
@@ -74,6 +75,7 @@ class Neighbours:
         self._listeners = Listeners(
             node, commands.name, commands.output, commands.joint_names, group
         )
+        self._goals = OtherGoals(node, group)
         self._clock = ClockOffset(commands.overlap_s)
         self.notes: dict[str, str] = {}
         self.no_description = ""
@@ -105,23 +107,23 @@ class Neighbours:
         self._warn(now_s)
         return self._found(intent, now_s)
 
-    def refusal(self) -> str:
-        """Return why an activation is refused: what is known for certain, or an empty text."""
-        now_s = time.monotonic()
-        return (
-            self._claims.problem(now_s)
-            or self._others.problem(self._topic.sent, now_s, now_s)
-            or self._listeners.other_joints
-        )
+    def refusal(self) -> Verdict | None:
+        """Return why an activation is refused: what is known for certain; None: it is not."""
+        if problem := self._other_commander(Intent.NONE, time.monotonic()):
+            return Verdict(State.INACTIVE, Reason.OTHER_COMMANDER, problem)
+        if problem := self._listeners.other_joints:
+            return Verdict(State.INACTIVE, Reason.NO_LISTENER, problem)
+        return None
 
     def close(self) -> None:
         """Leave the topics."""
         self._claims.close()
         self._others.close()
+        self._goals.close()
         self._listeners.close()
 
     def _found(self, intent: Intent, now_s: float) -> Verdict | None:
-        if problem := self._claims.problem(now_s) or self._foreign_commands(intent, now_s):
+        if problem := self._other_commander(intent, now_s):
             return Verdict(State.WAITING, Reason.OTHER_COMMANDER, problem)
         in_motion = intent == Intent.COMMANDS
         if not in_motion and not self._is_settled(now_s):
@@ -130,6 +132,10 @@ class Neighbours:
         if problem := self._listeners.problem(now_s, in_motion=in_motion):
             return Verdict(State.WAITING, Reason.NO_LISTENER, problem)
         return None
+
+    def _other_commander(self, intent: Intent, now_s: float) -> str:
+        problem = self._claims.problem(now_s) or self._goals.problem(now_s)
+        return problem or self._foreign_commands(intent, now_s)
 
     def _foreign_commands(self, intent: Intent, now_s: float) -> str:
         sent = self._topic.sent
@@ -141,12 +147,13 @@ class Neighbours:
 
     def _is_settled(self, now_s: float) -> bool:
         found = now_s - self._since_s >= _DISCOVERY_S and self._claims.is_settled(now_s)
-        return found and not self._listeners.joints.is_pending
+        return found and not self._listeners.joints.is_awaited(now_s)
 
     def _look_at_graph(self, now_s: float) -> None:
         watchers = {self._node.get_fully_qualified_name(), *self._claims.book.nodes}
         self._others.look(self._topic.publishers)
         self._listeners.look(tuple(watchers), now_s)
+        self._goals.look(self._listeners.names)
         self.no_description = volatile_descriptions(self._node)
         notes = several_publishers(self._node, self._state_topics)
         if self._others.names:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import rclpy
+from action_msgs.msg import GoalStatus, GoalStatusArray
 from controller_driver import (
     BEGIN,
     LATCHED,
@@ -21,8 +22,10 @@ from ddpm_msgs.msg import CommandClaim, ControllerStatus
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
+from rclpy.qos import qos_profile_action_status_default
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
+from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from ddpm_controller.control.states import Reason, State
@@ -144,6 +147,7 @@ def test_of_two_that_are_activated_together_exactly_one_commands():
         assert not loser.change(ACTIVATE)
         remedy = f"ros2 lifecycle set /{winner.name} deactivate"
         node.until(lambda: remedy in loser.status.text, "a refusal with its remedy")
+        assert loser.status.reason == Reason.OTHER_COMMANDER
         assert winner.change(DEACTIVATE)
         assert loser.change(ACTIVATE)
         node.until(lambda: loser.has_commanded, "the other one takes over at once")
@@ -260,3 +264,35 @@ def test_a_controller_of_other_joints_is_refused_with_both_lists(checkpoint):
             node.spinner.remove_node(base)
         node.until(lambda: node.change(ACTIVATE), "an activation once it has left")
         node.until_running(num_chunks=1)
+
+
+def test_a_goal_that_another_node_sends_to_the_robots_controller_stops_the_arm(checkpoint):
+    """As MoveIt moves an arm: by an action, so that nothing comes on the command topic."""
+    with client() as node, process_of("controller", checkpoint=checkpoint):
+        FakeRobot(node)
+        with other_node("arm_controller") as arm:
+            arm.create_subscription(JointTrajectory, "joint_trajectory", print, 10)
+            statuses = arm.create_publisher(
+                GoalStatusArray,
+                "arm_controller/follow_joint_trajectory/_action/status",
+                qos_profile_action_status_default,
+            )
+            statuses.publish(GoalStatusArray())
+            node.bring_up()
+            node.until_running()
+            goal = GoalStatus(status=GoalStatus.STATUS_EXECUTING)
+            statuses.publish(GoalStatusArray(status_list=[goal]))
+            status = node.until_state(State.HOLDING, Reason.OTHER_COMMANDER)
+            assert "a goal of /arm_controller/follow_joint_trajectory" in status.text
+            node.until_state(State.WAITING, Reason.OTHER_COMMANDER)
+            goal.status = GoalStatus.STATUS_SUCCEEDED
+            statuses.publish(GoalStatusArray(status_list=[goal]))
+
+            def resumes():
+                node.call(Trigger)
+                heard = node.heard["controller/status"]
+                begin = len(heard)
+                node.until(lambda: len(heard) > begin + 30)
+                return any(each.state == State.RUNNING for each in heard[begin:])
+
+            node.until(resumes, "a new beginning, by a reset")
