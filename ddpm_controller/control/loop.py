@@ -23,6 +23,7 @@ from ddpm_controller.control.planning.departure_watch import DepartureWatch
 from ddpm_controller.control.planning.distribution_watch import DistributionWatch
 from ddpm_controller.control.planning.plan_schedule import PlanSchedule
 from ddpm_controller.control.planning.start_check import StartCheck, place_problem
+from ddpm_controller.control.right_of_way import RightOfWay
 from ddpm_controller.control.states import OBSERVATION_REASONS, Reason, State, Verdict
 from ddpm_controller.types import Memory, Plan
 
@@ -46,6 +47,7 @@ class ControlLoop:
         start_check: First plan of a run.
         distribution: Monitor of what the policy does not know.
         departure: Monitor of what the joints do that was not planned.
+        right_of_way: What others leave to this loop.
 
     Raises:
         ValueError: No stream measures the commanded joints.
@@ -80,12 +82,13 @@ class ControlLoop:
         self.departure = DepartureWatch(
             spec, settings.fade_s, policy.departure, committed_s=settings.committed_s
         )
+        self.right_of_way = RightOfWay()
         self._limits = settings.limits
         self._no_limits_text = NO_LIMITS
         self._motion = self._guard = self._sent = None
         self._has_begun = self._keep_position = self._stopping = False
         self._jump, self._jump_over_s = "", -math.inf
-        self._free_s = -math.inf
+        self._free_s, self._quiet_s = -math.inf, math.nan
         self._remember(policy.n_obs_steps)
 
     # What comes in
@@ -108,6 +111,7 @@ class ControlLoop:
         """
         self.watch.start(not_before_s)
         self.schedule.start(memory)
+        self.right_of_way.begin()
         self._begin_again(keep_position)
         self._stopping = False
         self._jump = ""
@@ -186,7 +190,7 @@ class ControlLoop:
 
     def plan_request(self, now_s: float) -> PlanRequest | None:
         """Return what to plan for when a plan is due at ``now_s``; ask once per plan."""
-        if self._stopping or self._jump or self._limits is None:
+        if self._stopping or self._jump or self._limits is None or self.right_of_way.problem:
             return None
         if self.start_check.is_approaching or self.watch.problem(now_s) is not None:
             return None
@@ -215,9 +219,23 @@ class ControlLoop:
             self.schedule.abandon(jump)
             stop_s = self.longest_stop_s + self.settings.period_s if self._has_begun else 0.0
             self._jump, self._jump_over_s = jump, now_s + stop_s
+            self._quiet_s = math.nan
         if self._jump and now_s >= self._jump_over_s:
             self._jump = ""
             self._begin_again(keep_position=True)
+        self._yield(now_s)
+
+    def _yield(self, now_s: float) -> None:
+        """Fall silent once the robot is at rest, where others forbid to command."""
+        problem = self.right_of_way.problem
+        if problem is None or not self._has_begun:
+            self._quiet_s = math.nan
+        elif math.isnan(self._quiet_s):
+            self.schedule.abandon(problem.text)
+            lead_s = self.settings.stream.lead_s if self.settings.stream else 0.0
+            self._quiet_s = now_s + lead_s + self.longest_stop_s + self.settings.period_s
+        elif now_s >= self._quiet_s:
+            self._begin_again(keep_position=False)
 
     def lose_motion(self) -> None:
         """Begin again where the robot is measured: what carried out the orders is gone."""
@@ -238,6 +256,8 @@ class ControlLoop:
             blocked = self._start_problem(now_s)
             if blocked is not None:
                 return blocked
+        elif self.right_of_way.stopping is not None:
+            return self.right_of_way.stopping
         if self._stopping:
             return Verdict(State.HOLDING, Reason.DEACTIVATED, "stopped by request")
         if self._jump:
@@ -347,7 +367,7 @@ class ControlLoop:
         measured = self.watch.measured(now_s)
         if problem is not None or measured is None:
             return problem
-        return self.start_check.state(measured, self._limits)
+        return self.right_of_way.problem or self.start_check.state(measured, self._limits)
 
 
 def _deadline(settings: LoopSettings) -> Deadline | None:

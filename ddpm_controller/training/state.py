@@ -57,7 +57,7 @@ class TrainingState:
 _BEFORE = {"stay_at_end": False}
 """What a release did that did not know of the choice, where it is another than the default."""
 
-_STREAM_BEFORE = {"depth_range_m": None, "wraps": []}
+_STREAM_BEFORE: dict[str, Any] = {"depth_range_m": None, "wraps": []}
 """What a stream was to a release that did not know of the field."""
 
 

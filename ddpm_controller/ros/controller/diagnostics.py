@@ -30,7 +30,12 @@ _STREAM_LEVELS = {
     Reason.INVALID_OBSERVATION: ERROR,
     Reason.FROZEN_IMAGE: ERROR,
 }
-_WAITING_LEVELS = {Reason.NONE: OK, Reason.NO_OBSERVATION: STALE, Reason.STALE_OBSERVATION: STALE}
+_WAITING_LEVELS = {
+    Reason.NONE: OK,
+    Reason.NO_OBSERVATION: STALE,
+    Reason.STALE_OBSERVATION: STALE,
+    Reason.NO_LISTENER: WARN,
+}
 _HOLDING_LEVELS = {Reason.NO_PLAN: WARN, Reason.DEACTIVATED: WARN, Reason.NO_OBSERVATION: STALE}
 
 
@@ -41,14 +46,23 @@ class Diagnostics:
         node: Owner of publisher and timer; its full name begins each entry.
         report: Returns that of the newest activation.
         events: Events of the middleware.
+        notes: Returns what is worth a warning about other nodes, by subject.
     """
 
-    def __init__(self, node: Node, report: Callable[[], ControlReport], events: QosEvents) -> None:
+    def __init__(
+        self,
+        node: Node,
+        report: Callable[[], ControlReport],
+        events: QosEvents,
+        notes: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
         self._hardware_id = ""
         self._deadline_s = math.inf
         self._rates_hz: dict[str, float] = {}
         self._clocks_s: dict[str, float] = {}
+        self._off: frozenset[str] = frozenset()
         self._node, self._report, self._events = node, report, events
+        self._notes = notes
         self._out_of_order: dict[str, int] = {}
         self._publisher = node.create_publisher(
             DiagnosticArray, "/diagnostics", QoSProfile(depth=10)
@@ -89,6 +103,7 @@ class Diagnostics:
                 inference_status(status, self._deadline_s),
                 latency_status(status),
                 qos_status(self._events.take()),
+                neighbours_status(self._notes()),
                 *(self._stream(name, each) for name, each in status.streams.items()),
             ]
         )
@@ -104,6 +119,11 @@ class Diagnostics:
         more = max(stream.out_of_order - self._out_of_order.get(name, 0), 0)
         self._out_of_order[name] = stream.out_of_order
         clock_s = self._clocks_s.get(name, math.inf)
+        is_off = abs(stream.clock_lead_s) > clock_s
+        if is_off and name not in self._off:
+            text = _clock_text(stream.clock_lead_s, clock_s)
+            self._node.get_logger().warning(f"{name}: {text}")
+        self._off = self._off | {name} if is_off else self._off - {name}
         return stream_status(name, stream, self._rates_hz.get(name, 0.0), more, clock_s)
 
 
@@ -192,6 +212,12 @@ def qos_status(topics: Mapping[str, TopicEvents]) -> DiagnosticStatus:
     texts = {topic: events.text for topic, events in topics.items() if events.text}
     text = "; ".join(f"{topic}: {each}" for topic, each in texts.items())
     return _status("qos", WARN if texts else OK, text or "all topics are connected", texts)
+
+
+def neighbours_status(notes: Mapping[str, str]) -> DiagnosticStatus:
+    """Return what other nodes do that a person should know."""
+    text = "; ".join(f"{subject}: {note}" for subject, note in notes.items())
+    return _status("neighbours", WARN if notes else OK, text or "nothing unusual", notes)
 
 
 def stream_status(

@@ -17,7 +17,7 @@ from ddpm_controller.identification.noise_denoiser import filters_of
 from ddpm_controller.identification.state_denoiser import load_state_denoiser
 from ddpm_controller.robots.joint_limits_file import JointLimitsFileError
 from ddpm_controller.robots.loop_settings import deployment_from, loop_settings
-from ddpm_controller.robots.robot import Robot
+from ddpm_controller.robots.robot import JOINT_STATE, Robot
 from ddpm_controller.ros.commanding.command_link import CommandLink
 from ddpm_controller.ros.commanding.command_messages import CommandSettings
 from ddpm_controller.ros.commanding.command_publisher import CommandPublisher
@@ -41,6 +41,7 @@ from ddpm_controller.ros.controller.rate_check import (
 from ddpm_controller.ros.controller.report import ControlReport
 from ddpm_controller.ros.controller.session import ControlSession
 from ddpm_controller.ros.controller.topics import ControllerTopics
+from ddpm_controller.ros.neighbours.neighbours import CommandTopic, Neighbours
 from ddpm_controller.ros.qos_events import QosEvents
 from ddpm_controller.share import found_path
 
@@ -62,6 +63,7 @@ class ControllerParts:
         load: Folder of a checkpoint -> policy that fits.
         loaded: The policy that the next session begins with; None: there is none.
         inputs: What is listened to.
+        neighbours: What is known of other nodes.
 
     Raises:
         ValueError: A parameter does not fit the robot.
@@ -96,6 +98,7 @@ class ControllerParts:
         self._planner = Planner(wake)
         self._commands = self._command_side()
         self.inputs = ControllerInputs(node, robot, deployed.lockstep, events, self._refuse_limits)
+        self.neighbours = self._neighbours()
         self._pictures: ChunkPictures | None = None
         if deployed.pictures:
             names = robot.action_spec.joint_names
@@ -189,6 +192,7 @@ class ControllerParts:
     def close(self) -> None:
         """End the workers and leave the topics."""
         self._planner.close()
+        self.neighbours.close()
         self.inputs.destroy()
         if self._pictures is not None:
             self._pictures.close()
@@ -257,6 +261,19 @@ class ControllerParts:
             ),
             standby=deployed.command_standby,
         )
+
+    def _neighbours(self) -> Neighbours:
+        node, commands, streams = self._node, self._commands, self._robot.streams
+        own = [node.get_fully_qualified_name()]
+        topic = CommandTopic(
+            node.resolve_topic_name(self._deployed.output),
+            self._deployed.output,
+            self._robot.action_spec.joint_names,
+            commands.node_names if isinstance(commands, CommandLink) else own,
+            commands.positions,
+        )
+        states = dict.fromkeys(each.topic for each in streams if each.type == JOINT_STATE)
+        return Neighbours(node, topic, [node.resolve_topic_name(each) for each in states])
 
     def _commanding(self, loop: ControlLoop) -> Commanding:
         if isinstance(self._commands, CommandLink):

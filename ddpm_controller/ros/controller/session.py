@@ -18,6 +18,7 @@ from ddpm_controller.ros.controller.policy_loader import LoadedPolicy
 from ddpm_controller.ros.controller.policy_run import Outcome, PolicyRun
 from ddpm_controller.ros.controller.report import ControlReport
 from ddpm_controller.ros.controller.smooth_stop import SmoothStop
+from ddpm_controller.ros.neighbours.claims import Intent
 
 _PATIENCE_S = 1.0
 
@@ -97,6 +98,14 @@ class ControlSession:
         """Let a tick in lockstep give up waiting, for good."""
         self._aborted = True
         self._changed.set()
+
+    @property
+    def intent(self) -> Intent:
+        """What it does about the command topic, as far as it has reported."""
+        if self.report.status.state in (State.RUNNING, State.HOLDING):
+            return Intent.COMMANDS
+        yields = bool(self.loop.right_of_way.other_commander)
+        return Intent.CLAIMS if self._commanding and not yields else Intent.NONE
 
     # Orders, on the control thread
 
@@ -276,8 +285,12 @@ class ControlSession:
         end()
 
     def _end_in_time(self, now_s: float) -> None:
-        if self._run is not None and self._run.is_over(now_s):
+        if self._run is None:
+            return
+        if self._run.is_over(now_s):
             self.end_run(Outcome.TIMEOUT, f"not done after {self._run.timeout_s:g} s")
+        elif other := self.loop.right_of_way.other_commander:
+            self.end_run(Outcome.STOPPED, other)
 
     def _command(self, now_s: float) -> bool:
         done = self._commanding_by.step(now_s)

@@ -1,5 +1,6 @@
 """What an activation does with the policies that it is given, without threads or messages."""
 
+import math
 from dataclasses import FrozenInstanceError
 from types import SimpleNamespace
 
@@ -8,11 +9,13 @@ import pytest
 from stub_loop import MAX_AGES_S, SPEC, new_loop, see, ticks
 
 from ddpm_controller.control.command import Command
-from ddpm_controller.control.states import Reason, State
+from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.policy import PolicyFacts
 from ddpm_controller.ros.commanding.commanding import Done
+from ddpm_controller.ros.controller.policy_run import Outcome, PolicyRun
 from ddpm_controller.ros.controller.report import ControlReport
 from ddpm_controller.ros.controller.session import ControlSession
+from ddpm_controller.ros.neighbours.claims import Intent
 
 
 class StubLoop:
@@ -146,6 +149,8 @@ class StubCommanding:
     def step(self, now_s):
         return [Done(Command(now_s, np.zeros(2), State.HOLDING, Reason.NONE, ""), 1.0)]
 
+    is_at_rest = True
+
 
 def test_a_tick_that_fails_behind_its_command_is_known_to_have_sent_it(monkeypatch):
     loop = new_loop(max_ages_s=dict.fromkeys(MAX_AGES_S, 9.0))
@@ -157,3 +162,19 @@ def test_a_tick_that_fails_behind_its_command_is_known_to_have_sent_it(monkeypat
     assert session.has_sent
     session.stand_still(1.0, "")
     assert not session.has_sent
+
+
+def test_a_run_ends_when_another_node_commands():
+    ends = []
+    loop = new_loop(max_ages_s=dict.fromkeys(MAX_AGES_S, 9.0))
+    session = session_with(None, loop=loop, commanding=StubCommanding())
+    session.begin_run(PolicyRun(0.0, 1, -math.inf, ends.append))
+    see(loop, 1.0)
+    session.step(1.0)
+    assert session.intent == Intent.COMMANDS
+    assert not ends
+    loop.right_of_way.note(Verdict(State.WAITING, Reason.OTHER_COMMANDER, "/teleop commands"))
+    session.step(1.02)
+    assert [(end.outcome, end.message) for end in ends] == [(Outcome.STOPPED, "/teleop commands")]
+    session.report.tell(1.1, State.WAITING, Reason.OTHER_COMMANDER, "", {})
+    assert session.intent == Intent.NONE  # it leaves the topic to the other one
