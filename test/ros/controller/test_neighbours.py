@@ -184,9 +184,11 @@ def test_an_idle_publisher_is_named_and_one_that_sends_stops_the_arm(checkpoint,
 
 def test_zeros_of_a_second_publisher_never_move_the_arm(checkpoint):
     """Nothing is sent at the beginning; the arm comes to rest when they come while it moves."""
+    parameters = {"checkpoint": checkpoint, "control_rate_hz": RATE_HZ}
+    parameters["command.stream"] = "single_point"  # a command is that of its tick
     with (
         client() as node,
-        process_of("controller", checkpoint=checkpoint, control_rate_hz=RATE_HZ),
+        process_of("controller", **parameters),
         other_node("joint_state_publisher") as other,
     ):
         publisher = other.create_publisher(JointState, "joint_states", 10)
