@@ -6,7 +6,7 @@ python benchmarks/stream_campaign.py --quick
 The motions, the robot and the controller of ``trajectory_stream.py``; what is refused, and the
 largest acceleration of the set point at 500 Hz, so also between the ticks, as a share of the
 limit. Late: by 0 to 15 ms, each message by its own. Lost: 5 of 100 messages, whatever was lost
-before. Many runs of one minute, each from another moment of the motion and with other accidents.
+before. Runs of one minute, each from another moment of the motion and with other accidents.
 """
 
 from dataclasses import dataclass, replace

@@ -41,6 +41,7 @@ def test_the_bytes_are_those_of_ros(names, num_rows, num_points):
     assert [i for i in range(len(sent)) if sent[i] != of_ros[i] and i not in gaps] == []
     assert not any(sent[i] for i in gaps)
     assert len(message.points) == num_points
+    assert all(point.time_from_start.nanosec < 10**9 for point in message.points)
 
 
 def gaps_of(message):
