@@ -32,6 +32,8 @@ class GivenLimits:
         max_jerk: rad/s^3 or m/s^3.
         max_step_from_measured: Farthest that a command may be from where the joint is measured,
             rad or m; not a word of MoveIt.
+        follow_tolerance: Farthest that a joint is measured from where it was led, rad or m; None:
+            as for its kind.
     """
 
     min_position: float = -math.inf
@@ -40,6 +42,7 @@ class GivenLimits:
     max_acceleration: float = math.inf
     max_jerk: float = math.inf
     max_step_from_measured: float = math.inf
+    follow_tolerance: float | None = None
 
 
 class JointEntry(BaseModel):
@@ -56,7 +59,12 @@ class JointEntry(BaseModel):
         has_jerk_limits: Whether max_jerk counts.
         max_jerk: Highest jerk, rad/s^3 or m/s^3.
         max_step_from_measured: Farthest that a command may be from the measured position, rad or
-            m; not a word of MoveIt.
+            m, in every state and with its stop; it limits the speed to about this divided by the
+            time by which the robot is behind its commands. Not a word of MoveIt.
+        follow_tolerance: Farthest that the joint may be measured from anywhere that it was led in
+            the last moments, rad or m; beyond it the robot is stopped. When left out, 0.1 rad or
+            0.02 m; .inf for a gripper, which never gets to its command when it holds something.
+            Not a word of MoveIt.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -71,6 +79,7 @@ class JointEntry(BaseModel):
     has_jerk_limits: bool = False
     max_jerk: FiniteFloat | None = None
     max_step_from_measured: PositiveFloat | None = None
+    follow_tolerance: PositiveFloat | None = None
 
     @model_validator(mode="after")
     def _agrees(self) -> "JointEntry":
@@ -109,6 +118,7 @@ class JointEntry(BaseModel):
             unless(self.max_acceleration, self.has_acceleration_limits, math.inf),
             unless(self.max_jerk, self.has_jerk_limits, math.inf),
             unless(self.max_step_from_measured, True, math.inf),
+            self.follow_tolerance,
         )
 
 

@@ -18,6 +18,7 @@ _SWITCHES = {
     "approach_share": "approach_slowly",
     "out_of_distribution_plans": "stop_out_of_distribution",
     "min_inference_steps": "deadline_aware",
+    "follow_patience_s": "stop_not_followed",
 }
 """Number -> the parameter without which it counts as 0."""
 
@@ -80,6 +81,7 @@ def loop_settings(
         tolerance=deployment.tolerance,
         out_of_distribution_plans=deployment.out_of_distribution_plans,
         min_inference_steps=deployment.min_inference_steps,
+        follow=deployment.follow_rules,
     )
 
 

@@ -29,6 +29,8 @@ MULTI_ARRAY = "std_msgs/msg/Float64MultiArray"
 STRING = "std_msgs/msg/String"
 
 _HOLD = StreamRule()
+_FOLLOW_RAD, _FOLLOW_M = 0.1, 0.02
+"""Farthest that a joint that follows is from where it was led: a sag of an arm is less."""
 
 
 class RobotError(ValueError):
@@ -216,9 +218,12 @@ def joint_limits(
     acceleration = np.array([each.max_acceleration for each in more])
     jerk = np.array([each.max_jerk for each in more])
     step = np.array([each.max_step_from_measured for each in more])
+    follow = [
+        _follow_tolerance(joints[n], each) for n, each in zip(joint_names, more, strict=True)
+    ]
     source = "robot_description with the joint-limits file" if given else "robot_description"
     try:
-        return JointLimits(lower, upper, velocity, acceleration, jerk, step)
+        return JointLimits(lower, upper, velocity, acceleration, jerk, step, np.array(follow))
     except ValueError as error:
         raise RobotError(f"{source}, {list(joint_names)}: {error}") from None
 
@@ -236,6 +241,12 @@ def _refuse_masked_joints(streams: Sequence[RobotStream], action: ActionSpec) ->
 def _place(loc: tuple[int | str, ...]) -> str:
     """Return where in the file an error is, without the type by which a stream was read."""
     return ".".join(str(part) for part in loc if "/msg/" not in str(part))
+
+
+def _follow_tolerance(joint: ElementTree.Element, given: GivenLimits) -> float:
+    if given.follow_tolerance is not None:
+        return given.follow_tolerance
+    return _FOLLOW_M if joint.get("type") == "prismatic" else _FOLLOW_RAD
 
 
 def _limit_row(joint: ElementTree.Element) -> tuple[float, float, float]:
