@@ -2,26 +2,31 @@
 
 python benchmarks/following.py
 python benchmarks/following.py --quick
+python benchmarks/following.py --trials 2
 
 Motions of scripted experts in their worlds, planned in chunks and led by the control loop at 50
 Hz: rest_ended into a trajectory controller, single_point into a driver that takes the point, both
 at 500 Hz. Their set points move the simulated robot. Robots that follow, late, sagging or slowly,
 must not be stopped; each fault begins at the fastest moment of the motion. Distances are those of
 the joints that have to follow, in tolerances (0.1 rad, 0.02 m): from the measured position to the
-farthest set point that the robot has been sent for now and later.
+farthest set point that the robot has been sent for now and later. Trials of the shipped policies in
+their worlds are run with the watch and without: they must not differ.
 """
 
 import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 import tyro
 from rich.console import Console
 from rich.table import Table
 
+from ddpm_controller.cli.evaluate import loop_of, policy_view
 from ddpm_controller.control.deployment import Deployment
 from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.loop_settings import PolicyTerms
@@ -29,7 +34,9 @@ from ddpm_controller.control.moving.leading_motion import motion_of, tick_of
 from ddpm_controller.control.moving.motion_loop import Order
 from ddpm_controller.control.plan_request import PlanRequest
 from ddpm_controller.control.states import Reason, State
+from ddpm_controller.evaluation.closed_loop import TrialSettings, run_trials
 from ddpm_controller.evaluation.stream_values import vector_value
+from ddpm_controller.policy import PlanSettings
 from ddpm_controller.robots.loop_settings import loop_settings
 from ddpm_controller.robots.robot import Robot, load_robot
 from ddpm_controller.share import share_path
@@ -47,6 +54,7 @@ from ddpm_controller.simulation.drivers.variants import (
 )
 from ddpm_controller.simulation.session import Session
 from ddpm_controller.simulation.worlds import WORLDS
+from ddpm_controller.systems import restore
 from ddpm_controller.types import ActionChunk, Plan, Trajectory
 
 TICK_S, UPDATE_S = 0.02, 0.002
@@ -68,11 +76,13 @@ class Options:
     Attributes:
         episodes: Motions of each world for the robots that follow.
         seed: Seed of the first.
+        trials: Trials of each shipped policy instead of all this.
         quick: Few robots, two worlds and a motion each, within a minute.
     """
 
     episodes: int = 3
     seed: int = 0
+    trials: int = 0
     quick: bool = False
 
 
@@ -349,9 +359,33 @@ def _blind(robot: Robot) -> Robot:
     return replace(robot, streams=tuple(each for each in kept if not each.is_text))
 
 
+def changed_trials(world: str, seeds: list[int]) -> int:
+    """Return how many trials of the shipped policy the watch has changed."""
+    robot, folder = (
+        load_robot(share_path(WORLDS[world].robot)),
+        Path(share_path(f"models/{world}")),
+    )
+    found = []
+    for patience_s in (Deployment.follow_patience_s, 0.0):
+        policy = restore(folder, PlanSettings())
+        deployment = Deployment(lockstep=True, follow_patience_s=patience_s)
+        urdf = WORLDS[world].world.robot_description()
+        loop = loop_of(robot, policy, folder, deployment, urdf)
+        trials = run_trials(policy, world, loop, seeds, TrialSettings(), policy_view(robot))
+        found.append([(each.success, each.duration_s, each.plans) for each in trials])
+    return sum(first != second for first, second in zip(*found, strict=True))
+
+
 def main() -> None:
     """Print the tables, and the figures as ``name: value``."""
     options = tyro.cli(Options)
+    if options.trials:
+        torch.set_num_threads(1)
+        for world in ("pick_place", "pusht", "drum"):
+            seeds = [options.seed + i for i in range(options.trials)]
+            changed = changed_trials(world, seeds)
+            print(f"{world}_trials_changed_by_the_watch: {changed} of {options.trials}")
+        return
     figures: dict[str, float] = {}
     solved = [name for name, entry in WORLDS.items() if entry.expert_module_and_class]
     worlds = QUICK_WORLDS if options.quick else solved

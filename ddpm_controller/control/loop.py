@@ -193,6 +193,8 @@ class ControlLoop:
         """Return what to plan for when a plan is due at ``now_s``; ask once per plan."""
         if self._stopping or self._jump or self._limits is None:
             return None
+        if self.following.holds:
+            return None
         if self.start_check.is_approaching or self.watch.problem(now_s) is not None:
             return None
         request = self.schedule.request(self.watch.buffer, now_s)

@@ -17,6 +17,7 @@ from ddpm_controller.control.moving.path import in_nanoseconds
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.planning.chunk_check import chunk_verdict
 from ddpm_controller.control.states import Reason, State, Verdict
+from ddpm_controller.replay.measured import MeasuredPositions, followed
 from ddpm_controller.replay.plans import Difference
 from ddpm_controller.replay.recorded_run import RecordedChunk, RecordedCommand, RecordedRun
 from ddpm_controller.robots.loop_settings import deployment_from, loop_settings
@@ -85,7 +86,9 @@ def compare_commands(run: RecordedRun) -> CommandComparison:
         is_taken_up = begins and player.takes_up(command, sent)
         if begins and not is_taken_up:
             player.begin(command)
-        position = command.position if is_taken_up else player.tick(command.stamp_s)
+        position: np.ndarray | None = command.position
+        if not is_taken_up:
+            position = player.tick(command.stamp_s, recorded=command.position)
         sent.append(command)
         refused = player.refused(command.stamp_s)
         difference = refused or command_difference(run, command, position)
@@ -139,7 +142,7 @@ def _compare_streamed(
             else:
                 num_before += 1
         if steps[i] == "next" and is_known:
-            position, refused = player.lead_to(command.stamp_s)
+            position, refused = player.lead_to(command.stamp_s, command.position)
             difference = refused or command_difference(run, command, position)
             if difference and player.is_stop(last, command):
                 continue  # by chance a period behind the last command
@@ -202,6 +205,7 @@ class _Player:
             stop_s=given.stop_s,
         )
         self._motion = self._led.motion if isinstance(self._led, LeadingMotion) else self._led
+        self._measured = MeasuredPositions(run, limits)
         self._begin_at: np.ndarray | None = None
         self._guard = box_guard(limits)
         self._waiting: ActionChunk | None = None
@@ -228,7 +232,8 @@ class _Player:
             if last.motion is None or not last.motion.velocity.any():
                 continue
             self.go_on(last)
-            position = self.tick(command.stamp_s, Sent(last.stamp_s, last.motion))
+            taken_up = Sent(last.stamp_s, last.motion)
+            position = self.tick(command.stamp_s, taken_up, command.position)
             if position is not None and np.array_equal(position, command.position):
                 return True
         return False
@@ -239,16 +244,25 @@ class _Player:
         self._waiting = None
         self._motion.go_on(command.motion, command.stamp_s)
 
-    def tick(self, now_s: float, sent: Sent | None = None) -> np.ndarray | None:
+    def tick(
+        self, now_s: float, sent: Sent | None = None, recorded: np.ndarray | None = None
+    ) -> np.ndarray | None:
         """Return the command (Da,) of a recorded tick; None when there should be none.
 
         Args:
             now_s: The tick.
             sent: Last command of another process, which this one continues from.
+            recorded: (Da,) its command, which one of the measured positions should lead to.
         """
         order = replace(self._order(now_s), begin_at=self._begin_at, sent=sent)
         self._begin_at = None
-        return self._led.follow(now_s, order).position
+        places = self._measured.before(now_s)
+        if isinstance(self._led, LeadingMotion):  # in lockstep, where the newest counts
+            newest = places[0] if len(places) else None
+            return self._led.follow(now_s, order.measured_at(newest)).position
+        self._led, position = followed(self._led, now_s, order, places, recorded)
+        self._motion = self._led
+        return position
 
     def _order(self, now_s: float) -> Order:
         taken = self._takeovers.get(_microseconds(now_s))
@@ -275,11 +289,16 @@ class _Player:
         """Whether ``command`` is a point of the stop behind ``last``, bit for bit."""
         if last.motion is None or not isinstance(self._led, LeadingMotion):
             return False
-        times_s, motions = self._led.stream.stop_from(last.motion)
-        at = np.abs(last.stamp_s + times_s - command.stamp_s) < _SAME_MOMENT_S
-        return any(np.array_equal(rows[0], command.position) for rows in motions[at])
+        for place in (None, *self._measured.before(self._decided_s(last.stamp_s))):
+            stop = self._led.stream.stop_from(last.motion, self._motion.bounds(place))
+            at = np.abs(last.stamp_s + stop[0] - command.stamp_s) < _SAME_MOMENT_S
+            if any(np.array_equal(rows[0], command.position) for rows in stop[1][at]):
+                return True
+        return False
 
-    def lead_to(self, moment_s: float) -> tuple[np.ndarray | None, Difference | None]:
+    def lead_to(
+        self, moment_s: float, recorded: np.ndarray
+    ) -> tuple[np.ndarray | None, Difference | None]:
         """Return the command (Da,) of ``moment_s``, and whether a plan should not have led there.
 
         All moments since the last one count: above the rate of the points some are not recorded.
@@ -291,13 +310,21 @@ class _Player:
             if self._resumed is not None:
                 chunk = order.chunk or self._in_force
                 order, self._resumed = replace(order, sent=self._resumed, chunk=chunk), None
-            position = self._motion.follow(self._moment_s, order).position
+            places = self._measured.before(self._decided_s(self._moment_s))
+            is_last = self._moment_s >= moment_s - _SAME_MOMENT_S
+            self._motion, position = followed(
+                self._motion, self._moment_s, order, places, recorded if is_last else None
+            )
             if order.chunk is not None and order.verdict.state == State.RUNNING:
                 self._in_force = order.chunk
             if not self._motion.has_chunk:
                 self._in_force = None
             refused = refused or self.refused(self._moment_s)
         return position, refused
+
+    def _decided_s(self, moment_s: float) -> float:
+        """Return the latest time at which the motion of ``moment_s`` may have been decided."""
+        return moment_s - self._settings.committed_s + 2 * self._settings.period_s
 
     def refused(self, now_s: float) -> Difference | None:
         """Return that the plan which was taken over at ``now_s`` should have been refused.
@@ -381,13 +408,19 @@ def run_ticks(run: RecordedRun) -> Iterator[tuple[RecordedCommand, bool]]:
 def _begins_s(run: RecordedRun) -> list[float]:
     """Return moments after which the next command is the first of a run.
 
-    Either nothing was commanded before, or plans were counted from 0 again: then the run began
-    when it reported that it had no plan, at the latest when it took the first one over.
+    Either nothing was commanded before; or a robot that did not follow begins again; or plans were
+    counted from 0 again: then the run began when it reported that it had no plan, at the latest
+    when it took the first one over.
     """
     begins_s = [
         status.stamp_s
         for status in run.statuses
         if status.verdict.state in (State.INACTIVE, State.WAITING)
+    ]
+    begins_s += [
+        status.stamp_s
+        for before, status in zip(run.statuses, run.statuses[1:], strict=False)
+        if (before.verdict.reason, status.verdict.reason) == (Reason.NOT_FOLLOWED, Reason.NO_PLAN)
     ]
     for previous, chunk in zip(run.chunks, run.chunks[1:], strict=False):
         span = (previous.takeover_s, chunk.takeover_s)

@@ -110,7 +110,7 @@ def stoppable_speed(
 
 
 def stopping_distance(speed: np.ndarray, acceleration: np.ndarray, jerk: np.ndarray) -> np.ndarray:
-    """Return the way (Da,) of the fastest stop from a speed, the reverse of ``stoppable_speed``."""
+    """Return the way (Da,) of the fastest stop: the reverse of ``stoppable_speed``."""
     long = speed / acceleration + acceleration / jerk
     short = 2 * np.sqrt(speed / jerk)
     way: np.ndarray = speed / 2 * np.where(speed * jerk >= acceleration**2, long, short)

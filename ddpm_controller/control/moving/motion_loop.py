@@ -5,7 +5,8 @@ It takes orders and gives commands, so that it can run in a process of its own: 
 """
 
 import math
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -57,6 +58,10 @@ class Order:
     keep_position: bool = False
     measured: np.ndarray | None = None
     sent: Sent | None = None
+
+    def measured_at(self, position: np.ndarray | None) -> "Order":
+        """Return the same for a robot that is measured at ``position`` (Da,)."""
+        return replace(self, measured=position)
 
 
 class MotionLoop:
@@ -112,6 +117,12 @@ class MotionLoop:
         self._was_limited = self._was_held = False
         self._step.forget()
         self._step.note(now_s, motion.position)
+
+    def copied(self) -> "MotionLoop":
+        """Return another one that continues from here, whatever becomes of this one."""
+        another = copy(self)
+        another._follower, another._step = copy(self._follower), self._step.copied()
+        return another
 
     def bounds(self, measured: np.ndarray | None) -> Bounds | None:
         """Return between which positions the next motion stays for a robot at ``measured``."""

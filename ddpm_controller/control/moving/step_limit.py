@@ -52,6 +52,12 @@ class StepLimit:
         self.is_finite = bool(np.isfinite(limits.step).any())
         self._led: deque[tuple[float, np.ndarray]] = deque()
 
+    def copied(self) -> "StepLimit":
+        """Return another one that knows the same."""
+        another = StepLimit(self._limits, self._led_s)
+        another._led = self._led.copy()
+        return another
+
     def forget(self) -> None:
         """Begin afresh: what was led before does not count."""
         self._led.clear()

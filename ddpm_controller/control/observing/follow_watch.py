@@ -22,7 +22,7 @@ _SOON_S = 2.0
 """A joint that is back within this time at its pace is slow, and follows."""
 _KNOWN_S = 0.1
 """So long after the last command it is not known where the robot is led."""
-_STILL = 0.1
+_STILL = 0.2
 """Of its tolerance: a joint that moves less than this in the time of a pace stands still."""
 _BEGIN_S = 0.1
 """A beginning is reported as one for so long, so that it is seen from outside."""
@@ -144,9 +144,16 @@ class FollowWatch:
 
     def verdict(self, now_s: float) -> Verdict | None:
         """Return why the robot is held, or None; a beginning has another reason."""
-        if self._phase == "follows" or now_s - self._begun_s < _BEGIN_S:
+        if self._phase == "follows":
             return None
+        if now_s - self._begun_s < _BEGIN_S:
+            return Verdict(State.HOLDING, Reason.NO_PLAN, "begins again where the robot stands")
         return Verdict(State.HOLDING, Reason.NOT_FOLLOWED, self._text)
+
+    @property
+    def holds(self) -> bool:
+        """Whether the robot is held: nothing is to be planned."""
+        return self._phase != "follows"
 
     @property
     def text(self) -> str:
@@ -218,7 +225,7 @@ class FollowWatch:
     def _rested(self, now_s: float, *, is_new: bool) -> Event:
         """Begin again where the robot is, and rest there."""
         assert self._rules is not None
-        self._phase, self._since_s = "rests", math.inf
+        self._phase, self._since_s, self._begun_s = "rests", math.inf, now_s
         if not is_new:
             return "begins"
         if self._count > self._rules.repeats:

@@ -32,7 +32,8 @@ class Track:
     @property
     def last(self) -> np.ndarray:
         """Newest position (Da,), a copy."""
-        return self._rows[self._end - 1].copy()
+        row: np.ndarray = self._rows[self._end - 1]
+        return row.copy()
 
     def clear(self) -> None:
         """Forget all."""
@@ -56,10 +57,11 @@ class Track:
         """Return the position (Da,) at a moment, on a line between two of them."""
         stamps_s, rows = self._kept()
         i = int(np.searchsorted(stamps_s, moment_s))
-        if i in (0, len(stamps_s)):
-            return rows[min(i, len(stamps_s) - 1)].copy()
-        share = (moment_s - stamps_s[i - 1]) / (stamps_s[i] - stamps_s[i - 1])
-        found: np.ndarray = rows[i - 1] + share * (rows[i] - rows[i - 1])
+        before, after = max(i - 1, 0), min(i, len(stamps_s) - 1)
+        found: np.ndarray = rows[after].copy()
+        if before < after:
+            share = (moment_s - stamps_s[before]) / (stamps_s[after] - stamps_s[before])
+            found = rows[before] + min(max(share, 0.0), 1.0) * (found - rows[before])
         return found
 
     def band(self, begin_s: float, end_s: float) -> tuple[np.ndarray, np.ndarray]:
