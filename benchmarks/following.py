@@ -9,8 +9,8 @@ Hz: rest_ended into a trajectory controller, single_point into a driver that tak
 at 500 Hz. Their set points move the simulated robot. Robots that follow, late, sagging or slowly,
 must not be stopped; each fault begins at the fastest moment of the motion. Distances are those of
 the joints that have to follow, in tolerances (0.1 rad, 0.02 m): from the measured position to the
-farthest set point that the robot has been sent for now and later. Trials of the shipped policies in
-their worlds are run with the watch and without: they must not differ.
+farthest set point that the robot has been sent for now and later. Trials of the shipped policies
+in their worlds are run with the watch and without: they must not differ.
 """
 
 import math
