@@ -373,8 +373,10 @@ class ControlLoop:
     def _begin_at(self, now_s: float) -> np.ndarray | None:
         """Return where the robot is, (Da,); a joint that need not follow keeps its command."""
         measured, kept = self.watch.measured(now_s), self._kept
-        if measured is None or kept is None:
+        if measured is None or kept is None or self._limits is None:
             return measured
+        step = self._limits.step
+        kept = np.minimum(np.maximum(kept, measured - step), measured + step)
         return np.where(np.isnan(kept), measured, kept)
 
     def _start_problem(self, now_s: float) -> Verdict | None:

@@ -130,6 +130,30 @@ def test_with_a_step_the_robot_is_led_away_no_further_and_noticed_all_the_same()
         assert Reason.NOT_FOLLOWED in {command.reason for _, command, _ in found}
 
 
+@pytest.mark.parametrize("step", [np.inf, 0.05])
+@pytest.mark.parametrize("stream", [None, STREAM], ids=["single_point", "rest_ended"])
+def test_a_gripper_that_holds_something_does_not_let_it_go_at_a_new_beginning(stream, step):
+    follow, steps = np.array([0.1, np.inf]), np.array([np.inf, step])
+    loop = new_loop(limits=replace(LIMITS, follow=follow, step=steps), follow=RULES, stream=stream)
+    holds = -0.2
+
+    def robot(command, now_s, at):
+        return np.array([0.0, max(command[1], holds)])
+
+    commands, at = [], np.zeros(2)
+    for now_s in ticks(1.0, 250):
+        see(loop, now_s, *at)
+        request = loop.plan_request(now_s)
+        if request is not None:
+            rows = goal_rows(request) * [1.0, 0.0] + [0.0, -0.5]
+            loop.accept(plan_of(rows, request), request)
+        commands.append(loop.tick(now_s))
+        at = robot(commands[-1].position, now_s, at)
+    assert Reason.NOT_FOLLOWED in {each.reason for each in commands}
+    closed = next(k for k, each in enumerate(commands) if each.position[1] < holds - 0.04)
+    assert all(each.position[1] < holds - 0.04 for each in commands[closed:])
+
+
 def test_a_loop_that_stops_by_request_is_not_begun_again():
     loop = new_loop(limits=FOLLOW, follow=RULES)
     driven(loop, never_moves, 1.5)
