@@ -16,6 +16,7 @@ from ddpm_controller.control.moving.leading_motion import LeadingMotion, motion_
 from ddpm_controller.control.moving.motion_loop import MotionLoop, Order, Sent, is_near
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.moving.stopping import longest_stop_s
+from ddpm_controller.control.observing.follow_watch import FollowWatch
 from ddpm_controller.control.observing.observation_watch import ObservationWatch
 from ddpm_controller.control.plan_request import PlanRequest, Takeover
 from ddpm_controller.control.planning.deadline import Deadline
@@ -48,6 +49,7 @@ class ControlLoop:
         distribution: Monitor of what the policy does not know.
         departure: Monitor of what the joints do that was not planned.
         right_of_way: What others leave to this loop.
+        following: Monitor of whether the joints go where they are led.
 
     Raises:
         ValueError: No stream measures the commanded joints.
@@ -83,12 +85,14 @@ class ControlLoop:
             spec, settings.fade_s, policy.departure, committed_s=settings.committed_s
         )
         self.right_of_way = RightOfWay()
+        self.following = FollowWatch(spec.joint_names, spec.units, settings.follow)
         self._limits = settings.limits
         self._no_limits_text = NO_LIMITS
         self._motion = self._guard = self._sent = None
         self._has_begun = self._keep_position = self._stopping = False
         self._jump, self._jump_over_s = "", -math.inf
         self._free_s, self._quiet_s = -math.inf, math.nan
+        self._kept: np.ndarray | None = None
         self._remember(policy.n_obs_steps)
 
     # What comes in
@@ -110,6 +114,7 @@ class ControlLoop:
                 otherwise the first command is the measured position.
         """
         self.watch.start(not_before_s)
+        self.following.start()
         self.schedule.start(memory)
         self.right_of_way.begin()
         self._begin_again(keep_position)
@@ -192,6 +197,8 @@ class ControlLoop:
         """Return what to plan for when a plan is due at ``now_s``; ask once per plan."""
         if self._stopping or self._jump or self._limits is None or self.right_of_way.problem:
             return None
+        if self.following.holds:
+            return None
         if self.start_check.is_approaching or self.watch.problem(now_s) is not None:
             return None
         # A plan of before would be past, or caught up with in haste.
@@ -216,6 +223,7 @@ class ControlLoop:
         jump = self.watch.advance(now_s)
         self.schedule.advance(now_s)
         if jump:
+            self.following.forget()
             self.schedule.abandon(jump)
             stop_s = self.longest_stop_s + self.settings.period_s if self._has_begun else 0.0
             self._jump, self._jump_over_s = jump, now_s + stop_s
@@ -249,9 +257,16 @@ class ControlLoop:
             return
         if is_near(measured, sent.motion.position, self._limits):
             self._sent, self._has_begun, self._free_s = sent, True, -math.inf
+            self.following.begin(sent.stamp_s, sent.motion.position)
+
+    def note_led(self, moment_s: float, position: np.ndarray | None) -> None:
+        """Note where the robot is led, (Da,), at a moment that may be ahead of now."""
+        if position is not None:
+            self.following.lead(moment_s, position)
 
     def decide(self, now_s: float) -> Verdict:
         """Return what may be done at ``now_s``, with the reason."""
+        self._look_whether_followed(now_s)
         if not self._has_begun:
             blocked = self._start_problem(now_s)
             if blocked is not None:
@@ -266,11 +281,27 @@ class ControlLoop:
             return Verdict(State.HOLDING, Reason.NO_CHECKPOINT, "no checkpoint is loaded")
         return (
             self.watch.judge(now_s)
+            or self.following.verdict(now_s)
             or self.distribution.problem()
             or self.start_check.plan(self.watch.measured(now_s), self._limits, now_s)
             or self._beginning(now_s)
             or self.schedule.verdict(now_s)
         )
+
+    def _look_whether_followed(self, now_s: float) -> None:
+        """Stop a robot that does not go where it is led; begin again where it stands."""
+        newest = self.watch.newest_measured(now_s)
+        if not self._has_begun or self._limits is None or newest is None or self._jump:
+            return
+        stop_s = self.longest_stop_s + self.settings.committed_s + self.settings.period_s
+        tolerance = self._limits.follow
+        event = self.following.look(now_s, *newest, tolerance, stop_s)
+        if event == "stops":
+            self.schedule.abandon(self.following.text)
+        elif event == "begins" and not self._stopping:
+            kept = self.following.kept(tolerance)
+            self._begin_again(keep_position=False)
+            self._kept = kept
 
     def _beginning(self, now_s: float) -> Verdict | None:
         """Return that a run still begins: a plan is taken over once a moment is free for it."""
@@ -285,8 +316,10 @@ class ControlLoop:
         """
         if verdict.state in (State.WAITING, State.INACTIVE):
             return Order(verdict), None
-        begin_at = None if self._has_begun else self.watch.measured(now_s)
+        begin_at = None if self._has_begun else self._begin_at(now_s)
         keep_position, self._has_begun = self._keep_position, True
+        if begin_at is not None:
+            self.following.begin(now_s, begin_at)
         if begin_at is not None and self.settings.stream is not None:
             self._free_s = now_s + self.settings.stream.begin_s + self.settings.stream.past_s
         sent, self._sent = self._sent, None
@@ -306,6 +339,7 @@ class ControlLoop:
         if self._limits is None:
             return Command(now_s, None, verdict.state, verdict.reason, verdict.text)
         command = self._motion_within(self._limits).follow(now_s, order)
+        self.note_led(now_s, command.position)
         return replace(command, takeover=takeover) if takeover else command
 
     def late_streams(self, now_s: float) -> list[str]:
@@ -351,12 +385,22 @@ class ControlLoop:
     def _begin_again(self, keep_position: bool) -> None:
         # Once a position is not to be kept, it is not until the next beginning.
         self._keep_position = keep_position and (self._keep_position or self._has_begun)
-        self._has_begun, self._sent = False, None
+        self._has_begun, self._sent, self._kept = False, None, None
+        self.following.forget()
         # The tick that begins it sends no plan either.
         self._free_s = math.inf if self.settings.stream is not None else -math.inf
         self.start_check.begin()
         self.distribution.begin()
         self.departure.begin()
+
+    def _begin_at(self, now_s: float) -> np.ndarray | None:
+        """Return where the robot is, (Da,); a joint that need not follow keeps its command."""
+        measured, kept = self.watch.measured(now_s), self._kept
+        if measured is None or kept is None or self._limits is None:
+            return measured
+        step = self._limits.step
+        kept = np.minimum(np.maximum(kept, measured - step), measured + step)
+        return np.where(np.isnan(kept), measured, kept)
 
     def _start_problem(self, now_s: float) -> Verdict | None:
         """Return why the first command of a run cannot be sent yet, or None."""

@@ -31,6 +31,7 @@ class Reason(IntEnum):
     TOO_SLOW = 11
     CLOCK_JUMP = 12
     CONTROLLER_LOST = 13
+    NOT_FOLLOWED = 14
     OTHER_COMMANDER = 15
     NO_LISTENER = 16
     LIMIT_POSITION = 20

@@ -13,6 +13,7 @@ from ddpm_controller.control.moving.motion_loop import Sent
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.states import State
 from ddpm_controller.replay.command_comparison import CommandComparison, command_difference
+from ddpm_controller.replay.measured import MeasuredPositions, followed
 from ddpm_controller.replay.plans import Difference
 from ddpm_controller.replay.recorded_decisions import RecordedDecisions
 from ddpm_controller.replay.recorded_run import RecordedCommand, RecordedRun
@@ -61,7 +62,9 @@ def compare_commands(run: RecordedRun) -> CommandComparison:
         is_taken_up = begins and player.takes_up(command, sent)
         if begins and not is_taken_up:
             player.begin(command)
-        position = command.position if is_taken_up else player.tick(command.stamp_s)
+        position: np.ndarray | None = command.position
+        if not is_taken_up:
+            position = player.tick(command.stamp_s, recorded=command.position)
         sent.append(command)
         refused = player.refused(command.stamp_s)
         difference = refused or command_difference(run, command, position)
@@ -97,6 +100,7 @@ class _Player:
             stop_s=given.stop_s,
         )
         self._motion = self._led.motion if isinstance(self._led, LeadingMotion) else self._led
+        self._measured = MeasuredPositions(run, limits)
         self._begin_at: np.ndarray | None = None
 
     def begin(self, command: RecordedCommand) -> None:
@@ -118,7 +122,8 @@ class _Player:
             if last.motion is None or not last.motion.velocity.any():
                 continue
             self.go_on(last)
-            position = self.tick(command.stamp_s, Sent(last.stamp_s, last.motion))
+            taken_up = Sent(last.stamp_s, last.motion)
+            position = self.tick(command.stamp_s, taken_up, command.position)
             if position is not None and np.array_equal(position, command.position):
                 return True
         return False
@@ -129,16 +134,25 @@ class _Player:
         self._decisions.forget()
         self._motion.go_on(command.motion, command.stamp_s)
 
-    def tick(self, now_s: float, sent: Sent | None = None) -> np.ndarray | None:
+    def tick(
+        self, now_s: float, sent: Sent | None = None, recorded: np.ndarray | None = None
+    ) -> np.ndarray | None:
         """Return the command (Da,) of a recorded tick; None when there should be none.
 
         Args:
             now_s: The tick.
             sent: Last command of another process, which this one continues from.
+            recorded: (Da,) its command, which one of the measured positions should lead to.
         """
         order = replace(self._decisions.order(now_s), begin_at=self._begin_at, sent=sent)
         self._begin_at = None
-        return self._led.follow(now_s, order).position
+        places = self._measured.before(now_s)
+        if isinstance(self._led, LeadingMotion):  # in lockstep, where the newest counts
+            newest = places[0] if len(places) else None
+            return self._led.follow(now_s, order.measured_at(newest)).position
+        self._led, position = followed(self._led, now_s, order, places, recorded)
+        self._motion = self._led
+        return position
 
     def refused(self, now_s: float) -> Difference | None:
         """Return that the plan which was taken over at ``now_s`` should have been refused."""

@@ -26,13 +26,19 @@ def run_ticks(run: RecordedRun) -> Iterator[tuple[RecordedCommand, bool]]:
 def _begins_s(run: RecordedRun) -> list[float]:
     """Return moments after which the next command is the first of a run.
 
-    Either nothing was commanded before, or plans were counted from 0 again: then the run began
-    when it reported that it had no plan, at the latest when it took the first one over.
+    Either nothing was commanded before; or a robot that did not follow begins again; or plans were
+    counted from 0 again: then the run began when it reported that it had no plan, at the latest
+    when it took the first one over.
     """
     begins_s = [
         status.stamp_s
         for status in run.statuses
         if status.verdict.state in (State.INACTIVE, State.WAITING)
+    ]
+    begins_s += [
+        status.stamp_s
+        for before, status in zip(run.statuses, run.statuses[1:], strict=False)
+        if (before.verdict.reason, status.verdict.reason) == (Reason.NOT_FOLLOWED, Reason.NO_PLAN)
     ]
     for previous, chunk in zip(run.chunks, run.chunks[1:], strict=False):
         span = (previous.takeover_s, chunk.takeover_s)

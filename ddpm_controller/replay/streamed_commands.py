@@ -13,6 +13,7 @@ from ddpm_controller.control.moving.path import in_nanoseconds
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.states import State
 from ddpm_controller.replay.command_comparison import CommandComparison, command_difference
+from ddpm_controller.replay.measured import MeasuredPositions, followed
 from ddpm_controller.replay.plans import Difference
 from ddpm_controller.replay.recorded_decisions import RecordedDecisions
 from ddpm_controller.replay.recorded_run import RecordedCommand, RecordedRun
@@ -58,7 +59,7 @@ def compare_streamed(
             else:
                 num_before += 1
         if steps[i] == "next" and is_known:
-            position, refused = player.lead_to(command.stamp_s)
+            position, refused = player.lead_to(command.stamp_s, command.position)
             difference = refused or command_difference(run, command, position)
             if difference and player.is_stop(last, command):
                 continue  # by chance a period behind the last command
@@ -116,6 +117,7 @@ class _StreamPlayer:
             stop_s=given.stop_s,
         )
         self._motion, self._stream, self._period_s = led.motion, led.stream, given.period_s
+        self._measured, self._lead_s = MeasuredPositions(run, limits), given.committed_s
         self._in_force: ActionChunk | None = None
         self._resumed: Sent | None = None
         self._moment_s = math.inf
@@ -136,11 +138,16 @@ class _StreamPlayer:
         """Whether ``command`` is a point of the stop behind ``last``, bit for bit."""
         if last.motion is None:
             return False
-        times_s, motions = self._stream.stop_from(last.motion)
-        at = np.abs(last.stamp_s + times_s - command.stamp_s) < _SAME_MOMENT_S
-        return any(np.array_equal(rows[0], command.position) for rows in motions[at])
+        for place in (None, *self._measured.before(self._decided_s(last.stamp_s))):
+            times_s, motions = self._stream.stop_from(last.motion, self._motion.bounds(place))
+            at = np.abs(last.stamp_s + times_s - command.stamp_s) < _SAME_MOMENT_S
+            if any(np.array_equal(rows[0], command.position) for rows in motions[at]):
+                return True
+        return False
 
-    def lead_to(self, moment_s: float) -> tuple[np.ndarray | None, Difference | None]:
+    def lead_to(
+        self, moment_s: float, recorded: np.ndarray
+    ) -> tuple[np.ndarray | None, Difference | None]:
         """Return the command (Da,) of ``moment_s``, and whether a plan should not have led there.
 
         All moments since the last one count: above the rate of the points some are not recorded.
@@ -152,10 +159,18 @@ class _StreamPlayer:
             if self._resumed is not None:
                 chunk = order.chunk or self._in_force
                 order, self._resumed = replace(order, sent=self._resumed, chunk=chunk), None
-            position = self._motion.follow(self._moment_s, order).position
+            places = self._measured.before(self._decided_s(self._moment_s))
+            is_last = self._moment_s >= moment_s - _SAME_MOMENT_S
+            self._motion, position = followed(
+                self._motion, self._moment_s, order, places, recorded if is_last else None
+            )
             if order.chunk is not None and order.verdict.state == State.RUNNING:
                 self._in_force = order.chunk
             if not self._motion.has_chunk:
                 self._in_force = None
             refused = refused or self._decisions.refused(self._moment_s)
         return position, refused
+
+    def _decided_s(self, moment_s: float) -> float:
+        """Return the latest time at which the motion of ``moment_s`` may have been decided."""
+        return moment_s - self._lead_s + 2 * self._period_s

@@ -2,11 +2,14 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from ddpm_controller.robots.given_limits import GivenLimits
 from ddpm_controller.robots.lined_yaml import nearest
 from ddpm_controller.robots.robot_description import DescribedJoint, DescriptionError
 
+_FOLLOW_RAD, _FOLLOW_M = 0.1, 0.02
+"""Farthest that a joint that follows is from where it was led: a sag of an arm is less."""
 _SUFFIX = "_joint"
 _FEWEST_WITH_PREFIX = 2
 """Keys of a file that must share a prefix: one alone could mean a joint by chance."""
@@ -57,7 +60,10 @@ def _limits(joint: DescribedJoint, given: GivenLimits | None) -> GivenLimits:
             f"{who} has no lower and upper in <limit>: give them there, or min_position and "
             "max_position in the joint-limits file"
         )
-    return limits
+    if limits.follow_tolerance is not None:
+        return limits
+    usual = _FOLLOW_M if joint.kind == "prismatic" else _FOLLOW_RAD
+    return replace(limits, follow_tolerance=usual)
 
 
 def _by_joint(

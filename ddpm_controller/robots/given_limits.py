@@ -16,6 +16,8 @@ class GivenLimits:
         max_jerk: rad/s^3 or m/s^3.
         max_step_from_measured: Farthest that a command may be from where the joint is measured,
             rad or m; not a word of MoveIt.
+        follow_tolerance: Farthest that a joint is measured from where it was led, rad or m; None:
+            as for its kind; not a word of MoveIt.
         place: Source and line, for messages.
     """
 
@@ -25,6 +27,7 @@ class GivenLimits:
     max_acceleration: float = math.inf
     max_jerk: float = math.inf
     max_step_from_measured: float = math.inf
+    follow_tolerance: float | None = None
     place: str = ""
 
     def stricter(self, other: "GivenLimits") -> "GivenLimits":
@@ -40,6 +43,8 @@ class GivenLimits:
                 f"{self.range_text} and {other.range_text} have no range in common: correct one "
                 "of them"
             )
+        both = self.follow_tolerance, other.follow_tolerance
+        tolerances = [each for each in both if each is not None]
         return GivenLimits(
             lower,
             upper,
@@ -47,6 +52,7 @@ class GivenLimits:
             min(self.max_acceleration, other.max_acceleration),
             min(self.max_jerk, other.max_jerk),
             min(self.max_step_from_measured, other.max_step_from_measured),
+            min(tolerances, default=None),
             self.place,
         )
 

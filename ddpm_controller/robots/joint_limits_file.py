@@ -57,7 +57,12 @@ class JointEntry(BaseModel):
         soft_lower_limit: Lowest position, rad or m; the stricter of it and min_position counts.
         soft_upper_limit: Highest position, rad or m.
         max_step_from_measured: Farthest that a command may be from the measured position, rad or
-            m; not a word of MoveIt.
+            m, in every state and with its stop; it limits the speed to about this divided by the
+            time by which the robot is behind its commands. Not a word of MoveIt.
+        follow_tolerance: Farthest that the joint may be measured from anywhere that it was led in
+            the last moments, rad or m; beyond it the robot is stopped. When left out, 0.1 rad or
+            0.02 m; .inf for a gripper, which never gets to its command when it holds something.
+            Not a word of MoveIt.
         has_effort_limits: Not used; nor are the four below.
         max_effort: Highest force or torque.
         k_position: Gain of a soft limit.
@@ -82,6 +87,7 @@ class JointEntry(BaseModel):
     soft_lower_limit: _Number | None = None
     soft_upper_limit: _Number | None = None
     max_step_from_measured: _Positive | None = None
+    follow_tolerance: Annotated[float, BeforeValidator(_no_switch), Field(gt=0)] | None = None
     has_effort_limits: bool | None = None
     max_effort: _Number | None = None
     k_position: _Number | None = None
@@ -138,6 +144,7 @@ class JointEntry(BaseModel):
             min(unless(self.max_acceleration, self.has_acceleration_limits), deceleration),
             unless(self.max_jerk, self.has_jerk_limits),
             unless(self.max_step_from_measured, True),
+            self.follow_tolerance,
             place,
         )
         soft = GivenLimits(

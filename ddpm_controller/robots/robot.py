@@ -250,6 +250,7 @@ def joint_limits(
             np.array([each.max_acceleration for each in rows]),
             np.array([each.max_jerk for each in rows]),
             np.array([each.max_step_from_measured for each in rows]),
+            np.array([each.follow_tolerance for each in rows], dtype=np.float64),
         )
     except DescriptionError as error:
         raise RobotError(str(error)) from None

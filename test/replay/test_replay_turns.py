@@ -50,7 +50,7 @@ def checkpoint(tmp_path_factory, robot_file):
 def test_plans_and_commands_of_a_turning_joint_are_made_again_bit_for_bit(
     tmp_path, robot_file, checkpoint, cut
 ):
-    scenario = Scenario((checkpoint,), 140, cut=cut, robot=robot_file)
+    scenario = Scenario((checkpoint,), 140, cut=cut, file=robot_file)
     run = read_run(record_run(tmp_path / "bag", scenario), load_robot(robot_file))
     turned = np.array([each.position[COLUMN] for each in run.commands])
     crossings = np.diff(turned > math.pi).sum()

@@ -296,6 +296,7 @@ joint_limits:
     has_jerk_limits: true
     max_jerk: 11.0
     max_step_from_measured: 0.2
+    follow_tolerance: .inf
 """
 
 
@@ -309,6 +310,7 @@ def test_the_stricter_of_urdf_and_joint_limits_file_counts(tmp_path):
     np.testing.assert_allclose(limits.acceleration, [60, 7])
     np.testing.assert_allclose(limits.jerk, [11, 350])
     np.testing.assert_array_equal(limits.step, [0.2, np.inf])
+    np.testing.assert_array_equal(limits.follow, [np.inf, 0.1])
 
 
 def joint_a(**lines):
@@ -327,6 +329,7 @@ BAD_LIMITS = {
     "no acceleration": (joint_a(has_acceleration_limits=True), "got None"),
     "nan": (joint_a(has_jerk_limits=True, max_jerk=float("nan")), "max_jerk"),
     "half a range": (joint_a(has_position_limits=True, max_position=1), "give both"),
+    "no tolerance": (joint_a(follow_tolerance=0), "follow_tolerance"),
     "no step": (joint_a(max_step_from_measured=0), "max_step_from_measured"),
     "unknown": (joint_a(max_speed=1), "max_speed"),
 }

@@ -174,8 +174,13 @@ class ObservationBuffer:
 
     def newest(self, name: str, now_s: float) -> np.ndarray | None:
         """Return the newest value of a stream at ``now_s``, or None before the first."""
+        found = self.newest_stamped(name, now_s)
+        return None if found is None else found[1]
+
+    def newest_stamped(self, name: str, now_s: float) -> tuple[float, np.ndarray] | None:
+        """Return the stamp of ``newest``, and the value."""
         i = bisect_right(self._stamps[name], now_s + _SAME_MOMENT_S) - 1
-        return self._values[name][i] if i >= 0 else None
+        return (self._stamps[name][i], self._values[name][i]) if i >= 0 else None
 
     def latest(self, name: str) -> np.ndarray:
         """Return the value of a stream that came last; there must be one."""

@@ -203,6 +203,11 @@ class ObservationWatch:
         value = self.buffer.newest(self.measured_stream, now_s)
         return None if value is None else value[self._columns]
 
+    def newest_measured(self, now_s: float) -> tuple[float, np.ndarray] | None:
+        """Return the stamp of ``measured`` at ``now_s``, and its position (Da,)."""
+        found = self.buffer.newest_stamped(self.measured_stream, now_s)
+        return None if found is None else (found[0], found[1][self._columns])
+
     def measured_in(self, observation: Observation) -> tuple[np.ndarray, float]:
         """Return the position of the commanded joints in an observation, (Da,), and its stamp."""
         name = self.measured_stream

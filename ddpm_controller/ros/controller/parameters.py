@@ -157,6 +157,30 @@ class ControllerParameters:
     out_of_distribution_plans: int = parameter(
         3, "Stop after so many such plans in a row.", low=1, high=1000
     )
+    stop_not_followed: bool = parameter(
+        True,
+        "Stop where the joints do not go where they are led: a protective stop, a controller that "
+        "refuses, something in the way. By follow_tolerance in the joint-limits file.",
+    )
+    follow_lag_s: float = parameter(
+        Deployment.follow_lag_s,
+        "Longest time by which a robot that follows is behind its commands, s.",
+        low=0.02,
+        high=5.0,
+    )
+    follow_patience_s: float = parameter(
+        Deployment.follow_patience_s,
+        "Time for which a joint does not follow before the robot is stopped, s.",
+        low=0.02,
+        high=5.0,
+    )
+    follow_repeats: int = parameter(
+        Deployment.follow_repeats,
+        "Times that a robot that was stopped for this begins again by itself, where it stands and "
+        "after a rest; afterwards it holds until ~/reset.",
+        low=0,
+        high=1000,
+    )
     output: str = parameter(
         "joint_trajectory", "Message that is sent: joint_trajectory or commands."
     )

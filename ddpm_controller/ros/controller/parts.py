@@ -11,12 +11,13 @@ from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.loop_settings import LoopSettings, PolicyTerms
 from ddpm_controller.control.moving.leading_motion import motion_of
 from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.control.moving.step_limit import small_steps
 from ddpm_controller.control.moving.stream_settings import StreamSettings
 from ddpm_controller.control.observing.stream_filter import StreamFilter
 from ddpm_controller.identification.noise_denoiser import filters_of
 from ddpm_controller.identification.state_denoiser import load_state_denoiser
 from ddpm_controller.robots.joint_limits_file import JointLimitsFileError
-from ddpm_controller.robots.loop_settings import deployment_from, loop_settings
+from ddpm_controller.robots.loop_settings import command_age_s, deployment_from, loop_settings
 from ddpm_controller.robots.robot import JOINT_STATE, Robot
 from ddpm_controller.ros.commanding.command_link import CommandLink
 from ddpm_controller.ros.commanding.command_messages import CommandSettings
@@ -202,11 +203,17 @@ class ControllerParts:
             self._node.destroy_publisher(self._commands.publisher)
 
     def _refuse_limits(self, limits: JointLimits) -> None:
-        """Raise a ValueError where the ticks are too far apart for ``limits``."""
+        """Raise a ValueError where the ticks are too far apart for ``limits``.
+
+        A step that hardly allows a motion is only worth a warning.
+        """
         deployed = self._deployed
         names, period_s = self._robot.action_spec.joint_names, 1.0 / deployed.control_rate_hz
         stream = self._deployment.stream_settings
         motion_of(names, limits, period_s, stream, fade_s=deployed.fade_s, stop_s=deployed.stop_s)
+        text = small_steps(limits, names, command_age_s(self._robot, self._deployment))
+        if text:
+            self._node.get_logger().warning(text)
 
     def terms(self, loaded: LoadedPolicy) -> PolicyTerms:
         """Return the terms on which a loop plans with ``loaded``."""
