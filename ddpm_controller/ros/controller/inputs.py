@@ -36,6 +36,8 @@ _TYPES = {
     COMPRESSED_IMAGE: CompressedImage,
     STRING: String,
 }
+_SLOW = 1.0
+"""Speed, rad/s or m/s, of joints whose limits have not come: nothing is sent before they have."""
 _MAY_BE_SET = (
     QoSPolicyKind.HISTORY,
     QoSPolicyKind.DEPTH,
@@ -78,7 +80,7 @@ class ControllerInputs:
         self.no_limits_text = NO_LIMITS
         self._description: str | None = None
         self._in_force: JointLimits | None = None  # of the session
-        self._speeds: dict[str, float] = {}
+        self._speeds = dict.fromkeys(robot.action_spec.joint_names, _SLOW)
         self._node = node
         self._robot = robot
         self._lockstep = lockstep

@@ -199,9 +199,12 @@ def test_zeros_of_a_second_publisher_never_move_the_arm(checkpoint):
             message.header.stamp = node.get_clock().now().to_msg()
             publisher.publish(message)
 
-        FakeRobot(node)
+        robot = FakeRobot(node, description="")
         timer = node.create_timer(0.02, publish_zeros, clock=STEADY)
         node.bring_up()
+        node.until_state(State.WAITING, Reason.NO_OBSERVATION, "limits")
+        node.until(lambda: len(node.status.stream_names) and node.status.ticks > 150)
+        robot.describe(robot_description())  # from now on only the contradiction keeps it
         status = node.until_state(State.WAITING, Reason.INVALID_OBSERVATION, "two nodes")
         assert "/client, /joint_state_publisher" in status.text
         node.until_state(State.WAITING, Reason.INVALID_OBSERVATION)
