@@ -6,11 +6,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from controller_driver import (
-    LED_UPDATE_S,
     Client,
     FakeRobot,
     client,
-    largest_speed_ratio,
     process_of,
 )
 from lifecycle_msgs.msg import Transition
@@ -27,6 +25,8 @@ from ddpm_controller.simulation.arm.robot_description import robot_description
 
 LIMITS = joint_limits(robot_description(), JOINT_NAMES)
 RATE_HZ = 50.0
+LARGEST_CATCH_UP = 0.1
+"""In s at the velocity limit."""
 BETWEEN_TICKS = 1.05
 """The governor keeps velocities at its ticks; a step between two of them may pass the limit."""
 
@@ -138,10 +138,15 @@ def keeps_limits(node: Client, first: int) -> None:
     assert np.isfinite(positions).all()
     assert (positions >= LIMITS.lower).all()
     assert (positions <= LIMITS.upper).all()
-    ratio = largest_speed_ratio(stamps_s[first:], positions[first:], LIMITS.velocity, LED_UPDATE_S)
-    assert ratio <= BETWEEN_TICKS
-    accelerations = np.abs(node.led.column("acceleration")[first:])
+    velocities, accelerations = (
+        np.abs(node.led.column(name)[first:]) for name in ("velocity", "acceleration")
+    )
+    assert (velocities <= BETWEEN_TICKS * LIMITS.velocity).all()
     assert (accelerations <= 1.1 * LIMITS.acceleration).all()
+    # On a busy machine a message may be later than the lead allows.
+    spans_s = np.diff(stamps_s[first:])
+    jumps = np.abs(np.diff(positions[first:], axis=0)) - LIMITS.velocity * spans_s[:, None]
+    assert jumps.max() <= LARGEST_CATCH_UP * LIMITS.velocity.max()
 
 
 def test_a_command_says_its_joints_and_when_each_point_is_to_be_reached(moving):
