@@ -434,7 +434,7 @@ def main() -> None:
                 ", ".join(str(r.stops) for r in row["watch"]),
                 *(f"{distances[name]:.2f}" for name in columns),
             )
-            key = f"{kind.name}_{stream}".replace(" ", "_")
+            key = f"{kind.name}_{stream}".replace(",", "").replace(" ", "_")
             figures[f"{key}_noticed_s"] = max(noticed)
             for name in columns:
                 figures[f"{key}_distance_{name}"] = distances[name]
