@@ -15,6 +15,7 @@ RUNTIME = [
     "matplotlib>=3.6",
     "mujoco>=3.2",
     "numpy>=1.26",
+    "opencv-python-headless>=4.6",
     "pydantic>=2",
     "PyYAML",
     "rich>=13",

@@ -26,7 +26,7 @@ from ddpm_controller.control.moving.leading_motion import LeadingMotion
 from ddpm_controller.control.moving.motion_loop import MotionLoop, Order
 from ddpm_controller.control.moving.path import Path
 from ddpm_controller.control.moving.safety import JointLimits
-from ddpm_controller.control.moving.stream_settings import StreamSettings
+from ddpm_controller.control.moving.stream_settings import StreamSettings, limits_between
 from ddpm_controller.control.states import State, Verdict
 from ddpm_controller.simulation.drivers.trajectory_controller import (
     ControllerRules,
@@ -36,6 +36,7 @@ from ddpm_controller.simulation.drivers.variants import OffClock
 from ddpm_controller.types import ActionChunk, Trajectory
 
 NUM_JOINTS = 7
+STOP_S = 0.2
 NAMES = tuple(f"joint{i + 1}" for i in range(NUM_JOINTS))
 LIMITS = JointLimits(
     np.full(NUM_JOINTS, -2.8),
@@ -79,12 +80,14 @@ class Condition:
         loss: Share of the messages that never arrive, but the first one.
         clock_s: Controller's clock ahead of the sender's.
         silent_s: For how long the sender does nothing; inf: it dies.
+        silent_from_s: When that begins, after the settling.
     """
 
     late_s: float = 0.0
     loss: float = 0.0
     clock_s: float = 0.0
     silent_s: float = 0.0
+    silent_from_s: float = FAST_S
 
 
 CONDITIONS = {
@@ -98,9 +101,10 @@ CONDITIONS = {
 
 
 class Sender(Protocol):
-    """A kind of stream."""
+    """A kind of stream: its own motion, and how far ahead of now it goes."""
 
     path: Path
+    lead_s: float
 
     def tick(self, now_s: float, order: Order) -> Trajectory | None:
         """Return the message of this tick."""
@@ -112,7 +116,7 @@ class SinglePoint:
 
     def __init__(self, period_s: float) -> None:
         self._motion = MotionLoop(LIMITS, period_s)
-        self._period_s = period_s
+        self._period_s = self.lead_s = period_s
         self.path = Path(NUM_JOINTS)
 
     def tick(self, now_s: float, order: Order) -> Trajectory | None:
@@ -128,7 +132,8 @@ class Stream:
     """The default, or one with other settings."""
 
     def __init__(self, period_s: float, settings: StreamSettings) -> None:
-        self._ahead = LeadingMotion(NAMES, LIMITS, period_s, settings)
+        self._ahead = LeadingMotion(NAMES, LIMITS, period_s, settings, stop_s=STOP_S)
+        self.lead_s = settings.lead_s
         self.path = Path(NUM_JOINTS)
 
     def tick(self, now_s: float, order: Order) -> Trajectory | None:
@@ -183,7 +188,10 @@ class Found:
         error: Largest, rad.
         peak: Largest acceleration as a share of the limit.
         stop_way: Largest way of a joint after the sender's death, rad.
+        stop_share: Largest share of ``farthest_way`` that a joint went then.
         stop_s: Time from the death until the set point rests.
+        speed: Largest share of its velocity limit that a joint had when the sender fell silent.
+        end_speed: Largest speed of a joint at the end, rad/s.
         reasons: Texts of the first refusals.
     """
 
@@ -192,7 +200,10 @@ class Found:
     error: float = 0.0
     peak: float = 0.0
     stop_way: float = 0.0
+    stop_share: float = 0.0
     stop_s: float = 0.0
+    speed: float = 0.0
+    end_speed: float = 0.0
     reasons: list[str] = field(default_factory=list)
 
 
@@ -205,21 +216,47 @@ def wish(passed_s: float) -> np.ndarray:
     return sine + place
 
 
-class Run:
-    """One sender, one controller and what is between them."""
+def farthest_way(
+    velocity: np.ndarray, period_s: float, lead_s: float, given: JointLimits = LIMITS
+) -> np.ndarray:
+    """Return how far each joint may go after a death at ``velocity`` (Da,), by the limits alone.
 
-    def __init__(self, kind: Kind, condition: Condition, seconds: float, seed: int) -> None:
+    Through the lead, in which it speeds up as fast as it may, and then through the longer one of
+    a stop of the usual time and the fastest stop, which begins while it still speeds up.
+    """
+    limits = limits_between(given, StreamSettings().knot_ticks(period_s) * period_s)
+    a, jerk_s = limits.acceleration, limits.acceleration / limits.jerk
+    speed = np.minimum(np.abs(velocity) + a * lead_s, limits.velocity)
+    gentle = speed * STOP_S / 2 + a * STOP_S**2 / 12
+    fastest = (speed + a * jerk_s / 2) * (2 * jerk_s + (speed / a + jerk_s / 2) / 2)
+    return speed * lead_s + np.maximum(gentle, fastest)
+
+
+class Run:
+    """One sender, one controller and what is between them.
+
+    Args:
+        kind: Kind of stream.
+        condition: What goes wrong.
+        seconds: Of motion, where the sender does not fall silent.
+        seed: Of lateness, loss and noise.
+        from_s: Moment of the motion at which it begins.
+    """
+
+    def __init__(
+        self, kind: Kind, condition: Condition, seconds: float, seed: int, from_s: float = 0.0
+    ) -> None:
         self._condition, self._random = condition, np.random.default_rng(seed)
+        self._from_s = from_s
         self._period_s = 1 / kind.rate_hz
         self._sender = kind.sender(self._period_s)
         rules = ControllerRules(NAMES, UPDATE_S)
         self._driver = OffClock(TrajectoryController(rules), condition.clock_s)
         self._silent_from_s = math.inf
         if condition.silent_s:
-            self._silent_from_s = BEGIN_S + SETTLE_S + FAST_S
-            seconds = FAST_S + min(condition.silent_s, 1.0) + 1.5
-            if math.isfinite(condition.silent_s):
-                seconds = FAST_S + condition.silent_s + 1.5
+            self._silent_from_s = BEGIN_S + SETTLE_S + condition.silent_from_s
+            silent_s = condition.silent_s if math.isfinite(condition.silent_s) else 1.0
+            seconds = condition.silent_from_s + silent_s + 1.5
         self._end_s = BEGIN_S + SETTLE_S + seconds
         self._under_way: list[tuple[float, int, Trajectory]] = []
         self._chunk_s = -math.inf
@@ -258,7 +295,8 @@ class Run:
         if now_s >= self._chunk_s + CHUNK_S - 1e-9:
             self._chunk_s = now_s
             passed_s = now_s - BEGIN_S - SETTLE_S
-            rows = np.array([wish(passed_s + i * ROW_S) for i in range(NUM_ROWS)])
+            moments_s = self._from_s + passed_s + ROW_S * np.arange(NUM_ROWS)
+            rows = np.array([wish(float(moment_s)) for moment_s in moments_s])
             if passed_s < 0:
                 rows[:] = 0.0
             chunk = ActionChunk(now_s, ROW_S, NAMES, rows)
@@ -281,10 +319,16 @@ class Run:
         felt = np.maximum(np.abs(steps) / UPDATE_S**2, np.abs(acceleration))
         found.peak = float((felt[counts][:-1] / LIMITS.acceleration).max())
         dies_s = self._silent_from_s
+        found.end_speed = float(np.abs(velocity[-1]).max())
+        if self._condition.silent_s:
+            at = velocity[moments_s > dies_s][0]
+            found.speed = float((np.abs(at) / LIMITS.velocity).max())
         if not math.isfinite(self._condition.silent_s):
             after = moments_s > dies_s
-            way = np.abs(position[after] - position[after][0])
+            way = np.abs(position[after] - position[after][0]).max(axis=0)
             found.stop_way = float(way.max())
+            bound = farthest_way(velocity[after][0], self._period_s, self._sender.lead_s)
+            found.stop_share = float((way / bound).max())
             moving = np.abs(velocity[after]).max(axis=1) > 1e-6
             found.stop_s = (
                 float(np.flatnonzero(moving).max() + 1) * UPDATE_S if moving.any() else 0

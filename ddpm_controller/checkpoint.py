@@ -168,8 +168,9 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
     try:
         content = file_content(path)
     except FileNotFoundError:
-        # A writer may have replaced the checkpoint between the two reads.
-        if (newer := load_manifest(folder)) != manifest:
+        # A writer may have replaced the checkpoint between the two reads; twice, and the manifest
+        # is the same again.
+        if (newer := load_manifest(folder)) != manifest or path.exists():
             return load_checkpoint(folder)
         raise CheckpointError(
             f"{folder}: weights file {newer.weights_file} is missing; copy the whole folder again"
@@ -285,7 +286,10 @@ def parsed_json(text: str) -> Any:
 
 def _essence(stream: StreamSpec) -> str:
     elements = [f"{name} [{unit}]" for name, unit in zip(stream.names, stream.units, strict=True)]
-    return f"{stream.kind} {stream.shape} {', '.join(elements)}".rstrip()
+    if stream.depth_range_m is not None:
+        elements.append(f"of depth {list(stream.depth_range_m)} m")
+    wraps = f"wraps {', '.join(stream.wraps)}" if stream.wraps else ""
+    return f"{stream.kind} {stream.shape} {', '.join(elements)} {wraps}".rstrip()
 
 
 def _manifest_digest(fields: Mapping[str, Any]) -> str:

@@ -35,6 +35,8 @@ class System:
             with it; refuses one that cannot be its base.
         fixed_encoders: network -> {image stream: encoder} that find the same features of an
             image throughout a training.
+        keeps_ranges: config -> whether weights that do not learn see numbers in the ranges of the
+            initial checkpoint, so that these ranges cannot change.
         bound: (network, batch of training, generator) -> the bound on -log p(actions |
             observations), a ``diffusion.bound.Bound``; None for a system that has none.
     """
@@ -44,6 +46,7 @@ class System:
     network: Callable[..., Any] | None = None
     based_on: Callable[[Any, Checkpoint | None], Any] = lambda config, initial: config
     fixed_encoders: Callable[[Any], Mapping[str, Any]] = lambda network: {}
+    keeps_ranges: Callable[[Any], bool] = lambda config: False
     bound: Callable[[Any, Mapping[str, Any], Any], Any] | None = None
 
 
@@ -57,6 +60,7 @@ SYSTEMS: dict[str, System] = {
         DiffControlNetwork,
         based_on=DiffControlConfig.based_on,
         fixed_encoders=lambda network: network.fixed_encoders,
+        keeps_ranges=lambda config: config.is_controlled,
         bound=remembering_bound,
     ),
     "bc_lstm": System(BcLstmConfig, BcLstm.restore, BcLstmNetwork),

@@ -3,6 +3,7 @@
 Values only, numpy only. Arrays are taken as they come and must not be changed afterwards.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -25,6 +26,10 @@ class StreamSpec:
             only when there is something new, and holds until then.
         names: Element names of a vector in order (joint names); empty for an image.
         units: Unit of each element of a vector, SI; empty for an image.
+        wraps: Elements that turn without end and are reported within one turn; what is observed
+            counts on through the seam, from where a run or an episode begins.
+        depth_range_m: Distances that 1 and 255 of a depth image stand for, where 0 is no
+            measurement; None: an image of colour or grey, or a vector.
     """
 
     name: str
@@ -33,8 +38,12 @@ class StreamSpec:
     rate_hz: float
     names: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
+    wraps: tuple[str, ...] = ()
+    depth_range_m: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
+        if self.depth_range_m is not None:
+            self._check_depth(*self.depth_range_m)
         if self.kind == "vector" and self.shape != (len(self.names),):
             raise ValueError(
                 f"stream {self.name!r}: a vector of shape {self.shape} needs one name per "
@@ -50,6 +59,21 @@ class StreamSpec:
             raise ValueError(f"stream {self.name!r}: names repeat in {list(self.names)}")
         if not (self.rate_hz > 0 or (self.rate_hz == 0 and self.kind == "vector")):
             raise ValueError(f"stream {self.name!r}: rate_hz must be above 0, got {self.rate_hz}")
+        units = dict(zip(self.names, self.units, strict=True))
+        if wrong := [name for name in self.wraps if units.get(name) != "rad"]:
+            raise ValueError(
+                f"stream {self.name!r}: wraps names {wrong}, which must be among its names "
+                f"{list(self.names)} and in rad: correct the robot file"
+            )
+
+    def _check_depth(self, near_m: float, far_m: float) -> None:
+        if self.kind != "image":
+            raise ValueError(f"stream {self.name!r}: depth_range_m is for images")
+        if not 0 <= near_m < far_m < math.inf:
+            raise ValueError(
+                f"stream {self.name!r}: depth_range_m needs 0 <= nearest < farthest in m, got "
+                f"[{near_m}, {far_m}]"
+            )
 
     @property
     def holds(self) -> bool:

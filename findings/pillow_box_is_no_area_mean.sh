@@ -4,7 +4,7 @@
 # a source pixel wholly or not at all, by its centre: three pixels 0 255 0 become 128 0, where the mean over each half
 # is 85 85, and random pictures differ by about half of the range. A policy that learned from one does not see the
 # same pictures through the other.
-# Seen: pillow 13.0.0 and opencv-python-headless 5.0.0.93 on Python 3.11, 2026-11. Our own reduction has exact weights.
+# Seen: pillow 13.0.0 and opencv-python-headless 5.0.0.93 on Python 3.11, 2026-11. Pictures are resized by INTER_AREA here.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

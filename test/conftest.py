@@ -14,6 +14,7 @@ os.environ["ROS_DOMAIN_ID"] = str(DOMAIN)
 os.environ.setdefault("AMENT_PREFIX_PATH", sys.prefix)
 os.environ.setdefault("MUJOCO_GL", "egl")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
 
 # The same examples every time, however busy the machine; --hypothesis-profile=explore looks for
 # others, and keeps what it finds in .hypothesis.

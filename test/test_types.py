@@ -1,6 +1,7 @@
 import numpy as np
+import pytest
 
-from ddpm_controller.types import ActionChunk, rows_at
+from ddpm_controller.types import ActionChunk, StreamSpec, rows_at
 
 ROWS = np.array([[0.0, 10.0], [1.0, 10.0], [4.0, -10.0]])
 
@@ -29,3 +30,12 @@ def test_a_chunk_of_one_row_says_it_at_all_moments():
         [0.0, 10.0],
         [0.0, 10.0],
     ]
+
+
+def test_only_an_image_has_a_range_of_depth_and_that_is_one_of_distances():
+    StreamSpec("depth", "image", (4, 6, 3), 25.0, depth_range_m=(0.0, 2.0))
+    with pytest.raises(ValueError, match="'joints': depth_range_m is for images"):
+        StreamSpec("joints", "vector", (1,), 50.0, ("a",), ("m",), depth_range_m=(0.2, 2.0))
+    for wrong in ((-0.1, 2.0), (2.0, 2.0), (0.2, np.nan), (0.2, np.inf)):
+        with pytest.raises(ValueError, match="'depth': depth_range_m needs 0 <= nearest"):
+            StreamSpec("depth", "image", (4, 6, 3), 25.0, depth_range_m=wrong)

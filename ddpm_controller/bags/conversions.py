@@ -10,13 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import simplejpeg
 
+from ddpm_controller.bags.image_error import ImageError
+from ddpm_controller.bags.images import image_from
 from ddpm_controller.data.text_features import TextError, text_features
 from ddpm_controller.robots.robot import RobotAction, RobotStream
-
-_SMALLEST_SHARE = 1e-6
-"""A smaller share of a pixel is a rounding error of its edges."""
 
 
 class ConversionError(ValueError):
@@ -60,8 +58,9 @@ def observation_from(
         if stream.spec.kind == "vector":
             return stamp_s, vector_from(message, stream.spec.names, stream.field)
         height, width = stream.message_size
-        return stamp_s, image_from(message, height, width, stream.spec.shape[:2])
-    except (ConversionError, TextError) as error:
+        part = (stream.spec.shape[:2], stream.crop, stream.spec.depth_range_m)
+        return stamp_s, image_from(message, height, width, *part)
+    except (ConversionError, ImageError, TextError) as error:
         raise ConversionError(f"{stream.spec.name}: {error}") from None
 
 
@@ -115,42 +114,6 @@ def positions_from(message: Any, names: Sequence[str], moment_s: float = -math.i
     return _by_name(list(message.joint_names), point.positions, names, "positions")
 
 
-def image_from(
-    message: Any, height: int, width: int, resize: Sequence[int] | None = None
-) -> np.ndarray:
-    """Return an Image or CompressedImage as RGB, (H, W, 3) uint8.
-
-    Args:
-        message: rgb8, bgr8, mono8, or JPEG.
-        height: Rows that the message must have.
-        width: Columns that the message must have.
-        resize: (H, W) of the result; as the message when None.
-
-    Raises:
-        ConversionError: Another size, another encoding, or cut data.
-    """
-    is_raw = hasattr(message, "encoding")
-    came = (message.height, message.width) if is_raw else _jpeg_size(message)
-    if came != (height, width):  # before a small message becomes a large picture
-        raise ConversionError(
-            f"image of {came[0]} x {came[1]} came (height x width), the robot file has "
-            f"{height} x {width}: set the camera or the robot file"
-        )
-    pixels = _raw_pixels(message) if is_raw else _jpeg_pixels(message)
-    if resize is not None and tuple(resize) != (height, width):
-        return resized(pixels, resize[0], resize[1])
-    return pixels
-
-
-def resized(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Return an image at another size by averaging over areas; (H, W, 3) uint8."""
-    rows = pixels.reshape(pixels.shape[0], -1).astype(np.float32)  # (H, W * 3)
-    flat = _mean_rows(rows, height).reshape(height, -1, 3).swapaxes(0, 1)  # (W, height, 3)
-    columns = np.ascontiguousarray(flat).reshape(pixels.shape[1], -1)  # (W, height * 3)
-    mean = _mean_rows(columns, width).reshape(width, height, 3).swapaxes(0, 1)
-    return np.clip(np.rint(mean), 0, 255).astype(np.uint8, order="C")
-
-
 def byte_array(pixels: np.ndarray) -> "array.array[int]":
     """Return bytes as the array that rclpy takes as it is; a list would cost 0.1 s per image."""
     data = array.array("B")
@@ -168,68 +131,3 @@ def _by_name(have: list[str], numbers: Any, names: Sequence[str], what: str) -> 
     if row.shape != (len(have),):
         raise ConversionError(f"{len(have)} joint names but {row.size} numbers in {what}")
     return row[[have.index(name) for name in names]]
-
-
-def _raw_pixels(message: Any) -> np.ndarray:
-    channels = {"rgb8": 3, "bgr8": 3, "mono8": 1}.get(message.encoding)
-    if channels is None:
-        raise ConversionError(f"encoding {message.encoding!r} is not rgb8, bgr8 or mono8")
-    height, width, step = message.height, message.width, message.step
-    flat = np.frombuffer(message.data, dtype=np.uint8)
-    if step < width * channels or flat.size < height * step:
-        raise ConversionError(
-            f"image of {height} x {width} {message.encoding} with {step} bytes a row has only "
-            f"{flat.size} bytes"
-        )
-    rows = flat[: height * step].reshape(height, step)[:, : width * channels]
-    pixels = rows.reshape(height, width, channels)
-    if channels == 1:
-        return np.repeat(pixels, 3, axis=2)
-    if message.encoding == "bgr8":
-        pixels = pixels[:, :, ::-1]
-    return np.array(pixels, order="C")  # a copy: the message's memory may be reused
-
-
-def _jpeg_size(message: Any) -> tuple[int, int]:
-    """Return height and width by the header; nothing is decoded."""
-    data = bytes(message.data)
-    if not simplejpeg.is_jpeg(data):
-        raise ConversionError(f"compressed image of format {message.format!r} is not a JPEG")
-    try:
-        height, width, *_ = simplejpeg.decode_jpeg_header(data)
-    except ValueError as error:
-        raise ConversionError(f"JPEG of {len(data)} bytes has no header: {error}") from None
-    return height, width
-
-
-def _jpeg_pixels(message: Any) -> np.ndarray:
-    data = bytes(message.data)
-    try:
-        return np.asarray(simplejpeg.decode_jpeg(data, colorspace="RGB"))
-    except ValueError as error:
-        raise ConversionError(f"JPEG of {len(data)} bytes cannot be decoded: {error}") from None
-
-
-def _mean_rows(rows: np.ndarray, count: int) -> np.ndarray:
-    """Return ``rows``, (N, D) float32, averaged to ``count`` rows.
-
-    Row by row, since a product of matrices would run on a thread a core.
-    """
-    index, share = _shares(len(rows), count)
-    mean: np.ndarray = rows[index[:, 0]] * share[:, :1]
-    for k in range(1, index.shape[1]):
-        more = rows[index[:, k]]
-        more *= share[:, k, None]
-        mean += more
-    return mean
-
-
-def _shares(size: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return which old pixels are in each of ``count`` new ones, (count, K), and their shares."""
-    ratio = size / count
-    begin, end = np.arange(count)[:, None] * ratio, np.arange(1, count + 1)[:, None] * ratio
-    pixel = np.floor(begin) + np.arange(math.ceil(ratio) + 1)
-    overlap = np.minimum(end, pixel + 1) - np.maximum(begin, pixel)
-    share = (np.clip(overlap, 0, None) / ratio).astype(np.float32)
-    used = (share > _SMALLEST_SHARE).any(axis=0)
-    return np.minimum(pixel, size - 1).astype(np.intp)[:, used], share[:, used]

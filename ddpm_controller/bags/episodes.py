@@ -1,7 +1,6 @@
 """Episodes out of bags: the same conversions and the same buffer as on the robot. No rclpy."""
 
 import bisect
-import contextlib
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -23,8 +22,10 @@ from ddpm_controller.bags.files import (
 from ddpm_controller.control.observing.observation_buffer import (
     ObservationBuffer,
     ObservationError,
+    WholeTurnError,
 )
 from ddpm_controller.control.observing.stream_filter import StreamFilter
+from ddpm_controller.control.observing.turns import TURN, turns_towards
 from ddpm_controller.robots.robot import Robot, RobotStream
 from ddpm_controller.types import Episode, Observation
 
@@ -262,16 +263,31 @@ def _episode(
     )
     observations = [player.at(moment_ns) for moment_ns in moments_ns]
     rows = [bisect.bisect_right(tape.command_stamps_ns, ns) - 1 for ns in moments_ns]
+    values = {
+        name: np.stack([observation.values[name] for observation in observations])
+        for name in robot.max_ages_s
+    }
     return Episode(
         stamps_s=np.array([observation.stamp_s for observation in observations]),
-        values={
-            name: np.stack([observation.values[name] for observation in observations])
-            for name in robot.max_ages_s
-        },
-        actions=np.stack([tape.commands[row] for row in rows]),
+        values=values,
+        actions=_near_measured(np.stack([tape.commands[row] for row in rows]), values, robot),
         source=source,
         success=span.success,
     )
+
+
+def _near_measured(
+    actions: np.ndarray, values: Mapping[str, np.ndarray], robot: Robot
+) -> np.ndarray:
+    """Return commands (N, Da) at the turn that is nearest to where the joint is measured."""
+    joints = robot.action_spec.joint_names
+    for spec in robot.stream_specs:
+        for name in set(spec.wraps) & set(joints):
+            column = joints.index(name)
+            measured = values[spec.name][:, spec.names.index(name)]
+            commanded = actions[:, column]
+            actions[:, column] = commanded + TURN * turns_towards(commanded, measured)
+    return actions
 
 
 class _Player:
@@ -285,6 +301,7 @@ class _Player:
         longest_s = max((s for s in self._max_ages_s.values() if s < math.inf), default=0.0)
         longest_s += max((each.history_s for each in (filters or {}).values()), default=0.0)
         self._buffer = ObservationBuffer(robot.stream_specs, self._max_ages_s, longest_s, filters)
+        self._has_begun = False
         self._coming: dict[str, list[tuple[int, np.ndarray]]] = {n: [] for n in self._max_ages_s}
         for name, stamp_ns, value in reversed(tape.observations):
             self._coming[name].append((stamp_ns, value))
@@ -293,14 +310,24 @@ class _Player:
         """Return what the robot's buffer would give at a moment; moments must not go back.
 
         Raises:
-            BagError: A stream had nothing usable, or had stood still for too long.
+            BagError: A stream had nothing usable, had stood still for too long, or jumped by a
+                turn.
         """
         for name, coming in self._coming.items():
             while coming and coming[-1][0] <= moment_ns:
                 stamp_ns, value = coming.pop()
                 # What the robot refuses is refused here: both keep the last good value.
-                with contextlib.suppress(ObservationError):
+                try:
                     self._buffer.add(name, _seconds(stamp_ns), value)
+                except WholeTurnError as error:
+                    raise BagError(
+                        f"bag {self._bag} at {_seconds(stamp_ns):.3f} s: {error}"
+                    ) from None
+                except ObservationError:
+                    pass
+        if not self._has_begun:
+            self._has_begun = True
+            self._buffer.begin_turns()
         moment_s = _seconds(moment_ns)
         observation = self._buffer.sample(moment_s)
         if observation is None:

@@ -12,7 +12,7 @@ import torch
 import tyro
 from rich.console import Console
 
-from ddpm_controller.bags.conversions import resized
+from ddpm_controller.bags.images import seen
 from ddpm_controller.checkpoint import (
     CheckpointError,
     load_checkpoint,
@@ -242,11 +242,10 @@ def _restored(options: EvaluateOptions) -> Policy:
 
 def policy_view(robot: Robot) -> View:
     """Return what makes a camera's picture the one that the policy takes, as for messages."""
-    sizes = {spec.name: spec.shape[:2] for spec in robot.stream_specs if spec.kind == "image"}
+    cameras = {each.spec.name: each for each in robot.streams if each.spec.kind == "image"}
 
     def view(camera: str, pixels: np.ndarray) -> np.ndarray:
-        height, width = sizes[camera]
-        return pixels if pixels.shape[:2] == (height, width) else resized(pixels, height, width)
+        return seen(pixels, cameras[camera].spec.shape[:2], cameras[camera].crop)
 
     return view
 

@@ -12,7 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from ddpm_controller.bags.files import BagError
 from ddpm_controller.checkpoint import CheckpointError
-from ddpm_controller.replay.commands import CommandComparison, compare_commands
+from ddpm_controller.replay.command_comparison import CommandComparison
+from ddpm_controller.replay.commands import compare_commands
 from ddpm_controller.replay.plans import PlanComparison, Policies, compare_plans
 from ddpm_controller.replay.recorded_run import RecordedRun, read_run
 from ddpm_controller.robots.robot import RobotError, load_robot

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
+from typing import TextIO
 
 import tyro
 from rich.console import Console
@@ -132,7 +133,11 @@ def _trained(
     demonstrations: Demonstrations,
     console: Console,
 ) -> TrainingResult:
-    with _bar(console) as bar, _stop_signals(console) as should_stop:
+    with (
+        _bar(console) as bar,
+        _stop_signals(console) as should_stop,
+        _shown_warnings(console),
+    ):
         task = bar.add_task("training", total=config.num_steps, text="")
 
         def show(progress: TrainingProgress) -> None:
@@ -185,6 +190,25 @@ def _summarize(console: Console, result: TrainingResult) -> None:
         ("TensorBoard", f"tensorboard --logdir {result.output / 'tensorboard'}"),
     ):
         _tell(console, f"[bold]{name + ':':17}[/]", str(value))
+
+
+@contextmanager
+def _shown_warnings(console: Console) -> Iterator[None]:
+    """Print warnings above the bar, as they come."""
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        _tell(console, "[yellow]warning:[/]", str(message))
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from typing import Literal
 
 from ddpm_controller.control.loop_settings import PolicyTerms
 from ddpm_controller.control.moving.stream_settings import StreamSettings
+from ddpm_controller.control.observing.follow_watch import FollowRules
 from ddpm_controller.control.planning.chunk_check import ChunkTolerance
 from ddpm_controller.control.planning.start_gate import MARGIN, StartGate, start_gate
 from ddpm_controller.policy import DepartureLimit, Policy
@@ -43,6 +44,10 @@ class Deployment:
         chunk_velocity_tolerance: As ``ChunkTolerance.velocity``.
         out_of_distribution_plans: Strange plans in a row that stop the robot; 0: they do not.
         min_inference_steps: Fewest denoising steps, where steps are chosen; 0: they are not.
+        follow_lag_s: As ``FollowRules.lag_s``, where no command is ahead of its moment.
+        follow_patience_s: As ``FollowRules.patience_s``; 0: whether the robot follows is not
+            looked at.
+        follow_repeats: As ``FollowRules.repeats``.
         reset_state_above: Departure above which the state of a policy begins again; None: as
             learned for its checkpoint, infinite: none.
     """
@@ -67,6 +72,9 @@ class Deployment:
     chunk_velocity_tolerance: float = ChunkTolerance.velocity
     out_of_distribution_plans: int = 0
     min_inference_steps: int = 0
+    follow_lag_s: float = FollowRules.lag_s
+    follow_patience_s: float = FollowRules.patience_s
+    follow_repeats: int = FollowRules.repeats
     reset_state_above: float | None = None
 
     def __post_init__(self) -> None:
@@ -81,15 +89,17 @@ class Deployment:
         if self.stream not in STREAMS:
             raise ValueError(f"stream must be one of {list(STREAMS)}, got {self.stream!r}")
         # All refuse what is out of range.
-        _ = self.stream_settings
+        _ = self._form_of_stream, self.follow_rules
         StartGate(approach_share=self.approach_share)
         ChunkTolerance(self.chunk_position_tolerance, self.chunk_velocity_tolerance)
 
     @property
     def stream_settings(self) -> StreamSettings | None:
         """Form of trajectories that end at rest; None: each message is the command of its tick."""
-        if self.stream == "single_point":
-            return None
+        return None if self.stream == "single_point" else self._form_of_stream
+
+    @property
+    def _form_of_stream(self) -> StreamSettings:
         return StreamSettings(
             past_s=self.stream_past_s,
             lead_s=self.stream_lead_s,
@@ -97,6 +107,17 @@ class Deployment:
             stamp=self.stream_stamp,
             carries=self.stream_carries,
         )
+
+    @property
+    def follow_rules(self) -> FollowRules | None:
+        """From when on the robot does not follow; None: that is not looked at.
+
+        A command that is sent ahead of its moment is so much further ahead of the robot.
+        """
+        if self.follow_patience_s == 0:
+            return None
+        lag_s = self.follow_lag_s + self.lead_s
+        return FollowRules(lag_s, self.follow_patience_s, self.follow_repeats)
 
     @property
     def tolerance(self) -> ChunkTolerance:

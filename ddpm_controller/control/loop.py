@@ -16,6 +16,7 @@ from ddpm_controller.control.moving.leading_motion import LeadingMotion, motion_
 from ddpm_controller.control.moving.motion_loop import MotionLoop, Order, Sent, is_near
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.moving.stopping import longest_stop_s
+from ddpm_controller.control.observing.follow_watch import FollowWatch
 from ddpm_controller.control.observing.observation_watch import ObservationWatch
 from ddpm_controller.control.plan_request import PlanRequest, Takeover
 from ddpm_controller.control.planning.deadline import Deadline
@@ -23,6 +24,7 @@ from ddpm_controller.control.planning.departure_watch import DepartureWatch
 from ddpm_controller.control.planning.distribution_watch import DistributionWatch
 from ddpm_controller.control.planning.plan_schedule import PlanSchedule
 from ddpm_controller.control.planning.start_check import StartCheck, place_problem
+from ddpm_controller.control.right_of_way import RightOfWay
 from ddpm_controller.control.states import OBSERVATION_REASONS, Reason, State, Verdict
 from ddpm_controller.types import Memory, Plan
 
@@ -46,6 +48,8 @@ class ControlLoop:
         start_check: First plan of a run.
         distribution: Monitor of what the policy does not know.
         departure: Monitor of what the joints do that was not planned.
+        right_of_way: What others leave to this loop.
+        following: Monitor of whether the joints go where they are led.
 
     Raises:
         ValueError: No stream measures the commanded joints.
@@ -80,12 +84,15 @@ class ControlLoop:
         self.departure = DepartureWatch(
             spec, settings.fade_s, policy.departure, committed_s=settings.committed_s
         )
+        self.right_of_way = RightOfWay()
+        self.following = FollowWatch(spec.joint_names, spec.units, settings.follow)
         self._limits = settings.limits
         self._no_limits_text = NO_LIMITS
         self._motion = self._guard = self._sent = None
         self._has_begun = self._keep_position = self._stopping = False
         self._jump, self._jump_over_s = "", -math.inf
-        self._free_s = -math.inf
+        self._free_s, self._quiet_s = -math.inf, math.nan
+        self._kept: np.ndarray | None = None
         self._remember(policy.n_obs_steps)
 
     # What comes in
@@ -107,7 +114,9 @@ class ControlLoop:
                 otherwise the first command is the measured position.
         """
         self.watch.start(not_before_s)
+        self.following.start()
         self.schedule.start(memory)
+        self.right_of_way.begin()
         self._begin_again(keep_position)
         self._stopping = False
         self._jump = ""
@@ -186,7 +195,9 @@ class ControlLoop:
 
     def plan_request(self, now_s: float) -> PlanRequest | None:
         """Return what to plan for when a plan is due at ``now_s``; ask once per plan."""
-        if self._stopping or self._jump or self._limits is None:
+        if self._stopping or self._jump or self._limits is None or self.right_of_way.problem:
+            return None
+        if self.following.holds:
             return None
         if self.start_check.is_approaching or self.watch.problem(now_s) is not None:
             return None
@@ -212,12 +223,27 @@ class ControlLoop:
         jump = self.watch.advance(now_s)
         self.schedule.advance(now_s)
         if jump:
+            self.following.forget()
             self.schedule.abandon(jump)
             stop_s = self.longest_stop_s + self.settings.period_s if self._has_begun else 0.0
             self._jump, self._jump_over_s = jump, now_s + stop_s
+            self._quiet_s = math.nan
         if self._jump and now_s >= self._jump_over_s:
             self._jump = ""
             self._begin_again(keep_position=True)
+        self._yield(now_s)
+
+    def _yield(self, now_s: float) -> None:
+        """Fall silent once the robot is at rest, where others forbid to command."""
+        problem = self.right_of_way.problem
+        if problem is None or not self._has_begun:
+            self._quiet_s = math.nan
+        elif math.isnan(self._quiet_s):
+            self.schedule.abandon(problem.text)
+            lead_s = self.settings.stream.lead_s if self.settings.stream else 0.0
+            self._quiet_s = now_s + lead_s + self.longest_stop_s + self.settings.period_s
+        elif now_s >= self._quiet_s:
+            self._begin_again(keep_position=False)
 
     def lose_motion(self) -> None:
         """Begin again where the robot is measured: what carried out the orders is gone."""
@@ -231,13 +257,22 @@ class ControlLoop:
             return
         if is_near(measured, sent.motion.position, self._limits):
             self._sent, self._has_begun, self._free_s = sent, True, -math.inf
+            self.following.begin(sent.stamp_s, sent.motion.position)
+
+    def note_led(self, moment_s: float, position: np.ndarray | None) -> None:
+        """Note where the robot is led, (Da,), at a moment that may be ahead of now."""
+        if position is not None:
+            self.following.lead(moment_s, position)
 
     def decide(self, now_s: float) -> Verdict:
         """Return what may be done at ``now_s``, with the reason."""
+        self._look_whether_followed(now_s)
         if not self._has_begun:
             blocked = self._start_problem(now_s)
             if blocked is not None:
                 return blocked
+        elif self.right_of_way.stopping is not None:
+            return self.right_of_way.stopping
         if self._stopping:
             return Verdict(State.HOLDING, Reason.DEACTIVATED, "stopped by request")
         if self._jump:
@@ -246,11 +281,27 @@ class ControlLoop:
             return Verdict(State.HOLDING, Reason.NO_CHECKPOINT, "no checkpoint is loaded")
         return (
             self.watch.judge(now_s)
+            or self.following.verdict(now_s)
             or self.distribution.problem()
             or self.start_check.plan(self.watch.measured(now_s), self._limits, now_s)
             or self._beginning(now_s)
             or self.schedule.verdict(now_s)
         )
+
+    def _look_whether_followed(self, now_s: float) -> None:
+        """Stop a robot that does not go where it is led; begin again where it stands."""
+        newest = self.watch.newest_measured(now_s)
+        if not self._has_begun or self._limits is None or newest is None or self._jump:
+            return
+        stop_s = self.longest_stop_s + self.settings.committed_s + self.settings.period_s
+        tolerance = self._limits.follow
+        event = self.following.look(now_s, *newest, tolerance, stop_s)
+        if event == "stops":
+            self.schedule.abandon(self.following.text)
+        elif event == "begins" and not self._stopping:
+            kept = self.following.kept(tolerance)
+            self._begin_again(keep_position=False)
+            self._kept = kept
 
     def _beginning(self, now_s: float) -> Verdict | None:
         """Return that a run still begins: a plan is taken over once a moment is free for it."""
@@ -265,8 +316,10 @@ class ControlLoop:
         """
         if verdict.state in (State.WAITING, State.INACTIVE):
             return Order(verdict), None
-        begin_at = None if self._has_begun else self.watch.measured(now_s)
+        begin_at = None if self._has_begun else self._begin_at(now_s)
         keep_position, self._has_begun = self._keep_position, True
+        if begin_at is not None:
+            self.following.begin(now_s, begin_at)
         if begin_at is not None and self.settings.stream is not None:
             self._free_s = now_s + self.settings.stream.begin_s + self.settings.stream.past_s
         sent, self._sent = self._sent, None
@@ -286,6 +339,7 @@ class ControlLoop:
         if self._limits is None:
             return Command(now_s, None, verdict.state, verdict.reason, verdict.text)
         command = self._motion_within(self._limits).follow(now_s, order)
+        self.note_led(now_s, command.position)
         return replace(command, takeover=takeover) if takeover else command
 
     def late_streams(self, now_s: float) -> list[str]:
@@ -331,12 +385,22 @@ class ControlLoop:
     def _begin_again(self, keep_position: bool) -> None:
         # Once a position is not to be kept, it is not until the next beginning.
         self._keep_position = keep_position and (self._keep_position or self._has_begun)
-        self._has_begun, self._sent = False, None
+        self._has_begun, self._sent, self._kept = False, None, None
+        self.following.forget()
         # The tick that begins it sends no plan either.
         self._free_s = math.inf if self.settings.stream is not None else -math.inf
         self.start_check.begin()
         self.distribution.begin()
         self.departure.begin()
+
+    def _begin_at(self, now_s: float) -> np.ndarray | None:
+        """Return where the robot is, (Da,); a joint that need not follow keeps its command."""
+        measured, kept = self.watch.measured(now_s), self._kept
+        if measured is None or kept is None or self._limits is None:
+            return measured
+        step = self._limits.step
+        kept = np.minimum(np.maximum(kept, measured - step), measured + step)
+        return np.where(np.isnan(kept), measured, kept)
 
     def _start_problem(self, now_s: float) -> Verdict | None:
         """Return why the first command of a run cannot be sent yet, or None."""
@@ -347,7 +411,7 @@ class ControlLoop:
         measured = self.watch.measured(now_s)
         if problem is not None or measured is None:
             return problem
-        return self.start_check.state(measured, self._limits)
+        return self.right_of_way.problem or self.start_check.state(measured, self._limits)
 
 
 def _deadline(settings: LoopSettings) -> Deadline | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.moving.stream_settings import StreamSettings
+from ddpm_controller.control.observing.follow_watch import FollowRules
 from ddpm_controller.control.observing.stream_filter import StreamFilter
 from ddpm_controller.control.observing.stream_rules import StreamRule
 from ddpm_controller.control.planning.chunk_check import ChunkTolerance
@@ -63,6 +64,7 @@ class LoopSettings:
             is not.
         min_inference_steps: Fewest denoising steps of a plan, where steps are chosen so that
             plans are in time; 0: steps are not chosen.
+        follow: From when on the robot does not go where it is led; None: that is not looked at.
 
     Raises:
         ValueError: A time or a number is out of range.
@@ -85,6 +87,7 @@ class LoopSettings:
     tolerance: ChunkTolerance | None = field(default_factory=ChunkTolerance)
     out_of_distribution_plans: int = 0
     min_inference_steps: int = 0
+    follow: FollowRules | None = None
 
     def __post_init__(self) -> None:
         for name in ("period_s", "replan_period_s", "fade_s", "stop_s", "max_lead_s"):

@@ -42,6 +42,10 @@ NAMES: Mapping[str, str] = {
     "reset_state_above": "monitor.reset_state_above",
     "stop_out_of_distribution": "monitor.stop_out_of_distribution",
     "out_of_distribution_plans": "monitor.out_of_distribution_plans",
+    "stop_not_followed": "monitor.stop_not_followed",
+    "follow_lag_s": "monitor.follow_lag_s",
+    "follow_patience_s": "monitor.follow_patience_s",
+    "follow_repeats": "monitor.follow_repeats",
 }
 """Field -> ROS name of what is in a group; every other field is its own name. Earlier releases
 had the fields as ROS names."""

@@ -21,6 +21,7 @@ from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.parameter_names import values_from
 from ddpm_controller.control.states import Reason, State, Verdict
+from ddpm_controller.replay.recorded_turns import RecordedTurns
 from ddpm_controller.robots.robot import JOINT_TRAJECTORY, Robot
 from ddpm_controller.types import Memory, Observation
 
@@ -115,6 +116,7 @@ class RecordedRun:
         newest_s: Newest stamp in the bag so far.
         memories: Tick of take-over and plan number -> what the policy remembered when it was
             asked; bags from before have none.
+        turns: Stream with joints that are reported within one turn -> its turns.
     """
 
     bag: Path
@@ -126,6 +128,7 @@ class RecordedRun:
     limits: JointLimits | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     memories: dict[tuple[float, int], Memory] = field(default_factory=dict)
+    turns: dict[str, RecordedTurns] = field(default_factory=dict)
     oldest_s: float = math.inf
     newest_s: float = 0.0
     _ahead: list[RecordedCommand] = field(default_factory=list)
@@ -153,14 +156,30 @@ class RecordedRun:
         Raises:
             BagError: One of them is not in the bag.
         """
+        begins = {name: self._begin_of_turns(name, chunk) for name in self.turns}
         return tuple(
             Observation(
                 stamp_s,
-                {name: self._value(name, source_s) for name, source_s in sources_s.items()},
+                {name: self._seen(name, source_s, begins) for name, source_s in sources_s.items()},
                 dict(sources_s),
             ).without(chunk.masked)
             for stamp_s, sources_s in chunk.window
         )
+
+    def _seen(self, name: str, stamp_s: float, begins: Mapping[str, np.ndarray]) -> np.ndarray:
+        value = self._value(name, stamp_s)
+        return self.turns[name].seen(value, stamp_s, begins[name]) if name in begins else value
+
+    def _begin_of_turns(self, name: str, chunk: RecordedChunk) -> np.ndarray:
+        """Return the turns (D,) of a stream when the run of ``chunk`` began."""
+        before = [c for c in self.chunks if c.takeover_s <= chunk.takeover_s and c.window]
+        first = next((c for c in reversed(before) if c.plan_number == 0), None)
+        turns = self.turns[name]
+        if first is not None:
+            return turns.turns[first.window[-1][1][name]]
+        newest_s = chunk.window[-1][1][name]
+        reported = self._value(name, newest_s)
+        return turns.begin_before(newest_s, reported, chunk.joint_names, chunk.rows[0])
 
     def _value(self, name: str, stamp_s: float) -> np.ndarray:
         values = self.values.get(name, {})
@@ -192,6 +211,11 @@ def read_run(bag: Path, robot: Robot) -> RecordedRun:
                 _keep(run, roles[message.topic], message)
             except ConversionError as error:
                 raise BagError(f"bag {bag}, topic {message.topic}: {error}") from error
+    run.turns = {
+        spec.name: RecordedTurns.of(spec, run.values[spec.name])
+        for spec in robot.stream_specs
+        if spec.wraps
+    }
     if not run.chunks:
         raise BagError(
             f"bag {bag} has no plan of a controller; record {CHUNK_TOPIC}, {STATUS_TOPIC}, "

@@ -18,8 +18,11 @@ _SWITCHES = {
     "approach_share": "approach_slowly",
     "out_of_distribution_plans": "stop_out_of_distribution",
     "min_inference_steps": "deadline_aware",
+    "follow_patience_s": "stop_not_followed",
 }
 """Number -> the parameter without which it counts as 0."""
+_USUALLY_ON = frozenset({"stop_not_followed"})
+"""Of these parameters; a recording from before them leaves them out."""
 
 
 def deployment_from(parameters: Mapping[str, Any], robot: Robot) -> Deployment:
@@ -38,7 +41,11 @@ def deployment_from(parameters: Mapping[str, Any], robot: Robot) -> Deployment:
     known = {field.name for field in fields(Deployment)}
     values: dict[str, Any] = {"stream": "single_point"}
     values |= {name: value for name, value in parameters.items() if name in known}
-    values |= {number: 0 for number, switch in _SWITCHES.items() if not parameters.get(switch)}
+    values |= {
+        number: 0
+        for number, switch in _SWITCHES.items()
+        if not parameters.get(switch, switch in _USUALLY_ON)
+    }
     if parameters.get("output") == "commands":  # an array has no room for more than its tick
         values["stream"] = "single_point"
     return Deployment(**values | {"lead_s": lead_from(parameters, robot)})
@@ -82,7 +89,24 @@ def loop_settings(
         tolerance=deployment.tolerance,
         out_of_distribution_plans=deployment.out_of_distribution_plans,
         min_inference_steps=deployment.min_inference_steps,
+        follow=deployment.follow_rules,
     )
+
+
+def command_age_s(robot: Robot, deployment: Deployment) -> float:
+    """Return by how much a command is ahead of the newest measured position of the joints, s.
+
+    The committed lead, a tick, the latencies of the robot file and a period of the measurement.
+    """
+    measuring = next(
+        stream
+        for stream in robot.streams
+        if set(robot.action_spec.joint_names) <= set(stream.spec.names)
+    )
+    stream = deployment.stream_settings
+    latency_s = robot.action.latency_s + measuring.latency_s
+    periods_s = 1.0 / deployment.control_rate_hz + 1.0 / measuring.spec.rate_hz
+    return (stream.lead_s if stream else 0.0) + latency_s + periods_s
 
 
 def _max_ages_s(robot: Robot, deployment: Deployment) -> dict[str, float]:

@@ -1,13 +1,11 @@
 """What the robot is: its robot file as read, and the joint limits of its URDF."""
 
 import math
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import yaml
 from pydantic import ValidationError
 
 from ddpm_controller.control.moving.boxed_arm import BoxedArm, CartesianBox
@@ -15,8 +13,12 @@ from ddpm_controller.control.moving.cartesian_box import governor_of
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.observing.stream_rules import StreamRule
 from ddpm_controller.data.text_features import text_names
-from ddpm_controller.robots.joint_limits_file import GivenLimits, read_given_limits
-from ddpm_controller.robots.robot_file import RobotFile, StreamFile, TextFile
+from ddpm_controller.robots.commanded_limits import commanded_limits
+from ddpm_controller.robots.given_limits import GivenLimits
+from ddpm_controller.robots.joint_limits_file import read_given_limits
+from ddpm_controller.robots.lined_yaml import read_lined_yaml
+from ddpm_controller.robots.robot_description import DescriptionError, described_joints
+from ddpm_controller.robots.robot_file import KEYS, RobotFile, StreamFile, TextFile
 from ddpm_controller.types import ActionSpec, StreamSpec
 
 JOINT_STATE = "sensor_msgs/msg/JointState"
@@ -46,6 +48,7 @@ class RobotStream:
         max_age_s: Older than this it is stale; infinite for a text, which is published once.
         field: Field of a JointState that is observed.
         message_size: (height, width) of an image message; (0, 0) of a vector.
+        crop: Top, left, height and width of the part of the message that is kept; None: all.
         latency_s: From acquisition to arrival, as `ddpm calibrate-latency` measured; 0: unknown.
         rule: What to do when it cannot be used.
     """
@@ -56,6 +59,7 @@ class RobotStream:
     max_age_s: float
     field: str = "position"
     message_size: tuple[int, int] = (0, 0)
+    crop: tuple[int, int, int, int] | None = None
     latency_s: float = 0.0
     rule: StreamRule = _HOLD
 
@@ -64,6 +68,17 @@ class RobotStream:
             raise ValueError(
                 f"stream {self.spec.name!r}: max_age_s {self.max_age_s} must be above latency_s "
                 f"{self.latency_s}: else it is stale when it comes"
+            )
+        if self.crop is not None:
+            self._check_crop(*self.crop)
+
+    def _check_crop(self, top: int, left: int, height: int, width: int) -> None:
+        rows, columns = self.message_size
+        if top + height > rows or left + width > columns:
+            raise ValueError(
+                f"stream {self.spec.name!r}: crop [{top}, {left}, {height}, {width}] (top, left, "
+                f"height, width) ends at row {top + height} and column {left + width}, the "
+                f"message has {rows} x {columns}"
             )
 
     @property
@@ -98,6 +113,7 @@ class Robot:
         streams: In the order in which a policy takes them.
         action: The command.
         given_limits: Joint -> limits from the joint-limits file; empty without one.
+        limits_file: The joint-limits file; None without one.
         end_effector: Link of the robot description whose path is looked at; empty: the last one.
         box: What the end effector must not leave, in the frame of the root link; None: no box.
     """
@@ -106,6 +122,7 @@ class Robot:
     streams: tuple[RobotStream, ...]
     action: RobotAction
     given_limits: Mapping[str, GivenLimits] = field(default_factory=dict)
+    limits_file: Path | None = None
     end_effector: str = ""
     box: CartesianBox | None = None
 
@@ -116,10 +133,12 @@ class Robot:
             urdf: Text of robot_description.
 
         Raises:
-            RobotError: See ``joint_limits``; or there is no such end effector.
+            RobotError: See ``joint_limits``; or there is no such end effector, or a joint of
+                ``wraps`` has position limits.
         """
         names = self.action_spec.joint_names
         limits = joint_limits(urdf, names, self.given_limits)
+        self._refuse_bounded(limits)
         if self.box is None:
             return limits
         limits = replace(limits, arm=BoxedArm(self.box, urdf, names, self.end_effector))
@@ -128,6 +147,31 @@ class Robot:
         except ValueError as error:
             raise RobotError(f"end_effector_box: {error}") from None
         return limits
+
+    def _refuse_bounded(self, limits: JointLimits) -> None:
+        wraps = {name for stream in self.streams for name in stream.spec.wraps}
+        bounded = np.isfinite(limits.lower) | np.isfinite(limits.upper)
+        found = [
+            name
+            for name, is_bounded in zip(self.action_spec.joint_names, bounded, strict=True)
+            if is_bounded and name in wraps
+        ]
+        if found:
+            raise RobotError(
+                f"{found} are in wraps of the robot file, but have position limits in "
+                "robot_description or the joint-limits file: remove them from wraps, or make them "
+                "continuous without position limits"
+            )
+
+    def with_limits_file_read_again(self) -> "Robot":
+        """Return the same robot with the joint-limits file as it is now.
+
+        Raises:
+            JointLimitsFileError: As ``read_given_limits``.
+        """
+        if self.limits_file is None:
+            return self
+        return replace(self, given_limits=read_given_limits(self.limits_file))
 
     @property
     def stream_specs(self) -> tuple[StreamSpec, ...]:
@@ -161,24 +205,23 @@ def load_robot(path: str | Path) -> Robot:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise RobotError(f"robot file {path}: {error.strerror}") from None
-    given: Mapping[str, GivenLimits] = {}
     try:
-        file = RobotFile.model_validate(yaml.safe_load(text))
+        lined = read_lined_yaml(text)
+        file = RobotFile.model_validate(lined.content)
         streams = tuple(_stream(name, stream) for name, stream in file.streams.items())
         action = file.action
         spec = ActionSpec(action.names, action.units, action.period_s)
         given_box = file.end_effector_box
         box = None if given_box is None else CartesianBox(given_box.lower, given_box.upper)
         _refuse_masked_joints(streams, spec)
-        if file.joint_limits is not None:
-            given = read_given_limits(path.parent / file.joint_limits)
+        limits_file = path.parent / file.joint_limits if file.joint_limits is not None else None
+        given = read_given_limits(limits_file) if limits_file is not None else {}
     except ValidationError as error:
-        lines = [f"{_place(e['loc'])}: {e['msg']}, got {e['input']!r}" for e in error.errors()]
-        raise RobotError(f"robot file {path}: " + "; ".join(lines)) from None
-    except (yaml.YAMLError, ValueError) as error:
+        raise RobotError(f"robot file {path}: {lined.problems(error, KEYS)}") from None
+    except ValueError as error:
         raise RobotError(f"robot file {path}: {error}") from None
     robot_action = RobotAction(spec, action.topic, action.type, action.latency_s)
-    return Robot(file.robot, streams, robot_action, given, file.end_effector, box)
+    return Robot(file.robot, streams, robot_action, given, limits_file, file.end_effector, box)
 
 
 def joint_limits(
@@ -186,8 +229,8 @@ def joint_limits(
 ) -> JointLimits:
     """Return the limits of ``joint_names`` from a URDF and a joint-limits file.
 
-    The stricter of both counts. Acceleration and jerk, which a URDF does not have, are derived
-    as in ``JointLimits`` where the file does not give them either.
+    The stricter of both counts. Acceleration and jerk are derived as in ``JointLimits`` where
+    neither gives them.
 
     Args:
         urdf: Text of robot_description.
@@ -195,41 +238,30 @@ def joint_limits(
         given: From the joint-limits file, as ``Robot.given_limits``.
 
     Raises:
-        RobotError: Not XML, a joint or one of its limits is missing, or they contradict.
+        RobotError: Not a URDF, a joint or one of its limits is missing, a joint cannot be
+            commanded, or they contradict; with the line.
     """
     try:
-        root = ElementTree.fromstring(urdf)
-    except ElementTree.ParseError as error:
-        raise RobotError(f"robot_description is not XML: {error}") from None
-    joints = {joint.get("name", ""): joint for joint in root.iter("joint")}
-    missing = [name for name in joint_names if name not in joints]
-    if missing:
-        raise RobotError(
-            f"robot_description has no joint {missing}: it has {sorted(joints)}, the robot file "
-            f"{list(joint_names)}"
+        rows = commanded_limits(described_joints(urdf), joint_names, given or {})
+        return JointLimits(
+            np.array([each.min_position for each in rows]),
+            np.array([each.max_position for each in rows]),
+            np.array([each.max_velocity for each in rows]),
+            np.array([each.max_acceleration for each in rows]),
+            np.array([each.max_jerk for each in rows]),
+            np.array([each.max_step_from_measured for each in rows]),
+            np.array([each.follow_tolerance for each in rows], dtype=np.float64),
         )
-    rows = np.array([_limit_row(joints[name]) for name in joint_names])
-    more = [(given or {}).get(name, GivenLimits()) for name in joint_names]
-    lower = np.maximum(rows[:, 0], [each.min_position for each in more])
-    upper = np.minimum(rows[:, 1], [each.max_position for each in more])
-    velocity = np.minimum(rows[:, 2], [each.max_velocity for each in more])
-    acceleration = np.array([each.max_acceleration for each in more])
-    jerk = np.array([each.max_jerk for each in more])
-    step = np.array([each.max_step_from_measured for each in more])
-    source = "robot_description with the joint-limits file" if given else "robot_description"
-    try:
-        return JointLimits(lower, upper, velocity, acceleration, jerk, step)
-    except ValueError as error:
-        raise RobotError(f"{source}, {list(joint_names)}: {error}") from None
+    except DescriptionError as error:
+        raise RobotError(str(error)) from None
 
 
 def continuous_joints(urdf: str, joint_names: Sequence[str]) -> tuple[str, ...]:
     """Return which joints a robot description calls continuous; none without a description."""
     if not urdf:
         return ()
-    joints = ElementTree.fromstring(urdf).findall("joint")
-    turning = {joint.get("name") for joint in joints if joint.get("type") == "continuous"}
-    return tuple(name for name in joint_names if name in turning)
+    joints = described_joints(urdf)
+    return tuple(name for name in joint_names if name in joints and joints[name].is_continuous)
 
 
 def _refuse_masked_joints(streams: Sequence[RobotStream], action: ActionSpec) -> None:
@@ -242,26 +274,14 @@ def _refuse_masked_joints(streams: Sequence[RobotStream], action: ActionSpec) ->
             )
 
 
-def _place(loc: tuple[int | str, ...]) -> str:
-    """Return where in the file an error is, without the type by which a stream was read."""
-    return ".".join(str(part) for part in loc if "/msg/" not in str(part))
-
-
-def _limit_row(joint: ElementTree.Element) -> tuple[float, float, float]:
-    name, kind = joint.get("name"), joint.get("type")
-    element = joint.find("limit")
-    if element is None:
-        raise RobotError(f"robot_description: joint {name!r} ({kind}) has no <limit>")
-    try:
-        velocity = float(element.attrib["velocity"])
-        if kind == "continuous":
-            return -np.inf, np.inf, velocity
-        return float(element.attrib["lower"]), float(element.attrib["upper"]), velocity
-    except (KeyError, ValueError) as error:
-        raise RobotError(
-            f"robot_description: joint {name!r} needs numbers for lower, upper and velocity in "
-            f"<limit>, got {element.attrib} ({error})"
-        ) from None
+def _refuse_image_fields(name: str, file: StreamFile) -> None:
+    for field_name, given in (
+        ("frozen_after_s", file.frozen_after_s),
+        ("crop", file.crop),
+        ("depth_range_m", file.depth_range_m),
+    ):
+        if given is not None:
+            raise ValueError(f"stream {name!r}: {field_name} is for images")
 
 
 def _stream(name: str, file: StreamFile | TextFile) -> RobotStream:
@@ -271,9 +291,12 @@ def _stream(name: str, file: StreamFile | TextFile) -> RobotStream:
         rule = StreamRule(file.when_stale)
         return RobotStream(spec, file.topic, file.type, math.inf, field="data", rule=rule)
     if file.type == JOINT_STATE:
-        spec = StreamSpec(name, "vector", (len(file.names),), file.rate_hz, file.names, file.units)
-        if file.frozen_after_s is not None:
-            raise ValueError(f"stream {name!r}: frozen_after_s is for images")
+        spec = StreamSpec(
+            name, "vector", (len(file.names),), file.rate_hz, file.names, file.units, file.wraps
+        )
+        if file.wraps and file.field != "position":
+            raise ValueError(f"stream {name!r}: wraps is for positions, not for {file.field}")
+        _refuse_image_fields(name, file)
         rule = StreamRule(file.when_stale)
         return RobotStream(
             spec,
@@ -287,8 +310,8 @@ def _stream(name: str, file: StreamFile | TextFile) -> RobotStream:
     if file.height is None or file.width is None:
         raise ValueError(f"stream {name!r}: an image needs height and width of its messages")
     size = (file.height, file.width)
-    shape = (*(file.resize or size), 3)
-    spec = StreamSpec(name, "image", shape, file.rate_hz)
+    shape = (*(file.resize or (file.crop or size)[-2:]), 3)
+    spec = StreamSpec(name, "image", shape, file.rate_hz, depth_range_m=file.depth_range_m)
     frozen_s = FROZEN_AFTER_S if file.frozen_after_s is None else file.frozen_after_s
     rule = StreamRule(file.when_stale, frozen_s)
     return RobotStream(
@@ -297,6 +320,7 @@ def _stream(name: str, file: StreamFile | TextFile) -> RobotStream:
         file.type,
         file.max_age_s,
         message_size=size,
+        crop=file.crop,
         latency_s=file.latency_s,
         rule=rule,
     )

@@ -8,6 +8,7 @@ from pydantic import (
     Discriminator,
     Field,
     NonNegativeFloat,
+    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     model_validator,
@@ -34,9 +35,16 @@ class StreamFile(BaseModel):
         field: Field of a JointState that is observed.
         names: Names of the values of a JointState, in the order that a policy sees.
         units: Unit of each value, for example rad or m.
+        wraps: Joints that turn without end and whose driver reports them within one turn: a jump
+            from pi to -pi is no motion then. Positions only.
         height: Rows of an image message, pixels.
         width: Columns of an image message, pixels.
-        resize: Height and width that a policy sees; as the message when left out.
+        crop: Part of an image message that is kept, before the resize: top, left, height and
+            width, pixels of the message; all of it when left out.
+        resize: Height and width that a policy sees; as the message or the crop when left out.
+        depth_range_m: Nearest and farthest distance of a depth image, m, which a policy sees as
+            grey from 1 to 255, with 0 for no measurement; an image of colour or grey when left
+            out.
         latency_s: Time from acquisition to arrival, as `ddpm calibrate-latency` measured, s; 0:
             unknown.
         when_stale: What the robot does meanwhile: hold and resume by itself, stop until a reset,
@@ -56,9 +64,12 @@ class StreamFile(BaseModel):
     field: Literal["position", "velocity", "effort"] = "position"
     names: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
+    wraps: tuple[str, ...] = ()
     height: PositiveInt | None = None
     width: PositiveInt | None = None
+    crop: tuple[NonNegativeInt, NonNegativeInt, PositiveInt, PositiveInt] | None = None
     resize: tuple[PositiveInt, PositiveInt] | None = None
+    depth_range_m: tuple[float, float] | None = None
     latency_s: _Latency = 0.0
     when_stale: WhenStale = "hold"
     frozen_after_s: NonNegativeFloat | None = None
@@ -147,3 +158,11 @@ class RobotFile(BaseModel):
     joint_limits: str | None = None
     end_effector: str = ""
     end_effector_box: BoxFile | None = None
+
+
+KEYS = frozenset(
+    key
+    for model in (RobotFile, ActionFile, BoxFile, StreamFile, TextFile)
+    for key in model.model_fields
+)
+"""All keys of a robot file, for a suggestion where one is misspelt."""

@@ -28,6 +28,10 @@ class TrainingConfig:
         initial_checkpoint: Folder of a checkpoint whose weights and statistics to begin with, of
             the same streams and action; what it lacks begins so that it changes nothing. Empty:
             random weights.
+        initial_ranges: Ranges of the normalizers, where recordings go beyond those of
+            ``initial_checkpoint``. ``follow``: widened to hold both, so that plans and the start
+            gate reach as far as the recordings, and the weights learn the new scale; ``keep``: as
+            they are, and such recordings are refused. A frozen base keeps its own either way.
         stay_at_end: Learn to stay at the last command of an episode behind its end, as Chi et al.
             2023 do. False: nothing is learned of it, and a chunk that reaches beyond the moment
             at which demonstrations end is undefined there; for commands in which the same number
@@ -63,6 +67,7 @@ class TrainingConfig:
     kind: str = "diffusion_policy"
     streams: tuple[str, ...] = ()
     initial_checkpoint: str = ""
+    initial_ranges: Literal["follow", "keep"] = "follow"
     stay_at_end: bool = True
     num_steps: int = 20_000
     batch_size: int = 64
@@ -97,6 +102,8 @@ class TrainingConfig:
                 f"policy of kind {self.kind!r} is a {SYSTEMS[self.kind].config.__name__}, "
                 f"got {type(self.policy).__name__}"
             )
+        known = self.initial_ranges in ("follow", "keep")
+        _require(self, "initial_ranges", known, "must be 'follow' or 'keep'")
         for name in (
             "num_steps", "batch_size", "num_shards", "noise_draws", "learning_rate",
             "validation_windows", "validation_every", "checkpoint_every", "log_every",
@@ -120,7 +127,7 @@ class TrainingConfig:
 
 def _require(config: TrainingConfig, name: str, fulfilled: bool, rule: str) -> None:
     if not fulfilled:
-        raise ValueError(f"{name} {rule}, got {getattr(config, name)}")
+        raise ValueError(f"{name} {rule}, got {getattr(config, name)!r}")
 
 
 def learning_rate_at(step: int, config: TrainingConfig) -> float:

@@ -7,7 +7,9 @@ from typing import Any
 from ddpm_controller.checkpoint import Checkpoint, load_checkpoint, refuse_mismatch
 from ddpm_controller.data.statistics import episode_statistics, episodes_digest, refuse_misfits
 from ddpm_controller.data.windows import WindowDataset, split_episodes
+from ddpm_controller.systems import SYSTEMS
 from ddpm_controller.training.config import TrainingConfig
+from ddpm_controller.training.ranges import Statistics, beyond, refuse_beyond, widened
 from ddpm_controller.training.state import Fingerprint
 from ddpm_controller.types import ActionSpec, Episode, StreamSpec
 
@@ -25,7 +27,8 @@ class Material:
         streams: What the policy observes, in its order.
         statistics: Limits of every vector and of the action, over the training episodes.
         provenance: For the checkpoint: where the data came from and how it was divided.
-        initial: The checkpoint whose weights to begin with; its statistics are those above.
+        initial: The checkpoint whose weights to begin with; its ranges are in the statistics.
+        widened: Elements whose ranges are wider than those of the initial checkpoint, a line each.
     """
 
     windows: WindowDataset
@@ -33,9 +36,10 @@ class Material:
     held_out: tuple[Episode, ...]
     action_spec: ActionSpec
     streams: tuple[StreamSpec, ...]
-    statistics: Mapping[str, Mapping[str, list[float]]]
+    statistics: Statistics
     provenance: Mapping[str, Any]
     initial: Checkpoint | None = None
+    widened: tuple[str, ...] = ()
 
     def fingerprint(self, config: TrainingConfig) -> Fingerprint:
         """Return all that decides the weights; a state of another fingerprint is refused."""
@@ -69,6 +73,7 @@ def material_from(
     training = [episodes[index] for index in chosen]
     validation = [episodes[index] for index in held_out]
     initial = _initial(config, action_spec, streams)
+    statistics, lines = _ranges(training, initial, config, action_spec, streams)
     steps, rows = config.policy.training_window
     windows = WindowDataset(training, steps, rows, stays=config.stay_at_end)
     return Material(
@@ -77,10 +82,7 @@ def material_from(
         held_out=tuple(validation),
         action_spec=action_spec,
         streams=tuple(streams),
-        # With weights that mean something already, numbers must mean what they meant.
-        statistics=initial.manifest.statistics
-        if initial
-        else episode_statistics(training, streams),
+        statistics=statistics,
         provenance={
             **provenance,
             "episodes_sha256": episodes_digest(episodes),
@@ -88,9 +90,37 @@ def material_from(
             "num_windows": len(windows),
             "held_out": [episode.source for episode in validation],
             **({"initial_checkpoint": initial.hash} if initial else {}),
+            **({"widened_ranges": lines} if lines else {}),
         },
         initial=initial,
+        widened=tuple(lines),
     )
+
+
+def _ranges(
+    training: Sequence[Episode],
+    initial: Checkpoint | None,
+    config: TrainingConfig,
+    action_spec: ActionSpec,
+    streams: Sequence[StreamSpec],
+) -> tuple[Statistics, list[str]]:
+    """Return the ranges to train with, and what in them is wider than the checkpoint's."""
+    found = episode_statistics(training, streams)
+    if initial is None:
+        return found, []
+    known = initial.manifest.statistics
+    lines = beyond(known, found, streams, action_spec)
+    is_frozen = SYSTEMS[config.kind].keeps_ranges(config.policy)
+    if is_frozen or config.initial_ranges == "keep":
+        # With weights that mean something already, numbers must mean what they meant.
+        sources = [
+            each.source
+            for each in training
+            if lines and beyond(known, episode_statistics([each], streams), streams, action_spec)
+        ]
+        refuse_beyond(lines, sources, initial, is_frozen)
+        return known, []
+    return widened(known, found), lines
 
 
 def _initial(

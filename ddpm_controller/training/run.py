@@ -2,6 +2,7 @@
 
 import json
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from ddpm_controller.training.log import LogLine, TrainingLog, read_log
 from ddpm_controller.training.material import Material, material_from
 from ddpm_controller.training.pictures import draw_curves, draw_samples
 from ddpm_controller.training.processes import Processes, processes_for, torch_threads
+from ddpm_controller.training.ranges import listed
 from ddpm_controller.training.result import Progress, TrainingResult
 from ddpm_controller.training.state import (
     TrainingState,
@@ -73,6 +75,12 @@ def train(
             material = material_from(episodes, action_spec, streams, config, provenance or {})
             policy = SYSTEMS[config.kind].based_on(config.policy, material.initial)
             config = replace(config, policy=policy)
+            if material.widened and processes.rank == 0:
+                warnings.warn(
+                    "the recordings go beyond the ranges of the initial checkpoint, which follow:"
+                    f"\n{listed(material.widened)}",
+                    stacklevel=2,
+                )
             run = _Run(material, config, output, processes)
             try:
                 return run.until_the_end(on_progress, should_stop)

@@ -57,6 +57,9 @@ class TrainingState:
 _BEFORE = {"stay_at_end": False}
 """What a release did that did not know of the choice, where it is another than the default."""
 
+_STREAM_BEFORE: dict[str, Any] = {"depth_range_m": None, "wraps": []}
+"""What a stream was to a release that did not know of the field."""
+
 
 def save_state(state: TrainingState, path: Path, fingerprint: Fingerprint) -> None:
     """Replace the file at ``path``, with everything on the disk before it takes the name.
@@ -141,9 +144,9 @@ def _completed(saved: Fingerprint) -> Fingerprint:
         config = training_config_from({**_BEFORE, **known})
     except ValueError:
         return saved  # of another kind or broken: reported as it is
-    completed: Fingerprint = json.loads(
-        json.dumps({**asdict(config), **_without(saved, "policy")})
-    )
+    streams = [{**_STREAM_BEFORE, **stream} for stream in saved.get("streams", ())]
+    rest = {**_without(saved, "policy"), "streams": streams}
+    completed: Fingerprint = json.loads(json.dumps({**asdict(config), **rest}))
     return completed
 
 

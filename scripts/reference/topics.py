@@ -25,6 +25,7 @@ _MEANINGS = {
     "controller": {
         "/diagnostics": "Health of the checkpoint, the streams, the plans and the commands.",
         "commands": "Commands, with `output` set to commands.",
+        "commands/claim": "Which controller commands there; see `ddpm_msgs/CommandClaim`.",
         "controller/action_chunk": "The chunk in force, when it is taken over.",
         "controller/load_checkpoint": "Swap policies while the robot moves.",
         "controller/memory": "What the policy remembered when the plan was requested.",
@@ -34,6 +35,7 @@ _MEANINGS = {
         "controller/run_policy": "Run the policy until success or a time-out.",
         "controller/status": "State and reason, and the figures of the run.",
         "joint_trajectory": "Commands: one point, a period ahead.",
+        "joint_trajectory/claim": "The same, with `output` set to joint_trajectory.",
         "robot_description": "URDF, for the joint limits and the drawn path.",
         "success": "True ends a RunPolicy goal; the parameter `success_topic`.",
     },

@@ -9,7 +9,7 @@ from small_training import RECIPE, small_training
 
 from ddpm_controller.bags.episodes import read_demonstrations
 from ddpm_controller.bags.files import BagError
-from ddpm_controller.checkpoint import load_checkpoint
+from ddpm_controller.checkpoint import load_checkpoint, save_checkpoint
 from ddpm_controller.cli.train import INTERRUPTED, main
 from ddpm_controller.robots.robot import load_robot
 from ddpm_controller.ros.trainer.thread import TrainingRate
@@ -46,6 +46,40 @@ def test_the_command_line_goes_before_the_recipe(files, arguments):
     assert main([*arguments, "--num-steps", "5", "--seed", "3"]) == 0
     provenance = load_checkpoint(files.output / "checkpoints" / "last").manifest.provenance
     assert (provenance["step"], provenance["seed"]) == (5, 3)
+
+
+def narrow(checkpoint, folder):
+    """Save a checkpoint again, with ranges a tenth as wide."""
+    manifest = checkpoint.manifest
+    statistics = {
+        name: {end: [0.1 * value for value in values] for end, values in each.items()}
+        for name, each in manifest.statistics.items()
+    }
+    save_checkpoint(
+        folder,
+        kind=manifest.kind,
+        config=manifest.config,
+        action_spec=manifest.action_spec,
+        streams=manifest.streams,
+        statistics=statistics,
+        provenance={},
+        weights=checkpoint.weights,
+    )
+
+
+def test_recordings_beyond_the_ranges_of_a_base_are_told_joint_by_joint(
+    files, arguments, tmp_path, capsys
+):
+    assert main(arguments) == 0
+    narrow(load_checkpoint(files.output / "checkpoints" / "last"), tmp_path / "narrow")
+    further = ["--initial-checkpoint", str(tmp_path / "narrow"), "--output", str(tmp_path / "on")]
+    assert main([*arguments, *further]) == 0
+    printed = capsys.readouterr().out
+    assert "warning: the recordings go beyond the ranges of the initial checkpoint" in printed
+    assert "base checkpoint" in printed.split("warning: the recordings")[1]
+    files.config.write_text(RECIPE + "initial_ranges: keep\n")
+    assert main([*arguments, *further[:-1], str(tmp_path / "kept")]) == 1
+    assert "set initial_ranges: follow" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,10 @@ from ddpm_controller.control.deployment import Deployment
 from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.loop_settings import LoopSettings, PolicyTerms
 from ddpm_controller.control.moving.stream_settings import StreamSettings
+from ddpm_controller.control.observing.follow_watch import FollowRules
 from ddpm_controller.control.planning.chunk_check import ChunkTolerance
 from ddpm_controller.robots.lead import ACTION_LATENCY_KEY
-from ddpm_controller.robots.loop_settings import deployment_from, loop_settings
+from ddpm_controller.robots.loop_settings import command_age_s, deployment_from, loop_settings
 from ddpm_controller.robots.robot import load_robot
 from ddpm_controller.simulation.arm.robot_description import robot_description
 
@@ -27,8 +28,18 @@ SETTINGS = loop_settings(ROBOT, None, Deployment(stream="single_point"))
         ({"replan_period_s": 0.3}, {"replan_period_s": 0.3}),
         ({"fade_s": 0.3}, {"fade_s": 0.3}),
         ({"stop_s": 0.4}, {"stop_s": 0.4}),
-        ({"lead_s": 0.06}, {"lead_s": 0.06}),
-        ({"lead_s": None, ACTION_LATENCY_KEY: 0.07}, {"lead_s": 0.07}),
+        (
+            {"stop_not_followed": True, "follow_lag_s": 0.5, "follow_repeats": 0},
+            {"follow": FollowRules(0.5, repeats=0)},
+        ),
+        ({"stop_not_followed": True, "follow_patience_s": 0.1}, {"follow": FollowRules(0.4, 0.1)}),
+        ({"stop_not_followed": False, "follow_patience_s": 0.1}, {"follow": None}),
+        ({"follow_patience_s": 0.1}, {"follow": FollowRules(0.4, 0.1)}),
+        ({"lead_s": 0.06}, {"lead_s": 0.06, "follow": FollowRules(0.46)}),
+        (
+            {"lead_s": None, ACTION_LATENCY_KEY: 0.07},
+            {"lead_s": 0.07, "follow": FollowRules(0.4 + 0.07)},
+        ),
         ({"lockstep": True}, {"max_lead_s": math.inf}),
         ({"chunk_position_tolerance": 2.0}, {"tolerance": ChunkTolerance(2.0)}),
         ({"chunk_velocity_tolerance": 70.0}, {"tolerance": ChunkTolerance(velocity=70.0)}),
@@ -84,6 +95,21 @@ def test_a_share_counts_only_where_an_approach_is_asked_for(recorded, share):
     assert deployment_from(recorded, ROBOT).approach_share == share
 
 
+@pytest.mark.parametrize(
+    ("latency_s", "deployment", "age_s"),
+    [
+        (0.0, Deployment(stream="single_point"), 0.02 + 0.02),
+        (0.03, Deployment(control_rate_hz=100.0, stream="single_point"), 0.03 + 0.01 + 0.02),
+        (0.0, Deployment(), 0.08 + 0.02 + 0.02),
+    ],
+)
+def test_a_command_is_ahead_of_what_is_measured_by_lead_latency_and_periods(
+    latency_s, deployment, age_s
+):
+    robot = replace(ROBOT, action=replace(ROBOT.action, latency_s=latency_s))
+    assert command_age_s(robot, deployment) == pytest.approx(age_s)
+
+
 def test_an_age_below_the_latency_of_a_stream_is_refused():
     slow = replace(ROBOT.streams[0], latency_s=0.05)
     robot = replace(ROBOT, streams=(slow, *ROBOT.streams[1:]))
@@ -114,6 +140,8 @@ def test_settings_out_of_range_are_refused(change, text):
         {"max_age_s": 0.0},
         {"start_distance": 0.0},
         {"start_margin": -1.0},
+        {"follow_lag_s": 0.0},
+        {"follow_repeats": -1},
         {"reset_state_above": math.nan},
     ],
 )

@@ -65,6 +65,46 @@ CHANGES = {
         lambda file: file["streams"]["joint_state"].update(frozen_after_s=1),
         "'joint_state': frozen_after_s is for images",
     ),
+    "velocities that wrap": (
+        lambda file: file["streams"]["joint_state"].update(field="velocity", wraps=["elbow"]),
+        "'joint_state': wraps is for positions, not for velocity",
+    ),
+    "another name that wraps": (
+        lambda file: file["streams"]["joint_state"].update(wraps=["elbov"]),
+        "wraps names .'elbov'., which must be among its names",
+    ),
+    "metres that wrap": (
+        lambda file: file["streams"]["joint_state"].update(wraps=["gripper"]),
+        "wraps names .'gripper'., .*and in rad",
+    ),
+    "cropped joints": (
+        lambda file: file["streams"]["joint_state"].update(crop=[0, 0, 1, 1]),
+        "'joint_state': crop is for images",
+    ),
+    "a crop beyond the picture": (
+        lambda file: file["streams"]["camera_fixed"].update(crop=[0, 40, 96, 57]),
+        r"'camera_fixed': crop \[0, 40, 96, 57\] .* column 97, the message has 96 x 96",
+    ),
+    "a crop above the picture": (
+        lambda file: file["streams"]["camera_fixed"].update(crop=[-1, 0, 8, 8]),
+        r"camera_fixed.crop.0: .*greater than or equal to 0, got -1",
+    ),
+    "a crop of nothing": (
+        lambda file: file["streams"]["camera_fixed"].update(crop=[0, 0, 8, 0]),
+        r"camera_fixed.crop.3: .*greater than 0, got 0",
+    ),
+    "joints at a distance": (
+        lambda file: file["streams"]["joint_state"].update(depth_range_m=[0.2, 2.0]),
+        "'joint_state': depth_range_m is for images",
+    ),
+    "a range of depth inside out": (
+        lambda file: file["streams"]["camera_fixed"].update(depth_range_m=[2.0, 0.2]),
+        r"'camera_fixed': depth_range_m needs 0 <= nearest < farthest in m, got \[2.0, 0.2\]",
+    ),
+    "a range of depth without end": (
+        lambda file: file["streams"]["camera_fixed"].update(depth_range_m=[0, float("inf")]),
+        r"depth_range_m needs .* got \[0.0, inf\]",
+    ),
     "masked joints": (
         lambda file: file["streams"]["joint_state"].update(when_stale="mask"),
         "'joint_state' measures the commanded joints and cannot be masked",
@@ -158,6 +198,30 @@ def test_the_robot_file_says_what_to_do_about_each_stream(tmp_path):
     assert rules["camera_fixed"] == StreamRule("mask", 0.0)
 
 
+@pytest.mark.parametrize(
+    ("crop", "resize", "shape"),
+    [
+        (None, None, (96, 96, 3)),
+        ([8, 0, 80, 96], None, (80, 96, 3)),
+        ([8, 0, 80, 96], [40, 48], (40, 48, 3)),
+        (None, [48, 48], (48, 48, 3)),
+    ],
+)
+def test_a_camera_may_be_cropped_and_then_resized(tmp_path, crop, resize, shape):
+    file = yaml.safe_load(SIM_ARM.read_text())
+    camera = file["streams"]["camera_fixed"]
+    camera.pop("resize", None)
+    camera.update(crop=crop, resize=resize, depth_range_m=[0.2, 2])
+    file["joint_limits"] = None
+    (tmp_path / "robot.yaml").write_text(yaml.safe_dump(file))
+    streams = load_robot(tmp_path / "robot.yaml").streams
+    (stream,) = (each for each in streams if each.spec.name == "camera_fixed")
+    assert stream.spec.shape == shape
+    assert stream.crop == (None if crop is None else tuple(crop))
+    assert stream.message_size == (96, 96)
+    assert stream.spec.depth_range_m == (0.2, 2.0)
+
+
 @pytest.mark.parametrize("text", ["streams: [", "just words", ""])
 def test_a_file_that_is_no_robot_file_is_refused(tmp_path, text):
     path = tmp_path / "robot.yaml"
@@ -188,6 +252,23 @@ def test_limits_are_taken_by_name_from_the_urdf():
     assert joint_limits(robot_description(), JOINT_NAMES).velocity.shape == (7,)
 
 
+def test_a_joint_that_wraps_has_no_position_limits(tmp_path):
+    file = yaml.safe_load(SIM_ARM.read_text())
+    file["streams"]["joint_state"]["wraps"] = ["wrist_roll"]
+    file["joint_limits"] = None
+    (tmp_path / "robot.yaml").write_text(yaml.safe_dump(file, sort_keys=False))
+    robot, urdf = load_robot(tmp_path / "robot.yaml"), robot_description()
+    assert robot.stream_specs[0].wraps == ("wrist_roll",)
+    with pytest.raises(
+        RobotError, match=r"\['wrist_roll'\] are in wraps .*remove them from wraps"
+    ):
+        robot.limits(urdf)
+    turning = urdf.replace(
+        'name="wrist_roll" type="revolute"', 'name="wrist_roll" type="continuous"'
+    )
+    assert np.isinf(robot.limits(turning).upper[5])
+
+
 def robot_with_limits(folder, text):
     file = yaml.safe_load(SIM_ARM.read_text())
     file["joint_limits"] = "limits.yaml"
@@ -215,6 +296,7 @@ joint_limits:
     has_jerk_limits: true
     max_jerk: 11.0
     max_step_from_measured: 0.2
+    follow_tolerance: .inf
 """
 
 
@@ -228,6 +310,7 @@ def test_the_stricter_of_urdf_and_joint_limits_file_counts(tmp_path):
     np.testing.assert_allclose(limits.acceleration, [60, 7])
     np.testing.assert_allclose(limits.jerk, [11, 350])
     np.testing.assert_array_equal(limits.step, [0.2, np.inf])
+    np.testing.assert_array_equal(limits.follow, [np.inf, 0.1])
 
 
 def joint_a(**lines):
@@ -246,6 +329,7 @@ BAD_LIMITS = {
     "no acceleration": (joint_a(has_acceleration_limits=True), "got None"),
     "nan": (joint_a(has_jerk_limits=True, max_jerk=float("nan")), "max_jerk"),
     "half a range": (joint_a(has_position_limits=True, max_position=1), "give both"),
+    "no tolerance": (joint_a(follow_tolerance=0), "follow_tolerance"),
     "no step": (joint_a(max_step_from_measured=0), "max_step_from_measured"),
     "unknown": (joint_a(max_speed=1), "max_speed"),
 }
@@ -261,7 +345,7 @@ def test_a_joint_limits_file_that_contradicts_itself_is_refused(tmp_path, text, 
 def test_limits_that_contradict_the_urdf_are_refused_with_both_values(tmp_path):
     text = joint_a(min_position=5.0, max_position=6.0)
     given = robot_with_limits(tmp_path, text).given_limits
-    with pytest.raises(RobotError, match=r"joint-limits file.*5.*must be below.*2.*correct"):
+    with pytest.raises(RobotError, match=r"\[-1, 2\].*\[5, 6\].*limits.yaml, line 2"):
         joint_limits(URDF, ("a",), given)
 
 
@@ -280,9 +364,9 @@ def test_the_shipped_limits_are_those_that_are_derived_without_a_file(name):
     ("names", "text"),
     [
         (("a", "c"), r"no joint \['c'\]"),
-        (("free",), "no <limit>"),
+        (("free",), "'free' is fixed"),
         (("slow",), "above 0"),
-        (("text",), "'text' needs numbers"),
+        (("text",), "'text' needs a finite number for lower, got 'x'"),
     ],
 )
 def test_a_joint_without_limits_is_refused(names, text):

@@ -7,14 +7,19 @@ import pytest
 from controller_driver import FakeRobot, client, process_of
 from sensor_msgs.msg import JointState
 
-POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+POOLS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENCV_FOR_THREADS_NUM",
+)
 MOST = {"controller": 10, "command process": 6, "simulation": 8, "trainer": 6}
 """Threads without those of the middleware and of the graphics driver, which name theirs."""
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_set(monkeypatch):
-    """The environment of a user, in which numpy and torch start a thread a core."""
+    """The environment of a user, in which numpy, torch and OpenCV start a thread a core."""
     for name in POOLS:
         monkeypatch.delenv(name, raising=False)
 

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 from random_checkpoint import SIM_ARM
@@ -18,6 +19,7 @@ from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.leading_motion import LeadingMotion
 from ddpm_controller.control.moving.motion_loop import MotionLoop, Sent
 from ddpm_controller.control.observing.stream_rules import StreamRule
+from ddpm_controller.control.observing.turns import wrapping
 from ddpm_controller.control.parameter_names import given_as, values_from
 from ddpm_controller.control.planning.chunk_check import ChunkTolerance
 from ddpm_controller.control.states import State
@@ -77,6 +79,10 @@ class Scenario:
         hole: Ticks that are left out.
         rate_hz: Rate of the ticks of streamed commands.
         in_groups: Whether parameters have the names and words of this release.
+        file: Robot file; joints of ``wraps`` are continuous and reported between -pi and pi.
+        step: Limit on the step from the measured position, rad or m.
+        stands: Ticks of a run in which the robot stands where it is, whatever it is sent.
+        noise: Of measured positions, rad or m.
     """
 
     checkpoints: tuple
@@ -104,14 +110,34 @@ class Scenario:
     hole: range = range(0)
     rate_hz: float = RATE_HZ
     in_groups: bool = True
+    file: Path = SIM_ARM
+    step: float = np.inf
+    stands: range = range(0)
+    noise: float = 0.01
+
+    @property
+    def robot(self):
+        """The robot, with the limit on its step."""
+        robot = load_robot(self.file)
+        given = {
+            name: replace(each, max_step_from_measured=self.step)
+            for name, each in robot.given_limits.items()
+        }
+        return replace(robot, given_limits=given)
 
     @property
     def description(self):
         """Text of robot_description."""
+        text = robot_description()
+        for stream in self.robot.stream_specs:
+            for name in stream.wraps:
+                text = text.replace(
+                    f'name="{name}" type="revolute"', f'name="{name}" type="continuous"'
+                )
         return re.sub(
             'velocity="([^"]*)"',
             lambda found: f'velocity="{self.velocity_share * float(found[1])}"',
-            robot_description(),
+            text,
         )
 
 
@@ -156,7 +182,7 @@ def record_run(folder, scenario):
 class _Run:
     def __init__(self, scenario, checkpoint, seed):
         self._scenario = scenario
-        self._robot = load_robot(SIM_ARM)
+        self._robot = scenario.robot
         self._policy = restore(checkpoint, scenario.settings)
         self._seed = seed
         self._random = np.random.default_rng(seed)
@@ -223,8 +249,8 @@ class _Run:
                 yield "/joint_trajectory", now_s, message
             for command in commands:
                 if command.position is not None:
-                    position = command.position
-                    motion = Motion(position, command.velocity, command.acceleration)
+                    position = position if tick in self._scenario.stands else command.position
+                    motion = Motion(command.position, command.velocity, command.acceleration)
                     sent.append(Sent(command.stamp_s, motion))
                 stamp_s, takeover = command.stamp_s, command.takeover
                 if takeover is not None:
@@ -245,6 +271,8 @@ class _Run:
         self._takeover = takeover or self._takeover
         found = self._ahead.tick(now_s, order)
         commands = list(found.commands)
+        for each in commands:
+            self._loop.note_led(each.stamp_s, each.position)
         if found.takes_chunk:
             commands[0] = replace(commands[0], takeover=self._takeover)
         return commands, None if found.message is None else _points(found.message)
@@ -257,7 +285,9 @@ class _Run:
         decided_s = now_s - self._scenario.decided_before_s
         self._loop.advance(decided_s)
         order, takeover = self._loop.order(decided_s, self._loop.decide(decided_s))
-        return replace(self._motion.follow(now_s, order), takeover=takeover)
+        command = self._motion.follow(now_s, order)
+        self._loop.note_led(now_s, command.position)
+        return replace(command, takeover=takeover)
 
     def _request(self, tick, now_s):
         request = self._loop.plan_request(now_s)
@@ -270,8 +300,11 @@ class _Run:
         for stream in self._robot.streams:
             name = stream.spec.name
             if stream.spec.kind == "vector":
-                value = position + self._random.normal(0, 0.01, 7)
+                value = position + self._random.normal(0, self._scenario.noise, 7)
                 value = value + 0.5 * (tick in self._scenario.pushed)
+                if stream.spec.wraps:
+                    turned = (value + np.pi) % (2 * np.pi) - np.pi
+                    value = np.where(wrapping(stream.spec), turned, value)
                 message = T["sensor_msgs/msg/JointState"](
                     _header(now_s), list(stream.spec.names), value, np.zeros(0), np.zeros(0)
                 )

@@ -107,3 +107,11 @@ def stoppable_speed(
     long = np.sqrt(half * half + 2 * acceleration * np.where(short > 0, distance, 0.0)) - half
     speed: np.ndarray = np.where(short <= 2 * half, short, long)
     return speed
+
+
+def stopping_distance(speed: np.ndarray, acceleration: np.ndarray, jerk: np.ndarray) -> np.ndarray:
+    """Return the way (Da,) of the fastest stop: the reverse of ``stoppable_speed``."""
+    long = speed / acceleration + acceleration / jerk
+    short = 2 * np.sqrt(speed / jerk)
+    way: np.ndarray = speed / 2 * np.where(speed * jerk >= acceleration**2, long, short)
+    return way

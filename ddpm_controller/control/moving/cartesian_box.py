@@ -17,6 +17,7 @@ from ddpm_controller.control.moving.forward_kinematics import LinkChain
 from ddpm_controller.control.moving.governor import SHARE, Governor, Limited
 from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.control.moving.step_limit import Bounds
 from ddpm_controller.types import ActionChunk
 
 Positions = Callable[[np.ndarray], np.ndarray]
@@ -114,12 +115,16 @@ class BoxedGovernor:
     def __init__(self, governor: Governor, guard: BoxGuard) -> None:
         self._governor, self._guard = governor, guard
 
-    def step(self, last: Motion, wish: Motion, elapsed_s: float) -> Limited:
+    def step(
+        self, last: Motion, wish: Motion, elapsed_s: float, bounds: Bounds | None = None
+    ) -> Limited:
         """Return what to send next; see ``Governor.step``.
 
-        ``last`` was returned by this function, or is a rest inside the limits and the box.
+        ``last`` was returned by this function, or is a rest inside the limits and the box. The box
+        is stricter than ``bounds``: the stop that it asks for was inside both, unless these have
+        moved.
         """
-        found = self._governor.step(last, wish, elapsed_s)
+        found = self._governor.step(last, wish, elapsed_s, bounds)
         if not self._guard.command_problem(found.motion):
             return found
         braked = self._guard.stopped(last, found.step_s)

@@ -12,6 +12,7 @@ from ddpm_controller.control.moving.braking import Braking
 from ddpm_controller.control.moving.governor import SHARE
 from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.control.moving.step_limit import Bounds
 
 _MOMENTS = 25
 """Moments of a gentle stop that are looked at."""
@@ -39,6 +40,7 @@ class EmbeddedStop:
         self._stop_s, self._fastest = stop_s, fastest
         used = limits.scaled(SHARE)
         self._lower, self._upper = limits.lower, limits.upper
+        self._range = Bounds(limits.lower, limits.upper)
         self._acceleration, self._jerk = used.acceleration, used.jerk
         self._rates_s = np.array([[1.0], [stop_s], [stop_s**2]])
         u = np.linspace(0.0, 1.0, _MOMENTS)
@@ -53,12 +55,15 @@ class EmbeddedStop:
         bounds = [np.tile(row, (n, 1)) for row, n in zip(rows, counts, strict=True)]
         self._bounds = np.concatenate(bounds) * (1 + _ROUNDING)  # (2 moments + 2, Da)
 
-    def points(self, begin: Motion) -> tuple[np.ndarray, np.ndarray]:
-        """Return times (N,) after ``begin`` and motions (N, 3, Da) there, the last one at rest."""
+    def points(self, begin: Motion, bounds: Bounds | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return times (N,) after ``begin`` and motions (N, 3, Da) there, the last one at rest.
+
+        A joint whose gentle stop would leave ``bounds`` takes the fastest one.
+        """
         scaled = np.array([begin.velocity, begin.acceleration])
         scaled[0] *= self._stop_s
         scaled[1] *= self._stop_s**2
-        gentle = self._is_gentle(begin.position, scaled)
+        gentle = self._is_gentle(begin.position, scaled, bounds or self._range)
         if gentle.all():
             return np.array([self._stop_s]), self._gentle_end(begin.position, scaled)[None]
         hard = ~gentle
@@ -74,13 +79,13 @@ class EmbeddedStop:
         np.minimum(np.maximum(position, self._lower), self._upper, out=position)
         return times_s, found
 
-    def _is_gentle(self, position: np.ndarray, scaled: np.ndarray) -> np.ndarray:
+    def _is_gentle(self, position: np.ndarray, scaled: np.ndarray, bounds: Bounds) -> np.ndarray:
         """Return for which joints the gentle stop keeps the limits, (Da,)."""
         if self._fastest:
             return np.zeros(position.shape, dtype=bool)
         allowed = np.abs(self._rates @ scaled) <= self._bounds
         way = self._way @ scaled
-        inside = (way >= self._lower - position) & (way <= self._upper - position)
+        inside = (way >= bounds.lower - position) & (way <= bounds.upper - position)
         found: np.ndarray = allowed.all(axis=0) & inside.all(axis=0)
         return found
 

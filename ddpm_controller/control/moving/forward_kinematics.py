@@ -65,6 +65,7 @@ class LinkChain:
             raise ValueError(
                 f"robot_description: {self.link!r} is the root link, which never moves"
             )
+        _refuse_others(path)
         columns = {name: column for column, name in enumerate(joint_names)}
         chain = [_joint(joint, columns) for joint in path]
         self.still = tuple(
@@ -100,13 +101,16 @@ class LinkChain:
 
 def _joints_of(urdf: str) -> list[ElementTree.Element]:
     try:
-        joints = ElementTree.fromstring(urdf).findall("joint")
+        # XML allows nothing before its first line, ROS does.
+        return ElementTree.fromstring(urdf.lstrip("\ufeff \t\r\n")).findall("joint")
     except ElementTree.ParseError as error:
         raise ValueError(f"robot_description is not XML: {error}") from None
-    wrong = [f"{j.get('name')} ({j.get('type')})" for j in joints if j.get("type") not in _KINDS]
+
+
+def _refuse_others(path: Sequence[ElementTree.Element]) -> None:
+    wrong = [f"{j.get('name')} ({j.get('type')})" for j in path if j.get("type") not in _KINDS]
     if wrong:
         raise ValueError(f"robot_description: joints must be of {list(_KINDS)}, got {wrong}")
-    return joints
 
 
 def _link(joint: ElementTree.Element, side: str) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from ddpm_controller.control.moving.braking import Braking, stoppable_speed
 from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.control.moving.step_limit import Bounds
 from ddpm_controller.control.moving.time_optimal import TimeOptimal
 
 SHARE = 0.999
@@ -35,7 +36,8 @@ class Limited:
 
     Attributes:
         motion: Finite and inside the limits.
-        reasons: Any of ``not_finite``, ``position``, ``velocity``, ``acceleration``, ``jerk``.
+        reasons: Any of ``not_finite``, ``position``, ``step``, ``velocity``, ``acceleration``,
+            ``jerk``.
         step_s: Time by which the motion advanced.
     """
 
@@ -58,6 +60,7 @@ class Governor:
 
     def __init__(self, limits: JointLimits, period_s: float) -> None:
         self._limits, self._period_s = limits, period_s
+        self._range = Bounds(limits.lower, limits.upper)
         self._used = used = limits.scaled(SHARE)
         self._unit = used.jerk * period_s**3
         self._jerk = np.ones_like(used.jerk)
@@ -66,7 +69,9 @@ class Governor:
         self._farthest = _ROUNDED * used.velocity * period_s
         self._way = TimeOptimal(len(self._unit))
 
-    def step(self, last: Motion, wish: Motion, elapsed_s: float) -> Limited:
+    def step(
+        self, last: Motion, wish: Motion, elapsed_s: float, bounds: Bounds | None = None
+    ) -> Limited:
         """Return what to send next.
 
         Args:
@@ -75,6 +80,9 @@ class Governor:
             wish: Wanted now; anything, also numbers that are not finite.
             elapsed_s: Since ``last``. After a late tick the motion advances by one period only:
                 to catch up must not be a jump.
+            bounds: Narrower than the position limits, and free to move: where ``last`` cannot be
+                stopped inside any more, the fastest stop leads out of them and the way back
+                follows.
         """
         period_s = self._period_s
         step_s = min(max(elapsed_s, 0.0), period_s)
@@ -83,13 +91,12 @@ class Governor:
         if not np.isfinite([wish.position, wish.velocity, wish.acceleration]).all():
             braked = self._braked(self._scaled(last, last.position), step_s / period_s)
             return Limited(self._physical(braked, last), ("not_finite",), step_s)
-        target = self._target(wish, last)
         if period_s < elapsed_s <= LONGEST_STEP * period_s:
-            found = self._towards(target, wish, last, elapsed_s / period_s)
-            if (np.abs(found.position - last.position) <= self._farthest).all():
-                return Limited(found, self._reasons(found, wish, last), elapsed_s)
-        found = self._towards(target, wish, last, step_s / period_s)
-        return Limited(found, self._reasons(found, wish, last), step_s)
+            found = self._led(wish, last, elapsed_s / period_s, bounds)
+            if (np.abs(found[0].position - last.position) <= self._farthest).all():
+                return Limited(found[0], self._reasons(*found, wish, last), elapsed_s)
+        found = self._led(wish, last, step_s / period_s, bounds)
+        return Limited(found[0], self._reasons(*found, wish, last), step_s)
 
     # Parts; motions here are scaled and count from the last position, `h` is in periods
 
@@ -114,9 +121,34 @@ class Governor:
         inside: np.ndarray = np.clip(position, self._limits.lower, self._limits.upper)
         return inside
 
-    def _target(self, wish: Motion, last: Motion) -> Motion:
+    def _led(
+        self, wish: Motion, last: Motion, h: float, bounds: Bounds | None
+    ) -> tuple[Motion, np.ndarray]:
+        """Return the motion after ``h`` periods, and the joints that ``bounds`` hold, (Da,)."""
+        found = self._towards(self._target(wish, self._range), wish, last, h, self._range)
+        if bounds is None:
+            return found, np.zeros(found.position.shape, dtype=bool)
+        scaled = self._scaled(found, last.position)
+        moved = (bounds.lower != self._limits.lower) | (bounds.upper != self._limits.upper)
+        held = moved & ~self._can_stop(scaled, last, h, bounds)
+        if not held.any():
+            return found, held
+        target = self._target(wish, bounds)
+        kept = self._towards(target, target, last, h, self._relaxed(bounds, last))
+        return _chosen(held, kept, found), held
+
+    def _relaxed(self, bounds: Bounds, last: Motion) -> Bounds:
+        """Return ``bounds`` with room for the fastest stop from ``last``."""
+        start = self._scaled(last, last.position)
+        lowest, highest, _ = Braking.of(start, self._acceleration, self._jerk).extent()
+        return Bounds(
+            np.minimum(bounds.lower, last.position + lowest * self._unit),
+            np.maximum(bounds.upper, last.position + highest * self._unit),
+        )
+
+    def _target(self, wish: Motion, limits: Bounds) -> Motion:
         """Return the target, cut to where the joints can be and still stop in time."""
-        limits, inside = self._limits, self._inside(wish.position)
+        inside = limits.clip(wish.position)
         distances = np.array([inside - limits.lower, limits.upper - inside])
         used = self._used
         speeds = stoppable_speed(distances, used.acceleration, used.jerk)
@@ -124,11 +156,13 @@ class Governor:
         outside = inside != wish.position
         velocity = np.where(outside, 0.0, np.minimum(np.maximum(wish.velocity, -down), up))
         changed = outside | (velocity != wish.velocity)
-        highest = limits.acceleration
+        highest = self._limits.acceleration
         acceleration = np.minimum(np.maximum(wish.acceleration, -highest), highest)
         return Motion(inside, velocity, np.where(changed, 0.0, acceleration))
 
-    def _towards(self, target: Motion, wish: Motion, last: Motion, h: float) -> Motion:
+    def _towards(
+        self, target: Motion, wish: Motion, last: Motion, h: float, bounds: Bounds
+    ) -> Motion:
         start = self._scaled(last, last.position)
         braked = self._braked(start, h)
         # The fastest stop is always possible, and ends in its time only if it is not cut.
@@ -139,13 +173,13 @@ class Governor:
             return stop
         goal = self._scaled(target, last.position)
         found, arrived = self._chased(start, goal, h)
-        safe = self._can_stop(found, last, h)
+        safe = self._can_stop(found, last, h, bounds)
         arrived &= safe
         if not safe.all():
             frame = Motion.rest(goal.position)
             rest, _ = self._moved(_relative(start, frame, h), frame, self._velocity, h)
             found = _chosen(safe, found, rest)
-            safe = self._can_stop(found, last, h)
+            safe = self._can_stop(found, last, h, bounds)
         if not safe.all():
             found = _chosen(safe, found, braked)
         return _chosen(brakes, stop, _chosen(arrived, target, self._physical(found, last)))
@@ -193,11 +227,11 @@ class Governor:
     def _braked(self, start: Motion, h: float) -> Motion:
         return Braking.of(start, self._acceleration, self._jerk).at(h)
 
-    def _can_stop(self, found: Motion, last: Motion, h: float) -> np.ndarray:
+    def _can_stop(self, found: Motion, last: Motion, h: float, bounds: Bounds) -> np.ndarray:
         """Return for which joints ``found`` may be sent and can be stopped afterwards, (Da,)."""
         lowest, highest, fastest = Braking.of(found, self._acceleration, self._jerk).extent()
-        lower = (self._limits.lower - last.position) / self._unit - _TOLERANCE
-        upper = (self._limits.upper - last.position) / self._unit + _TOLERANCE
+        lower = (bounds.lower - last.position) / self._unit - _TOLERANCE
+        upper = (bounds.upper - last.position) / self._unit + _TOLERANCE
         top, most = self._velocity + _TOLERANCE, self._acceleration + _TOLERANCE
         safe: np.ndarray = (
             (lowest >= lower)
@@ -208,7 +242,9 @@ class Governor:
         )
         return safe
 
-    def _reasons(self, found: Motion, wish: Motion, last: Motion) -> tuple[str, ...]:
+    def _reasons(
+        self, found: Motion, held: np.ndarray, wish: Motion, last: Motion
+    ) -> tuple[str, ...]:
         changed = found.position != wish.position
         if not changed.any():
             return ()
@@ -218,9 +254,10 @@ class Governor:
         hard = np.abs(wish.velocity - last.velocity) > limits.acceleration * period_s
         masks = {
             "position": changed & outside,
-            "velocity": changed & fast,
-            "acceleration": changed & ~outside & ~fast & hard,
-            "jerk": changed & ~outside & ~fast & ~hard,
+            "step": changed & held,
+            "velocity": changed & ~held & fast,
+            "acceleration": changed & ~held & ~outside & ~fast & hard,
+            "jerk": changed & ~held & ~outside & ~fast & ~hard,
         }
         return tuple(name for name, mask in masks.items() if mask.any())
 

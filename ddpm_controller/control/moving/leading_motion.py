@@ -59,7 +59,9 @@ class LeadingMotion:
         stop_s: float = 0.2,
     ) -> None:
         used = limits_between(limits, period_s * settings.knot_ticks(period_s))
-        self.motion = MotionLoop(used, period_s, fade_s=fade_s, stop_s=stop_s)
+        # A robot that lags by up to the past goes where it was led then.
+        led_s = settings.past_s + settings.lead_s
+        self.motion = MotionLoop(used, period_s, fade_s=fade_s, stop_s=stop_s, led_s=led_s)
         self.stream = TrajectoryStream(joint_names, used, period_s, stop_s, settings)
         self._settings, self._period_s = settings, period_s
         self._chunk: ActionChunk | None = None
@@ -93,7 +95,8 @@ class LeadingMotion:
             order = replace(order, chunk=None, sent=None)
             self._resumed = None
         self._waiting = order
-        return Ahead(tuple(commands), self.stream.message(now_s), is_new and bool(commands))
+        message = self.stream.message(now_s, self.motion.bounds(order.measured))
+        return Ahead(tuple(commands), message, is_new and bool(commands))
 
     @property
     def longest_stop_s(self) -> float:

@@ -5,7 +5,8 @@ It takes orders and gives commands, so that it can run in a process of its own: 
 """
 
 import math
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,30 +16,10 @@ from ddpm_controller.control.moving.governor import LONGEST_STEP
 from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.receding_horizon import ChunkFollower
 from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.control.moving.step_limit import Bounds, StepLimit
 from ddpm_controller.control.moving.stopping import SafeStop, longest_stop_s
 from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.types import ActionChunk
-
-
-def within_step(
-    wish: Motion, measured: np.ndarray | None, step: np.ndarray
-) -> tuple[Motion, bool]:
-    """Return ``wish`` drawn towards ``measured``, and whether that changed it; both (Da,).
-
-    Before the governor, so that what is sent stays inside all limits. A joint that is drawn is
-    asked to rest there. A command may still be further away where the robot is thrown off its way
-    faster than the limits let the command follow.
-    """
-    if measured is None or np.isposinf(step).all():
-        return wish, False
-    near = np.minimum(np.maximum(wish.position, measured - step), measured + step)
-    drawn = (near != wish.position) & np.isfinite(wish.position)  # the governor refuses NaN
-    if not drawn.any():
-        return wish, False
-    position = np.where(drawn, near, wish.position)
-    velocity = np.where(drawn, 0.0, wish.velocity)
-    return Motion(position, velocity, np.where(drawn, 0.0, wish.acceleration)), True
-
 
 _NEAR_S = 0.2
 """A robot is near its last command when it can get there in this time, s."""
@@ -66,7 +47,8 @@ class Order:
         chunk: To be followed from the next tick on; None: the one in force.
         begin_at: (Da,) measured position; a run begins there.
         keep_position: It continues from the last command where that is near ``begin_at``.
-        measured: (Da,) newest measured position, for a limit on the step from there.
+        measured: (Da,) newest measured position, for a limit on the step from there; it holds
+            whatever the verdict is.
         sent: What another process has sent last; the motion continues from there.
     """
 
@@ -77,6 +59,10 @@ class Order:
     measured: np.ndarray | None = None
     sent: Sent | None = None
 
+    def measured_at(self, position: np.ndarray | None) -> "Order":
+        """Return the same for a robot that is measured at ``position`` (Da,)."""
+        return replace(self, measured=position)
+
 
 class MotionLoop:
     """Follower, governor and stop of one robot.
@@ -86,17 +72,25 @@ class MotionLoop:
         period_s: Time between ticks.
         fade_s: How long the difference between two chunks fades.
         stop_s: How long a stop takes; longer where the limits do not allow that.
+        led_s: As ``StepLimit``; 0 where its ticks are those of the clock.
     """
 
     def __init__(
-        self, limits: JointLimits, period_s: float, *, fade_s: float = 0.2, stop_s: float = 0.2
+        self,
+        limits: JointLimits,
+        period_s: float,
+        *,
+        fade_s: float = 0.2,
+        stop_s: float = 0.2,
+        led_s: float = 0.0,
     ) -> None:
         self._limits, self._period_s = limits, period_s
         self._fade_s, self._stop_s = fade_s, stop_s
         self._governor = governor_of(limits, period_s)
+        self._step = StepLimit(limits, led_s)
         self._follower: ChunkFollower | None = None
         self._sent: Motion | None = None
-        self._was_limited = False
+        self._was_limited = self._was_held = False
         self._last_s = -math.inf
         self._rest_s = -math.inf
 
@@ -120,14 +114,26 @@ class MotionLoop:
             motion.position, now_s, self._limits, fade_s=self._fade_s, stop_s=self._stop_s
         )
         self._sent, self._last_s = motion, now_s
-        self._was_limited = False
+        self._was_limited = self._was_held = False
+        self._step.forget()
+        self._step.note(now_s, motion.position)
 
-    def take_up(self, sent: Sent, now_s: float) -> None:
+    def copied(self) -> "MotionLoop":
+        """Return another one that continues from here, whatever becomes of this one."""
+        another = copy(self)
+        another._follower, another._step = copy(self._follower), self._step.copied()
+        return another
+
+    def bounds(self, measured: np.ndarray | None) -> Bounds | None:
+        """Return between which positions the next motion stays for a robot at ``measured``."""
+        return self._step.around(measured)
+
+    def take_up(self, sent: Sent, now_s: float, measured: np.ndarray | None = None) -> None:
         """Go on from what another one has sent: stop smoothly, until there is a chunk."""
         self.hold_at(sent.motion.position, sent.stamp_s)
         assert self._follower is not None
         self._sent, self._rest_s = sent.motion, now_s + self._stop_s
-        self._stop_from_sent(self._follower, now_s)
+        self._stop_from_sent(self._follower, now_s, self.bounds(measured))
 
     def follow(self, now_s: float, order: Order) -> Command:
         """Return the command that carries out ``order`` at ``now_s``."""
@@ -140,7 +146,8 @@ class MotionLoop:
         if order.begin_at is not None:
             self._begin(order.begin_at, order.keep_position, now_s)
         if order.sent is not None:
-            self.take_up(order.sent, now_s)
+            self.take_up(order.sent, now_s, order.measured)
+        bounds = self.bounds(order.measured)
         if verdict.state in (State.WAITING, State.INACTIVE) or self._follower is None:
             return Command(now_s, None, verdict.state, verdict.reason, verdict.text)
         if verdict.state == State.RUNNING:
@@ -150,19 +157,19 @@ class MotionLoop:
                 self._follower.accept(order.chunk, self._sent, self._sent_s(now_s))
         # A stop that was not followed exactly starts afresh: what it has missed must not
         # be caught up with.
-        elif verdict.reason != Reason.PLAN_LATE and (
-            self.has_chunk or self._was_limited or went_back or self._is_late(now_s)
+        elif self._was_held or (
+            verdict.reason != Reason.PLAN_LATE
+            and (self.has_chunk or self._was_limited or went_back or self._is_late(now_s))
         ):
-            self._stop_from_sent(self._follower, now_s)
-        # A stop goes to its own rest, wherever the robot is thrown meanwhile.
-        measured = order.measured if verdict.state == State.RUNNING else None
-        return self._limited(self._follower, now_s, verdict, measured)
+            self._stop_from_sent(self._follower, now_s, bounds)
+        return self._limited(self._follower, now_s, verdict, bounds)
 
     def _begin(self, measured: np.ndarray, keep_position: bool, now_s: float) -> None:
         start = np.clip(measured, self._limits.lower, self._limits.upper)
         sent = self._sent if keep_position else None
         if sent is not None and is_near(measured, sent.position, self._limits):
-            start = sent.position
+            within = (np.abs(measured - sent.position) <= self._limits.step).all()
+            start = sent.position if within else start
         self.hold_at(start, now_s)
 
     def _limited(
@@ -170,18 +177,18 @@ class MotionLoop:
         follower: ChunkFollower,
         now_s: float,
         verdict: Verdict,
-        measured: np.ndarray | None,
+        bounds: Bounds | None,
     ) -> Command:
         assert self._sent is not None
         elapsed_s = max(now_s - self._last_s, 0.0)
-        wish, is_drawn = within_step(follower.command(now_s), measured, self._limits.step)
-        safe = self._governor.step(self._sent, wish, elapsed_s)
-        limited = ("step", *safe.reasons) if is_drawn else safe.reasons
-        self._was_limited = bool(limited)
+        safe = self._governor.step(self._sent, follower.command(now_s), elapsed_s, bounds)
+        limited = safe.reasons
+        self._was_limited, self._was_held = bool(limited), "step" in limited
         if limited:
             verdict = verdict.limited(limited)
         motion = self._sent = safe.motion
         self._last_s = now_s
+        self._step.note(now_s, motion.position)
         return Command(
             now_s,
             motion.position,
@@ -194,14 +201,16 @@ class MotionLoop:
             limited=limited,
         )
 
-    def _stop_from_sent(self, follower: ChunkFollower, now_s: float) -> None:
+    def _stop_from_sent(
+        self, follower: ChunkFollower, now_s: float, bounds: Bounds | None
+    ) -> None:
         assert self._sent is not None
         begin_s = self._sent_s(now_s)
         if follower.chunk is not None:
             self._rest_s = begin_s + self._stop_s
         # A stop that starts afresh has less time: else it would never end.
         left_s = max(self._rest_s - begin_s, self._period_s)
-        follower.stop(SafeStop(begin_s, self._sent, left_s, self._limits))
+        follower.stop(SafeStop(begin_s, self._sent, left_s, self._limits, bounds))
 
     def _is_late(self, now_s: float) -> bool:
         return now_s - self._last_s > LONGEST_STEP * self._period_s

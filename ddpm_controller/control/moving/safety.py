@@ -32,6 +32,8 @@ class JointLimits:
             acceleration by ``JERK_TIME_S``.
         step: (Da,) farthest that a command may be from the measured position, rad or m; left out:
             infinite.
+        follow: (Da,) farthest that a joint that follows is measured from where it was led, rad or
+            m; left out: infinite, it need not follow.
         arm: With the box that its end effector must not leave; None: no box.
 
     Raises:
@@ -44,30 +46,34 @@ class JointLimits:
     acceleration: np.ndarray = field(default_factory=lambda: np.zeros(0))
     jerk: np.ndarray = field(default_factory=lambda: np.zeros(0))
     step: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    follow: np.ndarray = field(default_factory=lambda: np.zeros(0))
     arm: BoxedArm | None = None
 
     def __post_init__(self) -> None:
         shapes = {self.lower.shape, self.upper.shape, self.velocity.shape}
-        shapes |= {each.shape for each in (self.acceleration, self.jerk, self.step) if each.size}
+        more = (self.acceleration, self.jerk, self.step, self.follow)
+        shapes |= {each.shape for each in more if each.size}
         if len(shapes) != 1 or self.lower.ndim != 1:
             raise ValueError(f"limits must be vectors of one length, got shapes {shapes}")
         self._derive("acceleration", self.velocity / ACCELERATION_TIME_S)
         self._derive("jerk", self.acceleration / JERK_TIME_S)
-        if self.step.size == 0:
-            object.__setattr__(self, "step", np.full_like(self.velocity, np.inf))
-        rows = (self.lower, self.upper, self.velocity, self.acceleration, self.jerk, self.step)
-        if np.isnan(np.stack(rows)).any():
+        for name in ("step", "follow"):
+            if getattr(self, name).size == 0:
+                object.__setattr__(self, name, np.full_like(self.velocity, np.inf))
+        rows = (self.lower, self.upper, self.velocity, self.acceleration, self.jerk)
+        if np.isnan(np.stack([*rows, self.step, self.follow])).any():
             raise ValueError(f"limits must not be NaN, got {self}")
         if not (self.lower < self.upper).all():
             raise ValueError(
                 f"lower limits {self.lower} must be below upper limits {self.upper}: correct the "
                 "URDF or the joint-limits file"
             )
-        if not (self.step > 0).all():
-            raise ValueError(
-                f"max_step_from_measured must be above 0, got {self.step}: correct the "
-                "joint-limits file"
-            )
+        for name, word in (("step", "max_step_from_measured"), ("follow", "follow_tolerance")):
+            if not (getattr(self, name) > 0).all():
+                raise ValueError(
+                    f"{word} must be above 0, got {getattr(self, name)}: correct the "
+                    "joint-limits file"
+                )
         for name in ("velocity", "acceleration", "jerk"):
             values = getattr(self, name)
             if not ((values > 0) & np.isfinite(values)).all():
@@ -97,4 +103,17 @@ class JointLimits:
             f"{name} at {position[i]:.4f} outside [{self.lower[i]:.4f}, {self.upper[i]:.4f}]"
             for i, name in enumerate(names)
             if outside[i]
+        )
+
+    def stricter_in(self, after: "JointLimits", names: Sequence[str]) -> str:
+        """Return in words where ``after`` is stricter than these limits, or an empty text."""
+        lower = ("lower", self.lower, after.lower, after.lower > self.lower)
+        kinds = ("upper", "velocity", "acceleration", "jerk", "step")
+        pairs = [(kind, getattr(self, kind), getattr(after, kind)) for kind in kinds]
+        rows = [lower, *((kind, old, new, new < old) for kind, old, new in pairs)]
+        return ", ".join(
+            f"{name} {kind} {old[i]:.4g} -> {new[i]:.4g}"
+            for kind, old, new, is_stricter in rows
+            for i, name in enumerate(names)
+            if is_stricter[i]
         )

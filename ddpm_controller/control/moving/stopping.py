@@ -6,6 +6,7 @@ from ddpm_controller.control.moving.braking import Braking
 from ddpm_controller.control.moving.governor import SHARE
 from ddpm_controller.control.moving.interpolation import Motion, Stop
 from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.control.moving.step_limit import Bounds
 
 _NUM_CHECKS = 33
 """Moments of a gentle stop that are looked at; the governor looks at every command anyway."""
@@ -22,14 +23,22 @@ class SafeStop:
         begin: What was sent then.
         stop_s: How long a gentle stop takes.
         limits: Limits of the joints.
+        bounds: Positions that a gentle stop keeps to; None: those of the limits.
     """
 
-    def __init__(self, begin_s: float, begin: Motion, stop_s: float, limits: JointLimits) -> None:
+    def __init__(
+        self,
+        begin_s: float,
+        begin: Motion,
+        stop_s: float,
+        limits: JointLimits,
+        bounds: Bounds | None = None,
+    ) -> None:
         used = limits.scaled(SHARE)
         self._begin_s = begin_s
         self._gentle = Stop(begin_s, begin, stop_s)
         self._fast = Braking.of(begin, used.acceleration, used.jerk)
-        self._is_gentle = self._allowed(used, stop_s)
+        self._is_gentle = self._allowed(used, bounds or Bounds(used.lower, used.upper), stop_s)
 
     def at(self, now_s: float) -> Motion:
         """Return the motion at ``now_s``; at rest once the stop is over."""
@@ -41,7 +50,7 @@ class SafeStop:
         )
         return Motion(*(np.where(self._is_gentle, *pair) for pair in pairs))
 
-    def _allowed(self, used: JointLimits, stop_s: float) -> np.ndarray:
+    def _allowed(self, used: JointLimits, bounds: Bounds, stop_s: float) -> np.ndarray:
         """Return for which joints the gentle stop keeps the limits, (Da,)."""
         motions = [
             self._gentle.at(self._begin_s + share * stop_s)
@@ -56,7 +65,7 @@ class SafeStop:
         at_begin = np.abs(-6 * begin.velocity / stop_s - 4 * begin.acceleration) / stop_s
         at_end = np.abs(6 * begin.velocity / stop_s + 2 * begin.acceleration) / stop_s
         allowed: np.ndarray = (
-            ((position >= used.lower) & (position <= used.upper)).all(axis=0)
+            ((position >= bounds.lower) & (position <= bounds.upper)).all(axis=0)
             & (np.abs(velocity) <= used.velocity).all(axis=0)
             & (np.abs(acceleration) <= used.acceleration).all(axis=0)
             & (np.abs(jerk) <= used.jerk).all(axis=0)

@@ -78,8 +78,8 @@ class StreamSettings:
         if self.lead_s < chunk_s:
             return ""
         return (
-            f"lead_s {self.lead_s} s is not shorter than a chunk, {chunk_s:.3f} s: every row "
-            "would come too late; lower lead_s, or send targets to a forward controller"
+            f"command.stream_lead_s {self.lead_s} s is not shorter than a chunk, {chunk_s:.3f} s: "
+            "every row would come too late; lower it, or send targets to a forward controller"
         )
 
     def refuse_period(self, period_s: float) -> None:
@@ -125,8 +125,15 @@ def limits_between(limits: JointLimits, spacing_s: float) -> JointLimits:
             f"points {spacing_s} s apart leave a velocity of {velocity} of {limits.velocity}: "
             "take a shorter period, or lower acceleration limits"
         )
+    if not (limits.step > 2 * margin).all():
+        raise ValueError(
+            f"max_step_from_measured {limits.step} is not above {2 * margin}, twice what a motion "
+            "may be off between its points: raise it in the joint-limits file, or lower the "
+            "acceleration limits"
+        )
     lower, upper = limits.lower + margin, limits.upper - margin
-    return replace(limits, lower=lower, upper=upper, velocity=velocity, jerk=jerk)
+    step = limits.step - margin
+    return replace(limits, lower=lower, upper=upper, velocity=velocity, jerk=jerk, step=step)
 
 
 def time_between(first: np.ndarray, last: np.ndarray, limits: JointLimits) -> float:

@@ -15,6 +15,7 @@ from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.motion_loop import Sent
 from ddpm_controller.control.moving.path import Path, in_nanoseconds
 from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.control.moving.step_limit import Bounds
 from ddpm_controller.control.moving.stream_settings import (
     SHORTEST_PAST_S,
     StreamSettings,
@@ -126,9 +127,11 @@ class TrajectoryStream:
         times_s, motions = self._stop.points(sent.motion)
         self._tail = (sent.stamp_s + times_s, motions)
 
-    def stop_from(self, motion: Motion) -> tuple[np.ndarray, np.ndarray]:
+    def stop_from(
+        self, motion: Motion, bounds: Bounds | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return times (N,) after ``motion`` and motions (N, 3, Da) of the stop sent behind it."""
-        return self._stop.points(motion)
+        return self._stop.points(motion, bounds)
 
     def has_hole(self, now_s: float) -> bool:
         """Return whether the robot has begun with its stop, or will before a message can come."""
@@ -157,8 +160,8 @@ class TrajectoryStream:
 
     # Messages
 
-    def message(self, now_s: float) -> Trajectory | None:
-        """Return the message that is due at ``now_s``, if one is."""
+    def message(self, now_s: float, bounds: Bounds | None = None) -> Trajectory | None:
+        """Return the message that is due at ``now_s``, if one is; its stop keeps ``bounds``."""
         if self.sent is None:
             return None
         if not self._is_due and self.end_s - self.sent.stamp_s < self._message_s:
@@ -173,7 +176,7 @@ class TrajectoryStream:
             self._newest = None
         last, end_s = self._path.last, self._path.end_s
         self.sent, self._is_due = Sent(end_s, last), False
-        times_s, motions = self._stop.points(last)
+        times_s, motions = self._stop.points(last, bounds)
         if self._settings.carries != "accelerations":
             times_s, motions = self._sampled(times_s, motions)
         self._tail = (end_s + times_s, motions)

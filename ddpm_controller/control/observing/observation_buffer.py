@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ddpm_controller.control.observing.stream_filter import StreamFilter
+from ddpm_controller.control.observing.turns import TurnCounter, TurnError
 from ddpm_controller.types import Observation, StreamSpec
 
 _SAME_MOMENT_S = 1e-6
@@ -21,11 +22,16 @@ class OutOfOrderError(ObservationError):
     """A value older than the newest of its stream."""
 
 
+class WholeTurnError(ObservationError):
+    """The turns of a joint cannot be counted as the robot file has it."""
+
+
 class ObservationBuffer:
     """Stamped values per stream, and what was newest at any moment.
 
     Of a stream that holds, see ``StreamSpec``, the last value that came always stays: it would not
-    come again. Its order is that of coming, whatever the stamps are.
+    come again. Its order is that of coming, whatever the stamps are. Joints that are reported
+    within one turn are counted through the seam, see ``begin_turns``.
 
     Args:
         streams: What is observed.
@@ -59,6 +65,21 @@ class ObservationBuffer:
         self._stamps: dict[str, list[float]] = {name: [] for name in self._streams}
         self._values: dict[str, list[np.ndarray]] = {name: [] for name in self._streams}
         self._first_s = dict.fromkeys(self._streams, math.inf)
+        turning = [each for each in streams if "rad" in each.units and not each.holds]
+        self._turns = {each.name: TurnCounter(each) for each in turning}
+
+    def begin_turns(self) -> bool:
+        """Count turns from the newest values on; return whether that changes values.
+
+        A reset alone keeps the count, since the motion that is commanded continues then.
+        """
+        changes = False
+        for name, turns in self._turns.items():
+            kept = self._values[name]
+            before = turns.begin(keeps=bool(kept))
+            if before.any():
+                changes, self._values[name] = True, [value - before for value in kept]
+        return changes
 
     def reset(self, not_before_s: float | None = None) -> None:
         """Begin a run: forget what is older than ``not_before_s``, and everything when None.
@@ -83,7 +104,7 @@ class ObservationBuffer:
             value: (D,) of a vector stream, (H, W, 3) uint8 of an image stream.
 
         Raises:
-            ObservationError: The value is not finite or has another shape.
+            ObservationError: The value is not finite or has another shape, or jumps by a turn.
             OutOfOrderError: It is older than the newest.
         """
         stream = self._streams[name]
@@ -99,6 +120,11 @@ class ObservationBuffer:
             raise OutOfOrderError(
                 f"{name}: out of order, {stamps[-1] - stamp_s:.3f} s older than the newest"
             )
+        if name in self._turns:
+            try:
+                value = self._turns[name].counted(value, stamp_s)
+            except TurnError as error:
+                raise WholeTurnError(str(error)) from None
         self._first_s[name] = min(self._first_s[name], stamp_s)
         stamps.append(stamp_s)
         self._values[name].append(value)
@@ -148,8 +174,17 @@ class ObservationBuffer:
 
     def newest(self, name: str, now_s: float) -> np.ndarray | None:
         """Return the newest value of a stream at ``now_s``, or None before the first."""
+        found = self.newest_stamped(name, now_s)
+        return None if found is None else found[1]
+
+    def newest_stamped(self, name: str, now_s: float) -> tuple[float, np.ndarray] | None:
+        """Return the stamp of ``newest``, and the value."""
         i = bisect_right(self._stamps[name], now_s + _SAME_MOMENT_S) - 1
-        return self._values[name][i] if i >= 0 else None
+        return (self._stamps[name][i], self._values[name][i]) if i >= 0 else None
+
+    def latest(self, name: str) -> np.ndarray:
+        """Return the value of a stream that came last; there must be one."""
+        return self._values[name][-1]
 
     def ages(self, now_s: float) -> dict[str, float]:
         """Return the age of the newest value of every stream, s; NaN before the first."""

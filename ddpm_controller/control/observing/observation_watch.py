@@ -87,6 +87,9 @@ class ObservationWatch:
     def start(self, not_before_s: float | None = None) -> None:
         """Forget what is older than ``not_before_s``, and everything when None."""
         self.buffer.reset(not_before_s)
+        if self.buffer.begin_turns():
+            for frozen in self._frozen.values():
+                frozen.forget_motion()
         if not_before_s is None or math.isfinite(not_before_s):
             self._forget_invalid()
         self._now_s = math.nan
@@ -134,7 +137,8 @@ class ObservationWatch:
             return self.refuse(name, str(error))
         self._invalid.pop(name, None)
         if is_taken:
-            self._note(name, stamp_s, value, stamp_s if arrived_s is None else arrived_s)
+            came_s = stamp_s if arrived_s is None else arrived_s
+            self._note(name, stamp_s, self.buffer.latest(name), came_s)
         return ""
 
     def refuse(self, name: str, error: str) -> str:
@@ -199,6 +203,11 @@ class ObservationWatch:
         value = self.buffer.newest(self.measured_stream, now_s)
         return None if value is None else value[self._columns]
 
+    def newest_measured(self, now_s: float) -> tuple[float, np.ndarray] | None:
+        """Return the stamp of ``measured`` at ``now_s``, and its position (Da,)."""
+        found = self.buffer.newest_stamped(self.measured_stream, now_s)
+        return None if found is None else (found[0], found[1][self._columns])
+
     def measured_in(self, observation: Observation) -> tuple[np.ndarray, float]:
         """Return the position of the commanded joints in an observation, (Da,), and its stamp."""
         name = self.measured_stream
@@ -229,6 +238,7 @@ class ObservationWatch:
             reason,
             text,
             masked=has_come and self._rules[name].when_stale == "mask" and not math.isnan(age_s),
+            clock_lead_s=statistics.clock_lead_s,
         )
 
     def _fault(self, name: str, age_s: float, is_stale: bool, now_s: float) -> tuple[Reason, str]:

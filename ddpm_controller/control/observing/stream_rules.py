@@ -90,21 +90,33 @@ class StreamStatistics:
     def __init__(self) -> None:
         self.out_of_order = 0
         self._stamps: deque[float] = deque(maxlen=_NUM_STAMPS)
+        self._leads_s: deque[float] = deque(maxlen=_NUM_STAMPS)
         self.forget()
 
     def take(self, stamp_s: float, arrived_s: float) -> None:
         """Note a message that was newer than all before."""
         self._stamps.append(stamp_s)
         self._arrived_s, self.lead_s = arrived_s, stamp_s - arrived_s
+        self._leads_s.append(self.lead_s)
 
     def forget(self) -> None:
         """Forget all times, as after a jump of the clock; keep the count."""
         self._stamps.clear()
+        self._leads_s.clear()
         self._arrived_s = self.lead_s = math.nan
 
     def arrival_age_s(self, now_s: float) -> float:
         """Return the time since the newest message came, s; NaN before the first."""
         return now_s - self._arrived_s
+
+    @property
+    def clock_lead_s(self) -> float:
+        """How far the stamps of the last messages were ahead of their arrival, s; below 0: behind.
+
+        Of the one that came soonest, since each delay only makes a clock look later. NaN before
+        the first.
+        """
+        return max(self._leads_s, default=math.nan)
 
     @property
     def rate_hz(self) -> float:
@@ -145,6 +157,8 @@ class StreamHealth:
         reason: Why the stream cannot be used; ``NONE`` when it can.
         text: The same in words, with the values.
         masked: Whether the policy plans without it.
+        clock_lead_s: How far its clock is ahead, with the time that a message takes, s; below 0:
+            behind; NaN before the first.
     """
 
     age_s: float = math.nan
@@ -154,3 +168,4 @@ class StreamHealth:
     reason: Reason = Reason.NONE
     text: str = ""
     masked: bool = False
+    clock_lead_s: float = math.nan

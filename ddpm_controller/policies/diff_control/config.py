@@ -166,7 +166,12 @@ class DiffControlConfig:
     @property
     def has_base(self) -> bool:
         """Whether weights of another checkpoint are in it, which do not learn."""
-        return self.state in CONTROLLED or self.frozen_encoders
+        return self.is_controlled or self.frozen_encoders
+
+    @property
+    def is_controlled(self) -> bool:
+        """Whether it is a control branch on a base whose weights, all of them, do not learn."""
+        return self.state in CONTROLLED
 
     @property
     def training_window(self) -> tuple[int, int]:

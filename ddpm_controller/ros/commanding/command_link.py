@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from ddpm_controller.control.moving.motion_loop import Order
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.states import State
@@ -23,6 +25,7 @@ from ddpm_controller.ros.commanding.command_messages import (
     settings_packet,
     told_from,
 )
+from ddpm_controller.ros.commanding.sent_positions import SentPositions
 from ddpm_controller.ros.graph.process_command import child_environment
 from ddpm_controller.share import share_path
 
@@ -78,11 +81,16 @@ class CommandLink:
         is_quiet: Whether it has nothing to send, by its own word.
         is_at_rest: Whether what it sent last had no velocity, by its own word.
         is_ready: Whether it has sent a packet at all.
+        positions: Positions that it has sent lately, by its own word.
+        node_names: Full names of the nodes that have published commands.
     """
 
     def __init__(self, settings: CommandSettings, *, standby: bool = False) -> None:
         self._settings = settings
         self._number = self._num_begun = 0
+        self.positions = SentPositions()
+        self.positions.note_read()
+        self.node_names: list[str] = []
         self._wants_standby, self._standby_from_s = standby, -math.inf
         self._standby: _Child | None = None
         self._begin()
@@ -102,6 +110,7 @@ class CommandLink:
         else:
             child.socket.send(settings_packet(self._settings))
         self._process, self._socket = child.process, child.socket
+        self.positions.gap_s = time.monotonic()  # the last words of one that died are lost
 
     def _stand_by(self) -> None:
         """Have another process that stands by, unless one has only just been begun."""
@@ -119,6 +128,7 @@ class CommandLink:
         name = self._settings.node_name
         # One that was killed is remembered by others for a while.
         name = name if self._num_begun == 1 else f"{name}_{self._num_begun}"
+        self.node_names.append(f"{self._settings.namespace.rstrip('/')}/{name}")
         # A packet arrives whole, and its reader learns at once that the other end has died.
         own, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         command = [sys.executable, "-P", "-m", "ddpm_controller.ros.commanding.command_process"]
@@ -180,6 +190,9 @@ class CommandLink:
             self.is_quiet = told[-1].state == State.WAITING and self._asked_for_quiet
             self.is_ready = True
             self.is_at_rest = not told[-1].moves
+            if told[-1].motion:
+                self.positions.note(np.array(told[-1].motion[0]))
+        self.positions.note_read()
         return told
 
     def close(self) -> None:

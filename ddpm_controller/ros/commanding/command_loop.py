@@ -180,7 +180,8 @@ class CommandLoop:
             return
         text = "the controller has ended without an order to stop: the robot is brought to rest"
         self._node.get_logger().error(text)
-        self._order = Order(Verdict(State.HOLDING, Reason.CONTROLLER_LOST, text))
+        lost = Verdict(State.HOLDING, Reason.CONTROLLER_LOST, text)
+        self._order = Order(lost, measured=self._order.measured)
         self._rest_s = time.monotonic() + self._motion.longest_stop_s
 
     # Ticks

@@ -9,6 +9,7 @@ from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from ddpm_controller.control.command import Command
+from ddpm_controller.ros.commanding.sent_positions import SentPositions
 from ddpm_controller.ros.commanding.trajectory_messages import TrajectoryMessages
 from ddpm_controller.ros.stamps import duration_from, time_from
 from ddpm_controller.types import Trajectory
@@ -27,6 +28,9 @@ class CommandPublisher:
         depth: Commands kept for a reliable listener.
         topic: Topic of the commands; left out: the name of the output.
         events: What to call when a listener does not fit.
+
+    Attributes:
+        positions: Positions that were sent lately.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class CommandPublisher:
         self._period = duration_from(period_s)
         kind = JointTrajectory if self._trajectory else Float64MultiArray
         self._sent: Command | None = None
+        self.positions = SentPositions()
         self._messages = TrajectoryMessages(joint_names)
         self.publisher: Publisher = node.create_publisher(
             kind, topic or output, QoSProfile(depth=depth), event_callbacks=events
@@ -53,6 +58,7 @@ class CommandPublisher:
         """Publish ``command``, which has a position, as that of its tick."""
         assert command.position is not None
         self._sent = command
+        self.positions.note(command.position)
         if not self._trajectory:
             self.publisher.publish(Float64MultiArray(data=command.position.tolist()))
             return
@@ -68,6 +74,7 @@ class CommandPublisher:
 
     def send_trajectory(self, trajectory: Trajectory) -> None:
         """Publish several points, which end at rest."""
+        self.positions.note(trajectory.positions[-1])
         self.publisher.publish(self._messages.message(trajectory))
 
     def repeat(self) -> None:

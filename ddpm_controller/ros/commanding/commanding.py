@@ -147,6 +147,8 @@ class CommandAhead:
         sent = motion.stream.sent
         self.is_at_rest = sent is None or not sent.motion.velocity.any()
         commands = list(found.commands)
+        for each in commands:
+            self._loop.note_led(each.stamp_s, each.position)
         if found.takes_chunk:
             commands[0] = replace(commands[0], takeover=self._takeover)
             self._takeover = None
@@ -178,6 +180,13 @@ class CommandAhead:
             assert isinstance(motion, LeadingMotion)
             self._motion = motion
         return self._motion
+
+
+def commanding_here(loop: ControlLoop, publisher: CommandPublisher) -> CommandHere | CommandAhead:
+    """Return what commands from the calling thread, in the form of the loop's settings."""
+    if loop.settings.stream is None:
+        return CommandHere(loop, publisher)
+    return CommandAhead(loop, publisher)
 
 
 class CommandByOrder:
@@ -279,7 +288,9 @@ class CommandByOrder:
             # It has come to rest meanwhile: what was planned for the motion is out of date.
             self._loop.schedule.abandon(told.text)
         self._was_lost = is_lost
-        self._sent = told.sent
+        self._sent = sent = told.sent
+        if sent is not None:
+            self._loop.note_led(sent.stamp_s, sent.motion.position)
         command = Command(
             told.stamp_s, None, told.state, told.reason, told.text, limited=told.limited
         )

@@ -12,11 +12,12 @@ import numpy as np
 from rclpy.node import Node
 
 from ddpm_controller.control.command import Command
-from ddpm_controller.control.moving.governor import Governor
+from ddpm_controller.control.moving.cartesian_box import governor_of
 from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.motion_loop import Sent
 from ddpm_controller.control.moving.path import in_nanoseconds
 from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.control.moving.step_limit import StepLimit
 from ddpm_controller.control.moving.stream_settings import StreamSettings, limits_between
 from ddpm_controller.control.moving.trajectory_stream import TrajectoryStream
 from ddpm_controller.control.states import Reason, State
@@ -57,16 +58,17 @@ class GovernedSender:
     ) -> None:
         names, self._period_s = robot.action_spec.joint_names, period_s
         self._stream: TrajectoryStream | None = None
-        output = "commands"
+        output, led_s = "commands", 0.0
         if robot.action.type == JOINT_TRAJECTORY:
             output, settings = "joint_trajectory", StreamSettings()
             self._lead_s = max(settings.lead_s, 2 * period_s)
             settings = replace(settings, lead_s=self._lead_s)
+            led_s = settings.past_s + settings.lead_s
             limits = limits_between(limits, period_s * settings.knot_ticks(period_s))
             self._stream = TrajectoryStream(names, limits, period_s, stop_s, settings)
         self.limits = limits
         self._commands = CommandPublisher(node, output, names, period_s, depth=1)
-        self._governor = Governor(limits, period_s)
+        self._governor, self._near = governor_of(limits, period_s), StepLimit(limits, led_s)
         self._measured = begin
         self.sent = Sent(-np.inf, Motion.rest(np.clip(begin, limits.lower, limits.upper)))
         self.due_s = time.monotonic()
@@ -81,8 +83,13 @@ class GovernedSender:
             self.sent = replace(self.sent, stamp_s=self._stream.end_s)
         return max(now_s + self._lead_s, self._stream.end_s)
 
-    def send(self, wish_at: WishAt, now_s: float) -> list[Sent]:
-        """Send what the limits leave of a motion; return the commands that are new."""
+    def send(self, wish_at: WishAt, now_s: float, measured: np.ndarray) -> list[Sent]:
+        """Send what the limits leave of a motion for a robot at ``measured`` (Da,).
+
+        Returns:
+            The commands that are new.
+        """
+        self._measured = measured
         new = (
             self._sent_now(wish_at, now_s) if self._stream is None else self._ahead(wish_at, now_s)
         )
@@ -120,12 +127,15 @@ class GovernedSender:
         while (moment_s := in_nanoseconds(stream.end_s + self._period_s)) <= last_s:
             stream.append(moment_s, self._step(wish_at, moment_s, self._period_s))
             new.append(self.sent)
-        message = stream.message(now_s)
+        message = stream.message(now_s, self._near.around(self._measured))
         if message is not None:
             self._commands.send_trajectory(message)
         return new
 
     def _step(self, wish_at: WishAt, moment_s: float, elapsed_s: float) -> Motion:
-        motion = self._governor.step(self.sent.motion, wish_at(moment_s), elapsed_s).motion
+        bounds = self._near.around(self._measured)
+        wish = wish_at(moment_s)
+        motion = self._governor.step(self.sent.motion, wish, elapsed_s, bounds).motion
+        self._near.note(moment_s, motion.position)
         self.sent = Sent(moment_s, motion)
         return motion

@@ -20,6 +20,7 @@ from ddpm_controller.bags.conversions import (
     vector_from,
 )
 from ddpm_controller.bags.message_types import message_class
+from ddpm_controller.control.moving.cartesian_box import box_guard
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.moving.stopping import SafeStop, longest_stop_s
 from ddpm_controller.identification.excitation import Excitation
@@ -148,6 +149,9 @@ class LatencyMeasurement:
             raise MeasurementError(f"no position has come on {self._measures.topic}")
         if outside := self.limits.violations(self._position, names):
             raise MeasurementError(f"measured {outside}: move the robot inside its limits first")
+        guard = box_guard(self.limits)
+        if guard is not None and (outside := guard.start_problem(self._position)):
+            raise MeasurementError(outside)
         return self._position
 
     def begin_to_command(self, rate_hz: float) -> np.ndarray:
@@ -210,7 +214,8 @@ class LatencyMeasurement:
     # Parts
 
     def _send(self, sender: GovernedSender, wish_at: WishAt) -> None:
-        for sent in sender.send(wish_at, self.now_s):
+        assert self._position is not None
+        for sent in sender.send(wish_at, self.now_s, self._position):
             self._recorded.sent_s.append(sent.stamp_s)
             self._recorded.sent.append(sent.motion.position)
         due_s = sender.due_s

@@ -16,7 +16,7 @@ from ddpm_controller.ros.controller.policy_loader import LoadedPolicy, PolicyLoa
 from ddpm_controller.ros.executor_calls import ExecutorCalls
 from ddpm_controller.share import found_path
 
-Use = Callable[[LoadedPolicy, Callable[[], None]], None]
+Use = Callable[[LoadedPolicy, Callable[[str], None]], None]
 
 
 class CheckpointSwap:
@@ -28,7 +28,7 @@ class CheckpointSwap:
         node: Has the parameter ``checkpoint`` and gets the service ``~/load_checkpoint``.
         calls: Brings results to the executor's thread.
         in_use: Returns the policy that plans, or None.
-        use: Takes a policy over and then calls back, from any thread.
+        use: Takes a policy over and then calls back with the error, if any, from any thread.
         tell: Publishes a status soon.
 
     Attributes:
@@ -128,11 +128,20 @@ class CheckpointSwap:
         if number != self._newest:  # a newer choice stands
             return
         if loaded is None:
-            self._refused("", problem)
-            self._show_in_use()
-            self._answer(number, problem)
+            self._keep_old(number, problem)
             return
-        self._use(loaded, lambda: self._calls.soon(lambda: self._in_use(number, loaded)))
+        self._use(loaded, lambda text: self._calls.soon(lambda: self._used(number, loaded, text)))
+
+    def _used(self, number: int, loaded: LoadedPolicy, problem: str) -> None:
+        if problem:
+            self._keep_old(number, problem)
+        else:
+            self._in_use(number, loaded)
+
+    def _keep_old(self, number: int, problem: str) -> None:
+        self._refused("", problem)
+        self._show_in_use()
+        self._answer(number, problem)
 
     def _in_use(self, number: int, loaded: LoadedPolicy) -> None:
         self._node.get_logger().info(

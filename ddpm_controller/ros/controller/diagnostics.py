@@ -10,6 +10,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
+from ddpm_controller.control.moving.stream_settings import StreamSettings
 from ddpm_controller.control.observing.stream_rules import StreamHealth
 from ddpm_controller.control.states import LimitCounts, Reason, State
 from ddpm_controller.robots.robot import Robot
@@ -29,7 +30,12 @@ _STREAM_LEVELS = {
     Reason.INVALID_OBSERVATION: ERROR,
     Reason.FROZEN_IMAGE: ERROR,
 }
-_WAITING_LEVELS = {Reason.NONE: OK, Reason.NO_OBSERVATION: STALE, Reason.STALE_OBSERVATION: STALE}
+_WAITING_LEVELS = {
+    Reason.NONE: OK,
+    Reason.NO_OBSERVATION: STALE,
+    Reason.STALE_OBSERVATION: STALE,
+    Reason.NO_LISTENER: WARN,
+}
 _HOLDING_LEVELS = {Reason.NO_PLAN: WARN, Reason.DEACTIVATED: WARN, Reason.NO_OBSERVATION: STALE}
 
 
@@ -40,13 +46,23 @@ class Diagnostics:
         node: Owner of publisher and timer; its full name begins each entry.
         report: Returns that of the newest activation.
         events: Events of the middleware.
+        notes: Returns what is worth a warning about other nodes, by subject.
     """
 
-    def __init__(self, node: Node, report: Callable[[], ControlReport], events: QosEvents) -> None:
+    def __init__(
+        self,
+        node: Node,
+        report: Callable[[], ControlReport],
+        events: QosEvents,
+        notes: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
         self._hardware_id = ""
         self._deadline_s = math.inf
         self._rates_hz: dict[str, float] = {}
+        self._clocks_s: dict[str, float] = {}
+        self._off: frozenset[str] = frozenset()
         self._node, self._report, self._events = node, report, events
+        self._notes = notes
         self._out_of_order: dict[str, int] = {}
         self._publisher = node.create_publisher(
             DiagnosticArray, "/diagnostics", QoSProfile(depth=10)
@@ -58,9 +74,22 @@ class Diagnostics:
             clock=Clock(clock_type=ClockType.STEADY_TIME),
         )
 
-    def watch(self, robot: Robot, deadline_s: float) -> None:
-        """Tell of ``robot`` from now on; a plan may take ``deadline_s``."""
+    def watch(self, robot: Robot, deadline_s: float, stream: StreamSettings | None = None) -> None:
+        """Tell of ``robot`` from now on.
+
+        Args:
+            robot: Its streams.
+            deadline_s: Time that a plan may take.
+            stream: Form of the trajectories: a robot whose clock is off takes them otherwise.
+        """
         self._hardware_id, self._deadline_s = robot.name, deadline_s
+        joints = set(robot.action_spec.joint_names)
+        absolute = stream is not None and stream.stamp == "absolute"
+        self._clocks_s = {
+            each.spec.name: stream.past_s + each.latency_s
+            for each in robot.streams
+            if stream is not None and absolute and joints <= set(each.spec.names)
+        }
         self._rates_hz = {spec.name: spec.rate_hz for spec in robot.stream_specs}
 
     def tell(self) -> None:
@@ -74,6 +103,7 @@ class Diagnostics:
                 inference_status(status, self._deadline_s),
                 latency_status(status),
                 qos_status(self._events.take()),
+                neighbours_status(self._notes()),
                 *(self._stream(name, each) for name, each in status.streams.items()),
             ]
         )
@@ -88,7 +118,13 @@ class Diagnostics:
         # An activation counts from 0 again.
         more = max(stream.out_of_order - self._out_of_order.get(name, 0), 0)
         self._out_of_order[name] = stream.out_of_order
-        return stream_status(name, stream, self._rates_hz.get(name, 0.0), more)
+        clock_s = self._clocks_s.get(name, math.inf)
+        is_off = abs(stream.clock_lead_s) > clock_s
+        if is_off and name not in self._off:
+            text = _clock_text(stream.clock_lead_s, clock_s)
+            self._node.get_logger().warning(f"{name}: {text}")
+        self._off = self._off | {name} if is_off else self._off - {name}
+        return stream_status(name, stream, self._rates_hz.get(name, 0.0), more, clock_s)
 
 
 def control_status(status: Status, silent_s: float) -> DiagnosticStatus:
@@ -178,15 +214,35 @@ def qos_status(topics: Mapping[str, TopicEvents]) -> DiagnosticStatus:
     return _status("qos", WARN if texts else OK, text or "all topics are connected", texts)
 
 
+def neighbours_status(notes: Mapping[str, str]) -> DiagnosticStatus:
+    """Return what other nodes do that a person should know."""
+    text = "; ".join(f"{subject}: {note}" for subject, note in notes.items())
+    return _status("neighbours", WARN if notes else OK, text or "nothing unusual", notes)
+
+
 def stream_status(
-    name: str, stream: StreamHealth, rate_hz: float, out_of_order: int
+    name: str,
+    stream: StreamHealth,
+    rate_hz: float,
+    out_of_order: int,
+    most_clock_s: float = math.inf,
 ) -> DiagnosticStatus:
-    """Return how a stream does; ``rate_hz`` is expected, ``out_of_order`` came since the last."""
+    """Return how a stream does.
+
+    Args:
+        name: Name of the stream.
+        stream: Its health.
+        rate_hz: Rate that is expected.
+        out_of_order: Messages out of order since the last entry.
+        most_clock_s: Time by which its clock may be off.
+    """
     level, text = _STREAM_LEVELS.get(stream.reason, OK), stream.text or "good"
     if level == OK and stream.rate_hz < _SLOW * rate_hz:
         level, text = WARN, f"comes at {stream.rate_hz:.1f} Hz instead of {rate_hz:g} Hz"
     elif level == OK and out_of_order:
         level, text = WARN, f"{out_of_order} messages came out of order"
+    elif level == OK and abs(stream.clock_lead_s) > most_clock_s:
+        level, text = WARN, _clock_text(stream.clock_lead_s, most_clock_s)
     return _status(
         f"stream {name}",
         level,
@@ -195,9 +251,19 @@ def stream_status(
             "rate_hz": stream.rate_hz,
             "age_s": stream.age_s,
             "arrival_age_s": stream.arrival_age_s,
+            "clock_lead_s": stream.clock_lead_s,
             "out_of_order": stream.out_of_order,
             "masked": stream.masked,
         },
+    )
+
+
+def _clock_text(lead_s: float, most_s: float) -> str:
+    side, longer = ("ahead of", "lead") if lead_s > 0 else ("behind", "past")
+    return (
+        f"stamps are {abs(lead_s):.3f} s {side} their arrival, more than {most_s:g} s: the robot "
+        "takes trajectories at other moments than they are meant for; set its clock, raise "
+        f"command.stream_{longer}_s by as much, or set command.stream_stamp to zero"
     )
 
 

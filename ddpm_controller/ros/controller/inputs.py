@@ -1,5 +1,7 @@
 """Everything that the controller listens to: streams, joint limits and the clock."""
 
+import math
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -24,6 +26,8 @@ from ddpm_controller.robots.robot import (
     RobotStream,
 )
 from ddpm_controller.ros.controller.session import ControlSession
+from ddpm_controller.ros.neighbours.endpoints import node_of
+from ddpm_controller.ros.neighbours.joint_jumps import JointJumps
 from ddpm_controller.ros.qos_events import QosEvents
 
 _TYPES = {
@@ -32,6 +36,8 @@ _TYPES = {
     COMPRESSED_IMAGE: CompressedImage,
     STRING: String,
 }
+_SLOW = 1.0
+"""Speed, rad/s or m/s, of joints whose limits have not come: nothing is sent before they have."""
 _MAY_BE_SET = (
     QoSPolicyKind.HISTORY,
     QoSPolicyKind.DEPTH,
@@ -56,7 +62,8 @@ class ControllerInputs:
         refuse_limits: Raises a ValueError for limits that the robot cannot be moved within.
 
     Attributes:
-        limits: From ``robot_description``; None before it came.
+        limits: From the newest ``robot_description``, for the next activation; None before one
+            that can be used has come.
         no_limits_text: Why there are no limits.
     """
 
@@ -71,11 +78,15 @@ class ControllerInputs:
         self._refuse_limits = refuse_limits
         self.limits: JointLimits | None = None
         self.no_limits_text = NO_LIMITS
+        self._description: str | None = None
+        self._in_force: JointLimits | None = None  # of the session
+        self._speeds = dict.fromkeys(robot.action_spec.joint_names, _SLOW)
         self._node = node
         self._robot = robot
         self._lockstep = lockstep
         self._session: ControlSession | None = None
         self._on_clock: Callable[[float], None] | None = None
+        self._jumps = self._joint_jumps()
         self._said: dict[str, tuple[RobotStream, String]] = {}
         reliability = ReliabilityPolicy.RELIABLE if lockstep else ReliabilityPolicy.BEST_EFFORT
         depth = 100 if lockstep else 5
@@ -91,12 +102,25 @@ class ControllerInputs:
             )
             for stream in robot.streams
         ]
-        self._subscriptions.append(
-            node.create_subscription(String, "robot_description", self._on_description, _latched())
-        )
+        self._subscriptions += self._descriptions()
         if lockstep:
             qos = QoSProfile(depth=depth, reliability=reliability)
             self._subscriptions.append(self._clock(qos, events))
+
+    def _descriptions(self) -> list[Subscription]:
+        """A volatile publisher reaches the second one alone, when it publishes again."""
+        topic, take = "robot_description", self._on_description
+        several = (_latched(), QoSProfile(depth=1))
+        return [self._node.create_subscription(String, topic, take, qos) for qos in several]
+
+    def _joint_jumps(self) -> dict[str, JointJumps]:
+        found = {}
+        for stream in self._robot.streams:
+            if stream.type == JOINT_STATE and stream.field == "position":
+                spec, topic = stream.spec, self._node.resolve_topic_name(stream.topic)
+                publishers = partial(self._publishers, topic)
+                found[spec.name] = JointJumps(spec.names, 1.0 / spec.rate_hz, publishers)
+        return found
 
     def _clock(self, qos: QoSProfile, events: QosEvents) -> Subscription:
         heard = events.of_subscription("/clock")
@@ -107,13 +131,22 @@ class ControllerInputs:
     def connect(self, session: ControlSession, on_clock: Callable[[float], None]) -> None:
         """Send what comes from now on to ``session``."""
         self._on_clock = on_clock
-        self._session = session
+        self._session, self._in_force = session, self.limits
         for stream, message in self._said.values():
             self._on_message(stream, message)
 
+    def explain_no_limits(self, why: str) -> None:
+        """Add to the text, while no description has come, ``why`` none can."""
+        text = f"{NO_LIMITS}: {why}" if why else NO_LIMITS
+        is_explained = self.no_limits_text.startswith(NO_LIMITS)
+        if self.limits is None and is_explained and text != self.no_limits_text:
+            self.no_limits_text = text
+            if self._session is not None:
+                self._session.post(partial(self._session.loop.refuse_limits, text))
+
     def disconnect(self) -> None:
         """Drop what comes from now on."""
-        self._session = self._on_clock = None
+        self._session = self._on_clock = self._in_force = None
 
     def destroy(self) -> None:
         """Leave the topics."""
@@ -125,17 +158,30 @@ class ControllerInputs:
         session, name = self._session, stream.spec.name
         if stream.is_text:
             self._said[name] = (stream, message)
+        quarrel = self._quarrel(stream, message) if name in self._jumps else ""
         if session is None:
             return
         if stream.is_text:
             session.post(partial(session.hear, name, message.data))
         try:
+            if quarrel:
+                raise ConversionError(f"{name}: {quarrel}")
             stamp_s, value = observation_from(message, stream, self._now_s())
         except ConversionError as error:
             session.post(partial(session.loop.refuse, name, str(error)))
             self._node.get_logger().warning(f"refused: {error}", throttle_duration_sec=1.0)
         else:
             session.post(partial(session.loop.observe, name, stamp_s, value, self._arrived_s()))
+
+    def _quarrel(self, stream: RobotStream, message: JointState) -> str:
+        """Return why a joint state contradicts the one before, or an empty text."""
+        given = zip(message.name, message.position, strict=False)
+        measured = {name: float(each) for name, each in given if math.isfinite(each)}
+        jumps, stamp_s = self._jumps[stream.spec.name], seconds(message.header.stamp)
+        return jumps.problem(measured, stamp_s, self._speeds, time.monotonic())
+
+    def _publishers(self, topic: str) -> list[str]:
+        return sorted(map(node_of, self._node.get_publishers_info_by_topic(topic)))
 
     def _arrived_s(self) -> float | None:
         """Return the time by the clock of the ticks; None where it does not count or not go.
@@ -152,27 +198,54 @@ class ControllerInputs:
         if self._on_clock is not None:
             self._on_clock(seconds(message.clock))
 
-    def _on_description(self, message: String) -> None:
-        session = self._session
+    def renew_limits(self, robot: Robot) -> None:
+        """Take the limits that ``robot`` gives the newest description, for the next activation."""
+        self._robot = robot
+        if self._description is None:
+            return
         try:
-            limits = self._robot.limits(message.data)
+            limits = robot.limits(self._description)
             self._refuse_limits(limits)
         except ValueError as error:
-            self.no_limits_text = str(error)
+            # Those before do not count either: the robot is another one now.
+            self.limits, self.no_limits_text = None, str(error)
             self._node.get_logger().error(str(error))
-            if session is not None:
-                session.post(partial(session.loop.refuse_limits, str(error)))
             return
+        names = robot.action_spec.joint_names
+        self._speeds = dict(zip(names, limits.velocity.tolist(), strict=True))
+        self.limits = limits
+
+    def _on_description(self, message: String) -> None:
+        if message.data == self._description:
+            return  # it came to both subscriptions
+        self._description = message.data
+        self.renew_limits(self._robot)
+        session, before = self._session, self._in_force
         if session is None:
-            self.limits = limits
+            return
+        if before is not None:
+            self._log_change(before)
         elif self.limits is None:
-            self.limits = limits
-            session.post(partial(session.loop.take_limits, limits))
+            session.post(partial(session.loop.refuse_limits, self.no_limits_text))
         else:
-            self._node.get_logger().warning(
-                "another robot_description came: its limits count from the next activation on",
-                throttle_duration_sec=10.0,
+            self._in_force = self.limits
+            session.post(partial(session.loop.take_limits, self.limits))
+
+    def _log_change(self, before: JointLimits) -> None:
+        """Log what becomes of a description that comes while ``before`` are in force."""
+        names, text = self._robot.action_spec.joint_names, "another robot_description came"
+        if self.limits is None:
+            text += (
+                " and cannot be used: the limits before count until the deactivation, then none"
             )
+        elif stricter := before.stricter_in(self.limits, names):
+            text += (
+                f" with STRICTER limits, which count from the next activation on: {stricter}; "
+                "deactivate and activate to use them"
+            )
+        else:
+            text += ": its limits count from the next activation on"
+        self._node.get_logger().warning(text)
 
 
 def _latched() -> QoSProfile:

@@ -5,12 +5,14 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import rclpy
 import torch
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -20,7 +22,7 @@ from std_srvs.srv import Trigger
 
 from ddpm_controller.bags.conversions import seconds
 from ddpm_controller.checkpoint import CheckpointError
-from ddpm_controller.control.states import Reason, State
+from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.robots.robot import RobotError, load_robot
 from ddpm_controller.ros.controller.checkpoint_swap import CheckpointSwap
 from ddpm_controller.ros.controller.diagnostics import Diagnostics
@@ -34,6 +36,8 @@ from ddpm_controller.ros.controller.smooth_stop import LONGER_S
 from ddpm_controller.ros.controller.thread import LockstepThread, RealTimeThread
 from ddpm_controller.ros.controller.topics import ControllerTopics
 from ddpm_controller.ros.executor_calls import ExecutorCalls
+from ddpm_controller.ros.neighbours.claims import Intent
+from ddpm_controller.ros.neighbours.neighbours import LOOK_PERIOD_S
 from ddpm_controller.ros.parameters import declare, read
 from ddpm_controller.ros.qos_events import QosEvents
 from ddpm_controller.ros.transitions import reported
@@ -56,7 +60,7 @@ class Controller(LifecycleNode):
         torch.set_num_threads(self._deployed.torch_num_threads)
         self._topics = ControllerTopics(self)
         self._events = QosEvents(self.get_logger().warning)
-        self._diagnostics = Diagnostics(self, lambda: self._report, self._events)
+        self._diagnostics = Diagnostics(self, lambda: self._report, self._events, self._notes)
         calls = ExecutorCalls(self)
         self._swap = CheckpointSwap(self, calls, self._in_use, self._use, self._tell_inactive)
         self._runs = RunPolicyServer(
@@ -67,6 +71,12 @@ class Controller(LifecycleNode):
         self._session: ControlSession | None = None
         self._thread: RealTimeThread | LockstepThread | None = None
         self._failure = ""
+        self.create_timer(
+            LOOK_PERIOD_S,
+            self._look,
+            callback_group=ReentrantCallbackGroup(),
+            clock=Clock(clock_type=ClockType.STEADY_TIME),
+        )
         self.create_service(Trigger, "~/reset", self._on_reset)
         self.add_on_set_parameters_callback(self._refused_parameters)
 
@@ -94,15 +104,16 @@ class Controller(LifecycleNode):
         parts = self._parts
         if parts is None:
             return TransitionCallbackReturn.ERROR
-        if problem := parts.rate_problem():
-            self.get_logger().error(f"not activated: {problem}")
-            self._tell_inactive(problem)
+        if refused := self._refused_activation(parts):
+            self.get_logger().error(f"not activated: {refused.text}")
+            self._tell_inactive(refused.text, refused.reason)
             return TransitionCallbackReturn.FAILURE
         session = parts.session(self._topics, self._in_use, self._checkpoint_error)
         # A collection of all that torch has made would take longer than a tick.
         gc.collect()
         gc.freeze()
         self._session, self._report = session, session.report
+        session.loop.right_of_way.note(parts.neighbours.look(session.intent))
         log_error = self.get_logger().error
         if self._deployed.lockstep:
             self._thread = LockstepThread(session, log_error)
@@ -164,8 +175,15 @@ class Controller(LifecycleNode):
         robot = load_robot(found_path(parameters.robot))
         self._parts = parts = ControllerParts(self, parameters, robot, self._events, self._wake)
         parts.loaded = parts.load(parameters.checkpoint) if parameters.checkpoint else None
-        self._diagnostics.watch(robot, parameters.replan_period_s)
+        self._diagnostics.watch(robot, parameters.replan_period_s, parts.stream)
         self._swap.open(robot, parts.load)
+
+    def _refused_activation(self, parts: ControllerParts) -> Verdict | None:
+        """Return why the node cannot be activated; between goals it commands nothing."""
+        if self._deployed.run_on_activate and (refused := parts.neighbours.refusal()):
+            return refused
+        problem = parts.limits_problem() or parts.rate_problem()
+        return Verdict(State.INACTIVE, Reason.DEACTIVATED, problem) if problem else None
 
     def _stop(self) -> None:
         session, thread = self._session, self._thread
@@ -181,6 +199,7 @@ class Controller(LifecycleNode):
                 self._parts.inputs.disconnect()
                 self._parts.loaded = session.loaded
             self._session = self._thread = None
+            self._look()
 
     def _rest(self, session: ControlSession, thread: RealTimeThread | LockstepThread) -> None:
         try:
@@ -200,12 +219,25 @@ class Controller(LifecycleNode):
                 parts.close()
             self._events.forget()
 
-    def _use(self, loaded: LoadedPolicy, done: Callable[[], None]) -> None:
+    def _look(self) -> None:
+        """Look at the other nodes on the graph; what forbids to command goes to the session."""
+        parts, session = self._parts, self._session
+        if parts is None:
+            return
+        found = parts.neighbours.look(session.intent if session else Intent.NONE)
+        parts.inputs.explain_no_limits(parts.neighbours.no_description)
+        if session is not None:
+            session.post(partial(session.loop.right_of_way.note, found))
+
+    def _notes(self) -> Mapping[str, str]:
+        return self._parts.neighbours.notes if self._parts is not None else {}
+
+    def _use(self, loaded: LoadedPolicy, done: Callable[[str], None]) -> None:
         if self._session is not None:
             self._session.post(partial(self._session.use, loaded, done))
         elif self._parts is not None:
             self._parts.loaded = loaded
-            done()
+            done("")
 
     def _in_use(self) -> LoadedPolicy | None:
         """Return the policy that plans, or that will with the next activation."""
@@ -240,11 +272,11 @@ class Controller(LifecycleNode):
             reason = self._swap.problem(values["checkpoint"])
         return SetParametersResult(successful=not reason, reason=reason)
 
-    def _tell_inactive(self, text: str = "") -> None:
+    def _tell_inactive(self, text: str = "", reason: Reason = Reason.DEACTIVATED) -> None:
         """Publish a status where no control thread does it."""
         if self._session is None:
             said = text or self._report.status.text
-            self._report.tell(self._now_s(), State.INACTIVE, Reason.DEACTIVATED, said, {})
+            self._report.tell(self._now_s(), State.INACTIVE, reason, said, {})
 
 
 def _spin_once(executor: SingleThreadedExecutor, controller: Controller) -> None:

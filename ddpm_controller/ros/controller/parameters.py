@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from ddpm_controller.control import parameter_names
-from ddpm_controller.control.deployment import STREAMS, Deployment
-from ddpm_controller.control.moving.stream_settings import StreamSettings
+from ddpm_controller.control.deployment import Deployment
 from ddpm_controller.control.parameter_names import WORDS
 from ddpm_controller.policy import PlanSettings, overrides_from
 from ddpm_controller.ros.parameters import fields_from, parameter
@@ -158,6 +157,30 @@ class ControllerParameters:
     out_of_distribution_plans: int = parameter(
         3, "Stop after so many such plans in a row.", low=1, high=1000
     )
+    stop_not_followed: bool = parameter(
+        True,
+        "Stop where the joints do not go where they are led: a protective stop, a controller that "
+        "refuses, something in the way. By follow_tolerance in the joint-limits file.",
+    )
+    follow_lag_s: float = parameter(
+        Deployment.follow_lag_s,
+        "Longest time by which a robot that follows is behind its commands, s.",
+        low=0.02,
+        high=5.0,
+    )
+    follow_patience_s: float = parameter(
+        Deployment.follow_patience_s,
+        "Time for which a joint does not follow before the robot is stopped, s.",
+        low=0.02,
+        high=5.0,
+    )
+    follow_repeats: int = parameter(
+        Deployment.follow_repeats,
+        "Times that a robot that was stopped for this begins again by itself, where it stands and "
+        "after a rest; afterwards it holds until ~/reset.",
+        low=0,
+        high=1000,
+    )
     output: str = parameter(
         "joint_trajectory", "Message that is sent: joint_trajectory or commands."
     )
@@ -246,14 +269,14 @@ class ControllerParameters:
         if self.output not in OUTPUTS:
             raise ValueError(f"output must be one of {list(OUTPUTS)}, got {self.output!r}")
         overrides_from(self.policy_overrides)  # refused while it can be corrected
-        if self.stream not in STREAMS:
-            raise ValueError(f"stream must be one of {list(STREAMS)}, got {self.stream!r}")
-        StreamSettings(
-            past_s=self.stream_past_s,
-            lead_s=self.stream_lead_s,
-            begin_s=self.stream_begin_s,
-            stamp=self.stream_stamp,  # type: ignore[arg-type]
-            carries=self.stream_carries,  # type: ignore[arg-type]
+        # The form of a stream is checked there.
+        Deployment(
+            stream=self.stream,  # type: ignore[arg-type]
+            stream_past_s=self.stream_past_s,
+            stream_lead_s=self.stream_lead_s,
+            stream_begin_s=self.stream_begin_s,
+            stream_stamp=self.stream_stamp,  # type: ignore[arg-type]
+            stream_carries=self.stream_carries,  # type: ignore[arg-type]
         )
 
     @property

@@ -11,29 +11,38 @@ from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.loop_settings import LoopSettings, PolicyTerms
 from ddpm_controller.control.moving.leading_motion import motion_of
 from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.control.moving.step_limit import small_steps
+from ddpm_controller.control.moving.stream_settings import StreamSettings
 from ddpm_controller.control.observing.stream_filter import StreamFilter
 from ddpm_controller.identification.noise_denoiser import filters_of
 from ddpm_controller.identification.state_denoiser import load_state_denoiser
-from ddpm_controller.robots.loop_settings import deployment_from, loop_settings
-from ddpm_controller.robots.robot import Robot
+from ddpm_controller.robots.joint_limits_file import JointLimitsFileError
+from ddpm_controller.robots.loop_settings import command_age_s, deployment_from, loop_settings
+from ddpm_controller.robots.robot import JOINT_STATE, Robot
 from ddpm_controller.ros.commanding.command_link import CommandLink
 from ddpm_controller.ros.commanding.command_messages import CommandSettings
 from ddpm_controller.ros.commanding.command_publisher import CommandPublisher
 from ddpm_controller.ros.commanding.commanding import (
-    CommandAhead,
     CommandByOrder,
     CommandHere,
     Commanding,
+    commanding_here,
 )
 from ddpm_controller.ros.controller.chunk_pictures import ChunkPictures
 from ddpm_controller.ros.controller.inputs import ControllerInputs
 from ddpm_controller.ros.controller.parameters import ControllerParameters
 from ddpm_controller.ros.controller.planner import Planner
 from ddpm_controller.ros.controller.policy_loader import LoadedPolicy, load_policy
-from ddpm_controller.ros.controller.rate_check import RateError, check_rate, trial_ticks
+from ddpm_controller.ros.controller.rate_check import (
+    RateError,
+    check_rate,
+    ticks_a_message,
+    trial_ticks,
+)
 from ddpm_controller.ros.controller.report import ControlReport
 from ddpm_controller.ros.controller.session import ControlSession
 from ddpm_controller.ros.controller.topics import ControllerTopics
+from ddpm_controller.ros.neighbours.neighbours import CommandTopic, Neighbours
 from ddpm_controller.ros.qos_events import QosEvents
 from ddpm_controller.share import found_path
 
@@ -55,6 +64,7 @@ class ControllerParts:
         load: Folder of a checkpoint -> policy that fits.
         loaded: The policy that the next session begins with; None: there is none.
         inputs: What is listened to.
+        neighbours: What is known of other nodes.
 
     Raises:
         ValueError: A parameter does not fit the robot.
@@ -89,6 +99,7 @@ class ControllerParts:
         self._planner = Planner(wake)
         self._commands = self._command_side()
         self.inputs = ControllerInputs(node, robot, deployed.lockstep, events, self._refuse_limits)
+        self.neighbours = self._neighbours()
         self._pictures: ChunkPictures | None = None
         if deployed.pictures:
             names = robot.action_spec.joint_names
@@ -100,6 +111,11 @@ class ControllerParts:
         period_s = 1.0 / self._deployed.control_rate_hz
         by_order = isinstance(self._commands, CommandLink)
         return max(period_s, _DECISION_PERIOD_S) if by_order else period_s
+
+    @property
+    def stream(self) -> StreamSettings | None:
+        """Form of the trajectories; None: single points."""
+        return self._deployment.stream_settings
 
     def session(
         self,
@@ -139,6 +155,17 @@ class ControllerParts:
             log=self._node.get_logger().info,
         )
 
+    def limits_problem(self) -> str:
+        """Take the limits as they are now; return why the file cannot be used, or an empty text.
+
+        What is wrong with a robot description is waited for, since another one may come.
+        """
+        try:
+            self.inputs.renew_limits(self._robot.with_limits_file_read_again())
+        except JointLimitsFileError as error:
+            return str(error)
+        return ""
+
     def rate_problem(self) -> str:
         """Return why the control rate cannot be held, or an empty text; lockstep has time."""
         deployed, spec = self._deployed, self._robot.action_spec
@@ -150,8 +177,9 @@ class ControllerParts:
             self._node, deployed.output, spec.joint_names, 1 / rate_hz, 1, "~/trial_command"
         )
         ticks = trial_ticks(self._settings, rate_hz, trial)
+        num_ticks = ticks_a_message(self._deployment.stream_settings, rate_hz)
         try:
-            median_s = check_rate(ticks, rate_hz)
+            median_s = check_rate(ticks, rate_hz, num_ticks)
         except RateError as error:
             return str(error)
         finally:
@@ -165,6 +193,7 @@ class ControllerParts:
     def close(self) -> None:
         """End the workers and leave the topics."""
         self._planner.close()
+        self.neighbours.close()
         self.inputs.destroy()
         if self._pictures is not None:
             self._pictures.close()
@@ -174,11 +203,17 @@ class ControllerParts:
             self._node.destroy_publisher(self._commands.publisher)
 
     def _refuse_limits(self, limits: JointLimits) -> None:
-        """Raise a ValueError where the ticks are too far apart for ``limits``."""
+        """Raise a ValueError where the ticks are too far apart for ``limits``.
+
+        A step that hardly allows a motion is only worth a warning.
+        """
         deployed = self._deployed
         names, period_s = self._robot.action_spec.joint_names, 1.0 / deployed.control_rate_hz
         stream = self._deployment.stream_settings
         motion_of(names, limits, period_s, stream, fade_s=deployed.fade_s, stop_s=deployed.stop_s)
+        text = small_steps(limits, names, command_age_s(self._robot, self._deployment))
+        if text:
+            self._node.get_logger().warning(text)
 
     def terms(self, loaded: LoadedPolicy) -> PolicyTerms:
         """Return the terms on which a loop plans with ``loaded``."""
@@ -234,9 +269,22 @@ class ControllerParts:
             standby=deployed.command_standby,
         )
 
+    def _neighbours(self) -> Neighbours:
+        node, commands, streams = self._node, self._commands, self._robot.streams
+        own = [node.get_fully_qualified_name()]
+        topic = CommandTopic(
+            node.resolve_topic_name(self._deployed.output),
+            self._deployed.output,
+            self._robot.action_spec.joint_names,
+            commands.node_names if isinstance(commands, CommandLink) else own,
+            commands.positions,
+        )
+        states = dict.fromkeys(each.topic for each in streams if each.type == JOINT_STATE)
+        return Neighbours(node, topic, [node.resolve_topic_name(each) for each in states])
+
     def _commanding(self, loop: ControlLoop) -> Commanding:
         if isinstance(self._commands, CommandLink):
             return CommandByOrder(loop, self._commands, self._node.get_logger().error)
-        if loop.settings.stream is not None and not self._deployed.lockstep:
-            return CommandAhead(loop, self._commands)
-        return CommandHere(loop, self._commands)  # in lockstep a command is that of its tick
+        if self._deployed.lockstep:  # a command is that of its tick
+            return CommandHere(loop, self._commands)
+        return commanding_here(loop, self._commands)

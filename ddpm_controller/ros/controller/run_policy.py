@@ -74,6 +74,8 @@ class RunPolicyServer:
             problem = "the controller is not active"
         elif session.loaded is None:
             problem = "no checkpoint is loaded"
+        elif session.loop.right_of_way.refuses:
+            problem = session.loop.right_of_way.refuses
         elif self._goal is not None:
             problem = "another goal is running"
         elif not (goal.timeout_s >= 0 and math.isfinite(goal.timeout_s)):

@@ -18,6 +18,7 @@ from ddpm_controller.ros.controller.policy_loader import LoadedPolicy
 from ddpm_controller.ros.controller.policy_run import Outcome, PolicyRun
 from ddpm_controller.ros.controller.report import ControlReport
 from ddpm_controller.ros.controller.smooth_stop import SmoothStop
+from ddpm_controller.ros.neighbours.claims import Intent
 
 _PATIENCE_S = 1.0
 
@@ -98,23 +99,43 @@ class ControlSession:
         self._aborted = True
         self._changed.set()
 
+    @property
+    def intent(self) -> Intent:
+        """What it does about the command topic, as far as it has reported."""
+        if self.report.status.state in (State.RUNNING, State.HOLDING):
+            return Intent.COMMANDS
+        yields = bool(self.loop.right_of_way.other_commander)
+        return Intent.CLAIMS if self._commanding and not yields else Intent.NONE
+
     # Orders, on the control thread
 
-    def use(self, loaded: LoadedPolicy, done: Callable[[], None]) -> None:
-        """Plan with ``loaded`` from the next plan on; then call ``done``."""
-        before, self.loaded = self.loaded, loaded
-        if before is None or before.hash != loaded.hash:  # else its plans continue, for replay too
-            facts = loaded.policy.facts
-            kinds = before.policy.facts.memory_kind if before else "", facts.memory_kind
-            keeps = kinds[0] == kinds[1] != ""
-            memory = loaded.policy.initial_memory(self._seed)
-            self.loop.use_policy(self._terms_of(loaded), memory, keeps_memory=keeps)
-            if any(kinds):
-                what = "is kept" if keeps else "is reset"
-                self._log(f"the state {what}: memory {kinds[0]!r} before, {kinds[1]!r} now")
-        else:
-            self.loop.use_policy(self._terms_of(loaded), None)
-        done()
+    def use(self, loaded: LoadedPolicy, done: Callable[[str], None]) -> None:
+        """Plan with ``loaded`` from the next plan on; then call ``done`` with the error, if any.
+
+        What a policy itself may raise comes first: after an error the one before plans on.
+        """
+        try:
+            self._take_policy(loaded)
+        except Exception as error:  # whoever has asked must have an answer
+            done(f"{loaded.folder}: {type(error).__name__}: {error}")
+            return
+        done("")
+
+    def _take_policy(self, loaded: LoadedPolicy) -> None:
+        before, facts = self.loaded, loaded.policy.facts
+        terms = self._terms_of(loaded)
+        if before is not None and before.hash == loaded.hash:  # its plans continue, for replay too
+            self.loop.use_policy(terms, None)
+            self.loaded = loaded
+            return
+        kinds = before.policy.facts.memory_kind if before else "", facts.memory_kind
+        keeps = kinds[0] == kinds[1] != ""
+        memory = loaded.policy.initial_memory(self._seed)
+        self.loop.use_policy(terms, memory, keeps_memory=keeps)
+        self.loaded = loaded
+        if any(kinds):
+            what = "is kept" if keeps else "is reset"
+            self._log(f"the state {what}: memory {kinds[0]!r} before, {kinds[1]!r} now")
 
     def hear(self, name: str, sentence: str) -> None:
         """Note the sentence of a stream, for the log and for errors."""
@@ -264,8 +285,12 @@ class ControlSession:
         end()
 
     def _end_in_time(self, now_s: float) -> None:
-        if self._run is not None and self._run.is_over(now_s):
+        if self._run is None:
+            return
+        if self._run.is_over(now_s):
             self.end_run(Outcome.TIMEOUT, f"not done after {self._run.timeout_s:g} s")
+        elif other := self.loop.right_of_way.other_commander:
+            self.end_run(Outcome.STOPPED, other)
 
     def _command(self, now_s: float) -> bool:
         done = self._commanding_by.step(now_s)

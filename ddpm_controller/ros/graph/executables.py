@@ -25,6 +25,7 @@ EXECUTABLES = {
 NODES = ("controller", "trainer", "simulation")
 """The executables that are ROS nodes; the others are commands."""
 
-THREADS = {"OMP_NUM_THREADS": "1"}
+THREADS = {"OMP_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1"}
 """Environment of every process of ours, set before numpy is imported, where it has no other value:
-numpy and torch would start a thread a core. What torch trains with is set by its own option."""
+numpy, torch and OpenCV would start a thread a core. What torch trains with is set by its own
+option."""

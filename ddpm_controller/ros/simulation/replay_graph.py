@@ -25,8 +25,9 @@ from ddpm_controller.bags.files import BagError, OpenBag, resolve_topic
 from ddpm_controller.bags.message_types import message_class
 from ddpm_controller.control.parameter_names import given_as
 from ddpm_controller.policy import words_from
-from ddpm_controller.replay.commands import CommandComparison, command_difference, run_ticks
+from ddpm_controller.replay.command_comparison import CommandComparison, command_difference
 from ddpm_controller.replay.recorded_run import DESCRIPTION_TOPIC, RecordedCommand, RecordedRun
+from ddpm_controller.replay.run_ticks import run_ticks
 from ddpm_controller.robots.robot import JOINT_TRAJECTORY
 from ddpm_controller.ros.graph.own_graph import parameter_file, use_own_domain
 from ddpm_controller.ros.graph.supervisor import started

@@ -19,11 +19,11 @@ from trajectory_msgs.msg import JointTrajectory
 
 from ddpm_controller.bags.conversions import (
     ConversionError,
-    image_from,
     positions_from,
     seconds,
     vector_from,
 )
+from ddpm_controller.bags.images import image_from
 from ddpm_controller.control.states import Reason, State
 from ddpm_controller.evaluation.results import FRAMES_PER_TRIAL, TallyWatch, Trial
 from ddpm_controller.ros.asking import ask

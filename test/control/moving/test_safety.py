@@ -24,6 +24,14 @@ def test_violations_name_joint_value_and_range():
     assert text == "gripper at 0.0600 outside [0.0000, 0.0500]"
 
 
+def test_stricter_limits_are_named_with_both_values_and_wider_ones_are_not():
+    lower, upper = np.array([-0.5, -1.0]), np.array([1.0, 0.04])
+    after = JointLimits(lower, upper, np.array([2.0, 0.05]), np.array([90.0, 4.0]))
+    text = LIMITS.stricter_in(after, ("arm", "gripper"))
+    assert text == "arm lower -1 -> -0.5, gripper upper 0.05 -> 0.04, gripper velocity 0.1 -> 0.05"
+    assert LIMITS.stricter_in(LIMITS, ("arm", "gripper")) == ""
+
+
 def test_acceleration_and_jerk_are_derived_from_the_velocity_where_nobody_gives_them():
     np.testing.assert_allclose(LIMITS.acceleration, [80.0, 4.0])  # in 0.025 s
     np.testing.assert_allclose(LIMITS.jerk, [4000.0, 200.0])  # in 0.02 s

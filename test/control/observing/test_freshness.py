@@ -58,7 +58,17 @@ def test_a_stream_tells_its_rate_its_ages_and_what_came_out_of_order():
     assert health.age_s == pytest.approx(0.12)
     assert health.arrival_age_s == pytest.approx(0.11)
     assert health.out_of_order == 1
+    assert health.clock_lead_s == pytest.approx(-0.01)
     assert health.reason == Reason.NONE
+
+
+def test_a_clock_that_is_off_is_seen_by_the_message_that_came_soonest():
+    watch = watch_of()
+    assert math.isnan(watch.healths(1.0)["joint_state"].clock_lead_s)
+    for k, delay_s in enumerate((0.05, 0.004, 0.09)):
+        stamp_s = 1.0 + 0.02 * k
+        watch.observe("joint_state", stamp_s, np.zeros(2), arrived_s=stamp_s - 0.2 + delay_s)
+    assert watch.healths(1.0)["joint_state"].clock_lead_s == pytest.approx(0.196)
 
 
 def test_a_message_that_comes_again_is_not_counted():

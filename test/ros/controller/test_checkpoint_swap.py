@@ -42,6 +42,7 @@ class Swapping:
         robot = load_robot(SIM_ARM)
         node.declare_parameter("checkpoint", "")
         self.loader, self.used = SlowLoader(robot), []
+        self.problem = ""
         self.swap = CheckpointSwap(
             node,
             ExecutorCalls(node),
@@ -54,8 +55,9 @@ class Swapping:
         self.executor.add_node(node)
 
     def _use(self, loaded, done):
-        self.used.append(loaded)
-        done()
+        if not self.problem:
+            self.used.append(loaded)
+        done(self.problem)
 
     def answer(self, future):
         deadline_s = time.monotonic() + PATIENCE_S
@@ -91,6 +93,21 @@ def test_the_last_of_the_requests_that_come_during_a_load_wins(swapping, tmp_pat
     assert swapping.answer(others[-1]) == ""
     assert swapping.loader.loaded == [folders[0], folders[-1]]
     assert [each.folder for each in swapping.used] == [folders[-1]]
+    assert swapping.swap.error == ""
+
+
+def test_a_checkpoint_that_cannot_be_used_is_answered_with_the_error(swapping, tmp_path):
+    folders = [str(tmp_path / name) for name in ("first", "last")]
+    swapping.loader.may_end.set()
+    save_random_checkpoint(tmp_path / "first")
+    save_random_checkpoint(tmp_path / "last", 1)
+    assert swapping.answer(swapping.swap.request(folders[0])) == ""
+    swapping.problem = f"{folders[1]}: IndexError: no memory"
+    assert swapping.answer(swapping.swap.request(folders[1])) == swapping.problem
+    assert swapping.swap.error == swapping.problem
+    assert swapping.executor.get_nodes()[0].get_parameter("checkpoint").value == folders[0]
+    swapping.problem = ""
+    assert swapping.answer(swapping.swap.request(folders[1])) == ""
     assert swapping.swap.error == ""
 
 

@@ -92,6 +92,25 @@ def test_messages_out_of_order_are_worth_a_warning():
 
 
 @pytest.mark.parametrize(
+    ("lead_s", "level", "text"),
+    [
+        (0.05, OK, "good"),
+        (math.nan, OK, "good"),
+        (0.1, WARN, "stamps are 0.100 s ahead of their arrival, more than 0.06 s"),
+        (-0.1, WARN, "stamps are 0.100 s behind their arrival, more than 0.06 s"),
+    ],
+)
+def test_a_robot_whose_clock_is_off_by_more_than_a_trajectory_begins_early_is_told(
+    lead_s, level, text
+):
+    health = StreamHealth(0.0, 0.0, 50.0, clock_lead_s=lead_s)
+    status = stream_status("joint_state", health, 50.0, 0, most_clock_s=0.06)
+    assert status.level == level
+    assert text in status.message
+    assert stream_status("joint_state", health, 50.0, 0).level == OK
+
+
+@pytest.mark.parametrize(
     ("inference_s", "level", "text"),
     [(math.nan, OK, "no plan yet"), (0.2, OK, "0.200 s"), (0.9, WARN, "more than 0.8 s")],
 )

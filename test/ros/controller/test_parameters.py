@@ -9,7 +9,9 @@ from ddpm_controller.robots.loop_settings import deployment_from
 from ddpm_controller.robots.robot import load_robot
 from ddpm_controller.ros.controller.parameters import ControllerParameters
 
-SWITCHES = {"approach_slowly", "stop_out_of_distribution", "deadline_aware"}
+SWITCHES = {
+    *("approach_slowly", "stop_out_of_distribution", "deadline_aware", "stop_not_followed"),
+}
 OF_PLANS = {
     *("checkpoint", "robot", "state_denoiser", "n_action_steps", "policy_overrides"),
     *("seed", "device", "torch_num_threads"),

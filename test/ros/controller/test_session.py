@@ -1,5 +1,6 @@
 """What an activation does with the policies that it is given, without threads or messages."""
 
+import math
 from dataclasses import FrozenInstanceError
 from types import SimpleNamespace
 
@@ -8,11 +9,13 @@ import pytest
 from stub_loop import MAX_AGES_S, SPEC, new_loop, see, ticks
 
 from ddpm_controller.control.command import Command
-from ddpm_controller.control.states import Reason, State
+from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.policy import PolicyFacts
 from ddpm_controller.ros.commanding.commanding import Done
+from ddpm_controller.ros.controller.policy_run import Outcome, PolicyRun
 from ddpm_controller.ros.controller.report import ControlReport
 from ddpm_controller.ros.controller.session import ControlSession
+from ddpm_controller.ros.neighbours.claims import Intent
 
 
 class StubLoop:
@@ -72,9 +75,22 @@ def test_only_another_checkpoint_makes_the_plans_begin_anew(checkpoint_hash, tol
     session = session_with(loaded("a"))
     session.loop.told.clear()
     again, done = loaded(checkpoint_hash), []
-    session.use(again, lambda: done.append(True))
-    assert (session.loop.told, done) == (told, [True])
+    session.use(again, done.append)
+    assert (session.loop.told, done) == (told, [""])
     assert session.loaded is again
+
+
+def test_a_policy_that_cannot_begin_is_answered_with_its_error_and_the_old_one_plans_on():
+    before = loaded("a")
+    session = session_with(before)
+    session.loop.told.clear()
+    broken, done = loaded("b"), []
+    broken.folder, broken.policy.initial_memory = "models/broken", lambda seed: [][seed]
+    session.post(lambda: session.use(broken, done.append))
+    session.obey()
+    assert done == ["models/broken: IndexError: list index out of range"]
+    assert session.loaded is before
+    assert session.loop.told == []
 
 
 @pytest.mark.parametrize(
@@ -89,7 +105,7 @@ def test_only_another_checkpoint_makes_the_plans_begin_anew(checkpoint_hash, tol
 def test_a_state_survives_a_swap_between_memories_of_one_kind_only(before, now, said):
     told = []
     session = session_with(loaded("a", **before), told.append)
-    session.use(loaded("b", **now), lambda: None)
+    session.use(loaded("b", **now), lambda problem: None)
     assert session.loop.keeps_memory == (said == ["is kept"])
     assert session.loop.terms == "terms of b"
     kinds = [each.get("memory_kind", "") for each in (before, now)]
@@ -133,6 +149,8 @@ class StubCommanding:
     def step(self, now_s):
         return [Done(Command(now_s, np.zeros(2), State.HOLDING, Reason.NONE, ""), 1.0)]
 
+    is_at_rest = True
+
 
 def test_a_tick_that_fails_behind_its_command_is_known_to_have_sent_it(monkeypatch):
     loop = new_loop(max_ages_s=dict.fromkeys(MAX_AGES_S, 9.0))
@@ -144,3 +162,19 @@ def test_a_tick_that_fails_behind_its_command_is_known_to_have_sent_it(monkeypat
     assert session.has_sent
     session.stand_still(1.0, "")
     assert not session.has_sent
+
+
+def test_a_run_ends_when_another_node_commands():
+    ends = []
+    loop = new_loop(max_ages_s=dict.fromkeys(MAX_AGES_S, 9.0))
+    session = session_with(None, loop=loop, commanding=StubCommanding())
+    session.begin_run(PolicyRun(0.0, 1, -math.inf, ends.append))
+    see(loop, 1.0)
+    session.step(1.0)
+    assert session.intent == Intent.COMMANDS
+    assert not ends
+    loop.right_of_way.note(Verdict(State.WAITING, Reason.OTHER_COMMANDER, "/teleop commands"))
+    session.step(1.02)
+    assert [(end.outcome, end.message) for end in ends] == [(Outcome.STOPPED, "/teleop commands")]
+    session.report.tell(1.1, State.WAITING, Reason.OTHER_COMMANDER, "", {})
+    assert session.intent == Intent.NONE  # it leaves the topic to the other one

@@ -23,6 +23,7 @@ PARAMETERS = {
     "policy.overrides": ["transition_scale=0.5"],
     "stop.max_age_s": 5.0,  # a busy machine shall not drop the state
     "stop.silence_s": 5.0,
+    "monitor.stop_not_followed": False,  # it is pushed on purpose
 }
 
 

@@ -1,10 +1,12 @@
 """One description: the launch files, the supervisor and setup.py cannot part from it."""
 
 import ast
+import contextlib
 import importlib.util
 import json
 import os
 import runpy
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -349,14 +351,20 @@ def test_the_real_launch_brings_a_lifecycle_node_up(prefix, tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=True,
     ) as child:
         seen = []
-        for line in child.stdout:
-            seen.append(line)
-            if "activated" in line:
-                break
-        child.terminate()
-        seen += child.stdout.readlines()
+        try:
+            for line in child.stdout:
+                seen.append(line)
+                if "activated" in line:
+                    break
+            # On SIGTERM launch ends at once and leaves its processes behind; this ends them too.
+            child.send_signal(signal.SIGINT)
+            seen += child.stdout.readlines()
+        finally:
+            with contextlib.suppress(ProcessLookupError):  # its process id is free after the wait
+                os.killpg(child.pid, signal.SIGKILL)
     assert any("] configured /controller" in line for line in seen), "".join(seen)
     assert any("] activated" in line for line in seen), "".join(seen)
 

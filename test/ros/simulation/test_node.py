@@ -19,7 +19,8 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
 from std_msgs.msg import Bool, Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from ddpm_controller.bags.conversions import image_from, seconds, vector_from
+from ddpm_controller.bags.conversions import seconds, vector_from
+from ddpm_controller.bags.images import image_from
 from ddpm_controller.ros.asking import ask
 from ddpm_controller.ros.graph.process_command import python_command
 from ddpm_controller.ros.simulation.messages import nanoseconds

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from rclpy.serialization import deserialize_message
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from ddpm_controller.control.moving.leading_motion import LeadingMotion
@@ -35,7 +36,8 @@ def streamed(side: RobotSide, num_ticks: int, dies_s: float = 1e18):
             order = order if k else Order(order.verdict, chunk, REST)
             message = motion.tick(now_s, order).message
             if message is not None:
-                side.receive(trajectory_from(messages.message(message)), now_s + 0.003)
+                sent = deserialize_message(messages.message(message), JointTrajectory)
+                side.receive(trajectory_from(sent), now_s + 0.003)
         assert side.advance(now_s + 0.011, measured, REST) == []
         found += [point for _, point in side.set_points]
         moments_s = [moment_s + 0.002 for moment_s, _ in side.set_points]

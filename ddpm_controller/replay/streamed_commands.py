@@ -1,0 +1,176 @@
+"""Every recorded point of trajectories that end at rest computed again, moment by moment."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ddpm_controller.control.deployment import Deployment
+from ddpm_controller.control.moving.leading_motion import LeadingMotion
+from ddpm_controller.control.moving.motion_loop import Sent
+from ddpm_controller.control.moving.path import in_nanoseconds
+from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.control.states import State
+from ddpm_controller.replay.command_comparison import CommandComparison, command_difference
+from ddpm_controller.replay.measured import MeasuredPositions, followed
+from ddpm_controller.replay.plans import Difference
+from ddpm_controller.replay.recorded_decisions import RecordedDecisions
+from ddpm_controller.replay.recorded_run import RecordedCommand, RecordedRun
+from ddpm_controller.replay.run_ticks import run_ticks
+from ddpm_controller.types import ActionChunk
+
+_SAME_MOMENT_S = 1e-6
+_SPACING_S = 0.01
+"""Points of a motion are no further apart, or each tick has one."""
+
+
+def compare_streamed(
+    run: RecordedRun, limits: JointLimits, deployment: Deployment
+) -> CommandComparison:
+    """Drive a motion loop from moment to moment of the points that were not replaced.
+
+    Where the motion begins, and where it resumes after a hole, is given.
+    """
+    run = _in_moments(run, deployment.stream_lead_s)
+    player = _StreamPlayer(run, limits, deployment)
+    ticks = list(run_ticks(run))
+    steps = _steps(run.commands, 1.0 / deployment.control_rate_hz)
+    count = num_equal = num_before = 0
+    first: Difference | None = None
+    is_known, begins, in_stop, last = False, False, False, run.commands[0]
+    for i, (command, is_first) in enumerate(ticks):
+        begins = begins or is_first
+        if steps[i] == "first":
+            in_stop = all(player.is_stop(last, each) for each, _ in ticks[i : i + 2])
+        if in_stop:
+            continue  # by chance two of its points are a period apart
+        if steps[i] == "first":
+            player.resume(command, keeps_chunk=not begins)
+            assert command.motion is not None
+            is_known = is_known or not begins or not command.motion.velocity.any()
+            begins, last = False, command
+        elif steps[i] == "next" and not is_known:
+            before = ticks[i - 1][0]
+            is_known = player.takes_over(before.stamp_s, command.stamp_s)
+            if is_known:
+                last = before
+                player.resume(before, keeps_chunk=False)
+            else:
+                num_before += 1
+        if steps[i] == "next" and is_known:
+            position, refused = player.lead_to(command.stamp_s, command.position)
+            difference = refused or command_difference(run, command, position)
+            if difference and player.is_stop(last, command):
+                continue  # by chance a period behind the last command
+            last = command
+            count += 1
+            num_equal += difference is None
+            first = first or difference
+    return CommandComparison(count, num_equal, sum(each for _, each in ticks), first, num_before)
+
+
+def _in_moments(run: RecordedRun, lead_s: float) -> RecordedRun:
+    """Return the run with every status at the moment from which on it counts for commands.
+
+    Where nothing is commanded a status is stamped with the tick, otherwise with a moment ahead.
+    """
+    silent = (State.INACTIVE, State.WAITING)
+    moved = [
+        replace(each, stamp_s=each.stamp_s + lead_s) if each.verdict.state in silent else each
+        for each in run.statuses
+    ]
+    return replace(run, statuses=sorted(moved, key=lambda each: each.stamp_s))
+
+
+def _steps(commands: Sequence[RecordedCommand], period_s: float) -> list[str]:
+    """Return what each point is: the ``first`` of a motion, a ``next`` one, or ``between`` them.
+
+    Between two motions there are the points of a stop, or of the way to where a run begins.
+    """
+    spacing_s = np.diff([each.stamp_s for each in commands])
+    num_ticks = np.round(spacing_s / period_s)
+    most = max(round(_SPACING_S / period_s), 1)
+    is_next = (np.abs(spacing_s - num_ticks * period_s) < _SAME_MOMENT_S) & (num_ticks > 0)
+    is_next &= num_ticks <= most
+    follows = [False, *is_next.tolist()]
+    leads = [*is_next.tolist(), False]
+    return [
+        "next" if is_behind else "first" if is_before else "between"
+        for is_behind, is_before in zip(follows, leads, strict=True)
+    ]
+
+
+class _StreamPlayer:
+    """The motion that was streamed, led by the recorded decisions."""
+
+    def __init__(self, run: RecordedRun, limits: JointLimits, deployment: Deployment) -> None:
+        self._decisions = RecordedDecisions(run, limits, deployment)
+        given = self._decisions.settings
+        assert given.stream is not None
+        led = LeadingMotion(
+            given.action_spec.joint_names,
+            limits,
+            given.period_s,
+            given.stream,
+            fade_s=given.fade_s,
+            stop_s=given.stop_s,
+        )
+        self._motion, self._stream, self._period_s = led.motion, led.stream, given.period_s
+        self._measured, self._lead_s = MeasuredPositions(run, limits), given.committed_s
+        self._in_force: ActionChunk | None = None
+        self._resumed: Sent | None = None
+        self._moment_s = math.inf
+
+    def takes_over(self, after_s: float, until_s: float) -> bool:
+        """Whether a plan is taken over after ``after_s`` and not after ``until_s``."""
+        return self._decisions.takes_over(after_s, until_s)
+
+    def resume(self, command: RecordedCommand, *, keeps_chunk: bool) -> None:
+        """Continue from ``command``, along the chunk in force or along none."""
+        assert command.motion is not None
+        self._resumed, self._moment_s = Sent(command.stamp_s, command.motion), command.stamp_s
+        if not keeps_chunk:
+            self._in_force = None
+            self._decisions.forget()
+
+    def is_stop(self, last: RecordedCommand, command: RecordedCommand) -> bool:
+        """Whether ``command`` is a point of the stop behind ``last``, bit for bit."""
+        if last.motion is None:
+            return False
+        for place in (None, *self._measured.before(self._decided_s(last.stamp_s))):
+            times_s, motions = self._stream.stop_from(last.motion, self._motion.bounds(place))
+            at = np.abs(last.stamp_s + times_s - command.stamp_s) < _SAME_MOMENT_S
+            if any(np.array_equal(rows[0], command.position) for rows in motions[at]):
+                return True
+        return False
+
+    def lead_to(
+        self, moment_s: float, recorded: np.ndarray
+    ) -> tuple[np.ndarray | None, Difference | None]:
+        """Return the command (Da,) of ``moment_s``, and whether a plan should not have led there.
+
+        All moments since the last one count: above the rate of the points some are not recorded.
+        """
+        position, refused = None, None
+        while self._moment_s < moment_s - _SAME_MOMENT_S:
+            self._moment_s = in_nanoseconds(self._moment_s + self._period_s)
+            order = self._decisions.order(self._moment_s)
+            if self._resumed is not None:
+                chunk = order.chunk or self._in_force
+                order, self._resumed = replace(order, sent=self._resumed, chunk=chunk), None
+            places = self._measured.before(self._decided_s(self._moment_s))
+            is_last = self._moment_s >= moment_s - _SAME_MOMENT_S
+            self._motion, position = followed(
+                self._motion, self._moment_s, order, places, recorded if is_last else None
+            )
+            if order.chunk is not None and order.verdict.state == State.RUNNING:
+                self._in_force = order.chunk
+            if not self._motion.has_chunk:
+                self._in_force = None
+            refused = refused or self._decisions.refused(self._moment_s)
+        return position, refused
+
+    def _decided_s(self, moment_s: float) -> float:
+        """Return the latest time at which the motion of ``moment_s`` may have been decided."""
+        return moment_s - self._lead_s + 2 * self._period_s

@@ -1,0 +1,1 @@
+"""What other nodes do on the topics of a controller."""

@@ -1,0 +1,127 @@
+"""Which joints a controller takes commands for, as its parameters name them."""
+
+from collections.abc import Sequence
+
+from rcl_interfaces.srv import GetParameters
+from rclpy.callback_groups import CallbackGroup
+from rclpy.client import Client
+from rclpy.node import Node
+from rclpy.parameter import parameter_value_to_python
+from rclpy.task import Future
+
+_SHORT_S = 1.5
+"""A run does not begin before the answer, but no longer than this."""
+_PATIENCE_S = 15.0
+"""A node that has no answer after this time is not asked again."""
+
+
+def mismatch(
+    output: str, own: Sequence[str], theirs: Sequence[str], *, allows_partial: bool = False
+) -> str:
+    """Return why a controller of the joints ``theirs`` cannot take our commands, or nothing.
+
+    A trajectory names its joints, and they must be all that the controller has. An array does
+    not, so that another order moves the wrong joints.
+
+    Args:
+        output: ``joint_trajectory`` or ``commands``.
+        own: Joints that are commanded.
+        theirs: Joints of the controller.
+        allows_partial: Whether it takes trajectories of some of its joints.
+    """
+    lists = f"its joints are {list(theirs)}, the robot file commands {list(own)}"
+    if output != "joint_trajectory":
+        same = set(own) == set(theirs)
+        why = f"in another order: {lists}" if same else lists
+        return "" if list(own) == list(theirs) else why
+    missing = set(own) - set(theirs)
+    left_out = set(theirs) - set(own)
+    if missing or (left_out and not allows_partial):
+        partial = "; or set its allow_partial_joints_goal" if not missing else ""
+        return f"{lists}{partial}"
+    return ""
+
+
+class ListenerJoints:
+    """Asks the nodes that take commands for their joints; never waits for an answer.
+
+    Args:
+        node: Owner of the clients.
+        output: ``joint_trajectory`` or ``commands``.
+        joint_names: Joints that are commanded.
+        group: Group of the answers.
+    """
+
+    def __init__(
+        self, node: Node, output: str, joint_names: Sequence[str], group: CallbackGroup
+    ) -> None:
+        self._node, self._output, self._joint_names = node, output, tuple(joint_names)
+        self._group = group
+        self._asked: dict[str, tuple[Client, Future | None, float]] = {}
+        self._found: dict[str, str | None] = {}
+
+    def look(self, nodes: Sequence[str], now_s: float) -> None:
+        """Ask the nodes that have not been asked, and collect answers."""
+        for name in set(self._found) - set(nodes):
+            del self._found[name]  # one that comes back may have other joints
+        for name in nodes:
+            if name not in self._found and name not in self._asked:
+                self._ask(name, now_s)
+        for name in list(self._asked):
+            self._collect(name, now_s)
+
+    def is_awaited(self, now_s: float) -> bool:
+        """Return whether an answer should come at any moment."""
+        return any(now_s - since_s < _SHORT_S for _, _, since_s in self._asked.values())
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether an answer may still come."""
+        return bool(self._asked)
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """Node -> why it cannot take our commands."""
+        return {name: text for name, text in self._found.items() if text}
+
+    @property
+    def fits(self) -> bool:
+        """Whether a controller of just our joints was found."""
+        return any(text == "" for text in self._found.values())
+
+    def close(self) -> None:
+        """Ask no more."""
+        for client, _, _ in self._asked.values():
+            self._node.destroy_client(client)
+        self._asked.clear()
+
+    def _ask(self, name: str, now_s: float) -> None:
+        client = self._node.create_client(
+            GetParameters, f"{name}/get_parameters", callback_group=self._group
+        )
+        self._asked[name] = (client, None, now_s)
+
+    def _collect(self, name: str, now_s: float) -> None:
+        client, future, since_s = self._asked[name]
+        if future is None and client.service_is_ready():
+            names = ["joints", "allow_partial_joints_goal"]
+            names = names if self._output == "joint_trajectory" else names[:1]
+            future = client.call_async(GetParameters.Request(names=names))
+            self._asked[name] = (client, future, since_s)
+        elif future is not None and future.done():
+            self._found[name] = self._answered(future)
+        elif now_s - since_s > _PATIENCE_S:
+            self._found[name] = None
+        if name in self._found:
+            del self._asked[name]
+            self._node.destroy_client(client)
+
+    def _answered(self, future: Future) -> str | None:
+        """Return why the node does not fit, an empty text if it does; None: not known."""
+        answer = future.result()
+        values = [parameter_value_to_python(each) for each in answer.values] if answer else []
+        joints = list(values[0]) if values and isinstance(values[0], list) else []
+        if not joints or not all(isinstance(each, str) for each in joints):
+            return None
+        allows_partial = len(values) > 1 and values[1] is True
+        return mismatch(self._output, self._joint_names, joints, allows_partial=allows_partial)
