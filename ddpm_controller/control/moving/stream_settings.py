@@ -102,8 +102,11 @@ class StreamSettings:
         return self.lead_s - max(self.lead_s / 2, _LATE_PERIODS * message_s + period_s)
 
 
-_OVER_VELOCITY, _OVER_POSITION = 0.0221, 0.0062
+_QUINTIC_VELOCITY, _OVER_POSITION = 0.0221, 0.0062
 """Times J h^2 and J h^3: how far a quintic may be from any motion of jerk J that it joins."""
+_OVER_VELOCITY = _QUINTIC_VELOCITY + 1 / 8
+"""Times J h^2: a velocity of jerk J that is within a limit each h passes it by an eighth of that
+between, and the quintic adds to it."""
 
 
 def limits_between(limits: JointLimits, spacing_s: float) -> JointLimits:

@@ -22,9 +22,19 @@ def test_velocity_and_position_leave_their_limits_by_no_more_than_is_taken_from_
         over_position = max(over_position, np.abs(found.position - since**2 / 2).mean())
     limits = JointLimits(-ONE, ONE, 10 * ONE, ONE, ONE)
     used = limits_between(limits, 1.0)  # J h is just A
-    np.testing.assert_allclose(limits.velocity - used.velocity, over_velocity, rtol=0.01)
+    # A velocity that is within a limit at both points passes it by J h^2 / 8 between them.
+    between = 1 / 8
+    np.testing.assert_allclose(limits.velocity - used.velocity, over_velocity + between, rtol=0.01)
     np.testing.assert_allclose(limits.upper - used.upper, over_position, rtol=0.01)
     np.testing.assert_allclose(used.lower - limits.lower, over_position, rtol=0.01)
+
+
+def test_a_velocity_within_its_limit_at_two_points_passes_it_by_an_eighth_of_the_jerk_between():
+    """Up at the full jerk and down again: a(0) = J h / 2, a(h) = - J h / 2."""
+    moments = np.linspace(0, 1, 101)
+    velocity = moments / 2 - moments**2 / 2
+    assert velocity[0] == velocity[-1] == 0
+    assert velocity.max() == 1 / 8
 
 
 def test_the_acceleration_of_a_quintic_is_at_most_five_percent_over():
