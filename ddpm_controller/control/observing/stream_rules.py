@@ -2,6 +2,7 @@
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -80,38 +81,55 @@ _NUM_STAMPS = 20
 class StreamStatistics:
     """Counts the messages of one stream.
 
+    Of a vector each element has its own figures, since several messages may bring them.
+
+    Args:
+        size: Number of elements, D; 1 of an image.
+
     Attributes:
         out_of_order: Messages that were older than one before.
-        lead_s: How far the stamp of the newest was ahead of its arrival; NaN before the first.
-            A value cannot be newer than its arrival, so that is how old it really is when its
-            stamp is of now.
+        leads_s: How far the newest stamp of each element was ahead of its arrival, (D,); NaN
+            before the first. A value cannot be newer than its arrival, so that is how old it
+            really is when its stamp is of now.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, size: int = 1) -> None:
         self.out_of_order = 0
-        self._stamps: deque[float] = deque(maxlen=_NUM_STAMPS)
+        self._stamps: list[deque[float]] = [deque(maxlen=_NUM_STAMPS) for _ in range(size)]
         self.forget()
 
-    def take(self, stamp_s: float, arrived_s: float) -> None:
-        """Note a message that was newer than all before."""
-        self._stamps.append(stamp_s)
-        self._arrived_s, self.lead_s = arrived_s, stamp_s - arrived_s
+    def take(self, stamp_s: float, arrived_s: float, present: np.ndarray | None = None) -> None:
+        """Note a message that was newer than all before of the elements ``present``; None: all."""
+        chosen = slice(None) if present is None else present
+        self._arrived_s[chosen], self.leads_s[chosen] = arrived_s, stamp_s - arrived_s
+        for number, stamps in enumerate(self._stamps):
+            if present is None or present[number]:
+                stamps.append(stamp_s)
 
     def forget(self) -> None:
         """Forget all times, as after a jump of the clock; keep the count."""
-        self._stamps.clear()
-        self._arrived_s = self.lead_s = math.nan
+        for stamps in self._stamps:
+            stamps.clear()
+        self._arrived_s, self.leads_s = np.full((2, len(self._stamps)), math.nan)
 
-    def arrival_age_s(self, now_s: float) -> float:
-        """Return the time since the newest message came, s; NaN before the first."""
+    def arrival_ages_s(self, now_s: float) -> np.ndarray:
+        """Return the time since the newest of each element came, (D,), s; NaN before the first."""
         return now_s - self._arrived_s
 
     @property
     def rate_hz(self) -> float:
-        """Of the last messages, by stamp; NaN before the second."""
-        # A run that begins again takes old stamps once more.
-        span_s = self._stamps[-1] - self._stamps[0] if self._stamps else 0.0
-        return (len(self._stamps) - 1) / span_s if span_s > 0 else math.nan
+        """Rate of the slowest element, by the last stamps; NaN before the second message."""
+        return min((_rate_hz(stamps) for stamps in self._stamps), key=_nan_first)
+
+
+def _rate_hz(stamps: Sequence[float]) -> float:
+    # A run that begins again takes old stamps once more.
+    span_s = stamps[-1] - stamps[0] if stamps else 0.0
+    return (len(stamps) - 1) / span_s if span_s > 0 else math.nan
+
+
+def _nan_first(rate_hz: float) -> float:
+    return -1.0 if math.isnan(rate_hz) else rate_hz
 
 
 WhenStale = Literal["hold", "stop", "mask"]
