@@ -107,14 +107,15 @@ class Observation:
         source_stamps_s: Stream name -> acquisition time of that value, at most ``stamp_s``; of a
             vector that several messages bring, that of its oldest element.
         masked: Streams whose values mean nothing: NaN of a vector, black of an image.
-        element_stamps_s: Vector stream whose elements came with different stamps -> these, (D,).
+        element_stamps_s: Vector stream whose elements came with different stamps -> element name
+            -> its acquisition time.
     """
 
     stamp_s: float
     values: Mapping[str, np.ndarray]
     source_stamps_s: Mapping[str, float] = field(default_factory=dict)
     masked: tuple[str, ...] = ()
-    element_stamps_s: Mapping[str, np.ndarray] = field(default_factory=dict)
+    element_stamps_s: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def without(self, names: tuple[str, ...]) -> "Observation":
         """Return the same with the streams ``names`` masked."""

@@ -8,6 +8,7 @@ import numpy as np
 from random_checkpoint import SIM_ARM
 
 from ddpm_controller.bags.conversions import observation_from, stamp_from
+from ddpm_controller.bags.element_stamps import element_stamps
 from ddpm_controller.bags.memory_messages import packed
 from ddpm_controller.bags.message_types import message_types
 from ddpm_controller.bags.writer import BagTopic, BagWriter
@@ -77,6 +78,8 @@ class Scenario:
         hole: Ticks that are left out.
         rate_hz: Rate of the ticks of streamed commands.
         in_groups: Whether parameters have the names and words of this release.
+        is_apart: Whether the gripper publishes its joint by itself, at half the rate and with
+            stamps of its own, and wheels share the topic.
     """
 
     checkpoints: tuple
@@ -104,6 +107,7 @@ class Scenario:
     hole: range = range(0)
     rate_hz: float = RATE_HZ
     in_groups: bool = True
+    is_apart: bool = False
 
     @property
     def description(self):
@@ -272,9 +276,11 @@ class _Run:
             if stream.spec.kind == "vector":
                 value = position + self._random.normal(0, 0.01, 7)
                 value = value + 0.5 * (tick in self._scenario.pushed)
-                message = T["sensor_msgs/msg/JointState"](
-                    _header(now_s), list(stream.spec.names), value, np.zeros(0), np.zeros(0)
+                names = list(stream.spec.names)
+                yield from self._see_joints(
+                    stream, now_s, tick, dict(zip(names, value, strict=True))
                 )
+                continue
             elif tick % 2 or (name == "camera_wrist" and tick in self._scenario.frozen):
                 continue
             else:
@@ -284,6 +290,23 @@ class _Run:
                     _header(now_s), height, width, "rgb8", 0, 3 * width, pixels
                 )
             self._loop.observe(name, *observation_from(message, stream))
+            yield "/" + stream.topic, now_s, message
+
+    def _see_joints(self, stream, now_s, tick, values):
+        parts = [(now_s, values)]
+        if self._scenario.is_apart:
+            gripper = {name: values.pop(name) for name in list(values)[-1:]}
+            own_s = _nanoseconds_exact(now_s - 0.003)
+            parts.append((own_s, {"wheel": 0.1 * tick}))
+            parts += [(own_s, gripper)] if tick % 2 == 0 else []
+        for stamp_s, part in parts:
+            numbers = np.array(list(part.values()))
+            message = T["sensor_msgs/msg/JointState"](
+                _header(stamp_s), list(part), numbers, np.zeros(0), np.zeros(0)
+            )
+            found = observation_from(message, stream)
+            if found is not None:
+                self._loop.observe(stream.spec.name, *found)
             yield "/" + stream.topic, now_s, message
 
     def _trajectory(self, now_s, command):
@@ -352,6 +375,8 @@ class _Run:
             stream_names=names,
             window_stamps=[_time(o.stamp_s) for o in request.window],
             source_stamps=[_time(o.source_stamps_s[n]) for o in request.window for n in names],
+            element_names=element_stamps(request.window)[0],
+            element_stamps=[_time(each_s) for each_s in element_stamps(request.window)[1]],
             masked_streams=list(request.window[-1].masked),
             inference_time_s=0.0,
         )

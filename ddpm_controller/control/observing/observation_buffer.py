@@ -28,7 +28,8 @@ class ObservationBuffer:
     come again. Its order is that of coming, whatever the stamps are.
 
     The elements of a vector may come in several messages, as the joints of an arm and of its
-    gripper do: at any moment a vector has the newest of each, and is as old as the oldest of these.
+    gripper do: at any moment a vector has the newest of each, and is as old as the oldest of
+    these.
 
     Args:
         streams: What is observed.
@@ -123,7 +124,7 @@ class ObservationBuffer:
         """
         values: dict[str, np.ndarray] = {}
         sources_s: dict[str, float] = {}
-        elements_s: dict[str, np.ndarray] = {}
+        elements_s: dict[str, Mapping[str, float]] = {}
         for name, history in self._histories.items():
             i = history.index(stamp_s + _SAME_MOMENT_S)
             if i < 0:
@@ -131,7 +132,8 @@ class ObservationBuffer:
             stamps_s = history.elements_s(i)
             values[name], sources_s[name] = self._value(name, i, stamp_s), float(stamps_s.min())
             if stamps_s.max() > sources_s[name]:
-                elements_s[name] = stamps_s
+                names = self._streams[name].names
+                elements_s[name] = dict(zip(names, stamps_s.tolist(), strict=True))
         return Observation(stamp_s, values, sources_s, element_stamps_s=elements_s)
 
     def window(

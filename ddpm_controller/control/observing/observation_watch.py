@@ -231,12 +231,13 @@ class ObservationWatch:
         return None if value is None else value[self._columns]
 
     def measured_in(self, observation: Observation) -> tuple[np.ndarray, np.ndarray]:
-        """Return the position of the commanded joints in an observation and their stamps, (Da,)."""
+        """Return where the commanded joints are in an observation and their stamps, (Da,)."""
         name = self.measured_stream
         position = observation.values[name][self._columns]
+        stamps_s = np.full(len(self._names[name]), observation.source_stamps_s[name])
         if name in observation.element_stamps_s:
-            return position, observation.element_stamps_s[name][self._columns]
-        return position, np.full(len(position), observation.source_stamps_s[name])
+            stamps_s = np.array(list(observation.element_stamps_s[name].values()))
+        return position, stamps_s[self._columns]
 
     def _forget_invalid(self) -> None:
         """Forget what was refused, but where no better message would come by itself."""
@@ -270,8 +271,9 @@ class ObservationWatch:
             self._frozen[name].see(stamp_s, value)
         elif name == self.measured_stream and self._frozen:
             measured = self.measured(stamp_s)
-            for frozen in self._frozen.values() if measured is not None else ():
-                frozen.move(stamp_s, measured)
+            if measured is not None:
+                for frozen in self._frozen.values():
+                    frozen.move(stamp_s, measured)
 
     def _health(self, name: str, age_s: float, is_stale: bool, now_s: float) -> StreamHealth:
         statistics = self._statistics[name]
@@ -311,10 +313,10 @@ class ObservationWatch:
         return Reason.NONE, ""
 
     def _missing_text(self, name: str, now_s: float) -> str:
-        missing, current = self._parted(name, np.isinf(self.buffer.element_ages(name, now_s)))
+        missing, _ = self._parted(name, np.isinf(self.buffer.element_ages(name, now_s)))
         others = self._others.get(name, ())
         also = f"; its topic has {list(others)} besides" if others else ""
-        return f"nothing yet from {missing}{current}{also}"
+        return f"nothing yet from {missing}{also}"
 
     def _stale_text(self, name: str, silences_s: np.ndarray, now_s: float) -> str:
         ages_s = self.buffer.element_ages(name, now_s)

@@ -156,7 +156,8 @@ class StreamHealth:
     """How one stream does at one moment.
 
     Attributes:
-        age_s: Age of the newest message by its stamp, s; NaN before the first.
+        age_s: Age of the newest message by its stamp, s; NaN before the first. Where several
+            messages bring the elements, this and the next two are those of the worst element.
         arrival_age_s: Time since it came, s; NaN before the first.
         rate_hz: Rate of the last messages, by stamp; NaN before the second.
         out_of_order: Messages that were older than one before.

@@ -1,6 +1,6 @@
 """Everything that the controller listens to: streams, joint limits and the clock."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -77,19 +77,22 @@ class ControllerInputs:
         self._session: ControlSession | None = None
         self._on_clock: Callable[[float], None] | None = None
         self._said: dict[str, tuple[RobotStream, String]] = {}
+        self._others: dict[str, set[str]] = {}
         reliability = ReliabilityPolicy.RELIABLE if lockstep else ReliabilityPolicy.BEST_EFFORT
         depth = 100 if lockstep else 5
         self._subscriptions: list[Subscription] = [
             node.create_subscription(
-                _TYPES[stream.type],
-                stream.topic,
-                partial(self._on_message, stream),
+                _TYPES[streams[0].type],
+                topic,
+                partial(self._on_topic, streams),
                 # Each its own: what is set for one topic is written into it.
-                _latched() if stream.is_text else QoSProfile(depth=depth, reliability=reliability),
-                event_callbacks=events.of_subscription(stream.topic),
+                _latched()
+                if streams[0].is_text
+                else QoSProfile(depth=depth, reliability=reliability),
+                event_callbacks=events.of_subscription(topic),
                 qos_overriding_options=QoSOverridingOptions(_MAY_BE_SET),
             )
-            for stream in robot.streams
+            for topic, streams in robot.streams_of_topics.items()
         ]
         self._subscriptions.append(
             node.create_subscription(String, "robot_description", self._on_description, _latched())
@@ -108,6 +111,7 @@ class ControllerInputs:
         """Send what comes from now on to ``session``."""
         self._on_clock = on_clock
         self._session = session
+        self._others.clear()
         for stream, message in self._said.values():
             self._on_message(stream, message)
 
@@ -121,6 +125,10 @@ class ControllerInputs:
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
 
+    def _on_topic(self, streams: Sequence[RobotStream], message: Any) -> None:
+        for stream in streams:
+            self._on_message(stream, message)
+
     def _on_message(self, stream: RobotStream, message: Any) -> None:
         session, name = self._session, stream.spec.name
         if stream.is_text:
@@ -130,12 +138,23 @@ class ControllerInputs:
         if stream.is_text:
             session.post(partial(session.hear, name, message.data))
         try:
-            stamp_s, value = observation_from(message, stream, self._now_s())
+            found = observation_from(message, stream, self._now_s())
         except ConversionError as error:
-            session.post(partial(session.loop.refuse, name, str(error)))
+            session.post(partial(session.loop.refuse, name, str(error), error.joints))
             self._node.get_logger().warning(f"refused: {error}", throttle_duration_sec=1.0)
-        else:
-            session.post(partial(session.loop.observe, name, stamp_s, value, self._arrived_s()))
+            return
+        if found is None or found[2] is not None:
+            self._note_others(session, stream, message)
+        if found is not None:
+            session.post(partial(session.loop.observe, name, *found, self._arrived_s()))
+
+    def _note_others(self, session: ControlSession, stream: RobotStream, message: Any) -> None:
+        """Let a stream that misses joints name what else its topic has, once of each."""
+        known = self._others.setdefault(stream.spec.name, set())
+        new = set(message.name) - known - set(stream.spec.names)
+        if new:
+            known |= new
+            session.post(partial(session.loop.watch.see_others, stream.spec.name, sorted(known)))
 
     def _arrived_s(self) -> float | None:
         """Return the time by the clock of the ticks; None where it does not count or not go.
