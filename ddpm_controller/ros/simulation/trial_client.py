@@ -20,9 +20,9 @@ from trajectory_msgs.msg import JointTrajectory
 from ddpm_controller.bags.conversions import (
     ConversionError,
     image_from,
+    part_of_vector,
     positions_from,
     seconds,
-    vector_from,
 )
 from ddpm_controller.control.states import Reason, State
 from ddpm_controller.evaluation.results import FRAMES_PER_TRIAL, TallyWatch, Trial
@@ -62,6 +62,7 @@ class TrialClient(Node):
         self._reset = self.create_client(ResetWorld, "simulation/reset")
         self._run = ActionClient(self, RunPolicy, "controller/run_policy")
         self._frames: dict[str, list[tuple[float, np.ndarray]]] = {}
+        self._newest: np.ndarray = np.full(len(joint_names), np.nan)
         self._curve: list[tuple[float, np.ndarray, np.ndarray]] = []
         self._command = np.full(len(joint_names), np.nan)
         self._scores: list[tuple[float, float]] = []
@@ -244,11 +245,19 @@ class TrialClient(Node):
 
     def _on_joint_state(self, message: JointState) -> None:
         try:
-            positions = vector_from(message, self._joint_names)
+            part = part_of_vector(message, self._joint_names)
         except ConversionError as error:
             self._leave_out("joint_states", error)
             return
-        self._curve.append((seconds(message.header.stamp), positions, self._command))
+        if part is None:
+            text = f"{list(message.name)} are of another robot, or of another part of this one"
+            self._leave_out("joint_states", ConversionError(text))
+            return
+        value, present = part
+        positions = value if present is None else np.where(present, value, self._newest)
+        self._newest = positions
+        if np.isfinite(positions).all():
+            self._curve.append((seconds(message.header.stamp), positions, self._command))
 
     def _on_mark(self, message: EpisodeMark) -> None:
         if message.mark == EpisodeMark.END:
