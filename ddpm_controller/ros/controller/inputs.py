@@ -23,6 +23,7 @@ from ddpm_controller.robots.robot import (
     Robot,
     RobotStream,
 )
+from ddpm_controller.ros.controller.polled_topic import POLLED_DEPTH, PolledTopic, Unattended
 from ddpm_controller.ros.controller.session import ControlSession
 from ddpm_controller.ros.qos_events import QosEvents
 
@@ -46,7 +47,8 @@ _MAY_BE_SET = (
 class ControllerInputs:
     """Subscriptions of a configured controller; what comes goes to the session, if there is one.
 
-    A sentence is published once: it is kept for the next session too.
+    A sentence is published once: it is kept for the next session too. Joint states are taken by
+    the control thread before its ticks, but in lockstep, where they are what it waits for.
 
     Args:
         node: Owner of the subscriptions.
@@ -80,19 +82,10 @@ class ControllerInputs:
         self._others: dict[str, set[str]] = {}
         reliability = ReliabilityPolicy.RELIABLE if lockstep else ReliabilityPolicy.BEST_EFFORT
         depth = 100 if lockstep else 5
+        self._events, self._reliability, self._depth = events, reliability, depth
+        self._unattended, self._polled = Unattended(), list[PolledTopic]()
         self._subscriptions: list[Subscription] = [
-            node.create_subscription(
-                _TYPES[streams[0].type],
-                topic,
-                partial(self._on_topic, streams),
-                # Each its own: what is set for one topic is written into it.
-                _latched()
-                if streams[0].is_text
-                else QoSProfile(depth=depth, reliability=reliability),
-                event_callbacks=events.of_subscription(topic),
-                qos_overriding_options=QoSOverridingOptions(_MAY_BE_SET),
-            )
-            for topic, streams in robot.streams_of_topics.items()
+            self._subscribe(topic, streams) for topic, streams in robot.streams_of_topics.items()
         ]
         self._subscriptions.append(
             node.create_subscription(String, "robot_description", self._on_description, _latched())
@@ -100,6 +93,25 @@ class ControllerInputs:
         if lockstep:
             qos = QoSProfile(depth=depth, reliability=reliability)
             self._subscriptions.append(self._clock(qos, events))
+
+    def _subscribe(self, topic: str, streams: Sequence[RobotStream]) -> Subscription:
+        first, take = streams[0], partial(self._on_topic, streams)
+        is_polled = first.type == JOINT_STATE and not self._lockstep
+        # Each its own: what is set for one topic is written into it.
+        depth = POLLED_DEPTH if is_polled else self._depth
+        qos = QoSProfile(depth=depth, reliability=self._reliability)
+        subscription = self._node.create_subscription(
+            _TYPES[first.type],
+            topic,
+            take,
+            _latched() if first.is_text else qos,
+            callback_group=self._unattended if is_polled else None,
+            event_callbacks=self._events.of_subscription(topic),
+            qos_overriding_options=QoSOverridingOptions(_MAY_BE_SET),
+        )
+        if is_polled:
+            self._polled.append(PolledTopic(subscription, take))
+        return subscription
 
     def _clock(self, qos: QoSProfile, events: QosEvents) -> Subscription:
         heard = events.of_subscription("/clock")
@@ -112,6 +124,9 @@ class ControllerInputs:
         self._on_clock = on_clock
         self._session = session
         self._others.clear()
+        for topic in self._polled:
+            topic.drop()
+        session.collect_with(self._collect)
         for stream, message in self._said.values():
             self._on_message(stream, message)
 
@@ -124,6 +139,10 @@ class ControllerInputs:
         self.disconnect()
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
+
+    def _collect(self) -> None:
+        for topic in self._polled:
+            topic.collect()
 
     def _on_topic(self, streams: Sequence[RobotStream], message: Any) -> None:
         for stream in streams:

@@ -37,15 +37,18 @@ class Session:
     def post(self, order):
         order()
 
+    def collect_with(self, collect):
+        self.collect = collect
+
 
 class Graph:
     """A publisher of joint states and the inputs of a controller."""
 
-    def __init__(self, robot):
+    def __init__(self, robot, lockstep):
         self.node, self.session = Node("listener"), Session(robot)
         self.executor = SingleThreadedExecutor()
         self.executor.add_node(self.node)
-        self.inputs = ControllerInputs(self.node, robot, True, QosEvents(self.node))
+        self.inputs = ControllerInputs(self.node, robot, lockstep, QosEvents(self.node))
         self.inputs.connect(self.session, lambda now_s: None)
         self.publisher = self.node.create_publisher(JointState, "joint_states", 10)
 
@@ -53,7 +56,8 @@ class Graph:
         deadline_s = time.monotonic() + PATIENCE_S
         while not happened():
             assert time.monotonic() < deadline_s
-            self.executor.spin_once(timeout_sec=0.1)
+            self.executor.spin_once(timeout_sec=0.02)
+            self.session.collect()
 
     def send(self, stamp_s, names, position, velocity=()):
         self.until(self.publisher.get_subscription_count)
@@ -63,9 +67,14 @@ class Graph:
 
 
 @pytest.fixture
-def graph(tmp_path) -> Iterator[Graph]:
+def robot(tmp_path):
+    return small_robot(tmp_path, ROBOT.replace("action:", VELOCITY))
+
+
+@pytest.fixture(params=["lockstep", "real_time"])
+def graph(robot, request) -> Iterator[Graph]:
     rclpy.init()
-    graph = Graph(small_robot(tmp_path, ROBOT.replace("action:", VELOCITY)))
+    graph = Graph(robot, request.param == "lockstep")
     yield graph
     graph.inputs.destroy()
     graph.node.destroy_node()
@@ -96,3 +105,34 @@ def test_messages_of_other_parts_are_no_error_and_are_named_while_a_joint_is_mis
         "joint_velocity: 1 joint names but 0 numbers" in watch.healths(5.0)["joint_velocity"].text
     )
     assert watch.measured(5.0).tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("graph", ["real_time"], indirect=True)
+def test_fast_joint_states_wait_for_the_tick_and_none_of_a_slow_publisher_is_lost(graph):
+    """In real time no message is a callback: 150 of an arm do not push one of a gripper out."""
+    buffer = graph.session.loop.watch.buffer
+    graph.send(4.0, ["wheel"], [0.0])
+    graph.until(lambda: graph.node.count_publishers("joint_states"))
+    gripper = graph.node.create_publisher(JointState, "joint_states", 10)
+    graph.until(lambda: gripper.get_subscription_count())
+    message = JointState(name=["grip"], position=[2.0], velocity=[20.0])
+    message.header.stamp = time_from(5.0)
+    gripper.publish(message)
+    for k in range(150):
+        graph.send(5.0 + 0.001 * k, ["lift"], [float(k)], [0.0])
+    for _ in range(5):
+        graph.executor.spin_once(timeout_sec=0.02)
+    assert np.isinf(buffer.element_ages("joint_state", 5.0)).all()
+    graph.until(lambda: buffer.newest("joint_state", 6.0) is not None)
+    graph.until(lambda: buffer.newest("joint_state", 6.0)[0] == 149.0)
+    assert buffer.newest("joint_state", 5.0715).tolist() == [71.0, 2.0]
+
+
+@pytest.mark.parametrize("graph", ["real_time"], indirect=True)
+def test_what_came_before_a_session_is_not_of_it(graph):
+    graph.send(4.0, ["grip", "lift"], [2.0, 1.0], [0.0, 0.0])
+    for _ in range(5):
+        graph.executor.spin_once(timeout_sec=0.02)
+    graph.inputs.connect(graph.session, lambda now_s: None)
+    graph.session.collect()
+    assert graph.session.loop.watch.buffer.newest("joint_state", 6.0) is None
