@@ -24,8 +24,8 @@ from ddpm_controller.types import Observation, StreamSpec, measuring_stream
 
 LEAP_S = 1.0
 """The time has leapt when two ticks are further apart than this."""
-_PROMPT_S = 0.01
-"""An arrival later than its stamp by less than this is not worth a word."""
+_PROMPT_S = 0.05
+"""An arrival later than its stamp by less than this is not worth a word: a tick may be in it."""
 _REASONS = (
     Reason.INVALID_OBSERVATION,
     Reason.NO_OBSERVATION,

@@ -257,3 +257,15 @@ def test_velocities_of_the_same_joints_are_not_taken_for_their_positions():
     assert measuring_stream((rates, ARM), NAMES) is ARM
     assert measuring_stream((rates, *STREAMS), ("elbow",)).name == "joint_state"
     assert measuring_stream(STREAMS, NAMES) is None
+
+
+def test_each_commanded_joint_has_the_stamp_of_its_own_message():
+    """The commanded joints are in another order than those of the stream."""
+    loop = new_loop()
+    for stamp_s, value, present in ((1.0, (0.5, NAN), [True, False]), (0.9, (NAN, 0.2), None)):
+        present = np.array(present or [False, True])
+        loop.observe("joint_state", stamp_s, np.array(value), present)
+    loop.observe("camera", 1.0, IMAGE)
+    position, stamps_s = loop.watch.measured_in(loop.watch.buffer.sample(1.0))
+    assert position.tolist() == loop.watch.measured(1.0).tolist() == [0.2, 0.5]
+    assert stamps_s.tolist() == [0.9, 1.0]
