@@ -163,7 +163,7 @@ class ObservationBuffer:
 
         That of a vector is the age of its oldest element.
         """
-        return {name: _oldest(self.element_ages(name, now_s)) for name in self._histories}
+        return {name: _age(now_s, each.oldest_s) for name, each in self._histories.items()}
 
     def element_ages(self, name: str, now_s: float) -> np.ndarray:
         """Return the age of the newest value of each element of a stream, (D,), s.
@@ -189,9 +189,8 @@ class ObservationBuffer:
         return chosen.value(np.stack([history.row(row if row >= 0 else first) for row in rows]))
 
 
-def _oldest(ages_s: np.ndarray) -> float:
-    oldest_s = float(ages_s.max())
-    return oldest_s if math.isfinite(oldest_s) else math.nan
+def _age(now_s: float, stamp_s: float) -> float:
+    return math.nan if stamp_s == -math.inf else now_s - stamp_s
 
 
 def _checked(stream: StreamSpec, value: np.ndarray, present: np.ndarray | None) -> np.ndarray:

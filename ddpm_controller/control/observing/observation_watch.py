@@ -281,7 +281,7 @@ class ObservationWatch:
         has_come = reason not in (Reason.NONE, Reason.NO_OBSERVATION)
         return StreamHealth(
             age_s,
-            float(statistics.arrival_ages_s(now_s).max()),
+            statistics.arrival_age_s(now_s),
             statistics.rate_hz,
             statistics.out_of_order,
             reason,
@@ -296,16 +296,15 @@ class ObservationWatch:
         if math.isnan(age_s):
             return Reason.NO_OBSERVATION, self._missing_text(name, now_s)
         longest_s, statistics = self._max_ages_s[name], self._statistics[name]
-        silences_s = statistics.arrival_ages_s(now_s)
         if is_stale:
-            return Reason.STALE_OBSERVATION, self._stale_text(name, silences_s, now_s)
-        if (silences_s > longest_s).any():
-            late, current = self._parted(name, silences_s > longest_s)
-            text = f"{late} is {silences_s.max():.2f} s old: so long ago the newest came"
+            return Reason.STALE_OBSERVATION, self._stale_text(name, now_s)
+        silent_s, lead_s = statistics.arrival_age_s(now_s), statistics.longest_lead_s
+        if silent_s > longest_s:
+            late, current = self._parted(name, statistics.arrival_ages_s(now_s) > longest_s)
+            text = f"{late} is {silent_s:.2f} s old: so long ago the newest came"
             return Reason.STALE_OBSERVATION, text + current
-        if (statistics.leads_s > longest_s).any():
+        if lead_s > longest_s:
             ahead, current = self._parted(name, statistics.leads_s > longest_s)
-            lead_s = statistics.leads_s.max()
             text = f"{ahead} is {lead_s:.2f} s ahead of its arrival: set its clock{current}"
             return Reason.STALE_OBSERVATION, text
         if name in self._frozen and self._frozen[name].is_frozen:
@@ -318,7 +317,8 @@ class ObservationWatch:
         also = f"; its topic has {list(others)} besides" if others else ""
         return f"nothing yet from {missing}{also}"
 
-    def _stale_text(self, name: str, silences_s: np.ndarray, now_s: float) -> str:
+    def _stale_text(self, name: str, now_s: float) -> str:
+        silences_s = self._statistics[name].arrival_ages_s(now_s)
         ages_s = self.buffer.element_ages(name, now_s)
         worst = int(ages_s.argmax())
         age_s, silent_s = ages_s[worst], silences_s[worst]

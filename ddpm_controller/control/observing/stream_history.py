@@ -19,6 +19,7 @@ class StreamHistory:
     Attributes:
         stamps_s: Stamps of the rows, oldest first.
         complete_s: Moment from which every element has come; infinite before.
+        oldest_s: Oldest of the newest stamps of the elements; -inf before all have come.
     """
 
     def __init__(self, size: int) -> None:
@@ -28,6 +29,7 @@ class StreamHistory:
         self._elements_s: list[np.ndarray] = []  # (D,) stamp of each element; -inf before it came
         self._firsts_s = np.full(size, math.inf)
         self.complete_s = math.inf
+        self.oldest_s = -math.inf
 
     def __len__(self) -> int:
         return len(self.stamps_s)
@@ -57,6 +59,7 @@ class StreamHistory:
         if self.complete_s > stamp_s:
             self._firsts_s[taken] = np.minimum(self._firsts_s[taken], stamp_s)
             self.complete_s = float(self._firsts_s.max())
+        self.oldest_s = float(self.newest_s.min())
         return True
 
     def behind_s(self, stamp_s: float, present: np.ndarray | None) -> float:
@@ -102,11 +105,13 @@ class StreamHistory:
         begun_s = [np.where(np.isfinite(each), each, math.inf) for each in self._elements_s]
         self._firsts_s = np.min(begun_s, axis=0) if begun_s else np.full(self._size, math.inf)
         self.complete_s = float(self._firsts_s.max())
+        self.oldest_s = float(self.newest_s.min())
 
     def move_last(self, now_s: float) -> None:
         """Let the last row, if there is one, be of ``now_s`` at the latest."""
         if self.stamps_s:
-            self.complete_s = self.stamps_s[-1] = min(self.stamps_s[-1], now_s)
+            self.stamps_s[-1] = min(self.stamps_s[-1], now_s)
+            self.complete_s = self.oldest_s = self.stamps_s[-1]
             self._elements_s[-1] = np.full(self._size, self.complete_s)
             self._firsts_s = self._elements_s[-1].copy()
 

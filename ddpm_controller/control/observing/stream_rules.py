@@ -91,26 +91,42 @@ class StreamStatistics:
         leads_s: How far the newest stamp of each element was ahead of its arrival, (D,); NaN
             before the first. A value cannot be newer than its arrival, so that is how old it
             really is when its stamp is of now.
+        longest_lead_s: Largest of these.
     """
 
     def __init__(self, size: int = 1) -> None:
         self.out_of_order = 0
-        self._stamps: list[deque[float]] = [deque(maxlen=_NUM_STAMPS) for _ in range(size)]
+        self._size = size
+        self._stamps: list[deque[float]] = []  # one for all until a message has only some
+        self._arrived_s, self.leads_s = np.full((2, size), math.nan)
+        self._oldest_arrival_s = self.longest_lead_s = math.nan
         self.forget()
-
-    def take(self, stamp_s: float, arrived_s: float, present: np.ndarray | None = None) -> None:
-        """Note a message that was newer than all before of the elements ``present``; None: all."""
-        chosen = slice(None) if present is None else present
-        self._arrived_s[chosen], self.leads_s[chosen] = arrived_s, stamp_s - arrived_s
-        for number, stamps in enumerate(self._stamps):
-            if present is None or present[number]:
-                stamps.append(stamp_s)
 
     def forget(self) -> None:
         """Forget all times, as after a jump of the clock; keep the count."""
-        for stamps in self._stamps:
-            stamps.clear()
-        self._arrived_s, self.leads_s = np.full((2, len(self._stamps)), math.nan)
+        self._stamps = [deque(maxlen=_NUM_STAMPS)]
+        self._arrived_s, self.leads_s = np.full((2, self._size), math.nan)
+        self._oldest_arrival_s = self.longest_lead_s = math.nan
+
+    def take(self, stamp_s: float, arrived_s: float, present: np.ndarray | None = None) -> None:
+        """Note a message that was newer than all before of the elements ``present``; None: all."""
+        if present is None:
+            self._arrived_s[:], self.leads_s[:] = arrived_s, stamp_s - arrived_s
+            self._oldest_arrival_s, self.longest_lead_s = arrived_s, stamp_s - arrived_s
+            for stamps in self._stamps:
+                stamps.append(stamp_s)
+            return
+        if len(self._stamps) < self._size:  # until now each message had all
+            self._stamps = [self._stamps[0].copy() for _ in range(self._size)]
+        self._arrived_s[present], self.leads_s[present] = arrived_s, stamp_s - arrived_s
+        self._oldest_arrival_s = float(self._arrived_s.min())
+        self.longest_lead_s = float(self.leads_s.max())
+        for number in np.flatnonzero(present):
+            self._stamps[number].append(stamp_s)
+
+    def arrival_age_s(self, now_s: float) -> float:
+        """Return the longest time since an element came, s; NaN before all have."""
+        return now_s - self._oldest_arrival_s
 
     def arrival_ages_s(self, now_s: float) -> np.ndarray:
         """Return the time since the newest of each element came, (D,), s; NaN before the first."""
@@ -119,6 +135,8 @@ class StreamStatistics:
     @property
     def rate_hz(self) -> float:
         """Rate of the slowest element, by the last stamps; NaN before the second message."""
+        if len(self._stamps) == 1:
+            return _rate_hz(self._stamps[0])
         return min((_rate_hz(stamps) for stamps in self._stamps), key=_nan_first)
 
 
