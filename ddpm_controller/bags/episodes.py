@@ -154,7 +154,7 @@ class _Seen:
 
     @property
     def part(self) -> bytes:
-        """What tells messages apart that bring other joints of the stream."""
+        """Key that differs between messages with other joints of the stream."""
         return b"" if self.present is None else self.present.tobytes()
 
 

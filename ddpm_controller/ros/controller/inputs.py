@@ -23,8 +23,8 @@ from ddpm_controller.robots.robot import (
     Robot,
     RobotStream,
 )
-from ddpm_controller.ros.controller.polled_topic import POLLED_DEPTH, PolledTopic, Unattended
 from ddpm_controller.ros.controller.session import ControlSession
+from ddpm_controller.ros.polled_topic import POLLED_DEPTH, PolledTopic, Unattended
 from ddpm_controller.ros.qos_events import QosEvents
 
 _TYPES = {

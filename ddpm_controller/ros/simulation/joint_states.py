@@ -1,7 +1,7 @@
 """Joint states as drivers publish them: all together, or of an arm, a gripper and a base apart.
 
 Between two ticks of the world the joints are on the line between them, so that states may come
-more often than ticks; they are one tick late then, and their stamps say so.
+more often than ticks; they are one tick late then, as their stamps show.
 """
 
 from collections.abc import Sequence

@@ -50,7 +50,7 @@ class Span:
 
 
 class Switch:
-    """A fault that is there while somebody has switched it on.
+    """A fault that is there while it is switched on.
 
     Attributes:
         is_on: Whether it is there.

@@ -38,7 +38,7 @@ class PolledTopic:
     """The messages of one subscription in an ``Unattended`` group.
 
     Args:
-        subscription: Of one thread at a time.
+        subscription: Read by one thread at a time.
         take: Called with each message.
     """
 
