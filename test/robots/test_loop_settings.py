@@ -99,11 +99,7 @@ def test_a_share_counts_only_where_an_approach_is_asked_for(recorded, share):
     ("latency_s", "deployment", "age_s"),
     [
         (0.0, Deployment(stream="single_point"), 0.02 + 0.02),
-        (
-            0.03,
-            Deployment(stream="single_point", control_rate_hz=100.0),
-            0.03 + 0.01 + 0.02,
-        ),
+        (0.03, Deployment(control_rate_hz=100.0, stream="single_point"), 0.03 + 0.01 + 0.02),
         (0.0, Deployment(), 0.08 + 0.02 + 0.02),
     ],
 )
