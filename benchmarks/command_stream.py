@@ -1,5 +1,6 @@
 """Listens to a running controller: when each command was published, and what it was."""
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -88,7 +89,7 @@ def running_arm(world: str, checkpoint: Path, control_rate_hz: float) -> Iterato
     use_own_domain()
     with (
         started("simulation", simulation),
-        _running(checkpoint, {"control_rate_hz": control_rate_hz}, {}) as stream,
+        running_controller(checkpoint, {"control_rate_hz": control_rate_hz}, {}) as stream,
     ):
         yield stream
 
@@ -109,7 +110,7 @@ def running_beside(
         robot = write_robot(Path(folder))
         source = subprocess.Popen([sys.executable, str(ROBOT_SOURCE)])
         try:
-            with _running(checkpoint, parameters, {"robot": str(robot)}) as stream:
+            with running_controller(checkpoint, parameters, {"robot": str(robot)}) as stream:
                 yield stream
         finally:
             source.terminate()
@@ -117,9 +118,10 @@ def running_beside(
 
 
 @contextmanager
-def _running(
+def running_controller(
     checkpoint: Path, parameters: dict[str, object], arguments: dict[str, object]
 ) -> Iterator[CommandStream]:
+    """Have a controller that runs, on whatever robot there is, and a listener."""
     with parameter_file({**parameters, "run_on_activate": True}) as params_file:
         controller = {
             "checkpoint": str(checkpoint.resolve()),
@@ -140,13 +142,30 @@ def _running(
 
 def controller_memory_mb() -> float:
     """Largest resident memory of the controller process, MB."""
+    try:
+        lines = (_controller_folder() / "status").read_text().splitlines()
+    except OSError:
+        return float("nan")
+    peak = next(line for line in lines if line.startswith("VmHWM"))
+    return int(peak.split()[1]) / 1024
+
+
+def controller_cpu_s() -> float:
+    """CPU time that the controller process has used so far, all its threads, s.
+
+    Raises:
+        OSError: There is none.
+    """
+    fields = (_controller_folder() / "stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _controller_folder() -> Path:
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             words = (folder / "cmdline").read_bytes().split(b"\0")
-            if any(b"__node:=controller" in word for word in words):
-                lines = (folder / "status").read_text().splitlines()
-                peak = next(line for line in lines if line.startswith("VmHWM"))
-                return int(peak.split()[1]) / 1024
         except OSError:
             continue
-    return float("nan")
+        if any(b"__node:=controller" in word for word in words):
+            return folder
+    raise FileNotFoundError("no controller process runs")

@@ -4,7 +4,7 @@ Values only, numpy only. Arrays are taken as they come and must not be changed a
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ import numpy as np
 
 Memory = Mapping[str, np.ndarray]
 """What survives between two plans of one run; arrays only, so that it can be saved anywhere."""
+_POSITION_UNITS = {"rad", "m"}
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,22 @@ class StreamSpec:
         """Whether a value counts until another one comes, however long that takes."""
         return self.rate_hz == 0
 
+    def units_of(self, names: Sequence[str]) -> set[str]:
+        """Return the units of some elements of a vector."""
+        return {unit for name, unit in zip(self.names, self.units, strict=True) if name in names}
+
+
+def measuring_stream(
+    streams: Sequence[StreamSpec], joint_names: Sequence[str]
+) -> StreamSpec | None:
+    """Return the stream that measures where all of these joints are; None without one.
+
+    A stream of their velocities has the same names, but other units than rad and m.
+    """
+    found = [stream for stream in streams if set(joint_names) <= set(stream.names)]
+    measured = (each for each in found if each.units_of(joint_names) <= _POSITION_UNITS)
+    return next(measured, found[0] if found else None)
+
 
 @dataclass(frozen=True)
 class ActionSpec:
@@ -111,14 +128,18 @@ class Observation:
     Attributes:
         stamp_s: The moment.
         values: Stream name -> (D,) float64 or (H, W, 3) uint8: the newest at ``stamp_s``.
-        source_stamps_s: Stream name -> acquisition time of that value, at most ``stamp_s``.
+        source_stamps_s: Stream name -> acquisition time of that value, at most ``stamp_s``; of a
+            vector that several messages bring, that of its oldest element.
         masked: Streams whose values mean nothing: NaN of a vector, black of an image.
+        element_stamps_s: Vector stream whose elements came with different stamps -> element name
+            -> its acquisition time.
     """
 
     stamp_s: float
     values: Mapping[str, np.ndarray]
     source_stamps_s: Mapping[str, float] = field(default_factory=dict)
     masked: tuple[str, ...] = ()
+    element_stamps_s: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def without(self, names: tuple[str, ...]) -> "Observation":
         """Return the same with the streams ``names`` masked."""

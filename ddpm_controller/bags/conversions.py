@@ -18,7 +18,15 @@ from ddpm_controller.robots.robot import RobotAction, RobotStream
 
 
 class ConversionError(ValueError):
-    """A message does not hold what the robot file names."""
+    """A message does not hold what the robot file names.
+
+    Attributes:
+        joints: Joints of the robot file that the message names; empty where it has no joints.
+    """
+
+    def __init__(self, text: str, joints: Sequence[str] = ()) -> None:
+        super().__init__(text)
+        self.joints = tuple(joints)
 
 
 def seconds(stamp: Any) -> float:
@@ -39,8 +47,12 @@ def stamp_from(stamp_s: float) -> tuple[int, int]:
 
 def observation_from(
     message: Any, stream: RobotStream, came_s: float = math.nan
-) -> tuple[float, np.ndarray]:
-    """Return the acquisition time and the value of one message of ``stream``.
+) -> tuple[float, np.ndarray, np.ndarray | None] | None:
+    """Return what one message of a topic brings of ``stream``; None: nothing.
+
+    It is the acquisition time, the value, and which elements of a vector the message has, (D,);
+    None: all. The others are NaN in the value: another message brings them. Whether the numbers
+    are finite is for the buffer.
 
     Args:
         message: Message of the stream's type.
@@ -48,20 +60,51 @@ def observation_from(
         came_s: When it came, which stands for the acquisition of a text: that has no stamp.
 
     Raises:
-        ConversionError: Names, size or encoding are not those of the robot file, or a text
-            has no word.
+        ConversionError: Sizes or encoding are not those of the robot file, a joint has two
+            numbers or none, or a text has no word.
     """
     stamp_s = came_s if stream.is_text else seconds(message.header.stamp)
     try:
         if stream.is_text:
-            return stamp_s, text_features(message.data, stream.spec.shape[0])
+            return stamp_s, text_features(message.data, stream.spec.shape[0]), None
         if stream.spec.kind == "vector":
-            return stamp_s, vector_from(message, stream.spec.names, stream.field)
+            found = part_of_vector(message, stream.spec.names, stream.field)
+            return None if found is None else (stamp_s, *found)
         height, width = stream.message_size
         part = (stream.spec.shape[:2], stream.crop, stream.spec.depth_range_m)
-        return stamp_s, image_from(message, height, width, *part)
+        return stamp_s, image_from(message, height, width, *part), None
     except (ConversionError, ImageError, TextError) as error:
-        raise ConversionError(f"{stream.spec.name}: {error}") from None
+        joints = error.joints if isinstance(error, ConversionError) else ()
+        raise ConversionError(f"{stream.spec.name}: {error}", joints) from None
+
+
+def part_of_vector(
+    message: Any, names: Sequence[str], field: str = "position"
+) -> tuple[np.ndarray, np.ndarray | None] | None:
+    """Return the elements of ``names`` that a JointState has; None: it has none of them.
+
+    Returns:
+        Values, (D,) float64, NaN where the message has no such joint; and which it has, (D,), or
+        None where it has all.
+
+    Raises:
+        ConversionError: The field is empty or of another length than the names, or a joint has
+            two numbers.
+    """
+    places = {name: i for i, name in enumerate(message.name)}  # once for all of the names
+    wanted = [name for name in names if name in places]
+    if not wanted:
+        return None
+    numbers = _numbers(message.name, getattr(message, field), f"field {field!r}", wanted)
+    if len(places) != len(message.name):
+        _refuse_contradiction(list(message.name), numbers, wanted)
+    if len(wanted) == len(names):
+        row, present = numbers[[places[name] for name in names]], None
+    else:
+        present = np.array([name in places for name in names])
+        row = np.full(len(names), math.nan)
+        row[present] = numbers[[places[name] for name in wanted]]
+    return row, present
 
 
 def vector_from(message: Any, names: Sequence[str], field: str = "position") -> np.ndarray:
@@ -127,7 +170,29 @@ def _by_name(have: list[str], numbers: Any, names: Sequence[str], what: str) -> 
         raise ConversionError(
             f"joints {missing} are missing: the message has {have}, the robot file {list(names)}"
         )
+    row = _numbers(have, numbers, what, names)
+    _refuse_contradiction(have, row, names)
+    return row[[have.index(name) for name in names]]
+
+
+def _numbers(have: Sequence[str], numbers: Any, what: str, wanted: Sequence[str]) -> np.ndarray:
     row = np.asarray(numbers, dtype=np.float64)
     if row.shape != (len(have),):
-        raise ConversionError(f"{len(have)} joint names but {row.size} numbers in {what}")
-    return row[[have.index(name) for name in names]]
+        raise ConversionError(
+            f"{len(have)} joint names but {row.size} numbers in {what}, which has to have "
+            f"{list(wanted)}",
+            wanted,
+        )
+    return row
+
+
+def _refuse_contradiction(have: list[str], row: np.ndarray, wanted: Sequence[str]) -> None:
+    """Refuse a joint that is in a message twice with two values: one of them is wrong."""
+    for name in wanted:
+        values = {float(x) for each, x in zip(have, row, strict=True) if each == name}
+        if len(values) > 1:
+            raise ConversionError(
+                f"joint {name!r} is in one message twice, with {sorted(values)}: only one driver "
+                "may fill in a joint",
+                wanted,
+            )

@@ -31,6 +31,7 @@ from ddpm_controller.types import Episode, Observation
 
 MARK_TOPIC = "episode"
 MARK_TYPE = "ddpm_msgs/msg/EpisodeMark"
+_NEVER_NS = np.iinfo(np.int64).max
 OnProgress = Callable[[int, int], None]
 """Called with the bags read and the bags in all."""
 
@@ -128,7 +129,8 @@ def read_bag(
     with OpenBag(bag) as source:
         topics = _topics(source, robot)
         for message in source.messages(topics):
-            tape.add(topics[message.topic], message)
+            for role in topics[message.topic]:
+                tape.add(role, message)
     return [
         _episode(tape, robot, span, f"{bag}#{n}", filters) for n, span in enumerate(tape.spans())
     ]
@@ -143,27 +145,41 @@ class _Span:
     success: bool | None = None
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """What one message brings of a stream; see ``observation_from``."""
+
+    stream: str
+    stamp_ns: int
+    value: np.ndarray
+    present: np.ndarray | None
+
+    @property
+    def part(self) -> bytes:
+        """Key that differs between messages with other joints of the stream."""
+        return b"" if self.present is None else self.present.tobytes()
+
+
 class _Tape:
     """Converted messages of one bag, in the order of recording."""
 
     def __init__(self, bag: Path, robot: Robot) -> None:
         self.bag = bag
-        self.observations: list[tuple[str, int, np.ndarray]] = []  # stream, stamp in ns, value
+        self.observations: list[_Seen] = []
         self.command_stamps_ns: list[int] = []
         self.commands: list[np.ndarray] = []
         self._robot = robot
         self._marks: list[RecordedMessage] = []
         self._newest_ns = 0
+        self._others: dict[str, set[str]] = {}
 
     def add(self, role: RobotStream | str, message: RecordedMessage) -> None:
         """Keep one message of a stream, of the command or of the marks."""
         try:
             if isinstance(role, RobotStream):
-                _, value = observation_from(message.message, role)
-                if role.is_text:  # it has no stamp: it counts from the newest one before it
-                    self.observations.append((role.spec.name, self._newest_ns, value))
+                self._add_observation(role, message)
+                if role.is_text:
                     return
-                self.observations.append((role.spec.name, message.header_ns, value))
             elif role == MARK_TOPIC:
                 self._marks.append(message)
             else:
@@ -199,6 +215,15 @@ class _Tape:
             )
         return spans
 
+    def _add_observation(self, stream: RobotStream, message: RecordedMessage) -> None:
+        found = observation_from(message.message, stream)
+        if found is None or found[2] is not None:
+            self._others.setdefault(stream.spec.name, set()).update(message.message.name)
+        if found is not None:
+            # A text has no stamp: it counts from the newest one before it.
+            stamp_ns = self._newest_ns if stream.is_text else message.header_ns
+            self.observations.append(_Seen(stream.spec.name, stamp_ns, *found[1:]))
+
     def _add_command(self, message: RecordedMessage) -> None:
         row = command_from(message.message, self._robot.action)
         if not np.isfinite(row).all():
@@ -212,21 +237,42 @@ class _Tape:
 
     def _first_ns(self) -> int:
         """Return the moment from which every stream and the command are there."""
-        firsts: dict[str, int] = {}
-        for name, stamp_ns, _ in self.observations:
-            firsts[name] = min(stamp_ns, firsts.get(name, stamp_ns))
-        empty = [s.topic for s in self._robot.streams if s.spec.name not in firsts]
+        firsts_ns = {
+            each.spec.name: np.full(len(each.spec.names) or 1, _NEVER_NS)
+            for each in self._robot.streams
+        }
+        for seen in self.observations:
+            first_ns = firsts_ns[seen.stream]
+            chosen = slice(None) if seen.present is None else seen.present
+            first_ns[chosen] = np.minimum(first_ns[chosen], seen.stamp_ns)
+        empty = [
+            self._missing(each, firsts_ns[each.spec.name] == _NEVER_NS)
+            for each in self._robot.streams
+            if (firsts_ns[each.spec.name] == _NEVER_NS).any()
+        ]
         if not self.commands:
-            empty.append(self._robot.action.topic)
+            empty.append(f"no message on {[self._robot.action.topic]}")
         if empty:
-            raise BagError(f"bag {self.bag}: no message on {empty}; record these topics")
-        return max(*firsts.values(), self.command_stamps_ns[0])
+            raise BagError(f"bag {self.bag}: {'; '.join(empty)}; record these topics")
+        latest_ns = max(int(first_ns.max()) for first_ns in firsts_ns.values())
+        return max(latest_ns, self.command_stamps_ns[0])
+
+    def _missing(self, stream: RobotStream, missing: np.ndarray) -> str:
+        """Return what of a stream has not come, and what its topic has instead."""
+        others = self._others.get(stream.spec.name)
+        if others is None:
+            return f"no message on {[stream.topic]}"
+        names = [name for name, is_so in zip(stream.spec.names, missing, strict=True) if is_so]
+        return (
+            f"joints {names} of stream {stream.spec.name} are in no message on {[stream.topic]}: "
+            f"these have {sorted(others)}"
+        )
 
 
-def _topics(bag: OpenBag, robot: Robot) -> dict[str, RobotStream | str]:
-    """Return recorded topic -> the stream, ``action`` or ``episode`` that it is."""
+def _topics(bag: OpenBag, robot: Robot) -> dict[str, list[RobotStream | str]]:
+    """Return recorded topic -> the streams, ``action`` or ``episode`` that it is."""
     recorded = bag.topics
-    roles: dict[str, RobotStream | str] = {}
+    roles: dict[str, list[RobotStream | str]] = {}
     wanted: list[tuple[str, str, RobotStream | str]] = [
         (stream.topic, stream.type, stream) for stream in robot.streams
     ]
@@ -237,7 +283,7 @@ def _topics(bag: OpenBag, robot: Robot) -> dict[str, RobotStream | str]:
         if topic is None or recorded[topic] != message_type:
             missing.append(f"{name} ({message_type})")
         else:
-            roles[topic] = role
+            roles.setdefault(topic, []).append(role)
     if missing:
         have = ", ".join(f"{topic} ({kind})" for topic, kind in sorted(recorded.items()))
         raise BagError(
@@ -245,7 +291,7 @@ def _topics(bag: OpenBag, robot: Robot) -> dict[str, RobotStream | str]:
             "Record it, or name the recorded topic and type in the robot file"
         )
     marks = resolve_topic(MARK_TOPIC, [t for t, kind in recorded.items() if kind == MARK_TYPE])
-    return {**roles, marks: MARK_TOPIC} if marks else roles
+    return {**roles, marks: [MARK_TOPIC]} if marks else roles
 
 
 def _episode(
@@ -302,9 +348,11 @@ class _Player:
         longest_s += max((each.history_s for each in (filters or {}).values()), default=0.0)
         self._buffer = ObservationBuffer(robot.stream_specs, self._max_ages_s, longest_s, filters)
         self._has_begun = False
-        self._coming: dict[str, list[tuple[int, np.ndarray]]] = {n: [] for n in self._max_ages_s}
-        for name, stamp_ns, value in reversed(tape.observations):
-            self._coming[name].append((stamp_ns, value))
+        self._refused: dict[str, str] = {}
+        # Of each stream and each set of its joints by itself: none waits for another publisher.
+        self._coming: dict[tuple[str, bytes], list[tuple[int, _Seen]]] = {}
+        for number, seen in reversed(list(enumerate(tape.observations))):
+            self._coming.setdefault((seen.stream, seen.part), []).append((number, seen))
 
     def at(self, moment_ns: int) -> Observation:
         """Return what the robot's buffer would give at a moment; moments must not go back.
@@ -313,33 +361,48 @@ class _Player:
             BagError: A stream had nothing usable, had stood still for too long, or jumped by a
                 turn.
         """
-        for name, coming in self._coming.items():
-            while coming and coming[-1][0] <= moment_ns:
-                stamp_ns, value = coming.pop()
-                # What the robot refuses is refused here: both keep the last good value.
-                try:
-                    self._buffer.add(name, _seconds(stamp_ns), value)
-                except WholeTurnError as error:
-                    raise BagError(
-                        f"bag {self._bag} at {_seconds(stamp_ns):.3f} s: {error}"
-                    ) from None
-                except ObservationError:
-                    pass
+        for seen in self._come_by(moment_ns):
+            stamp_s = _seconds(seen.stamp_ns)
+            # What the robot refuses is refused here: both keep the last good value.
+            try:
+                self._buffer.add(seen.stream, stamp_s, seen.value, seen.present)
+            except WholeTurnError as error:
+                raise BagError(f"bag {self._bag} at {stamp_s:.3f} s: {error}") from None
+            except ObservationError as error:
+                self._refused[seen.stream] = str(error)
         if not self._has_begun:
             self._has_begun = True
             self._buffer.begin_turns()
         moment_s = _seconds(moment_ns)
         observation = self._buffer.sample(moment_s)
         if observation is None:
-            raise BagError(f"bag {self._bag}: no usable observation before {moment_s:.3f} s")
+            refused = f"; refused: {'; '.join(self._refused.values())}" if self._refused else ""
+            raise BagError(
+                f"bag {self._bag}: no usable observation before {moment_s:.3f} s{refused}"
+            )
         for name, source_s in observation.source_stamps_s.items():
             if moment_s - source_s > self._max_ages_s[name]:
                 raise BagError(
-                    f"bag {self._bag}: {name} stood still for {moment_s - source_s:.2f} s at "
-                    f"{moment_s:.3f} s, more than its max_age_s {self._max_ages_s[name]}; record "
-                    "again, or allow it in the robot file"
+                    f"bag {self._bag}: {self._called(name, observation)} stood still for "
+                    f"{moment_s - source_s:.2f} s at {moment_s:.3f} s, more than its max_age_s "
+                    f"{self._max_ages_s[name]}; record again, or allow it in the robot file"
                 )
         return observation
+
+    def _come_by(self, moment_ns: int) -> list[_Seen]:
+        """Return what has come since the last moment, in the order of recording."""
+        come: list[tuple[int, _Seen]] = []
+        for coming in self._coming.values():
+            while coming and coming[-1][1].stamp_ns <= moment_ns:
+                come.append(coming.pop())
+        return [seen for _, seen in sorted(come, key=lambda each: each[0])]
+
+    def _called(self, name: str, observation: Observation) -> str:
+        """Return a stream's name, with the joint that is its oldest where they differ."""
+        if name not in observation.element_stamps_s:
+            return name
+        stamps_s = observation.element_stamps_s[name]
+        return f"joint {min(stamps_s, key=lambda each: stamps_s[each])!r} of {name}"
 
 
 def _seconds(stamp_ns: int) -> float:

@@ -21,7 +21,7 @@ from ddpm_controller.policy import DepartureLimit, Policy
 from ddpm_controller.robots.robot import load_robot
 from ddpm_controller.share import share_path
 from ddpm_controller.systems import restore
-from ddpm_controller.types import Episode, Observation
+from ddpm_controller.types import Episode, Observation, measuring_stream
 
 Rows = tuple[np.ndarray, np.ndarray]
 """Measured and expected positions of the joints for the same moments, (N, Da) each."""
@@ -132,11 +132,11 @@ def measured_joints(policy: Policy, episode: Episode) -> np.ndarray:
         ValueError: No stream of the policy measures them.
     """
     joints = policy.facts.action_spec.joint_names
-    for stream in policy.facts.streams:
-        if set(joints) <= set(stream.names):
-            columns = [stream.names.index(joint) for joint in joints]
-            found: np.ndarray = episode.values[stream.name][:, columns]
-            return found
+    stream = measuring_stream(policy.facts.streams, joints)
+    if stream is not None:
+        columns = [stream.names.index(joint) for joint in joints]
+        found: np.ndarray = episode.values[stream.name][:, columns]
+        return found
     raise ValueError(
         f"no stream of the checkpoint measures all of {list(joints)}: there are "
         f"{[stream.name for stream in policy.facts.streams]}"

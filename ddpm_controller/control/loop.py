@@ -5,6 +5,7 @@ same stamps, observations and plans give the same commands, bit for bit.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -157,21 +158,19 @@ class ControlLoop:
         self._no_limits_text = problem
 
     def observe(
-        self, name: str, stamp_s: float, value: np.ndarray, arrived_s: float | None = None
+        self,
+        name: str,
+        stamp_s: float,
+        value: np.ndarray,
+        present: np.ndarray | None = None,
+        arrived_s: float | None = None,
     ) -> str:
-        """Take one value of a stream; return why it was refused, or an empty text.
+        """Take one value of a stream; return why it was refused: see ``ObservationWatch``."""
+        return self.watch.observe(name, stamp_s, value, present, arrived_s)
 
-        Args:
-            name: Name of the stream.
-            stamp_s: Acquisition time.
-            value: As ``ObservationBuffer.add``.
-            arrived_s: When it came, by the clock of the ticks; None: at its stamp.
-        """
-        return self.watch.observe(name, stamp_s, value, arrived_s)
-
-    def refuse(self, name: str, error: str) -> str:
-        """Note that the newest message of a stream cannot be used; return ``error``."""
-        return self.watch.refuse(name, error)
+    def refuse(self, name: str, error: str, elements: Sequence[str] = ()) -> str:
+        """Note that the newest message of a stream cannot be used: see ``ObservationWatch``."""
+        return self.watch.refuse(name, error, elements)
 
     def stop(self) -> None:
         """Come to rest and stay there until ``start``."""
@@ -207,8 +206,8 @@ class ControlLoop:
         request = self.schedule.request(self.watch.buffer, now_s)
         if request is None:
             return None
-        measured, stamp_s = self.watch.measured_in(request.window[-1])
-        departed = self.departure.problem(self.schedule.in_force, measured, stamp_s)
+        measured, stamps_s = self.watch.measured_in(request.window[-1])
+        departed = self.departure.problem(self.schedule.in_force, measured, stamps_s)
         if departed:
             request = self.schedule.ask_anew(request, departed)
         return replace(request, window=self.watch.masked_window(request.window, now_s))

@@ -18,7 +18,8 @@ def vector_value(stream: StreamSpec, tick: Tick, world: World) -> np.ndarray:
     """
     if tick.instruction and stream.names == text_names(len(stream.names)):
         return text_features(tick.instruction, len(stream.names))
-    sources = [(world.joint_names, tick.positions)]
+    are_rates = all(unit.endswith("/s") for unit in stream.units)
+    sources = [(world.joint_names, tick.velocities if are_rates else tick.positions)]
     sources += [(vector.names, vector.values) for vector in tick.vectors.values()]
     for names, values in sources:
         if set(stream.names) <= set(names):

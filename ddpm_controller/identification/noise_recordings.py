@@ -20,7 +20,7 @@ from ddpm_controller.identification.residuals import (
     thinned,
 )
 from ddpm_controller.robots.robot import Robot
-from ddpm_controller.types import Episode, StreamSpec
+from ddpm_controller.types import Episode, StreamSpec, measuring_stream
 
 Against = Literal["command", "smooth"]
 Field = Literal["position", "force", "velocity"]
@@ -173,10 +173,10 @@ def stream_of(robot: Robot, name: str) -> StreamSpec:
         if name not in vectors:
             raise ResidualError(f"no vector stream {name!r}: the robot has {sorted(vectors)}")
         return vectors[name]
-    wanted = set(robot.action_spec.joint_names)
-    for stream in vectors.values():
-        if wanted <= set(stream.names):
-            return stream
+    wanted = robot.action_spec.joint_names
+    stream = measuring_stream(robot.stream_specs, wanted)
+    if stream is not None:
+        return stream
     raise ResidualError(
         f"no stream measures all of {sorted(wanted)}: name one of {sorted(vectors)}"
     )

@@ -5,13 +5,14 @@ come by then is not recorded: a command is computed again if one of the last one
 """
 
 import bisect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from ddpm_controller.control.moving.motion_loop import MotionLoop, Order
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.replay.recorded_run import RecordedRun
+from ddpm_controller.types import measuring_stream
 
 _SAME_MOMENT_S = 1e-6
 _LATEST_S = 0.3
@@ -30,20 +31,37 @@ class MeasuredPositions:
         self._stamps_s: list[float] = []
         self._rows = np.zeros((0, len(limits.step)))
         names = run.robot.action_spec.joint_names
-        streams = [s.spec for s in run.robot.streams if set(names) <= set(s.spec.names)]
-        if not np.isfinite(limits.step).any() or not streams:
+        measuring = measuring_stream(run.robot.stream_specs, names)
+        if not np.isfinite(limits.step).any() or measuring is None:
             return
-        values = run.values[streams[0].name]
-        self._stamps_s = sorted(values)
-        columns = [streams[0].names.index(name) for name in names]
-        rows = [values[stamp_s][columns] for stamp_s in self._stamps_s]
-        self._rows = np.array(rows).reshape(-1, len(names))
+        self._stamps_s, rows = _newest(run.values[measuring.name], len(measuring.names))
+        columns = [measuring.names.index(name) for name in names]
+        self._rows = np.array([row[columns] for row in rows]).reshape(-1, len(names))
 
     def before(self, moment_s: float) -> np.ndarray:
         """Return those (N, Da) that may have been the newest at ``moment_s``, newest first."""
         end = bisect.bisect_right(self._stamps_s, moment_s + _SAME_MOMENT_S)
         begin = bisect.bisect_left(self._stamps_s, moment_s - _LATEST_S)
         return self._rows[max(min(begin, end - 1), 0) : end][::-1]
+
+
+def _newest(values: Mapping[float, np.ndarray], size: int) -> tuple[list[float], list[np.ndarray]]:
+    """Return what was newest of each joint whenever a message came, and its newest stamp.
+
+    Args:
+        values: Acquisition time -> (D,), in the order of recording; NaN of joints that no message
+            of that time has.
+        size: D.
+    """
+    row, row_s = np.full(size, np.nan), np.full(size, -np.inf)
+    stamps_s, rows = list[float](), list[np.ndarray]()
+    for stamp_s, value in values.items():
+        newer = np.isfinite(value) & (stamp_s > row_s)
+        row, row_s = np.where(newer, value, row), np.where(newer, stamp_s, row_s)
+        if newer.any() and np.isfinite(row).all():
+            stamps_s.append(float(row_s.max()))
+            rows.append(row)
+    return stamps_s, rows
 
 
 def followed(

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from ddpm_controller.bags.conversions import (
     observation_from,
     seconds,
 )
+from ddpm_controller.bags.element_stamps import element_stamps_from
 from ddpm_controller.bags.files import BagError, OpenBag, RecordedMessage, resolve_topic
 from ddpm_controller.bags.memory_messages import memory_from
 from ddpm_controller.control.moving.interpolation import Motion
@@ -22,7 +23,7 @@ from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.parameter_names import values_from
 from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.replay.recorded_turns import RecordedTurns
-from ddpm_controller.robots.robot import JOINT_TRAJECTORY, Robot
+from ddpm_controller.robots.robot import JOINT_TRAJECTORY, Robot, RobotStream
 from ddpm_controller.types import Memory, Observation
 
 CHUNK_TOPIC = "controller/action_chunk"
@@ -51,6 +52,8 @@ class RecordedChunk:
         expected_delay_s: Time that the plan was expected to take.
         window: Moments, oldest first, each with the acquisition time per stream.
         masked: Streams that it was planned without.
+        elements: For each moment, "stream/element" -> acquisition time, of streams whose elements
+            came in several messages.
     """
 
     takeover_s: float
@@ -66,6 +69,7 @@ class RecordedChunk:
     expected_delay_s: float
     window: tuple[tuple[float, Mapping[str, float]], ...]
     masked: tuple[str, ...] = ()
+    elements: tuple[Mapping[str, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,7 @@ class RecordedRun:
     Attributes:
         bag: Where it came from.
         robot: The robot that was recorded.
-        values: Stream -> acquisition time -> value.
+        values: Stream -> acquisition time -> value; NaN of what no message of that time has.
         chunks: In the order of take-over.
         commands: In the order of recording.
         statuses: In the order of recording.
@@ -156,43 +160,68 @@ class RecordedRun:
         Raises:
             BagError: One of them is not in the bag.
         """
+        elements = chunk.elements or ({},) * len(chunk.window)
         begins = {name: self._begin_of_turns(name, chunk) for name in self.turns}
         return tuple(
             Observation(
                 stamp_s,
-                {name: self._seen(name, source_s, begins) for name, source_s in sources_s.items()},
+                {
+                    name: self._seen(name, self._stamps_s(name, source_s, own_s), begins)
+                    for name, source_s in sources_s.items()
+                },
                 dict(sources_s),
             ).without(chunk.masked)
-            for stamp_s, sources_s in chunk.window
+            for (stamp_s, sources_s), own_s in zip(chunk.window, elements, strict=True)
         )
 
-    def _seen(self, name: str, stamp_s: float, begins: Mapping[str, np.ndarray]) -> np.ndarray:
-        value = self._value(name, stamp_s)
-        return self.turns[name].seen(value, stamp_s, begins[name]) if name in begins else value
+    def _seen(
+        self, name: str, stamps_s: Sequence[float], begins: Mapping[str, np.ndarray]
+    ) -> np.ndarray:
+        value = self._value(name, stamps_s)
+        return self.turns[name].seen(value, stamps_s, begins[name]) if name in begins else value
 
     def _begin_of_turns(self, name: str, chunk: RecordedChunk) -> np.ndarray:
         """Return the turns (D,) of a stream when the run of ``chunk`` began."""
         before = [c for c in self.chunks if c.takeover_s <= chunk.takeover_s and c.window]
         first = next((c for c in reversed(before) if c.plan_number == 0), None)
-        turns = self.turns[name]
+        turns, newest = self.turns[name], first or chunk
+        own_s = newest.elements[-1] if newest.elements else {}
+        stamps_s = self._stamps_s(name, newest.window[-1][1][name], own_s)
         if first is not None:
-            return turns.turns[first.window[-1][1][name]]
-        newest_s = chunk.window[-1][1][name]
-        reported = self._value(name, newest_s)
-        return turns.begin_before(newest_s, reported, chunk.joint_names, chunk.rows[0])
+            return turns.at(stamps_s)
+        reported = self._value(name, stamps_s)
+        return turns.begin_before(stamps_s, reported, chunk.joint_names, chunk.rows[0])
 
-    def _value(self, name: str, stamp_s: float) -> np.ndarray:
+    def _stamps_s(
+        self, name: str, stamp_s: float, elements_s: Mapping[str, float]
+    ) -> Sequence[float]:
+        """Return the acquisition time of each element of a stream, or one for all."""
+        names = next((s.names for s in self.robot.stream_specs if s.name == name), ())
+        stamps_s = [elements_s.get(f"{name}/{each}", stamp_s) for each in names]
+        return stamps_s if len(set(stamps_s)) > 1 else [stamp_s]
+
+    def _value(self, name: str, stamps_s: Sequence[float]) -> np.ndarray:
+        """Return a value as it was put together from the messages of its elements."""
+        if len(stamps_s) == 1:
+            return self._of_message(name, stamps_s[0])
+        rows = [self._of_message(name, each_s, only=i) for i, each_s in enumerate(stamps_s)]
+        return np.array([row[i] for i, row in enumerate(rows)])
+
+    def _of_message(self, name: str, stamp_s: float, only: int | None = None) -> np.ndarray:
+        """Return what came with a stamp; it or its element ``only`` must be there."""
         values = self.values.get(name, {})
         if values and any(s.spec.name == name and s.is_text for s in self.robot.streams):
             # Sent without a stamp, it came to the controller and to the recorder within moments,
             # or before the recording began.
             stamp_s = min(values, key=lambda each_s: abs(max(each_s, self.oldest_s) - stamp_s))
         value = values.get(stamp_s)
-        if value is None:
+        asked = value if value is None or only is None else value[only]
+        if asked is None or np.isnan(asked).any():
             raise BagError(
                 f"bag {self.bag}: the message of {name} stamped {stamp_s:.9f} s, which a plan was "
                 "made from, is not in it; the recorder lost it"
             )
+        assert value is not None
         return value
 
 
@@ -208,7 +237,8 @@ def read_run(bag: Path, robot: Robot) -> RecordedRun:
         roles = _roles(source, robot)
         for message in source.messages(roles):
             try:
-                _keep(run, roles[message.topic], message)
+                for role in roles[message.topic]:
+                    _keep(run, role, message)
             except ConversionError as error:
                 raise BagError(f"bag {bag}, topic {message.topic}: {error}") from error
     run.turns = {
@@ -224,14 +254,18 @@ def read_run(bag: Path, robot: Robot) -> RecordedRun:
     return run
 
 
-def _roles(source: OpenBag, robot: Robot) -> dict[str, str]:
-    """Return recorded topic -> what it is to a run."""
-    names = {stream.topic: stream.spec.name for stream in robot.streams}
-    names |= {name: name for name in (CHUNK_TOPIC, MEMORY_TOPIC, STATUS_TOPIC, DESCRIPTION_TOPIC)}
+def _roles(source: OpenBag, robot: Robot) -> dict[str, list[str]]:
+    """Return recorded topic -> what it is to a run: one thing, or several streams."""
+    wanted = [(stream.topic, stream.spec.name) for stream in robot.streams]
+    wanted += [(t, t) for t in (CHUNK_TOPIC, MEMORY_TOPIC, STATUS_TOPIC, DESCRIPTION_TOPIC)]
     if robot.action.type == JOINT_TRAJECTORY:  # an array carries no stamp, so no tick
-        names[robot.action.topic] = "command"
-    found = {resolve_topic(topic, source.topics): role for topic, role in names.items()}
-    return {topic: role for topic, role in found.items() if topic is not None}
+        wanted.append((robot.action.topic, "command"))
+    roles: dict[str, list[str]] = {}
+    for name, role in wanted:
+        topic = resolve_topic(name, source.topics)
+        if topic is not None:
+            roles.setdefault(topic, []).append(role)
+    return roles
 
 
 def _keep(run: RecordedRun, role: str, recorded: RecordedMessage) -> None:
@@ -256,8 +290,19 @@ def _keep(run: RecordedRun, role: str, recorded: RecordedMessage) -> None:
         run.receive(points_from(message, run.robot))
     else:
         stream = next(s for s in run.robot.streams if s.spec.name == role)
-        stamp_s, value = observation_from(message, stream, run.newest_s)
-        run.values[role][stamp_s] = value
+        _keep_observation(run, stream, message)
+
+
+def _keep_observation(run: RecordedRun, stream: RobotStream, message: Any) -> None:
+    found = observation_from(message, stream, run.newest_s)
+    if found is None:
+        return
+    stamp_s, value, present = found
+    values = run.values[stream.spec.name]
+    before = values.get(stamp_s)
+    if present is not None and before is not None:  # another part of the same moment
+        value = np.where(np.isnan(before), value, before)
+    values[stamp_s] = value
 
 
 def points_from(message: Any, robot: Robot) -> list[RecordedCommand]:
@@ -311,6 +356,7 @@ def _chunk(message: Any) -> RecordedChunk:
         expected_delay_s=float(getattr(message, "expected_delay_s", 0.0)),
         window=window,
         masked=tuple(getattr(message, "masked_streams", ())),
+        elements=element_stamps_from(message, len(window)),
     )
 
 

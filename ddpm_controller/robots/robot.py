@@ -19,7 +19,7 @@ from ddpm_controller.robots.joint_limits_file import read_given_limits
 from ddpm_controller.robots.lined_yaml import read_lined_yaml
 from ddpm_controller.robots.robot_description import DescriptionError, described_joints
 from ddpm_controller.robots.robot_file import KEYS, RobotFile, StreamFile, TextFile
-from ddpm_controller.types import ActionSpec, StreamSpec
+from ddpm_controller.types import ActionSpec, StreamSpec, measuring_stream
 
 JOINT_STATE = "sensor_msgs/msg/JointState"
 IMAGE = "sensor_msgs/msg/Image"
@@ -179,6 +179,28 @@ class Robot:
         return tuple(stream.spec for stream in self.streams)
 
     @property
+    def streams_of_topics(self) -> dict[str, tuple[RobotStream, ...]]:
+        """Topic -> its streams; a topic of joint states may have several, of other fields."""
+        topics = dict.fromkeys(stream.topic for stream in self.streams)
+        return {topic: tuple(s for s in self.streams if s.topic == topic) for topic in topics}
+
+    @property
+    def measuring(self) -> RobotStream:
+        """The stream that measures the commanded joints.
+
+        Raises:
+            RobotError: There is none.
+        """
+        spec = measuring_stream(self.stream_specs, self.action_spec.joint_names)
+        for stream in self.streams:
+            if stream.spec is spec:
+                return stream
+        raise RobotError(
+            f"no stream measures all of {list(self.action_spec.joint_names)}; streams: "
+            f"{ {each.name: list(each.names) for each in self.stream_specs} }"
+        )
+
+    @property
     def action_spec(self) -> ActionSpec:
         """The action as a policy sees it."""
         return self.action.spec
@@ -213,7 +235,8 @@ def load_robot(path: str | Path) -> Robot:
         spec = ActionSpec(action.names, action.units, action.period_s)
         given_box = file.end_effector_box
         box = None if given_box is None else CartesianBox(given_box.lower, given_box.upper)
-        _refuse_masked_joints(streams, spec)
+        _refuse_measuring(streams, spec)
+        _refuse_topics(streams)
         limits_file = path.parent / file.joint_limits if file.joint_limits is not None else None
         given = read_given_limits(limits_file) if limits_file is not None else {}
     except ValidationError as error:
@@ -264,13 +287,34 @@ def continuous_joints(urdf: str, joint_names: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in joint_names if name in joints and joints[name].is_continuous)
 
 
-def _refuse_masked_joints(streams: Sequence[RobotStream], action: ActionSpec) -> None:
+def _refuse_measuring(streams: Sequence[RobotStream], action: ActionSpec) -> None:
+    """Refuse a stream as the one that measures the joints where it cannot be."""
+    spec = measuring_stream([each.spec for each in streams], action.joint_names)
     for stream in streams:
-        measures = set(action.joint_names) <= set(stream.spec.names)
-        if measures and stream.rule.when_stale == "mask":
+        if stream.spec is not spec:
+            continue
+        if stream.rule.when_stale == "mask":
             raise ValueError(
-                f"stream {stream.spec.name!r} measures the commanded joints and cannot be masked: "
+                f"stream {spec.name!r} measures the commanded joints and cannot be masked: "
                 "when_stale must be hold or stop"
+            )
+        if stream.field != "position":
+            raise ValueError(
+                f"stream {spec.name!r} has the {stream.field} of the commanded joints in units "
+                f"{list(spec.units)}, and would count as their position: give it its own units, "
+                "as rad/s, and have a stream of their field position"
+            )
+
+
+def _refuse_topics(streams: Sequence[RobotStream]) -> None:
+    """Refuse a topic with two types; several streams of one type share it."""
+    types: dict[str, str] = {}
+    for stream in streams:
+        other = types.setdefault(stream.topic, stream.type)
+        if other != stream.type:
+            raise ValueError(
+                f"stream {stream.spec.name!r}: topic {stream.topic} has type {stream.type} here "
+                f"and {other} in another stream; a topic has one type"
             )
 
 

@@ -29,9 +29,10 @@ class StreamFile(BaseModel):
     Attributes:
         topic: Topic name, relative to the namespace of the controller.
         type: Message type.
-        rate_hz: Rate at which the messages come, Hz.
+        rate_hz: Rate at which the messages come, Hz; where several messages bring the joints,
+            that of the slowest.
         max_age_s: Age from which the newest message is stale, by stamp and by arrival, s; above
-            latency_s.
+            latency_s. It counts for each joint by itself.
         field: Field of a JointState that is observed.
         names: Names of the values of a JointState, in the order that a policy sees.
         units: Unit of each value, for example rad or m.

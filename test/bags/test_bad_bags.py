@@ -1,5 +1,6 @@
 """Bad bags: each is named with what is wrong and what to do, and the others are used."""
 
+import math
 import shutil
 from pathlib import Path
 
@@ -91,14 +92,24 @@ def test_a_camera_of_another_size_is_refused_with_both_sizes(tmp_path, robot):
         read_episodes([bag], robot)
 
 
-def test_other_joints_are_refused_with_both_lists(tmp_path, robot):
+def test_joints_that_never_come_are_named_with_those_that_do(tmp_path, robot):
     """Names decide, never the order."""
-    message = joint_state(START_NS, 0.0, 0.0, names=("lift", "claw"))
-    bag = write_bag(tmp_path / "bag", [("/joint_states", START_NS, message), *run_messages()])
-    with pytest.raises(
-        BagError, match=r"\['grip'\] are missing.*\['lift', 'claw'\].*\['lift', 'grip'\]"
-    ):
-        read_episodes([bag], robot)
+    messages = [
+        (topic, ns, joint_state(ns, 0.0, 0.0, names=("lift", "claw")) if "joint_s" in topic else m)
+        for topic, ns, m in run_messages()
+    ]
+    text = r"joints \['grip'\] of stream joint_state.*: these have \['claw', 'lift'\]"
+    with pytest.raises(BagError, match=text):
+        read_episodes([write_bag(tmp_path / "bag", messages)], robot)
+
+
+def test_values_that_are_never_finite_are_named(tmp_path, robot):
+    messages = [
+        (topic, ns, joint_state(ns, math.nan, 0.0) if "joint_s" in topic else m)
+        for topic, ns, m in run_messages()
+    ]
+    with pytest.raises(BagError, match="no usable observation.*joint_state: not finite: lift"):
+        read_episodes([write_bag(tmp_path / "bag", messages)], robot)
 
 
 def test_a_command_that_is_not_finite_is_refused(tmp_path, robot):

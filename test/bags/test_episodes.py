@@ -123,7 +123,7 @@ def test_a_bag_and_the_live_buffer_see_the_same(tmp_path, robot):
     messages.sort(key=lambda message: message[1])
     (episode,) = read_episodes([write_bag(tmp_path / "bag", messages)], robot)
     limits = JointLimits(np.full(2, -9.0), np.full(2, 9.0), np.full(2, 9.0))
-    deployment = Deployment(replan_period_s=0.1, lockstep=True)
+    deployment = Deployment(replan_period_s=0.1, lockstep=True, stream="single_point")
     loop = ControlLoop(loop_settings(robot, PolicyTerms(2), deployment, limits=limits))
     for row in range(2, len(episode)):
         now_s = float(episode.stamps_s[row])

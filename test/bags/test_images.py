@@ -105,7 +105,7 @@ def test_a_bag_and_a_live_topic_give_the_same_pictures(tmp_path):
     bag = write_bag(tmp_path / "bag", messages, topics=topics)
     (episode,) = read_bag(bag, robot)
     for stream in robot.streams[-2:]:
-        _, live = observation_from(LIVE[stream.spec.name], stream)
+        _, live, _ = observation_from(LIVE[stream.spec.name], stream)
         assert live.shape == stream.spec.shape
         assert 0 < live.mean() < 255
         for picture in episode.values[stream.spec.name]:

@@ -103,7 +103,7 @@ def test_an_empty_sentence_is_refused_with_the_stream(robot):
 
 def chunk_seen_at(*stamps_s):
     window = tuple((stamp_s, {"wish": stamp_s}) for stamp_s in stamps_s)
-    return dataclasses.make_dataclass("Chunk", ["window", "masked"])(window, ())
+    return dataclasses.make_dataclass("Chunk", ["window", "masked", "elements"])(window, (), ())
 
 
 def test_a_replay_plans_with_the_sentence_that_had_come_to_the_controller(robot, tmp_path):

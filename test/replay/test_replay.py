@@ -54,6 +54,20 @@ def exit_code(monkeypatch, *words):
     return main()
 
 
+def test_plans_from_joints_of_two_publishers_are_made_again(tmp_path, checkpoint):
+    scenario = Scenario((checkpoint,), 100, plan_ticks=2, is_apart=True)
+    run, plans, commands = replayed(record_run(tmp_path / "bag", scenario), checkpoint)
+    assert {len(set(each.values())) for chunk in run.chunks for each in chunk.elements} == {2}
+    assert (plans.num_equal, plans.skipped) == (plans.count, ())
+    assert plans.count > 3
+    assert commands.num_equal == commands.count > 50
+    stamps_s = run.chunks[1].elements[-1]
+    del run.values["joint_state"][min(stamps_s.values())]
+    assert (
+        "the recorder lost it" in compare_plans(run, Policies(run, [checkpoint], "cpu")).skipped[0]
+    )
+
+
 def test_plans_without_a_masked_stream_are_made_again_without_it(tmp_path):
     """The picture that came last is in the bag, and must not be looked at."""
     folder = tmp_path / "checkpoint"

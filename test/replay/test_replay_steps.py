@@ -12,6 +12,7 @@ from ddpm_controller.replay.recorded_run import read_run
 STEP = 0.03
 SCENARIOS = {
     "lockstep": {"ticks": 80},
+    "joints of two publishers": {"ticks": 80, "is_apart": True},
     "ticks of a process": {"ticks": 120, "plan_ticks": 4, "decided_before_s": 0.013},
     "streamed in lockstep": {
         "ticks": 120,

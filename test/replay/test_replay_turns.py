@@ -46,11 +46,12 @@ def checkpoint(tmp_path_factory, robot_file):
     return folder
 
 
+@pytest.mark.parametrize("is_apart", [False, True], ids=["together", "apart"])
 @pytest.mark.parametrize("cut", [0, 70], ids=["from its beginning", "from within the run"])
 def test_plans_and_commands_of_a_turning_joint_are_made_again_bit_for_bit(
-    tmp_path, robot_file, checkpoint, cut
+    tmp_path, robot_file, checkpoint, cut, is_apart
 ):
-    scenario = Scenario((checkpoint,), 140, cut=cut, file=robot_file)
+    scenario = Scenario((checkpoint,), 140, cut=cut, file=robot_file, is_apart=is_apart)
     run = read_run(record_run(tmp_path / "bag", scenario), load_robot(robot_file))
     turned = np.array([each.position[COLUMN] for each in run.commands])
     crossings = np.diff(turned > math.pi).sum()

@@ -9,6 +9,7 @@ import numpy as np
 from random_checkpoint import SIM_ARM
 
 from ddpm_controller.bags.conversions import observation_from, stamp_from
+from ddpm_controller.bags.element_stamps import element_stamps
 from ddpm_controller.bags.memory_messages import packed
 from ddpm_controller.bags.message_types import message_types
 from ddpm_controller.bags.writer import BagTopic, BagWriter
@@ -83,6 +84,8 @@ class Scenario:
         step: Limit on the step from the measured position, rad or m.
         stands: Ticks of a run in which the robot stands where it is, whatever it is sent.
         noise: Of measured positions, rad or m.
+        is_apart: Whether the gripper publishes its joint by itself, at half the rate and with
+            stamps of its own, and wheels share the topic.
     """
 
     checkpoints: tuple
@@ -124,6 +127,8 @@ class Scenario:
             for name, each in robot.given_limits.items()
         }
         return replace(robot, given_limits=given)
+
+    is_apart: bool = False
 
     @property
     def description(self):
@@ -305,9 +310,11 @@ class _Run:
                 if stream.spec.wraps:
                     turned = (value + np.pi) % (2 * np.pi) - np.pi
                     value = np.where(wrapping(stream.spec), turned, value)
-                message = T["sensor_msgs/msg/JointState"](
-                    _header(now_s), list(stream.spec.names), value, np.zeros(0), np.zeros(0)
+                names = list(stream.spec.names)
+                yield from self._see_joints(
+                    stream, now_s, tick, dict(zip(names, value, strict=True))
                 )
+                continue
             elif tick % 2 or (name == "camera_wrist" and tick in self._scenario.frozen):
                 continue
             else:
@@ -317,6 +324,23 @@ class _Run:
                     _header(now_s), height, width, "rgb8", 0, 3 * width, pixels
                 )
             self._loop.observe(name, *observation_from(message, stream))
+            yield "/" + stream.topic, now_s, message
+
+    def _see_joints(self, stream, now_s, tick, values):
+        parts = [(now_s, values)]
+        if self._scenario.is_apart:
+            gripper = {name: values.pop(name) for name in list(values)[-1:]}
+            own_s = _nanoseconds_exact(now_s - 0.003)
+            parts.append((own_s, {"wheel": 0.1 * tick}))
+            parts += [(own_s, gripper)] if tick % 2 == 0 else []
+        for stamp_s, part in parts:
+            numbers = np.array(list(part.values()))
+            message = T["sensor_msgs/msg/JointState"](
+                _header(stamp_s), list(part), numbers, np.zeros(0), np.zeros(0)
+            )
+            found = observation_from(message, stream)
+            if found is not None:
+                self._loop.observe(stream.spec.name, *found)
             yield "/" + stream.topic, now_s, message
 
     def _trajectory(self, now_s, command):
@@ -385,6 +409,8 @@ class _Run:
             stream_names=names,
             window_stamps=[_time(o.stamp_s) for o in request.window],
             source_stamps=[_time(o.source_stamps_s[n]) for o in request.window for n in names],
+            element_names=element_stamps(request.window)[0],
+            element_stamps=[_time(each_s) for each_s in element_stamps(request.window)[1]],
             masked_streams=list(request.window[-1].masked),
             inference_time_s=0.0,
         )

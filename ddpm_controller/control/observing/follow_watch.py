@@ -87,7 +87,7 @@ class FollowWatch:
         """Forget where the robot was led and measured; what follows from it stays."""
         self._led.clear()
         self._seen.clear()
-        self._since_s = math.inf
+        self._since_s = np.full(len(self._names), math.inf)
 
     def begin(self, now_s: float, position: np.ndarray) -> None:
         """Note that the robot begins at ``position`` (Da,)."""
@@ -112,7 +112,7 @@ class FollowWatch:
     def look(
         self,
         now_s: float,
-        stamp_s: float,
+        stamps_s: np.ndarray | float,
         measured: np.ndarray,
         tolerance: np.ndarray,
         stop_s: float,
@@ -121,18 +121,20 @@ class FollowWatch:
 
         Args:
             now_s: The tick.
-            stamp_s: Stamp of the measurement.
+            stamps_s: Stamp of each measured joint, (Da,), or one for all.
             measured: (Da,) position.
             tolerance: (Da,) farthest that a joint is from where it was led; infinite: any.
             stop_s: Time within which a stop ends.
         """
         if self._rules is None or np.isposinf(tolerance).all():
             return ""
+        stamps_s = np.broadcast_to(stamps_s, measured.shape)
+        stamp_s = float(stamps_s.max())
         if stamp_s > self._seen.last_s:
-            self._note(stamp_s, measured, tolerance)
-        fault = stamp_s - self._since_s >= self._rules.patience_s
+            self._note(stamps_s, measured, tolerance)
+        fault = bool((stamps_s - self._since_s >= self._rules.patience_s).any())
         if self._phase == "follows":
-            return self._followed(now_s, stamp_s, measured, tolerance, stop_s, fault)
+            return self._followed(now_s, stamps_s, measured, tolerance, stop_s, fault)
         if self._phase == "stops":
             is_over = now_s >= self._until_s and self._stands_still(stamp_s, tolerance)
             return self._rested(now_s, is_new=True) if is_over else ""
@@ -162,29 +164,36 @@ class FollowWatch:
 
     # Parts
 
-    def _note(self, stamp_s: float, measured: np.ndarray, tolerance: np.ndarray) -> None:
+    def _note(self, stamps_s: np.ndarray, measured: np.ndarray, tolerance: np.ndarray) -> None:
         assert self._rules is not None
+        stamp_s = float(stamps_s.max())
         self._seen.note(stamp_s, measured)
         self._seen.forget(stamp_s - _PACE_S)
-        self._led.forget(stamp_s - self._rules.lag_s)
-        if self._strays(stamp_s, measured, tolerance).any():
-            self._since_s = min(self._since_s, stamp_s)
-        else:
-            self._since_s = math.inf
+        self._led.forget(float(stamps_s.min()) - self._rules.lag_s)
+        strays = self._strays(stamps_s, measured, tolerance)
+        self._since_s = np.where(strays, np.minimum(self._since_s, stamps_s), math.inf)
 
-    def _off(self, stamp_s: float, measured: np.ndarray) -> np.ndarray:
-        """Return the way (Da,) to the nearest place where it was led; 0: it is at one."""
+    def _off(self, stamps_s: np.ndarray, measured: np.ndarray) -> np.ndarray:
+        """Return the way (Da,) to the nearest place where it was led; 0: it is at one.
+
+        Each joint is compared with where it was led before its own moment.
+        """
         assert self._rules is not None
-        if not self._led.begin_s <= stamp_s <= self._led.last_s + _KNOWN_S:
-            return np.zeros_like(measured)
-        lowest, highest = self._led.band(stamp_s - self._rules.lag_s, stamp_s)
-        off: np.ndarray = np.maximum(lowest - measured, 0.0) - np.maximum(measured - highest, 0.0)
+        off: np.ndarray = np.zeros_like(measured)
+        for stamp_s in set(stamps_s.tolist()):
+            if not self._led.begin_s <= stamp_s <= self._led.last_s + _KNOWN_S:
+                continue
+            lowest, highest = self._led.band(stamp_s - self._rules.lag_s, stamp_s)
+            way = np.maximum(lowest - measured, 0.0) - np.maximum(measured - highest, 0.0)
+            off = np.where(stamps_s == stamp_s, way, off)
         return off
 
-    def _strays(self, stamp_s: float, measured: np.ndarray, tolerance: np.ndarray) -> np.ndarray:
+    def _strays(
+        self, stamps_s: np.ndarray, measured: np.ndarray, tolerance: np.ndarray
+    ) -> np.ndarray:
         """Return which joints neither are where they were led nor get there soon, (Da,)."""
-        off = self._off(stamp_s, measured)
-        gained = np.sign(off) * (measured - self._seen.at(stamp_s - _PACE_S))
+        off = self._off(stamps_s, measured)
+        gained = np.sign(off) * (measured - self._seen.at(float(stamps_s.max()) - _PACE_S))
         strays: np.ndarray = (np.abs(off) > tolerance) & (
             gained * (_SOON_S / _PACE_S) < np.abs(off)
         )
@@ -193,7 +202,7 @@ class FollowWatch:
     def _followed(
         self,
         now_s: float,
-        stamp_s: float,
+        stamps_s: np.ndarray,
         measured: np.ndarray,
         tolerance: np.ndarray,
         stop_s: float,
@@ -204,7 +213,7 @@ class FollowWatch:
                 self._count = 0
             return ""
         assert self._rules is not None
-        off = self._off(stamp_s, measured)
+        off = self._off(stamps_s, measured)
         worst = int(np.argmax(np.abs(off) / tolerance))
         self._text = (
             f"{self._names[worst]} is at {measured[worst]:.3f} {self._units[worst]}, "
@@ -225,7 +234,8 @@ class FollowWatch:
     def _rested(self, now_s: float, *, is_new: bool) -> Event:
         """Begin again where the robot is, and rest there."""
         assert self._rules is not None
-        self._phase, self._since_s, self._begun_s = "rests", math.inf, now_s
+        self._phase, self._begun_s = "rests", now_s
+        self._since_s = np.full(len(self._names), math.inf)
         if not is_new:
             return "begins"
         if self._count > self._rules.repeats:

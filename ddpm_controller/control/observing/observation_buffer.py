@@ -1,12 +1,12 @@
 """The newest of every stream, sampled on the policy's own clock."""
 
 import math
-from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from ddpm_controller.control.observing.stream_filter import StreamFilter
+from ddpm_controller.control.observing.stream_history import StreamHistory
 from ddpm_controller.control.observing.turns import TurnCounter, TurnError
 from ddpm_controller.types import Observation, StreamSpec
 
@@ -32,6 +32,10 @@ class ObservationBuffer:
     Of a stream that holds, see ``StreamSpec``, the last value that came always stays: it would not
     come again. Its order is that of coming, whatever the stamps are. Joints that are reported
     within one turn are counted through the seam, see ``begin_turns``.
+
+    The elements of a vector may come in several messages, as the joints of an arm and of its
+    gripper do: at any moment a vector has the newest of each, and is as old as the oldest of
+    these.
 
     Args:
         streams: What is observed.
@@ -62,9 +66,7 @@ class ObservationBuffer:
         self.history_s = history_s
         self._now_s = -math.inf
         self._not_before_s = -math.inf
-        self._stamps: dict[str, list[float]] = {name: [] for name in self._streams}
-        self._values: dict[str, list[np.ndarray]] = {name: [] for name in self._streams}
-        self._first_s = dict.fromkeys(self._streams, math.inf)
+        self._histories = {s.name: StreamHistory(len(s.names) or 1) for s in streams}
         turning = [each for each in streams if "rad" in each.units and not each.holds]
         self._turns = {each.name: TurnCounter(each) for each in turning}
 
@@ -75,10 +77,11 @@ class ObservationBuffer:
         """
         changes = False
         for name, turns in self._turns.items():
-            kept = self._values[name]
-            before = turns.begin(keeps=bool(kept))
+            history = self._histories[name]
+            before = turns.begin(np.isfinite(history.newest_s))
             if before.any():
-                changes, self._values[name] = True, [value - before for value in kept]
+                changes = True
+                history.move(-before)
         return changes
 
     def reset(self, not_before_s: float | None = None) -> None:
@@ -88,47 +91,49 @@ class ObservationBuffer:
         """
         self._now_s = -math.inf
         self._not_before_s = -math.inf if not_before_s is None else not_before_s
-        for name, stamps in self._stamps.items():
-            old = len(stamps) if not_before_s is None else bisect_left(stamps, not_before_s)
-            if self._streams[name].holds:
-                old = min(old, len(stamps) - 1)
-            del stamps[: max(old, 0)], self._values[name][: max(old, 0)]
-            self._first_s[name] = stamps[0] if stamps else math.inf
+        before_s = math.inf if not_before_s is None else not_before_s
+        for name, history in self._histories.items():
+            history.begin(before_s, keep_last=self._streams[name].holds)
 
-    def add(self, name: str, stamp_s: float, value: np.ndarray) -> bool:
+    def add(
+        self, name: str, stamp_s: float, value: np.ndarray, present: np.ndarray | None = None
+    ) -> bool:
         """Keep one value; return False when it is a repeat or from before the run.
 
         Args:
             name: Stream.
             stamp_s: Acquisition time.
             value: (D,) of a vector stream, (H, W, 3) uint8 of an image stream.
+            present: (D,) which elements of a vector it has; None: all.
 
         Raises:
             ObservationError: The value is not finite or has another shape, or jumps by a turn.
             OutOfOrderError: It is older than the newest.
         """
         stream = self._streams[name]
-        value = self._checked(stream, value)
-        stamps = self._stamps[name]
+        value = _checked(stream, value, present)
+        history = self._histories[name]
         if not math.isfinite(stamp_s):
             raise ObservationError(f"{name}: stamp {stamp_s} is not a time")
         if stream.holds:
-            self._drop_from(name, stamp_s)
-        elif stamp_s < self._not_before_s or (stamps and stamp_s == stamps[-1]):
+            history.drop_from(stamp_s)
+        elif stamp_s < self._not_before_s:
             return False
-        if stamps and stamp_s < stamps[-1]:
-            raise OutOfOrderError(
-                f"{name}: out of order, {stamps[-1] - stamp_s:.3f} s older than the newest"
-            )
+        newer = history.newer(stamp_s, present)
+        if not newer.any():
+            behind_s = history.behind_s(stamp_s, present)
+            if behind_s > 0:
+                raise OutOfOrderError(
+                    f"{name}: out of order, {behind_s:.3f} s older than the newest"
+                )
+            return False
         if name in self._turns:
             try:
-                value = self._turns[name].counted(value, stamp_s)
+                value = self._turns[name].counted(value, stamp_s, newer)
             except TurnError as error:
                 raise WholeTurnError(str(error)) from None
-        self._first_s[name] = min(self._first_s[name], stamp_s)
-        stamps.append(stamp_s)
-        self._values[name].append(value)
-        self._forget_old(name)
+        history.add(stamp_s, value, newer)
+        history.forget_before(history.stamps_s[-1] - self.history_s)
         return True
 
     def advance(self, now_s: float) -> bool:
@@ -136,9 +141,8 @@ class ObservationBuffer:
         went_back = now_s < self._now_s
         if went_back:
             self.reset()
-            for name, stamps in self._stamps.items():
-                if stamps:  # it holds, now as before
-                    stamps[-1] = self._first_s[name] = min(stamps[-1], now_s)
+            for history in self._histories.values():  # what is left holds, now as before
+                history.move_last(now_s)
         self._now_s = now_s
         return went_back
 
@@ -149,12 +153,17 @@ class ObservationBuffer:
         """
         values: dict[str, np.ndarray] = {}
         sources_s: dict[str, float] = {}
-        for name, stamps in self._stamps.items():
-            i = bisect_right(stamps, stamp_s + _SAME_MOMENT_S) - 1
+        elements_s: dict[str, Mapping[str, float]] = {}
+        for name, history in self._histories.items():
+            i = history.index(stamp_s + _SAME_MOMENT_S)
             if i < 0:
                 return None
-            values[name], sources_s[name] = self._value(name, i, stamp_s), stamps[i]
-        return Observation(stamp_s, values, sources_s)
+            stamps_s = history.elements_s(i)
+            values[name], sources_s[name] = self._value(name, i, stamp_s), float(stamps_s.min())
+            if stamps_s.max() > sources_s[name]:
+                names = self._streams[name].names
+                elements_s[name] = dict(zip(names, stamps_s.tolist(), strict=True))
+        return Observation(stamp_s, values, sources_s, element_stamps_s=elements_s)
 
     def window(
         self, now_s: float, n_obs_steps: int, period_s: float
@@ -164,7 +173,7 @@ class ObservationBuffer:
         Moments from before every stream had delivered are moved up to that moment: at the
         start of a run the oldest observation is repeated. None while a stream has nothing.
         """
-        complete_s = max(self._first_s.values())
+        complete_s = max(history.complete_s for history in self._histories.values())
         if complete_s > now_s + _SAME_MOMENT_S:
             return None
         moments_s = (now_s - i * period_s for i in reversed(range(n_obs_steps)))
@@ -177,21 +186,25 @@ class ObservationBuffer:
         found = self.newest_stamped(name, now_s)
         return None if found is None else found[1]
 
-    def newest_stamped(self, name: str, now_s: float) -> tuple[float, np.ndarray] | None:
-        """Return the stamp of ``newest``, and the value."""
-        i = bisect_right(self._stamps[name], now_s + _SAME_MOMENT_S) - 1
-        return (self._stamps[name][i], self._values[name][i]) if i >= 0 else None
-
-    def latest(self, name: str) -> np.ndarray:
-        """Return the value of a stream that came last; there must be one."""
-        return self._values[name][-1]
+    def newest_stamped(self, name: str, now_s: float) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return the stamp of each element of ``newest``, and the value."""
+        history = self._histories[name]
+        i = history.index(now_s + _SAME_MOMENT_S)
+        return (history.elements_s(i), history.row(i)) if i >= 0 else None
 
     def ages(self, now_s: float) -> dict[str, float]:
-        """Return the age of the newest value of every stream, s; NaN before the first."""
-        return {
-            name: now_s - stamps[-1] if stamps else math.nan
-            for name, stamps in self._stamps.items()
-        }
+        """Return the age of the newest value of every stream, s; NaN before the first.
+
+        That of a vector is the age of its oldest element.
+        """
+        return {name: _age(now_s, each.oldest_s) for name, each in self._histories.items()}
+
+    def element_ages(self, name: str, now_s: float) -> np.ndarray:
+        """Return the age of the newest value of each element of a stream, (D,), s.
+
+        Infinite before it came; an image is one element.
+        """
+        return now_s - self._histories[name].newest_s
 
     def stale(self, now_s: float) -> dict[str, float]:
         """Return the streams that are older than their maximum age, with their ages in s."""
@@ -200,37 +213,31 @@ class ObservationBuffer:
 
     def _value(self, name: str, newest: int, stamp_s: float) -> np.ndarray:
         """Return the newest value, or what the stream's filter makes of its history."""
-        values, stamps = self._values[name], self._stamps[name]
+        history = self._histories[name]
         if name not in self._filters:
-            return values[newest]
-        chosen = self._filters[name]
+            return history.row(newest)
+        chosen, first = self._filters[name], history.first_complete()
         back_s = (i * chosen.period_s for i in reversed(range(chosen.num_rows)))
-        rows = (bisect_right(stamps, stamp_s - s + _SAME_MOMENT_S) - 1 for s in back_s)
+        rows = (history.index(stamp_s - s + _SAME_MOMENT_S) for s in back_s)
         # Before the first value it is repeated, as at the start of a window.
-        return chosen.value(np.stack([values[max(row, 0)] for row in rows]))
+        return chosen.value(np.stack([history.row(row if row >= 0 else first) for row in rows]))
 
-    def _checked(self, stream: StreamSpec, value: np.ndarray) -> np.ndarray:
-        if value.shape != stream.shape:
-            raise ObservationError(
-                f"{stream.name}: shape {value.shape} came, the robot file has {stream.shape}"
-            )
-        if stream.kind == "image":
-            if value.dtype != np.uint8:
-                raise ObservationError(f"{stream.name}: an image must be uint8, got {value.dtype}")
-            return value
-        if not np.isfinite(value).all():
-            wrong = [n for n, x in zip(stream.names, value, strict=True) if not np.isfinite(x)]
-            raise ObservationError(f"{stream.name}: not finite: {', '.join(wrong)}")
-        return np.asarray(value, dtype=np.float64)
 
-    def _drop_from(self, name: str, stamp_s: float) -> None:
-        """Forget what is stamped ``stamp_s`` or later."""
-        stamps = self._stamps[name]
-        kept = bisect_left(stamps, stamp_s)
-        del stamps[kept:], self._values[name][kept:]
+def _age(now_s: float, stamp_s: float) -> float:
+    return math.nan if stamp_s == -math.inf else now_s - stamp_s
 
-    def _forget_old(self, name: str) -> None:
-        stamps, values = self._stamps[name], self._values[name]
-        # The newest value at the far end of the history must stay, so the second one decides.
-        while len(stamps) > 1 and stamps[1] < stamps[-1] - self.history_s:
-            del stamps[0], values[0]
+
+def _checked(stream: StreamSpec, value: np.ndarray, present: np.ndarray | None) -> np.ndarray:
+    if value.shape != stream.shape:
+        raise ObservationError(
+            f"{stream.name}: shape {value.shape} came, the robot file has {stream.shape}"
+        )
+    if stream.kind == "image":
+        if value.dtype != np.uint8:
+            raise ObservationError(f"{stream.name}: an image must be uint8, got {value.dtype}")
+        return value
+    wrong = ~np.isfinite(value) if present is None else ~np.isfinite(value) & present
+    if wrong.any():
+        names = [name for name, is_wrong in zip(stream.names, wrong, strict=True) if is_wrong]
+        raise ObservationError(f"{stream.name}: not finite: {', '.join(names)}")
+    return np.asarray(value, dtype=np.float64)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,10 +20,12 @@ from ddpm_controller.control.observing.stream_rules import (
     StreamStatistics,
 )
 from ddpm_controller.control.states import Reason, State, Verdict
-from ddpm_controller.types import Observation, StreamSpec
+from ddpm_controller.types import Observation, StreamSpec, measuring_stream
 
 LEAP_S = 1.0
 """The time has leapt when two ticks are further apart than this."""
+_PROMPT_S = 0.05
+"""An arrival later than its stamp by less than this is not worth a word: a tick may be in it."""
 _REASONS = (
     Reason.INVALID_OBSERVATION,
     Reason.NO_OBSERVATION,
@@ -30,6 +33,14 @@ _REASONS = (
     Reason.FROZEN_IMAGE,
 )
 """Order in which problems are reported."""
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    """Why a message was refused, and which elements (D,) no good one has brought since."""
+
+    text: str
+    elements: np.ndarray
 
 
 class ObservationWatch:
@@ -68,8 +79,10 @@ class ObservationWatch:
         self.measured_stream = measuring.name
         self._max_lead_s = max_lead_s
         self._now_s = math.nan
-        self._invalid: dict[str, str] = {}
-        self._statistics = {stream.name: StreamStatistics() for stream in streams}
+        self._names = {stream.name: stream.names for stream in streams}
+        self._invalid: dict[str, _Refusal] = {}
+        self._others: dict[str, tuple[str, ...]] = {}
+        self._statistics = {s.name: StreamStatistics(len(s.names) or 1) for s in streams}
         self._rules = {name: (rules or {}).get(name, StreamRule()) for name in self._periods_s}
         if self._rules[self.measured_stream].when_stale == "mask":
             raise ValueError(
@@ -115,7 +128,12 @@ class ObservationWatch:
         return jump
 
     def observe(
-        self, name: str, stamp_s: float, value: np.ndarray, arrived_s: float | None = None
+        self,
+        name: str,
+        stamp_s: float,
+        value: np.ndarray,
+        present: np.ndarray | None = None,
+        arrived_s: float | None = None,
     ) -> str:
         """Take one value of a stream; return why it was refused, or an empty text.
 
@@ -123,28 +141,40 @@ class ObservationWatch:
             name: Name of the stream.
             stamp_s: Acquisition time.
             value: As ``ObservationBuffer.add``.
+            present: As ``ObservationBuffer.add``.
             arrived_s: When it came, by the clock of the ticks; None: at its stamp.
         """
         if stamp_s - self._now_s > self._max_lead_s and name not in self._holding:
             lead_s = stamp_s - self._now_s
-            return self.refuse(name, f"{name}: stamp is {lead_s:.1f} s ahead of the clock")
+            text = f"{name}: stamp is {lead_s:.1f} s ahead of the clock"
+            return self._refuse(name, text, present)
         try:
-            is_taken = self.buffer.add(name, stamp_s, value)
+            is_taken = self.buffer.add(name, stamp_s, value, present)
         except OutOfOrderError as error:
             self._statistics[name].out_of_order += 1
             return str(error)  # the newer one that came before it is still good
         except ObservationError as error:
-            return self.refuse(name, str(error))
-        self._invalid.pop(name, None)
+            return self._refuse(name, str(error), present)
+        self._accept_again(name, present)
         if is_taken:
-            came_s = stamp_s if arrived_s is None else arrived_s
-            self._note(name, stamp_s, self.buffer.latest(name), came_s)
+            arrived_s = stamp_s if arrived_s is None else arrived_s
+            self._note(name, stamp_s, value, arrived_s, present)
         return ""
 
-    def refuse(self, name: str, error: str) -> str:
-        """Note that the newest message of a stream cannot be used; return ``error``."""
-        self._invalid[name] = error
-        return error
+    def refuse(self, name: str, error: str, elements: Sequence[str] = ()) -> str:
+        """Note that the newest message of a stream cannot be used; return ``error``.
+
+        Args:
+            name: Name of the stream.
+            error: Why not.
+            elements: Names of the elements that it had; none: all.
+        """
+        present = np.array([each in elements for each in self._names[name]])
+        return self._refuse(name, error, present if elements else None)
+
+    def see_others(self, name: str, elements: Sequence[str]) -> None:
+        """Note what else there is in messages on the topic of a vector stream."""
+        self._others[name] = tuple(elements)
 
     def judge(self, now_s: float) -> Verdict | None:
         """Return ``problem``, and keep it until the next start where a stream's rule is stop."""
@@ -203,28 +233,57 @@ class ObservationWatch:
         value = self.buffer.newest(self.measured_stream, now_s)
         return None if value is None else value[self._columns]
 
-    def newest_measured(self, now_s: float) -> tuple[float, np.ndarray] | None:
-        """Return the stamp of ``measured`` at ``now_s``, and its position (Da,)."""
+    def newest_measured(self, now_s: float) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return the stamps of ``measured`` at ``now_s`` and its position, (Da,) each."""
         found = self.buffer.newest_stamped(self.measured_stream, now_s)
-        return None if found is None else (found[0], found[1][self._columns])
+        return None if found is None else (found[0][self._columns], found[1][self._columns])
 
-    def measured_in(self, observation: Observation) -> tuple[np.ndarray, float]:
-        """Return the position of the commanded joints in an observation, (Da,), and its stamp."""
+    def measured_in(self, observation: Observation) -> tuple[np.ndarray, np.ndarray]:
+        """Return where the commanded joints are in an observation and their stamps, (Da,)."""
         name = self.measured_stream
-        return observation.values[name][self._columns], observation.source_stamps_s[name]
+        position = observation.values[name][self._columns]
+        stamps_s = np.full(len(self._names[name]), observation.source_stamps_s[name])
+        if name in observation.element_stamps_s:
+            stamps_s = np.array(list(observation.element_stamps_s[name].values()))
+        return position, stamps_s[self._columns]
 
     def _forget_invalid(self) -> None:
         """Forget what was refused, but where no better message would come by itself."""
         kept = self._invalid.items()
         self._invalid = {name: error for name, error in kept if name in self._holding}
 
-    def _note(self, name: str, stamp_s: float, value: np.ndarray, arrived_s: float) -> None:
-        self._statistics[name].take(stamp_s, arrived_s)
+    def _refuse(self, name: str, error: str, present: np.ndarray | None) -> str:
+        refused = np.ones(len(self._names[name]) or 1, dtype=bool) if present is None else present
+        if name in self._invalid:
+            refused = refused | self._invalid[name].elements
+        self._invalid[name] = _Refusal(error, refused)
+        return error
+
+    def _accept_again(self, name: str, present: np.ndarray | None) -> None:
+        """Forget a refusal once a good message has brought each of its elements."""
+        refusal = self._invalid.pop(name, None)
+        if refusal is None or present is None:
+            return
+        left = refusal.elements & ~present
+        if left.any():
+            self._invalid[name] = _Refusal(refusal.text, left)
+
+    def _note(
+        self,
+        name: str,
+        stamp_s: float,
+        value: np.ndarray,
+        arrived_s: float,
+        present: np.ndarray | None,
+    ) -> None:
+        self._statistics[name].take(stamp_s, arrived_s, present)
         if name in self._frozen:
             self._frozen[name].see(stamp_s, value)
-        elif name == self.measured_stream:
-            for frozen in self._frozen.values():
-                frozen.move(stamp_s, value[self._columns])
+        elif name == self.measured_stream and self._frozen:
+            measured = self.measured(stamp_s)
+            if measured is not None:
+                for frozen in self._frozen.values():
+                    frozen.move(stamp_s, measured)
 
     def _health(self, name: str, age_s: float, is_stale: bool, now_s: float) -> StreamHealth:
         statistics = self._statistics[name]
@@ -244,32 +303,59 @@ class ObservationWatch:
     def _fault(self, name: str, age_s: float, is_stale: bool, now_s: float) -> tuple[Reason, str]:
         """Return why a stream cannot be used, as a code and in words."""
         if name in self._invalid:
-            return Reason.INVALID_OBSERVATION, self._invalid[name]
+            return Reason.INVALID_OBSERVATION, self._invalid[name].text
         if math.isnan(age_s):
-            return Reason.NO_OBSERVATION, f"nothing yet from {name}"
+            return Reason.NO_OBSERVATION, self._missing_text(name, now_s)
         longest_s, statistics = self._max_ages_s[name], self._statistics[name]
-        silent_s = statistics.arrival_age_s(now_s)
         if is_stale:
-            came = f", it came {silent_s:.2f} s ago" if silent_s < age_s - 0.01 else ""
-            return Reason.STALE_OBSERVATION, f"{name} is {age_s:.2f} s old by its stamp{came}"
+            return Reason.STALE_OBSERVATION, self._stale_text(name, now_s)
+        silent_s, lead_s = statistics.arrival_age_s(now_s), statistics.longest_lead_s
         if silent_s > longest_s:
-            text = f"{name} is {silent_s:.2f} s old: so long ago the newest came"
-            return Reason.STALE_OBSERVATION, text
-        if statistics.lead_s > longest_s:
-            text = f"{name} is {statistics.lead_s:.2f} s ahead of its arrival: set its clock"
+            late, current = self._parted(name, statistics.arrival_ages_s(now_s) > longest_s)
+            text = f"{late} is {silent_s:.2f} s old: so long ago the newest came"
+            return Reason.STALE_OBSERVATION, text + current
+        if lead_s > longest_s:
+            ahead, current = self._parted(name, statistics.leads_s > longest_s)
+            text = f"{ahead} is {lead_s:.2f} s ahead of its arrival: set its clock{current}"
             return Reason.STALE_OBSERVATION, text
         if name in self._frozen and self._frozen[name].is_frozen:
             return Reason.FROZEN_IMAGE, f"{name} sends the same picture while the joints move"
         return Reason.NONE, ""
+
+    def _missing_text(self, name: str, now_s: float) -> str:
+        missing, _ = self._parted(name, np.isinf(self.buffer.element_ages(name, now_s)))
+        others = self._others.get(name, ())
+        also = f"; its topic has {list(others)} besides" if others else ""
+        return f"nothing yet from {missing}{also}"
+
+    def _stale_text(self, name: str, now_s: float) -> str:
+        silences_s = self._statistics[name].arrival_ages_s(now_s)
+        ages_s = self.buffer.element_ages(name, now_s)
+        worst = int(ages_s.argmax())
+        age_s, silent_s = ages_s[worst], silences_s[worst]
+        late, current = self._parted(name, ages_s > self._max_ages_s[name])
+        came = f", it came {silent_s:.2f} s ago" if silent_s < age_s - _PROMPT_S else ""
+        if current and not came:
+            return f"{late}: no message for {age_s:.2f} s{current}"
+        return f"{late} is {age_s:.2f} s old by its stamp{came}{current}"
+
+    def _parted(self, name: str, chosen: np.ndarray) -> tuple[str, str]:
+        """Return what to call some elements of a stream, and what to add about the others."""
+        if chosen.all():
+            return name, ""
+        names = [each for each, is_so in zip(self._names[name], chosen, strict=True) if is_so]
+        word = "joint" if len(names) == 1 else "joints"
+        called = f"{word} {', '.join(map(repr, names))} of {name}"
+        return called, "; its other joints are current"
 
 
 def _measuring_stream(
     streams: Sequence[StreamSpec], joint_names: Sequence[str]
 ) -> tuple[StreamSpec, list[int]]:
     """Return the stream that measures the commanded joints, and their columns in it."""
-    for stream in streams:
-        if set(joint_names) <= set(stream.names):
-            return stream, [stream.names.index(name) for name in joint_names]
+    stream = measuring_stream(streams, joint_names)
+    if stream is not None:
+        return stream, [stream.names.index(name) for name in joint_names]
     raise ValueError(
         f"no stream measures all of {list(joint_names)}, so the first command could jump; "
         f"streams: { {stream.name: list(stream.names) for stream in streams} }"

@@ -2,6 +2,7 @@
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -80,50 +81,85 @@ _NUM_STAMPS = 20
 class StreamStatistics:
     """Counts the messages of one stream.
 
+    Of a vector each element has its own figures, since several messages may bring them.
+
+    Args:
+        size: Number of elements, D; 1 of an image.
+
     Attributes:
         out_of_order: Messages that were older than one before.
-        lead_s: How far the stamp of the newest was ahead of its arrival; NaN before the first.
-            A value cannot be newer than its arrival, so that is how old it really is when its
-            stamp is of now.
+        leads_s: How far the newest stamp of each element was ahead of its arrival, (D,); NaN
+            before the first. A value cannot be newer than its arrival, so that is how old it
+            really is when its stamp is of now.
+        longest_lead_s: Largest of these.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, size: int = 1) -> None:
         self.out_of_order = 0
-        self._stamps: deque[float] = deque(maxlen=_NUM_STAMPS)
-        self._leads_s: deque[float] = deque(maxlen=_NUM_STAMPS)
+        self._size = size
+        # Stamp and lead of the last messages: one list for all until a message has only some.
+        self._last: list[deque[tuple[float, float]]] = []
+        self._arrived_s, self.leads_s = np.full((2, size), math.nan)
+        self._oldest_arrival_s = self.longest_lead_s = math.nan
         self.forget()
-
-    def take(self, stamp_s: float, arrived_s: float) -> None:
-        """Note a message that was newer than all before."""
-        self._stamps.append(stamp_s)
-        self._arrived_s, self.lead_s = arrived_s, stamp_s - arrived_s
-        self._leads_s.append(self.lead_s)
 
     def forget(self) -> None:
         """Forget all times, as after a jump of the clock; keep the count."""
-        self._stamps.clear()
-        self._leads_s.clear()
-        self._arrived_s = self.lead_s = math.nan
+        self._last = [deque(maxlen=_NUM_STAMPS)]
+        self._arrived_s, self.leads_s = np.full((2, self._size), math.nan)
+        self._oldest_arrival_s = self.longest_lead_s = math.nan
+
+    def take(self, stamp_s: float, arrived_s: float, present: np.ndarray | None = None) -> None:
+        """Note a message that was newer than all before of the elements ``present``; None: all."""
+        lead_s = stamp_s - arrived_s
+        if present is None:
+            self._arrived_s[:], self.leads_s[:] = arrived_s, lead_s
+            self._oldest_arrival_s, self.longest_lead_s = arrived_s, lead_s
+            for last in self._last:
+                last.append((stamp_s, lead_s))
+            return
+        if len(self._last) < self._size:  # until now each message had all
+            self._last = [self._last[0].copy() for _ in range(self._size)]
+        self._arrived_s[present], self.leads_s[present] = arrived_s, lead_s
+        self._oldest_arrival_s = float(self._arrived_s.min())
+        self.longest_lead_s = float(self.leads_s.max())
+        for number in np.flatnonzero(present):
+            self._last[number].append((stamp_s, lead_s))
 
     def arrival_age_s(self, now_s: float) -> float:
-        """Return the time since the newest message came, s; NaN before the first."""
+        """Return the longest time since an element came, s; NaN before all have."""
+        return now_s - self._oldest_arrival_s
+
+    def arrival_ages_s(self, now_s: float) -> np.ndarray:
+        """Return the time since the newest of each element came, (D,), s; NaN before the first."""
         return now_s - self._arrived_s
 
     @property
     def clock_lead_s(self) -> float:
         """How far the stamps of the last messages were ahead of their arrival, s; below 0: behind.
 
-        Of the one that came soonest, since each delay only makes a clock look later. NaN before
-        the first.
+        Of the one that came soonest, since each delay only makes a clock look later; of the
+        publisher whose clock is off by the most. NaN before the first.
         """
-        return max(self._leads_s, default=math.nan)
+        found_s = [max(lead_s for _, lead_s in last) for last in self._last if last]
+        return max(found_s, key=abs, default=math.nan)
 
     @property
     def rate_hz(self) -> float:
-        """Of the last messages, by stamp; NaN before the second."""
-        # A run that begins again takes old stamps once more.
-        span_s = self._stamps[-1] - self._stamps[0] if self._stamps else 0.0
-        return (len(self._stamps) - 1) / span_s if span_s > 0 else math.nan
+        """Rate of the slowest element, by the last stamps; NaN before the second message."""
+        if len(self._last) == 1:
+            return _rate_hz(self._last[0])
+        return min((_rate_hz(last) for last in self._last), key=_nan_first)
+
+
+def _rate_hz(last: Sequence[tuple[float, float]]) -> float:
+    # A run that begins again takes old stamps once more.
+    span_s = last[-1][0] - last[0][0] if last else 0.0
+    return (len(last) - 1) / span_s if span_s > 0 else math.nan
+
+
+def _nan_first(rate_hz: float) -> float:
+    return -1.0 if math.isnan(rate_hz) else rate_hz
 
 
 WhenStale = Literal["hold", "stop", "mask"]
@@ -150,7 +186,8 @@ class StreamHealth:
     """How one stream does at one moment.
 
     Attributes:
-        age_s: Age of the newest message by its stamp, s; NaN before the first.
+        age_s: Age of the newest message by its stamp, s; NaN before the first. Where several
+            messages bring the elements, this and the next two are those of the worst element.
         arrival_age_s: Time since it came, s; NaN before the first.
         rate_hz: Rate of the last messages, by stamp; NaN before the second.
         out_of_order: Messages that were older than one before.

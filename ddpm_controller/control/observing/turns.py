@@ -40,44 +40,52 @@ class TurnCounter:
         self._wraps = wrapping(stream)
         self._others = ~self._wraps & np.array([unit == "rad" for unit in stream.units])
         self._turns = np.zeros(len(stream.names))
-        self._last: np.ndarray | None = None  # with the turns
-        self._last_s = 0.0  # of the newest message, taken or not
+        self._last = np.full(len(stream.names), np.nan)  # with the turns; NaN before the first
+        self._last_s = np.zeros(len(stream.names))  # of the newest message, taken or not
         self._jumped = np.zeros(len(stream.names), dtype=bool)
 
-    def counted(self, reported: np.ndarray, stamp_s: float) -> np.ndarray:
+    def counted(
+        self, reported: np.ndarray, stamp_s: float, present: np.ndarray | None = None
+    ) -> np.ndarray:
         """Return the position (D,) with the turns since ``begin``.
+
+        Args:
+            reported: (D,) position.
+            stamp_s: Acquisition time.
+            present: (D,) which joints it has; None: all. The others stay as they are counted.
 
         Raises:
             TurnError: A joint of ``wraps`` is beyond a turn, or another one has jumped by one.
         """
-        self._refuse_beyond(reported)
-        last, elapsed_s = self._last, stamp_s - self._last_s
-        self._last_s = stamp_s
-        if last is not None:
-            self._refuse_jump(reported - last, elapsed_s)
-        if not self._wraps.any():
-            self._last = reported
-            return reported
-        if last is not None:
-            self._turns = np.where(self._wraps, turns_towards(reported, last), 0.0)
-        self._last = reported + TURN * self._turns
-        return self._last
+        present = np.ones(len(self._last), dtype=bool) if present is None else present
+        self._refuse_beyond(reported, present)
+        elapsed_s = np.maximum(stamp_s - self._last_s, 0.0)
+        self._last_s[present] = stamp_s
+        # A joint without a last position is NaN here, and no comparison with that is true.
+        self._refuse_jump(reported - self._last, elapsed_s, present)
+        if self._wraps.any():
+            known = self._wraps & present & np.isfinite(self._last)
+            turns = turns_towards(reported, self._last)
+            self._turns = np.where(known, turns, self._turns)
+            reported = reported + TURN * self._turns
+        self._last = np.where(present, reported, self._last)
+        return reported
 
-    def begin(self, *, keeps: bool) -> np.ndarray:
+    def begin(self, kept: np.ndarray) -> np.ndarray:
         """Count from the newest position on, as it was reported; return what is to be taken off.
 
         Args:
-            keeps: Whether positions from before are kept: the next one is compared with them, and
-                they are less by the returned (D,) from now on.
+            kept: (D,) joints of which positions from before are kept: the next one is compared
+                with them, and they are less by the returned (D,) from now on.
         """
         before = TURN * self._turns
         self._turns = np.zeros_like(self._turns)
         self._jumped = np.zeros_like(self._jumped)
-        self._last = self._last - before if keeps and self._last is not None else None
+        self._last = np.where(kept, self._last - before, np.nan)
         return before
 
-    def _refuse_beyond(self, reported: np.ndarray) -> None:
-        beyond = self._wraps & (np.abs(reported) > _MOST)
+    def _refuse_beyond(self, reported: np.ndarray, present: np.ndarray) -> None:
+        beyond = self._wraps & present & (np.abs(reported) > _MOST)
         if beyond.any():
             i = int(beyond.argmax())
             raise TurnError(
@@ -85,12 +93,14 @@ class TurnCounter:
                 f"{reported[i]:.3f} rad, more than a turn: remove it from wraps in the robot file"
             )
 
-    def _refuse_jump(self, step: np.ndarray, elapsed_s: float) -> None:
+    def _refuse_jump(self, step: np.ndarray, elapsed_s: np.ndarray, present: np.ndarray) -> None:
         size = np.abs(step)
         jumped = self._others & (np.abs(size - TURN) < _NEAR_A_TURN)
-        jumped &= size > _TOO_FAST * max(elapsed_s, 0.0)
+        jumped &= size > _TOO_FAST * elapsed_s
         # It stays so until the joint is back: else the jump would be taken a moment later.
-        self._jumped = jumped = jumped | (self._jumped & (size > TURN / 2))
+        jumped |= self._jumped & (size > TURN / 2)
+        self._jumped = np.where(present, jumped, self._jumped)
+        jumped &= present
         if jumped.any():
             i = int(jumped.argmax())
             raise TurnError(

@@ -46,19 +46,25 @@ class DepartureWatch:
         """Forget what was before."""
         self.departure = math.nan
 
-    def problem(self, takeover: Takeover | None, measured: np.ndarray, stamp_s: float) -> str:
-        """Return what makes ``measured`` (Da,) at ``stamp_s`` a departure, or an empty text."""
+    def problem(
+        self, takeover: Takeover | None, measured: np.ndarray, stamps_s: np.ndarray
+    ) -> str:
+        """Return what makes ``measured`` (Da,) at ``stamps_s`` a departure, or an empty text.
+
+        Each joint is compared with the plan of its own moment, (Da,) or one for all.
+        """
         self.departure = math.nan
         if self.limit is None or takeover is None or takeover.is_approach:
             return ""
         chunk = takeover.plan.chunk
-        if stamp_s > chunk.end_s:  # it comes to rest somewhere behind
+        stamps_s = np.broadcast_to(stamps_s, measured.shape)
+        if stamps_s.max() > chunk.end_s:  # it comes to rest somewhere behind
             return ""
-        expected = followed = chunk.at(np.array([stamp_s]))[0]
-        if stamp_s < takeover.taken_s + self._fades_s:
+        expected = followed = np.diagonal(chunk.at(stamps_s))
+        if stamps_s.min() < takeover.taken_s + self._fades_s:
             if takeover.before is None:  # it comes from rest, wherever that was
                 return ""
-            followed = takeover.before.at(np.array([stamp_s]))[0]
+            followed = np.diagonal(takeover.before.at(stamps_s))
         self.departure = deviation(measured, expected, followed, self.limit.scale)
         if self.departure <= self.limit.limit:
             return ""

@@ -7,7 +7,7 @@ from torch import nn
 
 from ddpm_controller.networks.normalizer import MinMaxNormalizer
 from ddpm_controller.policy import TrainingRange, Window
-from ddpm_controller.types import ActionSpec, Observation, StreamSpec
+from ddpm_controller.types import ActionSpec, Observation, StreamSpec, measuring_stream
 
 
 def training_range_of(
@@ -18,13 +18,13 @@ def training_range_of(
 ) -> TrainingRange | None:
     """Return the ranges; None where no stream measures all commanded joints."""
     names = action_spec.joint_names
-    for stream in streams:
-        if stream.kind == "vector" and set(names) <= set(stream.names):
-            columns = [stream.names.index(name) for name in names]
-            low, high = ends_of(normalizers[stream.name])
-            action_low, action_high = ends_of(action_normalizer)
-            return TrainingRange(low[columns], high[columns], action_low, action_high)
-    return None
+    stream = measuring_stream(streams, names)
+    if stream is None:
+        return None
+    columns = [stream.names.index(name) for name in names]
+    low, high = ends_of(normalizers[stream.name])
+    action_low, action_high = ends_of(action_normalizer)
+    return TrainingRange(low[columns], high[columns], action_low, action_high)
 
 
 def middle_window(

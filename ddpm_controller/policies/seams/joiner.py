@@ -15,7 +15,7 @@ from ddpm_controller.policies.memory.previous_chunk import (
 )
 from ddpm_controller.policies.seams.strategies import STRATEGIES, Sampling, SeamSettings, Target
 from ddpm_controller.policy import DEPARTURE_UNIT, EXPECTED_DELAY, Window, deviation
-from ddpm_controller.types import ActionSpec, Memory, StreamSpec
+from ddpm_controller.types import ActionSpec, Memory, StreamSpec, measuring_stream
 
 
 @dataclass(frozen=True)
@@ -65,13 +65,12 @@ class PlanJoiner:
         self._sent = self._first + n_action_steps
         self._refuse_delay((n_action_steps - 1) * action_spec.period_s)
         joints = action_spec.joint_names
-        measuring = [each for each in streams if set(joints) <= set(each.names)]
-        if settings.surprise and not measuring:
+        self._measured = measuring_stream(streams, joints)
+        if settings.surprise and self._measured is None:
             raise ValueError(
                 f"seam: surprise {settings.surprise} needs a stream that measures "
                 f"{list(joints)}, there are {[each.name for each in streams]}: use 0"
             )
-        self._measured = measuring[0] if measuring else None
         half_range = normalizer.half_range.cpu().numpy()
         scale = np.array(settings.surprise_scale) if settings.surprise_scale else None
         self._scale = DEPARTURE_UNIT * half_range if scale is None else scale

@@ -1,7 +1,9 @@
 """Listens to a robot, moves it a little, and keeps when everything was sent and came."""
 
+import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -17,12 +19,15 @@ from ddpm_controller.bags.conversions import (
     ConversionError,
     observation_from,
     seconds,
-    vector_from,
 )
 from ddpm_controller.bags.message_types import message_class
 from ddpm_controller.control.moving.cartesian_box import box_guard
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.moving.stopping import SafeStop, longest_stop_s
+from ddpm_controller.control.observing.observation_buffer import (
+    ObservationBuffer,
+    ObservationError,
+)
 from ddpm_controller.identification.excitation import Excitation
 from ddpm_controller.identification.picture_lag import thumbnail
 from ddpm_controller.robots.robot import Robot, RobotStream
@@ -81,12 +86,12 @@ class LatencyMeasurement:
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(node)
         self._others = 0
-        self._position: np.ndarray | None = None
-        self._position_s = 0.0
         self._recorded = Recorded()
         self._sender: GovernedSender | None = None
-        names = set(robot.action_spec.joint_names)
-        self._measures = next(s for s in robot.streams if names <= set(s.spec.names))
+        self._measures = robot.measuring
+        spec = self._measures.spec
+        self._columns = [spec.names.index(name) for name in robot.action_spec.joint_names]
+        self._states = ObservationBuffer((spec,), {spec.name: self._measures.max_age_s}, 0.0)
         newest = QoSProfile(depth=20, reliability=ReliabilityPolicy.BEST_EFFORT)
         for stream in robot.streams:
             if stream.is_text:  # it comes once and without a stamp
@@ -145,14 +150,15 @@ class LatencyMeasurement:
                 "no joint limits: nothing that can be used has come on robot_description; start "
                 "robot_state_publisher"
             )
-        if self._position is None:
+        position = self._position
+        if position is None:
             raise MeasurementError(f"no position has come on {self._measures.topic}")
-        if outside := self.limits.violations(self._position, names):
+        if outside := self.limits.violations(position, names):
             raise MeasurementError(f"measured {outside}: move the robot inside its limits first")
         guard = box_guard(self.limits)
-        if guard is not None and (outside := guard.start_problem(self._position)):
+        if guard is not None and (outside := guard.start_problem(position)):
             raise MeasurementError(outside)
-        return self._position
+        return position
 
     def begin_to_command(self, rate_hz: float) -> np.ndarray:
         """Be ready to move, at rest where the robot is; return that pose (Da,).
@@ -233,14 +239,15 @@ class LatencyMeasurement:
             self._send(sender, stop.at)
 
     def _refuse_danger(self, led: np.ndarray, farthest: float) -> None:
-        assert self._position is not None
-        age_s = self.now_s - self._position_s
+        position, name = self._position, self._measures.spec.name
+        assert position is not None
+        age_s = self._states.ages(self.now_s)[name]
         if age_s > self._measures.max_age_s:
             raise MeasurementError(
-                f"{self._measures.spec.name} is {age_s:.2f} s old, more than "
+                f"{name} is {age_s:.2f} s old, more than "
                 f"{self._measures.max_age_s:g} s: the robot was stopped"
             )
-        distances = np.abs(self._position - led)
+        distances = np.abs(position - led)
         joint = int(distances.argmax())
         if distances[joint] > farthest:
             name = self._robot.action_spec.joint_names[joint]
@@ -249,24 +256,42 @@ class LatencyMeasurement:
                 "the robot was stopped"
             )
 
-    def _on_message(self, stream: RobotStream, message: Any) -> None:
-        arrived_s, stamp_s = self.now_s, seconds(message.header.stamp)
-        self.arrivals[stream.spec.name].append((stamp_s, arrived_s))
-        try:
-            if stream is self._measures:
-                names = self._robot.action_spec.joint_names
-                self._take_position(stamp_s, vector_from(message, names, stream.field))
-            elif stream.spec.kind == "image" and self._sender is not None:
-                pictures = self._recorded.pictures.setdefault(stream.spec.name, [])
-                pictures.append((stamp_s, thumbnail(observation_from(message, stream)[1])))
-        except ConversionError as error:
-            self._node.get_logger().warning(f"refused: {error}", throttle_duration_sec=1.0)
+    @property
+    def _position(self) -> np.ndarray | None:
+        """Newest measured positions in the order of the action, (Da,); None before they came."""
+        row = self._states.newest(self._measures.spec.name, math.inf)
+        return None if row is None else row[self._columns]
 
-    def _take_position(self, stamp_s: float, row: np.ndarray) -> None:
-        if np.isfinite(row).all():
-            self._position, self._position_s = row, stamp_s
-            self._recorded.measured_s.append(stamp_s)
-            self._recorded.measured.append(row)
+    def _on_message(self, stream: RobotStream, message: Any) -> None:
+        arrived_s, name = self.now_s, stream.spec.name
+        try:
+            if stream.spec.kind == "image" and self._sender is None:
+                self.arrivals[name].append((seconds(message.header.stamp), arrived_s))
+                return
+            found = observation_from(message, stream)
+        except ConversionError as error:
+            self.arrivals[name].append((seconds(message.header.stamp), arrived_s))
+            self._node.get_logger().warning(f"refused: {error}", throttle_duration_sec=1.0)
+            return
+        if found is None:  # joints of another part of the robot
+            return
+        stamp_s, value, present = found
+        self.arrivals[name].append((stamp_s, arrived_s))
+        if stream is self._measures:
+            self._take_position(stamp_s, value, present)
+        elif stream.spec.kind == "image":
+            pictures = self._recorded.pictures.setdefault(name, [])
+            pictures.append((stamp_s, thumbnail(value)))
+
+    def _take_position(
+        self, stamp_s: float, value: np.ndarray, present: np.ndarray | None
+    ) -> None:
+        with suppress(ObservationError):  # out of order
+            self._states.add(self._measures.spec.name, stamp_s, value, present)
+        position, stamps_s = self._position, self._recorded.measured_s
+        if position is not None and (not stamps_s or stamp_s > stamps_s[-1]):
+            stamps_s.append(stamp_s)
+            self._recorded.measured.append(position)
 
     def _on_description(self, message: String) -> None:
         self.limits = self._robot.limits(message.data)

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -28,6 +28,7 @@ from ddpm_controller.robots.robot import (
 from ddpm_controller.ros.controller.session import ControlSession
 from ddpm_controller.ros.neighbours.endpoints import node_of
 from ddpm_controller.ros.neighbours.joint_jumps import JointJumps
+from ddpm_controller.ros.polled_topic import POLLED_DEPTH, PolledTopic, Unattended
 from ddpm_controller.ros.qos_events import QosEvents
 
 _TYPES = {
@@ -52,7 +53,8 @@ _MAY_BE_SET = (
 class ControllerInputs:
     """Subscriptions of a configured controller; what comes goes to the session, if there is one.
 
-    A sentence is published once: it is kept for the next session too.
+    A sentence is published once: it is kept for the next session too. Joint states are taken by
+    the control thread before its ticks, but in lockstep, where they are what it waits for.
 
     Args:
         node: Owner of the subscriptions.
@@ -88,19 +90,13 @@ class ControllerInputs:
         self._on_clock: Callable[[float], None] | None = None
         self._jumps = self._joint_jumps()
         self._said: dict[str, tuple[RobotStream, String]] = {}
+        self._others: dict[str, set[str]] = {}
         reliability = ReliabilityPolicy.RELIABLE if lockstep else ReliabilityPolicy.BEST_EFFORT
         depth = 100 if lockstep else 5
+        self._events, self._reliability, self._depth = events, reliability, depth
+        self._unattended, self._polled = Unattended(), list[PolledTopic]()
         self._subscriptions: list[Subscription] = [
-            node.create_subscription(
-                _TYPES[stream.type],
-                stream.topic,
-                partial(self._on_message, stream),
-                # Each its own: what is set for one topic is written into it.
-                _latched() if stream.is_text else QoSProfile(depth=depth, reliability=reliability),
-                event_callbacks=events.of_subscription(stream.topic),
-                qos_overriding_options=QoSOverridingOptions(_MAY_BE_SET),
-            )
-            for stream in robot.streams
+            self._subscribe(topic, streams) for topic, streams in robot.streams_of_topics.items()
         ]
         self._subscriptions += self._descriptions()
         if lockstep:
@@ -114,13 +110,37 @@ class ControllerInputs:
         return [self._node.create_subscription(String, topic, take, qos) for qos in several]
 
     def _joint_jumps(self) -> dict[str, JointJumps]:
+        """Topic -> watch over the joints whose positions are observed there."""
         found = {}
-        for stream in self._robot.streams:
-            if stream.type == JOINT_STATE and stream.field == "position":
-                spec, topic = stream.spec, self._node.resolve_topic_name(stream.topic)
-                publishers = partial(self._publishers, topic)
-                found[spec.name] = JointJumps(spec.names, 1.0 / spec.rate_hz, publishers)
+        for topic, streams in self._robot.streams_of_topics.items():
+            of_positions = [each.spec for each in streams if _has_positions(each)]
+            if of_positions:
+                found[topic] = JointJumps(
+                    {name for spec in of_positions for name in spec.names},
+                    max(1.0 / spec.rate_hz for spec in of_positions),
+                    partial(self._publishers, self._node.resolve_topic_name(topic)),
+                    {name for spec in of_positions for name in spec.wraps},
+                )
         return found
+
+    def _subscribe(self, topic: str, streams: Sequence[RobotStream]) -> Subscription:
+        first, take = streams[0], partial(self._on_topic, topic, streams)
+        is_polled = first.type == JOINT_STATE and not self._lockstep
+        # Each its own: what is set for one topic is written into it.
+        depth = POLLED_DEPTH if is_polled else self._depth
+        qos = QoSProfile(depth=depth, reliability=self._reliability)
+        subscription = self._node.create_subscription(
+            _TYPES[first.type],
+            topic,
+            take,
+            _latched() if first.is_text else qos,
+            callback_group=self._unattended if is_polled else None,
+            event_callbacks=self._events.of_subscription(topic),
+            qos_overriding_options=QoSOverridingOptions(_MAY_BE_SET),
+        )
+        if is_polled:
+            self._polled.append(PolledTopic(subscription, take))
+        return subscription
 
     def _clock(self, qos: QoSProfile, events: QosEvents) -> Subscription:
         heard = events.of_subscription("/clock")
@@ -130,8 +150,12 @@ class ControllerInputs:
 
     def connect(self, session: ControlSession, on_clock: Callable[[float], None]) -> None:
         """Send what comes from now on to ``session``."""
+        self.disconnect()
+        self._collect()  # what came before is compared for jumps, and does not count otherwise
         self._on_clock = on_clock
         self._session, self._in_force = session, self.limits
+        self._others.clear()
+        session.collect_with(self._collect)
         for stream, message in self._said.values():
             self._on_message(stream, message)
 
@@ -154,30 +178,49 @@ class ControllerInputs:
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
 
-    def _on_message(self, stream: RobotStream, message: Any) -> None:
+    def _collect(self) -> None:
+        for topic in self._polled:
+            topic.collect()
+
+    def _on_topic(self, topic: str, streams: Sequence[RobotStream], message: Any) -> None:
+        quarrel = self._quarrel(topic, message) if topic in self._jumps else ""
+        for stream in streams:
+            self._on_message(stream, message, quarrel)
+
+    def _on_message(self, stream: RobotStream, message: Any, quarrel: str = "") -> None:
         session, name = self._session, stream.spec.name
         if stream.is_text:
             self._said[name] = (stream, message)
-        quarrel = self._quarrel(stream, message) if name in self._jumps else ""
         if session is None:
             return
         if stream.is_text:
             session.post(partial(session.hear, name, message.data))
         try:
             if quarrel:
-                raise ConversionError(f"{name}: {quarrel}")
-            stamp_s, value = observation_from(message, stream, self._now_s())
+                _refuse_joints(stream, message, quarrel)
+            found = observation_from(message, stream, self._now_s())
         except ConversionError as error:
-            session.post(partial(session.loop.refuse, name, str(error)))
+            session.post(partial(session.loop.refuse, name, str(error), error.joints))
             self._node.get_logger().warning(f"refused: {error}", throttle_duration_sec=1.0)
-        else:
-            session.post(partial(session.loop.observe, name, stamp_s, value, self._arrived_s()))
+            return
+        if found is None or found[2] is not None:
+            self._note_others(session, stream, message)
+        if found is not None:
+            session.post(partial(session.loop.observe, name, *found, self._arrived_s()))
 
-    def _quarrel(self, stream: RobotStream, message: JointState) -> str:
-        """Return why a joint state contradicts the one before, or an empty text."""
+    def _note_others(self, session: ControlSession, stream: RobotStream, message: Any) -> None:
+        """Let a stream that misses joints name what else its topic has, once of each."""
+        known = self._others.setdefault(stream.spec.name, set())
+        new = set(message.name) - known - set(stream.spec.names)
+        if new:
+            known |= new
+            session.post(partial(session.loop.watch.see_others, stream.spec.name, sorted(known)))
+
+    def _quarrel(self, topic: str, message: JointState) -> str:
+        """Return why a joint state contradicts those before, or an empty text."""
         given = zip(message.name, message.position, strict=False)
         measured = {name: float(each) for name, each in given if math.isfinite(each)}
-        jumps, stamp_s = self._jumps[stream.spec.name], seconds(message.header.stamp)
+        jumps, stamp_s = self._jumps[topic], seconds(message.header.stamp)
         return jumps.problem(measured, stamp_s, self._speeds, time.monotonic())
 
     def _publishers(self, topic: str) -> list[str]:
@@ -246,6 +289,17 @@ class ControllerInputs:
         else:
             text += ": its limits count from the next activation on"
         self._node.get_logger().warning(text)
+
+
+def _has_positions(stream: RobotStream) -> bool:
+    return stream.type == JOINT_STATE and stream.field == "position"
+
+
+def _refuse_joints(stream: RobotStream, message: JointState, why: str) -> None:
+    """Raise where a message that is not believed has joints of a stream."""
+    joints = [name for name in stream.spec.names if name in message.name]
+    if joints:
+        raise ConversionError(f"{stream.spec.name}: {why}", joints)
 
 
 def _latched() -> QoSProfile:

@@ -26,8 +26,8 @@ _PATIENCE_S = 1.0
 class ControlSession:
     """Drives a control loop, a planner and, while there is a goal, its run.
 
-    Only ``post``, ``wake`` and ``abort`` may be used from other threads: an order that was
-    posted is carried out on the control thread before its next tick.
+    Only ``post``, ``wake``, ``abort`` and ``collect_with`` may be used from other threads: an
+    order that was posted is carried out on the control thread before its next tick.
 
     Args:
         loop: Pure; knows neither threads nor messages.
@@ -69,6 +69,7 @@ class ControlSession:
         self._always, self._lockstep = run_on_activate, lockstep
         self._orders: deque[Callable[[], object]] = deque()
         self._changed = threading.Event()
+        self._collect: Callable[[], None] = lambda: None
         self._aborted = self.has_sent = False
         self._sentences: dict[str, str] = {}
         self._run: PolicyRun | None = None
@@ -85,6 +86,10 @@ class ControlSession:
         """Let the control thread call ``order`` before its next tick."""
         self._orders.append(order)
         self._changed.set()
+
+    def collect_with(self, collect: Callable[[], None]) -> None:
+        """Let the control thread call ``collect`` before each tick; it may ``post``."""
+        self._collect = collect
 
     def wake(self) -> None:
         """Let the control thread look again, when it waits."""
@@ -200,7 +205,8 @@ class ControlSession:
     # Ticks, on the control thread
 
     def obey(self) -> None:
-        """Carry out the orders that have been left and collect finished plans."""
+        """Take what has come, carry out the orders that were left, collect finished plans."""
+        self._collect()
         for _ in range(len(self._orders)):
             self._orders.popleft()()
         while (answer := self._planner.collect()) is not None:

@@ -9,6 +9,7 @@ from rclpy.duration import Duration as RosDuration
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
+from ddpm_controller.bags.element_stamps import element_stamps
 from ddpm_controller.bags.memory_messages import packed
 from ddpm_controller.control.plan_request import Takeover
 from ddpm_controller.control.states import LimitCounts
@@ -94,6 +95,7 @@ class ControllerTopics:
         chunk, request = takeover.plan.chunk, takeover.request
         names = list(request.window[-1].values)
         sources_s = [o.source_stamps_s[name] for o in request.window for name in names]
+        element_names, elements_s = element_stamps(request.window)
         facts, delay_s = used.policy.facts, request.expected_delay_s
         message = ActionChunk(
             start=time_from(chunk.start_s),
@@ -114,6 +116,8 @@ class ControllerTopics:
             stream_names=names,
             window_stamps=[time_from(o.stamp_s) for o in request.window],
             source_stamps=[time_from(source_s) for source_s in sources_s],
+            element_names=element_names,
+            element_stamps=[time_from(element_s) for element_s in elements_s],
             masked_streams=list(request.window[-1].masked),
             inference_time_s=inference_time_s,
         )

@@ -1,23 +1,27 @@
 """The node `simulation`: a robot in a world, with the topics of a real robot."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 import rclpy
 from ddpm_msgs.srv import ResetWorld
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
 from ddpm_controller.robots.robot import continuous_joints
-from ddpm_controller.ros.parameters import declare, parameter
+from ddpm_controller.ros.parameters import declare, fields_from, parameter, read
+from ddpm_controller.ros.simulation.joint_states import JOINT_STATES, JointStates
 from ddpm_controller.ros.simulation.messages import (
     CommandError,
     command_from_array,
@@ -49,7 +53,7 @@ _EXPERT_HASTE = 10.0  # times real time, at the most
 
 @dataclass(frozen=True)
 class SimulationParameters:
-    """Facts of one simulated robot; all are read once, at the start."""
+    """Facts of one simulated robot, read once, at the start; and what it can be made to do."""
 
     world: str = parameter("pick_place", f"One of {list(WORLDS)}.", read_only=True)
     seed: int = parameter(0, "Seed of the first episode.", low=0, read_only=True)
@@ -82,15 +86,71 @@ class SimulationParameters:
     step_timeout_s: float = parameter(
         10.0, "Lockstep: warn when no command has come for so long, s.", low=0.1, read_only=True
     )
+    joint_states: str = parameter(
+        "together",
+        "together, or apart: the last joint has a publisher of its own at 30 Hz, as a gripper "
+        "has, and the wheels of a base come on the same topic. Real time only.",
+        read_only=True,
+    )
+    states_hz: float = parameter(
+        0.0,
+        "Rate of the joint states, Hz, on the line between two ticks and one tick late; 0: at "
+        "every tick. Real time only.",
+        low=0.0,
+        high=1000.0,
+        read_only=True,
+    )
+    clock_offset_s: float = parameter(
+        0.0,
+        "Time by which the clock of the robot's computer is ahead, s: in the stamps of its joint "
+        "states and where its driver compares a command with now.",
+        low=-10.0,
+        high=10.0,
+        read_only=True,
+    )
+    protective_stop: bool = parameter(
+        False, "Robot in protective stop: it stays where it is, whatever it is sent."
+    )
+    speed_scaling: float = parameter(
+        1.0,
+        "Speed scaling of joint_trajectory_controller: the share of the time by which a "
+        "trajectory advances, as a slider on a teach pendant sets it.",
+        low=0.0,
+        high=1.0,
+    )
+    refuses: bool = parameter(
+        False, "Driver that takes no command and gives no reason, as one that is not active."
+    )
 
     def __post_init__(self) -> None:
         for name, value, allowed in (
             ("world", self.world, WORLDS),
             ("mode", self.mode, MODES),
             ("driver", self.driver, DRIVERS),
+            ("joint_states", self.joint_states, JOINT_STATES),
         ):
             if value not in allowed:
                 raise ValueError(f"parameter {name} must be one of {list(allowed)}, got {value!r}")
+        if 0 < self.states_hz < 1:
+            raise ValueError(f"parameter states_hz must be 0 or at least 1, got {self.states_hz}")
+        of_time = ("joint_states", "states_hz")
+        of_drivers = ("clock_offset_s", "protective_stop", "speed_scaling", "refuses")
+        if self.mode == "lockstep":
+            self._refuse_changed((*of_time, *of_drivers), "mode real_time")
+        if self.expert or self.driver == "direct":
+            self._refuse_changed(of_drivers, "a driver that is not direct, and no expert")
+        if self.driver == "forward":
+            self._refuse_changed(("speed_scaling",), "driver joint_trajectory_controller")
+
+    def _refuse_changed(self, names: Sequence[str], needed: str) -> None:
+        """Refuse parameters that would be without effect."""
+        defaults = {each.name: each.default for each in fields(self)}
+        for name in names:
+            if getattr(self, name) != defaults[name]:
+                raise ValueError(
+                    f"parameter {name} needs {needed}; mode is {self.mode}, driver "
+                    f"{self.driver}, expert {self.expert}"
+                )
 
 
 class Simulation(Node):
@@ -107,10 +167,21 @@ class Simulation(Node):
         self._world = WORLDS[self._deployed.world].world(self._deployed.tick_hz)
         self._session = Session(self._world, self._deployed.camera_hz, self._deployed.expert)
         self._system_clock = Clock(clock_type=ClockType.SYSTEM_TIME)
-        self._topics = SimulationTopics(self, self._world, self._deployed.compressed)
+        self._states = JointStates(
+            self,
+            type(self._world),
+            self._world.tick_s,
+            is_apart=self._deployed.joint_states == "apart",
+            states_hz=self._deployed.states_hz,
+            clock_offset_s=self._deployed.clock_offset_s,
+        )
+        self._topics = SimulationTopics(self, self._world, self._deployed.compressed, self._states)
         self.create_service(ResetWorld, "~/reset", self._on_reset)
         self._side = self._robot_side()
         self._received = 0
+        self._apply(self._deployed)
+        self.add_on_set_parameters_callback(self._check_parameters)
+        self.add_post_set_parameters_callback(lambda _: self._apply(self._present()))
         self._set_points = self.create_publisher(
             JointTrajectory, "~/set_points", QoSProfile(depth=100)
         )
@@ -144,8 +215,32 @@ class Simulation(Node):
         if self._lockstep or deployed.expert or deployed.driver == "direct":
             return None
         names = self._world.joint_names
-        continuous = continuous_joints(self._world.robot_description(), names)
-        return RobotSide(deployed.driver, names, deployed.driver_hz, continuous)
+        return RobotSide(
+            deployed.driver,
+            names,
+            deployed.driver_hz,
+            continuous_joints(self._world.robot_description(), names),
+            deployed.clock_offset_s,
+        )
+
+    def _present(self) -> SimulationParameters:
+        return read(self, SimulationParameters)
+
+    def _check_parameters(self, given: Sequence[Parameter]) -> SetParametersResult:
+        """Refuse what would be without effect in this simulation."""
+        values = {each.name: each.value for each in given}
+        try:
+            replace(self._present(), **fields_from(SimulationParameters, values))
+        except ValueError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+    def _apply(self, deployed: SimulationParameters) -> None:
+        """Let the robot's side be as it is set, from its next update on."""
+        if self._side is not None:
+            self._side.stop.is_on = deployed.protective_stop
+            self._side.refusal.is_on = deployed.refuses
+            self._side.speed_scaling = deployed.speed_scaling
 
     def _begin(self, seed: int) -> None:
         self._tell(self._session.reset(seed, self._now_ns()))
@@ -198,8 +293,10 @@ class Simulation(Node):
     def _run_real_time(self, executor: SingleThreadedExecutor) -> None:
         due_s = time.monotonic() + self._world.tick_s
         while rclpy.ok():
+            self._states.advance(self._system_clock.now().nanoseconds)
             left_s = due_s - time.monotonic()
-            executor.spin_once(timeout_sec=max(0.0, left_s))  # even when late: callbacks first
+            wait_s = min(left_s, self._until_states_s())
+            executor.spin_once(timeout_sec=max(0.0, wait_s))  # even when late: callbacks first
             if time.monotonic() < due_s:
                 continue
             if left_s < -_LATE_TICKS * self._world.tick_s:
@@ -216,6 +313,12 @@ class Simulation(Node):
         while self._side is not None and received != self._received:
             received = self._received
             executor.spin_once(timeout_sec=0.0)
+
+    def _until_states_s(self) -> float:
+        due_ns = self._states.due_ns()
+        if due_ns is None:
+            return math.inf
+        return (due_ns - self._system_clock.now().nanoseconds) * 1e-9
 
     def _run_lockstep(self, executor: SingleThreadedExecutor) -> None:
         moving = False

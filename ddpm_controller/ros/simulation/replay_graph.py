@@ -233,7 +233,7 @@ class _Player:
         messages: list[tuple[float, str, bytes]] = []
         newest_s = 0.0  # a text has no stamp: it counts from the newest one before it
         with OpenBag(self._run.bag) as bag:
-            for stream in self._run.robot.streams:
+            for stream, *_ in self._run.robot.streams_of_topics.values():
                 topic = resolve_topic(stream.topic, bag.topics) or stream.topic
                 qos = fact if stream.is_text else deep
                 publishers[topic] = create(message_class(stream.type), stream.topic, qos)

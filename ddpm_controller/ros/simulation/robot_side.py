@@ -6,6 +6,7 @@ made up for at every tick of the world, whose set point is that of the newest up
 
 from collections import deque
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,13 @@ from ddpm_controller.simulation.drivers.interpolation import Point
 from ddpm_controller.simulation.drivers.trajectory_controller import (
     ControllerRules,
     TrajectoryController,
+)
+from ddpm_controller.simulation.drivers.variants import (
+    Driver,
+    OffClock,
+    RefusesInSilence,
+    StandsStill,
+    Switch,
 )
 from ddpm_controller.types import Trajectory
 
@@ -30,8 +38,12 @@ class RobotSide:
         joint_names: Joints of the robot.
         driver_hz: Rate of its updates.
         continuous: Joints that the robot description calls continuous.
+        clock_offset_s: So much its clock is ahead of the world's.
 
     Attributes:
+        stop: Protective stop: while it is on the robot stays where it was.
+        refusal: While it is on no message is taken, without a reason.
+        speed_scaling: Share of the speed at which a trajectory is followed.
         set_points: Updates of the newest tick, each (moment, set point).
         accepted: Number of messages that were taken.
         refused: Number of those that were not.
@@ -43,20 +55,26 @@ class RobotSide:
         joint_names: Sequence[str],
         driver_hz: float,
         continuous: Sequence[str] = (),
+        clock_offset_s: float = 0.0,
     ) -> None:
         self._driver, self._joint_names = driver, tuple(joint_names)
         self._period_s, self._continuous = 1.0 / driver_hz, tuple(continuous)
+        self._offset_s = clock_offset_s
+        self.stop, self.refusal, self.speed_scaling = Switch(), Switch(), 1.0
         self.accepted = self.refused = 0
         self._begin()
 
     def _begin(self) -> None:
-        self._follower: TrajectoryController | ForwardController
+        driver: Driver[Any]
         if self._driver == "forward":
-            self._follower = ForwardController(self._joint_names)
+            driver = ForwardController(self._joint_names)
         else:
-            self._follower = TrajectoryController(
+            driver = TrajectoryController(
                 ControllerRules(self._joint_names, self._period_s, self._continuous)
             )
+        driver = OffClock(driver, self._offset_s) if self._offset_s else driver
+        driver = RefusesInSilence(driver, self.refusal)
+        self._follower: StandsStill[Any] = StandsStill(driver, self.stop)
         self._updated_s: float | None = None
         self._waiting: deque[tuple[float, Trajectory | Targets]] = deque()
         self.set_points: list[tuple[float, Point]] = []
@@ -87,7 +105,8 @@ class RobotSide:
         for k in range(1, count + 1):
             self._updated_s = begin_s + k * self._period_s
             refusals += self._take(self._updated_s)
-            point = self._follower.update(self._updated_s, measured, velocity)
+            moment_s, scaling = self._updated_s, self.speed_scaling
+            point = self._follower.update(moment_s, measured, velocity, scaling)
             self.set_points.append((self._updated_s, point))
         return refusals
 
@@ -95,7 +114,7 @@ class RobotSide:
         refusals = []
         while self._waiting and self._waiting[0][0] <= now_s:
             came_s, message = self._waiting.popleft()
-            text = self._follower.receive(message, came_s)  # type: ignore[arg-type]
+            text = self._follower.receive(message, came_s)
             self.accepted += not text
             self.refused += bool(text)
             refusals += [text] if text else []

@@ -12,12 +12,12 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
 from std_msgs.msg import Bool, String
 from trajectory_msgs.msg import JointTrajectory
 
+from ddpm_controller.ros.simulation.joint_states import STREAM_QOS, JointStates
 from ddpm_controller.ros.simulation.messages import (
     SCORE_NAMES,
     camera_info_message,
     compressed_message,
     image_message,
-    joint_state_message,
     mark_message,
     time_from,
     vector_message,
@@ -25,8 +25,6 @@ from ddpm_controller.ros.simulation.messages import (
 from ddpm_controller.simulation.session import Tick
 from ddpm_controller.simulation.world import Camera, World
 
-# Deep and reliable: a recorder on a busy machine must not lose the start of a lockstep episode.
-STREAM_QOS = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
 FACT_QOS = QoSProfile(
     depth=1,
     reliability=ReliabilityPolicy.RELIABLE,
@@ -43,13 +41,16 @@ class SimulationTopics:
             topic for each of its vectors, one each for its score, for what it counts and for its
             instruction if it has them.
         compressed: Also publish JPEG.
+        joint_states: Publishes the joints.
     """
 
-    def __init__(self, node: Node, world: World, compressed: bool) -> None:
+    def __init__(
+        self, node: Node, world: World, compressed: bool, joint_states: JointStates
+    ) -> None:
         self._world = type(world)
         cameras = world.cameras
         self._clock = node.create_publisher(Clock, "/clock", STREAM_QOS)
-        self._joint_states = node.create_publisher(JointState, "joint_states", STREAM_QOS)
+        self._joint_states = joint_states
         self._vectors = {
             name: node.create_publisher(JointState, name, STREAM_QOS) for name in world.vectors
         }
@@ -99,7 +100,7 @@ class SimulationTopics:
 
     def repeat(self, tick: Tick) -> None:
         """Publish the observations and the clock of a tick, also again; without the marks."""
-        self._joint_states.publish(joint_state_message(tick, self._world))
+        self._joint_states.tell(tick)
         for name, publisher in self._vectors.items():
             vector = tick.vectors[name]
             publisher.publish(vector_message(vector.names, vector.values, tick.stamp_ns))

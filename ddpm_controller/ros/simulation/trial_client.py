@@ -19,9 +19,9 @@ from trajectory_msgs.msg import JointTrajectory
 
 from ddpm_controller.bags.conversions import (
     ConversionError,
+    part_of_vector,
     positions_from,
     seconds,
-    vector_from,
 )
 from ddpm_controller.bags.images import image_from
 from ddpm_controller.control.states import Reason, State
@@ -62,6 +62,7 @@ class TrialClient(Node):
         self._reset = self.create_client(ResetWorld, "simulation/reset")
         self._run = ActionClient(self, RunPolicy, "controller/run_policy")
         self._frames: dict[str, list[tuple[float, np.ndarray]]] = {}
+        self._newest: np.ndarray = np.full(len(joint_names), np.nan)
         self._curve: list[tuple[float, np.ndarray, np.ndarray]] = []
         self._command: JointTrajectory | None = None
         self._scores: list[tuple[float, float]] = []
@@ -142,7 +143,7 @@ class TrialClient(Node):
             raise TrialError(str(error)) from error
         if not answer.success:
             raise TrialError(f"the simulation refused to reset: {answer.message}")
-        self._command = None
+        self._command, self._newest = None, np.full(len(self._joint_names), np.nan)
         self._curve.clear()
         self._scores.clear()
         self._tallies.clear()
@@ -244,9 +245,18 @@ class TrialClient(Node):
 
     def _on_joint_state(self, message: JointState) -> None:
         try:
-            positions = vector_from(message, self._joint_names)
+            part = part_of_vector(message, self._joint_names)
         except ConversionError as error:
             self._leave_out("joint_states", error)
+            return
+        if part is None:
+            text = f"{list(message.name)} are of another robot, or of another part of this one"
+            self._leave_out("joint_states", ConversionError(text))
+            return
+        value, present = part
+        positions = value if present is None else np.where(present, value, self._newest)
+        self._newest = positions
+        if not np.isfinite(positions).all():
             return
         stamp_s = seconds(message.header.stamp)
         command = np.full(len(self._joint_names), np.nan)

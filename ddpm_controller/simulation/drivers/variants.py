@@ -49,6 +49,20 @@ class Span:
         return self.begin_s <= now_s < self.end_s
 
 
+class Switch:
+    """A fault that is there while it is switched on.
+
+    Attributes:
+        is_on: Whether it is there.
+    """
+
+    def __init__(self) -> None:
+        self.is_on = False
+
+    def __contains__(self, now_s: float) -> bool:
+        return self.is_on
+
+
 class OffClock(Generic[Message]):
     """A robot whose clock is ahead of everybody else's by ``offset_s``, or behind if below 0."""
 
@@ -73,7 +87,7 @@ class OffClock(Generic[Message]):
 class RefusesInSilence(Generic[Message]):
     """A robot that takes nothing during ``span`` and gives no reason."""
 
-    def __init__(self, driver: Driver[Message], span: Span = Span()) -> None:
+    def __init__(self, driver: Driver[Message], span: Span | Switch = Span()) -> None:
         self._driver, self._span = driver, span
 
     def receive(self, message: Message, now_s: float) -> str:
@@ -97,7 +111,7 @@ class StandsStill(Generic[Message]):
     The controller behind it continues, as it does on a robot whose drives alone were switched off.
     """
 
-    def __init__(self, driver: Driver[Message], span: Span) -> None:
+    def __init__(self, driver: Driver[Message], span: Span | Switch) -> None:
         self._driver, self._span = driver, span
         self._held: np.ndarray | None = None
 

@@ -105,6 +105,31 @@ def test_a_robot_that_does_not_follow_is_stopped_once_lag_and_patience_are_over(
     assert RULES.patience_s + lag_s < passed_s < RULES.patience_s + lag_s + 0.5
 
 
+def stops_with_slow_gripper_s(gripper, *, own_stamps=True, seconds=20.0):
+    """As ``stops_s``, of a gripper that reports each 0.64 s and is led like the arm."""
+    watch, found, held_s = FollowWatch(("pan", "gripper"), ("rad", "m"), RULES), [], 0.0
+    watch.begin(0.0, np.full(2, sweep(0.0)))
+    for k in range(1, round(seconds / TICK_S)):
+        now_s = k * TICK_S
+        watch.lead(now_s, np.full(2, sweep(now_s)))
+        held_s = now_s if k % 32 == 0 else held_s
+        seen = np.array([sweep(now_s - 0.3), gripper(held_s)])
+        stamps_s = np.array([now_s, held_s]) if own_stamps else now_s
+        if watch.look(now_s, stamps_s, seen, np.full(2, 0.1), STOP_S) == "stops":
+            found.append((now_s, watch.text))
+            watch.start()
+            watch.begin(now_s, np.full(2, sweep(now_s)))
+    return found
+
+
+def test_each_joint_is_compared_with_where_it_was_led_before_its_own_stamp():
+    assert stops_with_slow_gripper_s(lambda now_s: sweep(now_s - 0.3)) == []
+    assert stops_with_slow_gripper_s(lambda now_s: sweep(now_s - 0.3), own_stamps=False)
+    now_s, text = stops_with_slow_gripper_s(lambda now_s: 0.0)[0]
+    assert text.startswith("gripper is at 0.000 m")
+    assert now_s < 2.0
+
+
 def test_a_robot_that_is_not_led_anywhere_and_stays_is_not_stopped():
     assert stops_s(lambda now_s: 0.3, lambda led, now_s, at: 0.3) == []
 

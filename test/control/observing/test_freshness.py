@@ -71,6 +71,16 @@ def test_a_clock_that_is_off_is_seen_by_the_message_that_came_soonest():
     assert watch.healths(1.0)["joint_state"].clock_lead_s == pytest.approx(0.196)
 
 
+def test_of_several_clocks_the_one_that_is_off_most_is_reported():
+    watch = watch_of()
+    first, second = np.array([True, False]), np.array([False, True])
+    for k in range(5):
+        now_s = 1.0 + 0.02 * k
+        watch.observe("joint_state", now_s, np.array([0.0, math.nan]), first, now_s + 0.01)
+        watch.observe("joint_state", now_s - 0.25, np.array([math.nan, 0.0]), second, now_s)
+    assert watch.healths(1.1)["joint_state"].clock_lead_s == pytest.approx(-0.25)
+
+
 def test_a_message_that_comes_again_is_not_counted():
     watch = watch_of()
     for k in range(5):

@@ -52,18 +52,18 @@ def test_a_run_begins_where_the_joint_is_reported_and_what_is_kept_fits_to_that(
     assert rows[-1] == pytest.approx(wrapped(values[-1]))
     np.testing.assert_allclose(np.diff(rows), 0.2, atol=1e-9)
     buffer.add("joints", 5.0, np.array([wrapped(values[-1] + 3), 0.0, 0.0]))
-    assert buffer.latest("joints")[0] == pytest.approx(wrapped(values[-1]) + 3)
+    assert buffer.newest("joints", math.inf)[0] == pytest.approx(wrapped(values[-1]) + 3)
     buffer.reset()
     buffer.begin_turns()
     buffer.add("joints", 6.0, np.array([-3.0, 0.0, 0.0]))
-    assert buffer.latest("joints")[0] == -3.0
+    assert buffer.newest("joints", math.inf)[0] == -3.0
 
 
 def test_a_reset_alone_keeps_the_count_since_the_command_continues():
     buffer = buffer_of(TURNS, [3.0, 3.2])
     buffer.reset()
     buffer.add("joints", 9.0, np.array([-3.0, 0.0, 0.0]))
-    assert buffer.latest("joints")[0] == pytest.approx(2 * math.pi - 3)
+    assert buffer.newest("joints", math.inf)[0] == pytest.approx(2 * math.pi - 3)
 
 
 def test_another_joint_that_jumps_by_a_turn_is_refused_until_it_is_back_or_a_run_begins():
@@ -107,3 +107,58 @@ def test_only_elements_in_rad_may_wrap():
     for wraps in (("slide",), ("other",)):
         with pytest.raises(ValueError, match=f"wraps names .*{wraps[0]}.*in rad"):
             StreamSpec("joints", "vector", (3,), 50.0, NAMES, UNITS, wraps)
+
+
+ARM, SLIDE = np.array([True, True, False]), np.array([False, False, True])
+NAN = math.nan
+
+
+def test_a_joint_is_counted_by_the_messages_that_have_it():
+    """An arm at 50 Hz and a slide at 20 Hz, whose messages come behind newer ones of the arm."""
+    buffer = ObservationBuffer((TURNS,), {"joints": 0.3})
+    values = 0.5 + np.arange(0, 30, 0.2)
+    for tick, value in enumerate(values):
+        now_s = 0.02 * tick
+        buffer.add("joints", now_s, np.array([wrapped(value), -value, NAN]), ARM)
+        if tick % 5 in (0, 2):
+            buffer.add("joints", now_s - 0.003, np.array([NAN, NAN, value]), SLIDE)
+    rows = seen(buffer, len(values))
+    np.testing.assert_allclose(rows[:, 0], values, atol=1e-9)
+    np.testing.assert_array_equal(rows[:, 1], -values)
+    # An older message of the joint brings no turn: it is not taken.
+    both = np.array([wrapped(values[-1] + 3), NAN, 7.0])
+    last_s = 0.02 * (len(values) - 1)
+    buffer.add("joints", last_s - 0.001, both, np.array([True, False, True]))
+    buffer.add("joints", last_s + 0.02, np.array([wrapped(values[-1]), 0.0, NAN]), ARM)
+    assert buffer.newest("joints", math.inf)[0] == pytest.approx(values[-1])
+    assert buffer.newest("joints", math.inf)[2] == 7.0
+
+
+def test_a_run_begins_at_the_reported_turn_of_every_joint_whoever_publishes_it():
+    both = StreamSpec("joints", "vector", (3,), 50.0, NAMES, UNITS, ("turn", "bend"))
+    buffer = ObservationBuffer((both,), {"joints": 0.3})
+    first, second = np.eye(3, dtype=bool)[:2]
+    buffer.add("joints", 0.0, np.array([NAN, NAN, 0.0]), SLIDE)
+    for tick, value in enumerate(np.arange(0, 8, 0.2)):
+        buffer.add("joints", 0.02 * tick, np.array([wrapped(value), NAN, NAN]), first)
+        buffer.add("joints", 0.02 * tick + 0.01, np.array([NAN, wrapped(2 * value), NAN]), second)
+    buffer.reset(-math.inf)
+    assert buffer.begin_turns()
+    expected = [wrapped(7.8), wrapped(15.6)]
+    np.testing.assert_allclose(buffer.newest("joints", math.inf)[:2], expected)
+    buffer.add("joints", 0.82, np.array([NAN, wrapped(15.6 + 2.0), NAN]), second)
+    expected[1] += 2.0
+    np.testing.assert_allclose(buffer.newest("joints", math.inf)[:2], expected)
+    buffer.reset(0.82)  # of the first joint nothing is left
+    buffer.begin_turns()
+    buffer.add("joints", 0.84, np.array([-3.0, NAN, 0.0]), ~second)
+    assert buffer.newest("joints", math.inf)[0] == -3.0
+
+
+def test_a_jump_by_a_turn_refuses_the_messages_with_that_joint_alone():
+    buffer = buffer_of(NO_TURNS, [3.0, 3.1])
+    with pytest.raises(WholeTurnError, match="turn jumps"):
+        buffer.add("joints", 0.04, np.array([wrapped(3.2), 0.0, NAN]), ARM)
+    assert buffer.add("joints", 0.05, np.array([NAN, NAN, 7.0]), SLIDE)
+    with pytest.raises(WholeTurnError, match="turn jumps"):
+        buffer.add("joints", 0.06, np.array([wrapped(3.6), 0.0, NAN]), ARM)

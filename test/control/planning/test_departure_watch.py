@@ -119,3 +119,11 @@ def test_a_plan_that_failed_after_a_push_is_not_counted_again():
             loop.fail(request, "on purpose")
     assert loop.schedule.memory.resets == 1
     assert request is None or "state" not in request.memory
+
+
+def test_each_joint_is_compared_with_the_plan_of_its_own_moment():
+    """A gripper that is measured more rarely than the arm has not departed for that."""
+    taken = takeover_of(RAMP, 5.0, before=RAMP)
+    stamps_s = np.array([5.48, 5.45])
+    assert watch().problem(taken, np.array([0.96, 9.0]), stamps_s) == ""
+    assert "elbow" in watch().problem(taken, np.array([0.96, 9.6]), stamps_s)

@@ -14,6 +14,7 @@ from controller_driver import (
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.srv import DescribeParameters
+from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
 from ddpm_controller.bags.conversions import seconds
@@ -55,6 +56,12 @@ def nan_in_one_joint(message):
 
 def other_names(message):
     message.name[0] = "another_joint"
+    return message
+
+
+def twice(message):
+    message.name.append(message.name[0])
+    message.position.append(message.position[0] + 0.1)
     return message
 
 
@@ -100,7 +107,8 @@ def ahead(message):
 INVALID, STALE = Reason.INVALID_OBSERVATION, Reason.STALE_OBSERVATION
 BAD = {
     "NaN in joint states": ("joint_state", nan_in_one_joint, INVALID, "not finite"),
-    "wrong names": ("joint_state", other_names, INVALID, "missing"),
+    "another name": ("joint_state", other_names, STALE, "joint 'wrist_yaw' of joint_state"),
+    "a joint twice": ("joint_state", twice, INVALID, "is in one message twice"),
     "fewer positions than names": ("joint_state", cut, INVALID, "7 joint names but 6"),
     "a camera of another size": ("camera_fixed", small, INVALID, "48 x 64"),
     "a cut image": ("camera_wrist", cut_image, INVALID, "bytes"),
@@ -145,6 +153,32 @@ def keeps_limits(node: Client, first: int) -> None:
     spans_s = np.diff(stamps_s[first:])
     jumps = np.abs(np.diff(positions[first:], axis=0)) - LIMITS.velocity * spans_s[:, None]
     assert jumps.max() <= LARGEST_CATCH_UP * LIMITS.velocity.max()
+
+
+def test_a_gripper_that_publishes_apart_is_named_when_it_stays_away(moving):
+    node, robot = moving
+    own = node.create_publisher(JointState, "joint_states", 10)
+    is_there = [True]
+
+    def apart(message):
+        index = message.name.index("gripper")
+        part = JointState(name=[message.name.pop(index)], position=[message.position.pop(index)])
+        part.header.stamp = time_from(seconds(message.header.stamp) - 0.005)
+        own.publish(JointState(header=message.header, name=["wheel"], position=[1.0]))
+        if is_there:
+            own.publish(part)
+        return message
+
+    robot.messages["joint_state"] = apart
+    chunks = node.heard["controller/action_chunk"]
+    node.until(lambda: chunks and chunks[-1].element_names, "a chunk from two publishers")
+    is_there.clear()
+    # Where a busy machine sent the last one late, both of its ages are told.
+    text = "joint 'gripper' of joint_state"
+    status = node.until_state(State.HOLDING, Reason.STALE_OBSERVATION, text)
+    assert "its other joints are current" in status.text
+    robot.messages.clear()
+    node.until_running(num_chunks=1)
 
 
 def test_a_command_says_its_joints_and_when_each_point_is_to_be_reached(moving):

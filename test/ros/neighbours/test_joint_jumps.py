@@ -76,3 +76,31 @@ def test_stamps_of_two_clocks_hide_nothing():
         for k in range(10)
     ]
     assert all(found[1:])
+
+
+def test_of_a_joint_within_one_turn_the_seam_is_no_jump():
+    each = JointJumps(("elbow", "wrist"), 0.02, lambda: TWO, ("wrist",))
+    turned = (3.0 + 0.02 * np.arange(20) + np.pi) % (2 * np.pi) - np.pi
+    assert np.abs(np.diff(turned)).max() > 6
+    assert all(accepted(each, turned, joint="wrist"))
+    assert not all(accepted(each, turned))
+    assert not any(accepted(each, [0.0, turned[-1]] * 5, joint="wrist")[-5:])
+
+
+def test_a_message_without_the_joint_is_taken_meanwhile():
+    each, found = jumps(), []
+    for k in range(20):
+        now_s = 0.01 * k
+        found.append(each.problem({"elbow": 0.7 * (k % 2)}, 5.0 + now_s, SPEEDS, now_s))
+        assert each.problem({"wrist": 0.1}, 5.0 + now_s, SPEEDS, now_s) == ""
+    assert all(found[1:])
+
+
+def test_the_graph_is_asked_anew_only_until_a_second_publisher_is_known():
+    asked, there = [], TWO[:1]
+    each = JointJumps(("elbow",), 0.02, lambda: asked.append(1) or there)
+    assert all(accepted(each, [0.0, 0.7] * 5))
+    assert len(asked) == 9
+    there = TWO
+    assert not any(accepted(each, [0.0, 0.7] * 20)[1:])
+    assert len(asked) == 10

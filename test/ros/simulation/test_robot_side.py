@@ -120,3 +120,57 @@ def test_what_no_controller_can_read_is_refused(points, text):
     )
     with pytest.raises(CommandError, match=text):
         trajectory_from(message)
+
+
+def follow(side: RobotSide, begin_s: float, num_ticks: int, measured: np.ndarray) -> np.ndarray:
+    """Let ticks pass; return where the robot is, which is where it is led."""
+    for k in range(num_ticks):
+        side.advance(begin_s + k * TICK_S, measured, REST)
+        measured = side.set_points[-1][1].position if side.set_points else measured
+    return measured
+
+
+def ramp(begin_s: float) -> Trajectory:
+    """From rest to 1 and -1 within a second."""
+    return Trajectory(begin_s, JOINTS, np.array([0.0, 1.0]), np.array([[0.0, 0.0], [1.0, -1.0]]))
+
+
+def test_a_robot_in_protective_stop_stands_and_follows_again_when_it_is_released():
+    side = RobotSide("joint_trajectory_controller", JOINTS, 500.0)
+    side.receive(ramp(BEGIN_S), BEGIN_S)
+    moved = follow(side, BEGIN_S, 20, REST)
+    assert 0.3 < moved[0] < 0.5
+    side.stop.is_on = True
+    np.testing.assert_array_equal(follow(side, BEGIN_S + 0.4, 20, moved), moved)
+    side.stop.is_on = False
+    np.testing.assert_allclose(follow(side, BEGIN_S + 0.8, 20, moved), [1.0, -1.0])
+
+
+def test_with_a_speed_scaling_a_trajectory_takes_longer():
+    side = RobotSide("joint_trajectory_controller", JOINTS, 500.0)
+    side.speed_scaling = 0.5
+    side.receive(ramp(BEGIN_S), BEGIN_S)
+    # The set point is that of the next update, 2 ms ahead.
+    np.testing.assert_allclose(follow(side, BEGIN_S, 51, REST), [0.5, -0.5], atol=0.003)
+
+
+@pytest.mark.parametrize("driver", ["joint_trajectory_controller", "forward"])
+def test_a_driver_that_is_not_active_takes_nothing_and_gives_no_reason(driver):
+    side = RobotSide(driver, JOINTS, 500.0)
+    side.refusal.is_on = True
+    message = ramp(BEGIN_S) if driver != "forward" else Targets(np.ones(2))
+    side.receive(message, BEGIN_S)
+    assert side.advance(BEGIN_S, REST, REST) == []
+    np.testing.assert_array_equal(follow(side, BEGIN_S + TICK_S, 20, REST), REST)
+
+
+def test_a_clock_that_is_ahead_refuses_what_ends_in_its_past():
+    ends_soon = Trajectory(BEGIN_S, JOINTS, np.array([0.05]), np.array([[0.1, 0.2]]))
+    for offset_s, refused in ((0.03, 0), (1.0, 1), (-1.0, 0)):
+        side = RobotSide("joint_trajectory_controller", JOINTS, 500.0, clock_offset_s=offset_s)
+        side.receive(ends_soon, BEGIN_S)
+        texts = side.advance(BEGIN_S, REST, REST)
+        assert (len(texts), side.refused) == (refused, refused)
+    side = RobotSide("joint_trajectory_controller", JOINTS, 500.0, clock_offset_s=-1.0)
+    side.receive(ramp(BEGIN_S), BEGIN_S)
+    assert follow(side, BEGIN_S, 50, REST)[0] < 0.01  # it begins a second later

@@ -1,0 +1,66 @@
+"""Topics that are read at every tick, not at every message.
+
+A robot may send joint states at 1000 Hz, and a callback of the executor costs several times as
+much as reading a message. So such a topic is none of the executor's: its messages wait in the
+queue of the subscription until the control thread takes them all, before its tick.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.callback_groups import CallbackGroup
+from rclpy.exceptions import InvalidHandle
+from rclpy.subscription import Subscription
+
+POLLED_DEPTH = 200
+"""Messages that wait at the most: of 1000 Hz those of 0.2 s."""
+
+
+class Unattended(CallbackGroup):
+    """Keeps subscriptions from the executor, but not their events, as a missed deadline.
+
+    rclpy hands every event handler to the group of its subscription.
+    """
+
+    def can_execute(self, entity: Any) -> bool:
+        """Return whether the executor may wait for ``entity``."""
+        return not isinstance(entity, Subscription)
+
+    def beginning_execution(self, entity: Any) -> bool:
+        """Let an event handler run."""
+        return True
+
+    def ending_execution(self, entity: Any) -> None:
+        """Nothing: handlers do not exclude each other, the executor has one thread."""
+
+
+class PolledTopic:
+    """The messages of one subscription in an ``Unattended`` group.
+
+    Args:
+        subscription: Read by one thread at a time.
+        take: Called with each message.
+    """
+
+    def __init__(self, subscription: Subscription, take: Callable[[Any], None]) -> None:
+        self._subscription, self._take = subscription, take
+
+    def collect(self) -> None:
+        """Hand on what has come since the last call, in order."""
+        for message in self._waiting():
+            self._take(message)
+
+    def _waiting(self) -> list[Any]:
+        subscription, found = self._subscription, []
+        try:
+            with subscription.handle:
+                for _ in range(POLLED_DEPTH):  # at the most: a publisher may be faster than this
+                    taken = subscription.handle.take_message(
+                        subscription.msg_type, subscription.raw
+                    )
+                    if taken is None:
+                        break
+                    found.append(taken[0])
+        except InvalidHandle:  # it was destroyed meanwhile
+            return []
+        return found
