@@ -98,12 +98,7 @@ def command_age_s(robot: Robot, deployment: Deployment) -> float:
 
     The committed lead, a tick, the latencies of the robot file and a period of the measurement.
     """
-    measuring = next(
-        stream
-        for stream in robot.streams
-        if set(robot.action_spec.joint_names) <= set(stream.spec.names)
-    )
-    stream = deployment.stream_settings
+    measuring, stream = robot.measuring, deployment.stream_settings
     latency_s = robot.action.latency_s + measuring.latency_s
     periods_s = 1.0 / deployment.control_rate_hz + 1.0 / measuring.spec.rate_hz
     return (stream.lead_s if stream else 0.0) + latency_s + periods_s

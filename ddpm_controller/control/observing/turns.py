@@ -95,12 +95,13 @@ class TurnCounter:
 
     def _refuse_jump(self, step: np.ndarray, elapsed_s: np.ndarray, present: np.ndarray) -> None:
         size = np.abs(step)
-        jumped = self._others & (np.abs(size - TURN) < _NEAR_A_TURN)
-        jumped &= size > _TOO_FAST * elapsed_s
-        # It stays so until the joint is back: else the jump would be taken a moment later.
-        jumped |= self._jumped & (size > TURN / 2)
-        self._jumped = np.where(present, jumped, self._jumped)
-        jumped &= present
+        far = present & (size > TURN / 2)
+        self._jumped &= far | ~present  # until a joint is back: else its jump would be taken
+        if not far.any():
+            return
+        is_turn = (np.abs(size - TURN) < _NEAR_A_TURN) & (size > _TOO_FAST * elapsed_s)
+        self._jumped |= far & self._others & is_turn
+        jumped = self._jumped & present
         if jumped.any():
             i = int(jumped.argmax())
             raise TurnError(

@@ -82,7 +82,7 @@ def cut_image(message):
 
 
 def other_encoding(message):
-    message.encoding = "bayer_rggb8"
+    message.encoding = "yuv420"
     return message
 
 
@@ -112,7 +112,7 @@ BAD = {
     "fewer positions than names": ("joint_state", cut, INVALID, "7 joint names but 6"),
     "a camera of another size": ("camera_fixed", small, INVALID, "48 x 64"),
     "a cut image": ("camera_wrist", cut_image, INVALID, "bytes"),
-    "another encoding": ("camera_wrist", other_encoding, INVALID, "bayer_rggb8"),
+    "another encoding": ("camera_wrist", other_encoding, INVALID, "yuv420"),
     "a silent camera": ("camera_fixed", lambda _: None, STALE, "camera_fixed is "),
     "a frozen camera": ("camera_wrist", frozen(), STALE, "camera_wrist is "),
     "a camera whose clock is ahead": ("camera_fixed", ahead, STALE, "ahead of its arrival"),

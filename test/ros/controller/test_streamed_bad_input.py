@@ -47,7 +47,7 @@ def test_limits_that_leave_a_joint_nothing_are_refused_before_anything_moves(gra
     node, robot = graph
     good = robot_description()
     for bad, text in (
-        (with_limit(good, "velocity", "0"), "needs a velocity limit above 0, the URDF has 0"),
+        (with_limit(good, "velocity", "0"), "has the velocity limit 0, which must be above 0"),
         (with_limit(good, "upper", "-9"), "has no positions left: URDF"),
     ):
         robot.describe(bad)
