@@ -17,21 +17,22 @@ POLLED_DEPTH = 200
 
 
 class Unattended(CallbackGroup):
-    """Keeps subscriptions from the executor, but not their events, as a missed deadline.
+    """Keeps subscriptions and their events from the executor.
 
-    rclpy hands every event handler to the group of its subscription.
+    Waiting for an event of a subscription ends at once while a message waits in its queue: the
+    executor would never sleep.
     """
 
     def can_execute(self, entity: Any) -> bool:
-        """Return whether the executor may wait for ``entity``."""
-        return not isinstance(entity, Subscription)
+        """Return that the executor may not wait for ``entity``."""
+        return False
 
     def beginning_execution(self, entity: Any) -> bool:
-        """Let an event handler run."""
-        return True
+        """Return that nothing is executed."""
+        return False
 
     def ending_execution(self, entity: Any) -> None:
-        """Nothing: handlers do not exclude each other, the executor has one thread."""
+        """Nothing was."""
 
 
 class PolledTopic:
@@ -49,6 +50,17 @@ class PolledTopic:
         """Hand on what has come since the last call, in order."""
         for message in self._waiting():
             self._take(message)
+
+    def take_events(self) -> None:
+        """Hand the state of every event to its callback, changed or not."""
+        for handler in self._subscription.event_handlers:
+            handler._ready_to_take_data = True  # as the executor would note, had it waited
+            try:
+                event = handler.take_data()
+            except InvalidHandle:  # it was destroyed meanwhile
+                return
+            if event:
+                handler.callback(event)
 
     def _waiting(self) -> list[Any]:
         subscription, found = self._subscription, []

@@ -168,6 +168,11 @@ class ControllerInputs:
             if self._session is not None:
                 self._session.post(partial(self._session.loop.refuse_limits, text))
 
+    def take_events(self) -> None:
+        """Report the quality of service of the topics that the executor does not wait for."""
+        for topic in self._polled:
+            topic.take_events()
+
     def disconnect(self) -> None:
         """Drop what comes from now on."""
         self._session = self._on_clock = self._in_force = None

@@ -226,6 +226,7 @@ class Controller(LifecycleNode):
             return
         found = parts.neighbours.look(session.intent if session else Intent.NONE)
         parts.inputs.explain_no_limits(parts.neighbours.no_description)
+        parts.inputs.take_events()
         if session is not None:
             session.post(partial(session.loop.right_of_way.note, found))
 

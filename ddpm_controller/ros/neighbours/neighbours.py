@@ -24,8 +24,8 @@ LOOK_PERIOD_S = 0.2
 _GRAPH_PERIOD_S = 1.0
 """The whole graph is looked at so often, and whenever a count has changed."""
 _DISCOVERY_S = 0.5
-"""Others are found within this time on a quiet network: Fast DDS announces a new process five times
-in it, and this one has been there since before it was configured."""
+"""Others are found within this time on a quiet network: Fast DDS announces a new process five
+times in it, and this one has been there since before it was configured."""
 _KINDS = {"joint_trajectory": JointTrajectory, "commands": Float64MultiArray}
 
 

@@ -48,7 +48,7 @@ def test_limits_that_leave_a_joint_nothing_are_refused_before_anything_moves(gra
     good = robot_description()
     for bad, text in (
         (with_limit(good, "velocity", "0"), "has the velocity limit 0, which must be above 0"),
-        (with_limit(good, "upper", "-9"), "has no positions left: URDF"),
+        (with_limit(good, "upper", "-9"), "lower -2.2 must be below upper -9"),
     ):
         robot.describe(bad)
         node.until(lambda text=text: text in node.status.text, text)
