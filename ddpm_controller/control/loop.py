@@ -94,6 +94,7 @@ class ControlLoop:
         self._jump, self._jump_over_s = "", -math.inf
         self._free_s, self._quiet_s = -math.inf, math.nan
         self._kept: np.ndarray | None = None
+        self._has_led = False
         self._remember(policy.n_obs_steps)
 
     # What comes in
@@ -202,6 +203,9 @@ class ControlLoop:
             return None
         # A plan of before would be past, or caught up with in haste.
         if now_s < self._free_s - max(self.schedule.expected_delay_s, self.settings.period_s / 2):
+            return None
+        # Another one would take the place of the first and continue from it, never followed.
+        if now_s < self._free_s and self.schedule.has_pending:
             return None
         request = self.schedule.request(self.watch.buffer, now_s)
         if request is None:
@@ -321,6 +325,10 @@ class ControlLoop:
             self.following.begin(now_s, begin_at)
         if begin_at is not None and self.settings.stream is not None:
             self._free_s = now_s + self.settings.stream.begin_s + self.settings.stream.past_s
+            if self._has_led:  # it begins behind what has been committed, and the stop behind that
+                behind_s = self.settings.committed_s + self.longest_stop_s
+                self._free_s += behind_s + 2 * self.settings.period_s
+            self._has_led = True
         sent, self._sent = self._sent, None
         takeover = None
         if verdict.state == State.RUNNING:

@@ -12,6 +12,13 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.exceptions import InvalidHandle
 from rclpy.subscription import Subscription
 
+_CHANGES = (
+    "total_count_change",
+    "current_count_change",
+    "alive_count_change",
+    "not_alive_count_change",
+)
+"""What an event counts since it was taken last; each kind has some of them."""
 POLLED_DEPTH = 200
 """Messages that wait at the most: of 1000 Hz those of 0.2 s."""
 
@@ -52,14 +59,14 @@ class PolledTopic:
             self._take(message)
 
     def take_events(self) -> None:
-        """Hand the state of every event to its callback, changed or not."""
+        """Hand on the events that have happened since the last call."""
         for handler in self._subscription.event_handlers:
             handler._ready_to_take_data = True  # as the executor would note, had it waited
             try:
                 event = handler.take_data()
             except InvalidHandle:  # it was destroyed meanwhile
                 return
-            if event:
+            if event and any(getattr(event, name, 0) for name in _CHANGES):
                 handler.callback(event)
 
     def _waiting(self) -> list[Any]:

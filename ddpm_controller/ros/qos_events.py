@@ -48,7 +48,7 @@ class TopicEvents:
 class QosEvents:
     """Keeps the reports on each topic, and logs it when it has changed.
 
-    Everything happens on the executor's thread. An event that has not changed changes nothing.
+    Everything happens on the executor's thread.
 
     Args:
         warn: Writes to the log.
@@ -92,8 +92,6 @@ class QosEvents:
     def _on_incompatible(
         self, topic: str, who: str, event: QoSRequestedIncompatibleQoSInfo
     ) -> None:
-        if not event.total_count_change:
-            return
         events = self._of(topic)
         events.incompatible = event.total_count
         events.policy = qos_policy_name_from_kind(event.last_policy_kind)
@@ -103,8 +101,6 @@ class QosEvents:
         )
 
     def _on_deadline(self, topic: str, event: QoSRequestedDeadlineMissedInfo) -> None:
-        if not event.total_count_change:
-            return
         events = self._of(topic)
         if not events.is_late:
             self._warn(f"{topic}: deadline missed, {event.total_count} times by now")
@@ -112,14 +108,10 @@ class QosEvents:
 
     def _on_publishers(self, topic: str, event: QoSSubscriptionMatchedInfo) -> None:
         # Fast DDS reports the liveliness only where a lease was asked for.
-        if event.current_count_change:
-            self._tell_alive(
-                topic, "" if event.current_count > 0 else "the last publisher has gone"
-            )
+        self._tell_alive(topic, "" if event.current_count > 0 else "the last publisher has gone")
 
     def _on_publishers_alive(self, topic: str, event: QoSLivelinessChangedInfo) -> None:
-        if event.alive_count_change or event.not_alive_count_change:
-            self._tell_alive(topic, "" if event.alive_count > 0 else "no publisher is alive")
+        self._tell_alive(topic, "" if event.alive_count > 0 else "no publisher is alive")
 
     def _on_own_liveliness(self, topic: str, event: QoSLivelinessLostInfo) -> None:
         self._tell_alive(topic, f"our liveliness was lost {event.total_count} times")

@@ -69,10 +69,36 @@ def test_in_a_further_run_the_first_plan_is_there_when_the_robot_is_free_to_move
     drive(loop, 120, lambda n: 5, waves)
     loop.start({"seed": np.array(0), "plan_number": np.array(0)}, not_before_s=-np.inf)
     commands = drive(loop, 60, lambda n: 5, waves, start_s=4.0)
-    free = round((STREAM.begin_s + STREAM.past_s) / TICK_S)
+    rest_s = STREAM.begin_s + STREAM.past_s + STREAM.lead_s + loop.longest_stop_s
+    free = round(rest_s / TICK_S) + 2  # what was led before may have to be followed first
     taken = next(k for k, each in enumerate(commands) if each.takeover)
     assert free <= taken <= free + 1
     assert 0.08 < 4.0 + free * TICK_S - commands[taken].takeover.request.requested_s < 0.14
+
+
+def test_a_first_plan_that_comes_sooner_than_expected_is_waited_for_with_no_other():
+    """Another one would continue from it, and the robot would never follow the first."""
+    loop = new_loop(stream=STREAM)
+    drive(loop, 120, lambda n: 15, waves)
+    loop.start({"seed": np.array(0), "plan_number": np.array(0)}, not_before_s=-np.inf)
+    commands = drive(loop, 60, lambda n: 1, waves, start_s=4.0)
+    taken = [each.takeover.request.plan_number for each in commands if each.takeover]
+    assert taken[:3] == [0, 1, 2]
+
+
+def test_a_run_that_begins_where_another_one_has_just_stopped_follows_its_first_plan():
+    """What was committed is followed first: a plan before that would never be followed."""
+    loop = new_loop(stream=STREAM)
+    drive(loop, 120, lambda n: 1, waves)
+    begin_s = 1.0 + 120 * TICK_S
+    loop.stop()
+    num_ticks = round(loop.longest_stop_s / TICK_S) + 1
+    drive(loop, num_ticks, lambda n: 1, waves, start_s=begin_s)
+    loop.start({"seed": np.array(0), "plan_number": np.array(0)}, not_before_s=-np.inf)
+    begin_s += num_ticks * TICK_S
+    commands = drive(loop, 90, lambda n: 1, waves, start_s=begin_s)
+    taken = [each.takeover.request.plan_number for each in commands if each.takeover]
+    assert taken[:2] == [0, 1]
 
 
 @pytest.mark.parametrize("stream", [None, STREAM])

@@ -59,11 +59,14 @@ def test_an_executor_sleeps_while_messages_wait_and_they_are_read_in_order(nodes
     assert [message.data for message in found] == [1.0, 2.0]
 
 
-def test_events_of_a_polled_topic_are_handed_on_when_they_are_asked_for(nodes):
+def test_each_event_of_a_polled_topic_is_handed_on_once(nodes):
     events = []
-    topic, _ = polled(*nodes, [], events)
-    while not any(event.current_count_change for event in events):
+    topic, publisher = polled(*nodes, [], events)
+    while len(events) < 1:
         topic.take_events()
-    assert [event.current_count for event in events if event.current_count_change] == [1]
     topic.take_events()
-    assert not events[-1].current_count_change
+    assert [event.current_count for event in events] == [1]
+    nodes[1].destroy_publisher(publisher)
+    while len(events) < 2:
+        topic.take_events()
+    assert [event.current_count for event in events] == [1, 0]

@@ -37,7 +37,7 @@ from ddpm_controller.simulation.arm.arm import JOINT_NAMES, PUBLISHED_JOINT_NAME
 from ddpm_controller.simulation.arm.robot_description import robot_description
 
 PATIENCE_S = 90.0
-LOST_S = 30.0
+LOST_S = 10.0
 LOST_REQUESTS = 3
 PRIMARY = ("unconfigured", "inactive", "active", "finalized")
 GOALS = {

@@ -216,6 +216,11 @@ class PlanSchedule:
             self._pace.note(request.num_inference_steps, inference_time_s, relative_cost)
 
     @property
+    def has_pending(self) -> bool:
+        """Whether a plan has come that no tick has taken over yet."""
+        return self._pending is not None
+
+    @property
     def expected_delay_s(self) -> float:
         """Time until a plan is followed, from the time it is asked for; 0 before the first one."""
         return self._delay.expected_s
