@@ -94,7 +94,7 @@ class ControlLoop:
         self._jump, self._jump_over_s = "", -math.inf
         self._free_s, self._quiet_s = -math.inf, math.nan
         self._kept: np.ndarray | None = None
-        self._has_led = False
+        self._moved_s, self._led_to = -math.inf, np.zeros(0)
         self._remember(policy.n_obs_steps)
 
     # What comes in
@@ -264,8 +264,11 @@ class ControlLoop:
 
     def note_led(self, moment_s: float, position: np.ndarray | None) -> None:
         """Note where the robot is led, (Da,), at a moment that may be ahead of now."""
-        if position is not None:
-            self.following.lead(moment_s, position)
+        if position is None:
+            return
+        self.following.lead(moment_s, position)
+        if not np.array_equal(position, self._led_to):
+            self._moved_s, self._led_to = moment_s, position
 
     def decide(self, now_s: float) -> Verdict:
         """Return what may be done at ``now_s``, with the reason."""
@@ -325,10 +328,10 @@ class ControlLoop:
             self.following.begin(now_s, begin_at)
         if begin_at is not None and self.settings.stream is not None:
             self._free_s = now_s + self.settings.stream.begin_s + self.settings.stream.past_s
-            if self._has_led:  # it begins behind what has been committed, and the stop behind that
+            # Who moves elsewhere begins behind what has been committed, and the stop behind that.
+            if self._motion is None and self._moved_s > now_s - self.settings.stream.past_s:
                 behind_s = self.settings.committed_s + self.longest_stop_s
                 self._free_s += behind_s + 2 * self.settings.period_s
-            self._has_led = True
         sent, self._sent = self._sent, None
         takeover = None
         if verdict.state == State.RUNNING:
