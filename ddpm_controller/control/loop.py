@@ -13,7 +13,7 @@ import numpy as np
 from ddpm_controller.control.command import Command
 from ddpm_controller.control.loop_settings import LoopSettings, PolicyTerms
 from ddpm_controller.control.moving.cartesian_box import BoxGuard, box_guard
-from ddpm_controller.control.moving.leading_motion import LeadingMotion, motion_of
+from ddpm_controller.control.moving.leading_motion import LeadingMotion
 from ddpm_controller.control.moving.motion_loop import MotionLoop, Order, Sent, is_near
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.moving.stopping import longest_stop_s
@@ -243,8 +243,8 @@ class ControlLoop:
             self._quiet_s = math.nan
         elif math.isnan(self._quiet_s):
             self.schedule.abandon(problem.text)
-            lead_s = self.settings.stream.lead_s if self.settings.stream else 0.0
-            self._quiet_s = now_s + lead_s + self.longest_stop_s + self.settings.period_s
+            stop_s = self.settings.committed_s + self.longest_stop_s
+            self._quiet_s = now_s + stop_s + self.settings.period_s
         elif now_s >= self._quiet_s:
             self._begin_again(keep_position=False)
 
@@ -372,15 +372,7 @@ class ControlLoop:
 
     def _motion_within(self, limits: JointLimits) -> MotionLoop | LeadingMotion:
         if self._motion is None:
-            given = self.settings
-            self._motion = motion_of(
-                given.action_spec.joint_names,
-                limits,
-                given.period_s,
-                given.stream,
-                fade_s=given.fade_s,
-                stop_s=given.stop_s,
-            )
+            self._motion = self.settings.motion(limits)
         return self._motion
 
     def _box_guard(self) -> BoxGuard | None:

@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ddpm_controller.control.moving.leading_motion import LeadingMotion, motion_of
+from ddpm_controller.control.moving.motion_loop import MotionLoop
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.moving.stream_settings import StreamSettings
 from ddpm_controller.control.observing.follow_watch import FollowRules
@@ -98,6 +100,17 @@ class LoopSettings:
         for name in ("out_of_distribution_plans", "min_inference_steps"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be below 0, got {getattr(self, name)}")
+
+    def motion(self, limits: JointLimits) -> MotionLoop | LeadingMotion:
+        """Return what carries out the orders of the loop within ``limits``: see ``motion_of``."""
+        return motion_of(
+            self.action_spec.joint_names,
+            limits,
+            self.period_s,
+            self.stream,
+            fade_s=self.fade_s,
+            stop_s=self.stop_s,
+        )
 
     @property
     def committed_s(self) -> float:

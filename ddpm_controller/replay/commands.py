@@ -8,7 +8,7 @@ import numpy as np
 
 from ddpm_controller.bags.files import BagError
 from ddpm_controller.control.deployment import Deployment
-from ddpm_controller.control.moving.leading_motion import LeadingMotion, motion_of
+from ddpm_controller.control.moving.leading_motion import LeadingMotion
 from ddpm_controller.control.moving.motion_loop import Sent
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.states import State
@@ -91,14 +91,7 @@ class _Player:
         self._decisions = RecordedDecisions(run, limits, deployment)
         given = self._decisions.settings
         self._streams = given.stream is not None
-        self._led = motion_of(
-            given.action_spec.joint_names,
-            limits,
-            given.period_s,
-            given.stream,
-            fade_s=given.fade_s,
-            stop_s=given.stop_s,
-        )
+        self._led = given.motion(limits)
         self._motion = self._led.motion if isinstance(self._led, LeadingMotion) else self._led
         self._measured = MeasuredPositions(run, limits)
         self._begin_at: np.ndarray | None = None

@@ -107,15 +107,8 @@ class _StreamPlayer:
     def __init__(self, run: RecordedRun, limits: JointLimits, deployment: Deployment) -> None:
         self._decisions = RecordedDecisions(run, limits, deployment)
         given = self._decisions.settings
-        assert given.stream is not None
-        led = LeadingMotion(
-            given.action_spec.joint_names,
-            limits,
-            given.period_s,
-            given.stream,
-            fade_s=given.fade_s,
-            stop_s=given.stop_s,
-        )
+        led = given.motion(limits)
+        assert isinstance(led, LeadingMotion)
         self._motion, self._stream, self._period_s = led.motion, led.stream, given.period_s
         self._measured, self._lead_s = MeasuredPositions(run, limits), given.committed_s
         self._in_force: ActionChunk | None = None

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from ddpm_controller.control.command import Command
 from ddpm_controller.control.loop import ControlLoop
-from ddpm_controller.control.moving.leading_motion import LeadingMotion, motion_of
+from ddpm_controller.control.moving.leading_motion import LeadingMotion
 from ddpm_controller.control.moving.motion_loop import Order, Sent
 from ddpm_controller.control.plan_request import Takeover
 from ddpm_controller.control.states import Reason, State, Verdict
@@ -169,14 +169,7 @@ class CommandAhead:
     def _motion_within(self) -> LeadingMotion | None:
         given, limits = self._loop.settings, self._loop.limits
         if self._motion is None and limits is not None:
-            motion = motion_of(
-                given.action_spec.joint_names,
-                limits,
-                given.period_s,
-                given.stream,
-                fade_s=given.fade_s,
-                stop_s=given.stop_s,
-            )
+            motion = given.motion(limits)
             assert isinstance(motion, LeadingMotion)
             self._motion = motion
         return self._motion
