@@ -70,6 +70,7 @@ class ControlLoop:
             settings.max_lead_s,
             settings.filters,
             settings.rules,
+            sorted(set(spec.joint_names) - set(spec.measured_names)),
         )
         self.schedule = PlanSchedule(
             spec,
@@ -301,7 +302,8 @@ class ControlLoop:
             return
         stop_s = self.longest_stop_s + self.settings.committed_s + self.settings.period_s
         tolerance = self._limits.follow
-        event = self.following.look(now_s, *newest, tolerance, stop_s)
+        stamps_s, measured = newest
+        event = self.following.look(now_s, stamps_s, np.nan_to_num(measured), tolerance, stop_s)
         if event == "stops":
             self.schedule.abandon(self.following.text)
         elif event == "begins" and not self._stopping:
@@ -339,8 +341,8 @@ class ControlLoop:
         elif verdict.reason in OBSERVATION_REASONS:
             self.schedule.abandon(verdict.text)
         chunk = self.schedule.sent_ahead(takeover.plan.chunk) if takeover else None
-        has_step = self._limits is not None and np.isfinite(self._limits.step).any()
-        measured = self.watch.measured(now_s) if has_step else None
+        needs_measured = self._limits is not None and self._limits.need_measured
+        measured = self.watch.measured(now_s) if needs_measured else None
         return Order(verdict, chunk, begin_at, keep_position, measured, sent), takeover
 
     def follow(self, now_s: float, verdict: Verdict) -> Command:

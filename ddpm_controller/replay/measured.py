@@ -32,7 +32,7 @@ class MeasuredPositions:
         self._rows = np.zeros((0, len(limits.step)))
         names = run.robot.action_spec.joint_names
         measuring = measuring_stream(run.robot.stream_specs, names)
-        if not np.isfinite(limits.step).any() or measuring is None:
+        if not limits.need_measured or measuring is None:
             return
         self._stamps_s, rows = _newest(run.values[measuring.name], len(measuring.names))
         columns = [measuring.names.index(name) for name in names]

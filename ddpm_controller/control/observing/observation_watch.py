@@ -53,6 +53,7 @@ class ObservationWatch:
         max_lead_s: A stamp further ahead of the last tick than this is refused.
         filters: As ``ObservationBuffer``; what is measured for safety stays as it came.
         rules: Stream name -> how it is looked at; none: as a ``StreamRule`` by default.
+        unmeasured: Those of ``joint_names`` that no stream measures, as columns of a twist.
 
     Attributes:
         buffer: The values.
@@ -70,12 +71,15 @@ class ObservationWatch:
         max_lead_s: float,
         filters: Mapping[str, StreamFilter] | None = None,
         rules: Mapping[str, StreamRule] | None = None,
+        unmeasured: Sequence[str] = (),
     ) -> None:
         self.buffer = ObservationBuffer(streams, max_ages_s, filters=filters)
         self._max_ages_s = max_ages_s
         self._periods_s = {s.name: math.inf if s.holds else 1 / s.rate_hz for s in streams}
         self._holding = {stream.name for stream in streams if stream.holds}
-        measuring, self._columns = _measuring_stream(streams, joint_names)
+        self._is_measured = np.array([name not in unmeasured for name in joint_names])
+        measured_names = [name for name in joint_names if name not in unmeasured]
+        measuring, self._columns = _measuring_stream(streams, measured_names)
         self.measured_stream = measuring.name
         self._max_lead_s = max_lead_s
         self._now_s = math.nan
@@ -229,23 +233,38 @@ class ObservationWatch:
         ]
 
     def measured(self, now_s: float) -> np.ndarray | None:
-        """Return the newest measured position of the commanded joints at ``now_s``, (Da,)."""
+        """Return the newest measured position of the commanded joints at ``now_s``, (Da,).
+
+        NaN of a column that is not measured.
+        """
         value = self.buffer.newest(self.measured_stream, now_s)
-        return None if value is None else value[self._columns]
+        return None if value is None else self._of_columns(value, np.nan)
 
     def newest_measured(self, now_s: float) -> tuple[np.ndarray, np.ndarray] | None:
         """Return the stamps of ``measured`` at ``now_s`` and its position, (Da,) each."""
         found = self.buffer.newest_stamped(self.measured_stream, now_s)
-        return None if found is None else (found[0][self._columns], found[1][self._columns])
+        if found is None:
+            return None
+        newest_s = float(found[0].max())
+        return self._of_columns(found[0], newest_s), self._of_columns(found[1], np.nan)
 
     def measured_in(self, observation: Observation) -> tuple[np.ndarray, np.ndarray]:
         """Return where the commanded joints are in an observation and their stamps, (Da,)."""
         name = self.measured_stream
-        position = observation.values[name][self._columns]
+        position = self._of_columns(observation.values[name], np.nan)
         stamps_s = np.full(len(self._names[name]), observation.source_stamps_s[name])
         if name in observation.element_stamps_s:
             stamps_s = np.array(list(observation.element_stamps_s[name].values()))
-        return position, stamps_s[self._columns]
+        return position, self._of_columns(stamps_s, observation.source_stamps_s[name])
+
+    def _of_columns(self, elements: np.ndarray, unmeasured: float) -> np.ndarray:
+        """Return elements of the measuring stream in the order of the action, (Da,)."""
+        if self._is_measured.all():
+            return elements[self._columns]
+        row = np.full(len(self._is_measured), unmeasured)
+        if self._columns:
+            row[self._is_measured] = elements[self._columns]
+        return row
 
     def _forget_invalid(self) -> None:
         """Forget what was refused, but where no better message would come by itself."""
@@ -283,7 +302,7 @@ class ObservationWatch:
             measured = self.measured(stamp_s)
             if measured is not None:
                 for frozen in self._frozen.values():
-                    frozen.move(stamp_s, measured)
+                    frozen.move(stamp_s, measured[self._is_measured])
 
     def _health(self, name: str, age_s: float, is_stale: bool, now_s: float) -> StreamHealth:
         statistics = self._statistics[name]

@@ -16,15 +16,26 @@ def training_range_of(
     action_normalizer: MinMaxNormalizer,
     action_spec: ActionSpec,
 ) -> TrainingRange | None:
-    """Return the ranges; None where no stream measures all commanded joints."""
-    names = action_spec.joint_names
+    """Return the ranges; None where no stream measures all commanded joints.
+
+    A column that is not measured, of a twist, may be anywhere.
+    """
+    names = action_spec.measured_names
     stream = measuring_stream(streams, names)
     if stream is None:
         return None
-    columns = [stream.names.index(name) for name in names]
     low, high = ends_of(normalizers[stream.name])
+    places = [
+        stream.names.index(name) if name in names else -1 for name in action_spec.joint_names
+    ]
+    is_measured = np.array(places) >= 0
     action_low, action_high = ends_of(action_normalizer)
-    return TrainingRange(low[columns], high[columns], action_low, action_high)
+    return TrainingRange(
+        np.where(is_measured, low[places], -np.inf),
+        np.where(is_measured, high[places], np.inf),
+        action_low,
+        action_high,
+    )
 
 
 def middle_window(
