@@ -104,6 +104,11 @@ class LeadingMotion:
         return self._settings.lead_s + self.motion.longest_stop_s
 
     @property
+    def is_at_rest(self) -> bool:
+        """Whether the newest command lets the robot rest."""
+        return self.motion.is_at_rest
+
+    @property
     def has_chunk(self) -> bool:
         """Whether there is a chunk to follow, or one that no moment has taken yet."""
         return self.motion.has_chunk or self._waiting.chunk is not None

@@ -103,6 +103,12 @@ class MotionLoop:
         return longest_stop_s(self._stop_s, self._limits)
 
     @property
+    def is_at_rest(self) -> bool:
+        """Whether the last command lets the robot rest."""
+        sent = self._sent
+        return sent is None or self._limits.is_rest(sent.position, sent.velocity)
+
+    @property
     def has_chunk(self) -> bool:
         """Whether there is a chunk to follow, which may have ended."""
         return self._follower is not None and self._follower.chunk is not None

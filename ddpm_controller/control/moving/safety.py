@@ -142,6 +142,11 @@ class JointLimits:
             else np.where(self.velocities.chosen, 0.0, position)
         )
 
+    def is_rest(self, command: np.ndarray, rate: np.ndarray) -> bool:
+        """Return whether a robot stays where it is under a command (Da,) with this rate (Da,)."""
+        keeps_on = np.zeros(0) if self.velocities is None else command[self.velocities.chosen]
+        return not (rate.any() or keeps_on.any())
+
     @property
     def need_measured(self) -> bool:
         """Whether a command depends on where the robot is measured."""

@@ -158,7 +158,7 @@ class VelocityGovernor:
         return chosen(same, wish, Motion.rest(value))
 
     def _leaves(self, motion: Motion, room: Bounds | None) -> np.ndarray:
-        """Return which joints leave their room with ``motion`` and a fade to 0 behind it, (Da,)."""
+        """Return which joints leave their room with ``motion`` and a fade behind it, (Da,)."""
         if room is None:
             return np.zeros(len(self._chosen), dtype=bool)
         lowest, highest = self._stop_way(motion)

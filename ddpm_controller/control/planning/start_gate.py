@@ -124,8 +124,8 @@ def approach_chunk(
 ) -> ActionChunk:
     """Return a slow straight way from rest at ``begin`` to rest at ``goal``, both (Da,).
 
-    Velocities stay 0. All joints arrive together, along the quintic whose highest velocity, acceleration and jerk
-    are ``share`` of the limits at most.
+    All joints arrive together, along the quintic whose highest velocity, acceleration and jerk
+    are ``share`` of the limits at most. Velocities stay 0.
     """
     begin = np.clip(limits.resting(begin), limits.lower, limits.upper)
     goal = np.clip(limits.resting(goal), limits.lower, limits.upper)
