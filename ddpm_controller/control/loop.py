@@ -66,11 +66,10 @@ class ControlLoop:
         self.watch = ObservationWatch(
             settings.streams,
             settings.max_ages_s,
-            spec.joint_names,
+            spec,
             settings.max_lead_s,
             settings.filters,
             settings.rules,
-            sorted(set(spec.joint_names) - set(spec.measured_names)),
         )
         self.schedule = PlanSchedule(
             spec,
@@ -327,7 +326,8 @@ class ControlLoop:
         begin_at = None if self._has_begun else self._begin_at(now_s)
         keep_position, self._has_begun = self._keep_position, True
         if begin_at is not None:
-            self.following.begin(now_s, begin_at)
+            assert self._limits is not None
+            self.following.begin(now_s, self._limits.resting(begin_at))
         if begin_at is not None and self.settings.stream is not None:
             self._free_s = now_s + self.settings.stream.begin_s + self.settings.stream.past_s
             # Who moves elsewhere begins behind what has been committed, and the stop behind that.

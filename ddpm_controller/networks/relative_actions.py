@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from ddpm_controller.types import ActionSpec, StreamSpec, measuring_stream
+from ddpm_controller.types import ActionSpec, StreamSpec, measuring
 
 
 class RelativeActions:
@@ -40,15 +40,14 @@ class RelativeActions:
                 f"relative_to is for positions and poses; {wrong} are velocities, which are "
                 "relative already: set relative_to to none"
             )
-        stream = measuring_stream(streams, relative)
-        if self.are_any and stream is None:
+        found = measuring(streams, action_spec)
+        if self.are_any and found is None:
             raise ValueError(
-                f"no stream measures all of {relative}, which are learned relative to where the "
-                f"robot is; streams: { {each.name: list(each.names) for each in streams} }"
+                f"no stream measures all of {list(names)}, of which {relative} are learned "
+                f"relative to where the robot is; streams: "
+                f"{ {each.name: list(each.names) for each in streams} }"
             )
-        self._stream = stream.name if stream is not None else ""
-        elements = stream.names if stream is not None else ()
-        self._places = [elements.index(name) if name in relative else -1 for name in names]
+        self._measuring = found
 
     def measured(self, values: Mapping[str, Tensor]) -> Tensor:
         """Return where the columns were at the newest observation, (B, Da); NaN: not measured.
@@ -56,10 +55,9 @@ class RelativeActions:
         Args:
             values: {stream: (B, To, D)}, SI units.
         """
-        newest = values[self._stream][:, -1]
-        found = newest[:, self._places].clone()
-        found[:, torch.tensor(self._places) < 0] = torch.nan
-        return found
+        assert self._measuring is not None
+        newest = {name: values[name][:, -1].cpu().numpy() for name in self._measuring.names}
+        return torch.from_numpy(self._measuring.row(newest))
 
     def reference(self, values: Mapping[str, Tensor], commanded: Tensor) -> Tensor:
         """Return what is taken off each row of a chunk, (B, Da); 0 of absolute columns.

@@ -27,7 +27,7 @@ from ddpm_controller.robots.outputs import (
 )
 from ddpm_controller.robots.robot_description import DescriptionError, described_joints
 from ddpm_controller.robots.robot_file import KEYS, RobotFile, StreamFile, TextFile
-from ddpm_controller.types import ActionKind, ActionSpec, StreamSpec, measuring_stream
+from ddpm_controller.types import ActionKind, ActionSpec, StreamSpec, measuring
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
@@ -154,9 +154,14 @@ class Robot:
     @property
     def _late_s(self) -> float:
         """Longest time by which a measured position is behind what was sent."""
-        measuring = self.measuring
-        period_s = 1.0 / measuring.spec.rate_hz if measuring.spec.rate_hz else 0.0
-        return (self.latency_s or _UNKNOWN_LATENCY_S) + measuring.latency_s + period_s
+        found = measuring(self.stream_specs, self.action_spec)
+        names = () if found is None else found.names
+        ages_s = [
+            each.latency_s + 1.0 / each.spec.rate_hz
+            for each in self.streams
+            if each.spec.name in names
+        ]
+        return (self.latency_s or _UNKNOWN_LATENCY_S) + max(ages_s, default=0.0)
 
     def _refuse_bounded(self, limits: JointLimits) -> None:
         wraps = {name for stream in self.streams for name in stream.spec.wraps}
@@ -196,18 +201,18 @@ class Robot:
 
     @property
     def measuring(self) -> RobotStream:
-        """The stream that measures the commanded joints.
+        """The stream that measures the commanded joints; of several the slowest.
 
         Raises:
             RobotError: There is none.
         """
-        names = self.action_spec.measured_names
-        spec = measuring_stream(self.stream_specs, names)
-        for stream in self.streams:
-            if stream.spec is spec:
-                return stream
+        found = measuring(self.stream_specs, self.action_spec)
+        names = () if found is None else found.names
+        streams = [stream for stream in self.streams if stream.spec.name in names]
+        if streams:
+            return min(streams, key=lambda stream: stream.spec.rate_hz)
         raise RobotError(
-            f"no stream measures all of {list(names)}; streams: "
+            f"no stream measures all of {list(self.action_spec.measured_names)}; streams: "
             f"{ {each.name: list(each.names) for each in self.stream_specs} }"
         )
 
@@ -340,11 +345,10 @@ def continuous_joints(urdf: str, joint_names: Sequence[str]) -> tuple[str, ...]:
 
 def _refuse_measuring(streams: Sequence[RobotStream], action: ActionSpec) -> None:
     """Refuse a stream as the one that measures the joints where it cannot be."""
-    if not action.measured_names:
-        return
-    spec = measuring_stream([each.spec for each in streams], action.measured_names)
+    found = measuring([each.spec for each in streams], action)
     for stream in streams:
-        if stream.spec is not spec:
+        spec = stream.spec
+        if found is None or spec not in found.streams:
             continue
         if stream.rule.when_stale == "mask":
             raise ValueError(

@@ -89,7 +89,7 @@ class MotionLoop:
         self._limits, self._period_s = limits, period_s
         self._fade_s, self._stop_s = fade_s, stop_s
         self._governor = governor_of(limits, period_s)
-        self._velocities = _velocity_governor(self._governor, limits, period_s)
+        self._velocities = _velocity_governor(self._governor, limits, period_s, led_s)
         self._step = StepLimit(limits, led_s)
         self._follower: ChunkFollower | None = None
         self._sent: Motion | None = None
@@ -264,7 +264,7 @@ def is_near(measured: np.ndarray, position: np.ndarray, limits: JointLimits) -> 
 
 
 def _velocity_governor(
-    governor: Governor | BoxedGovernor, limits: JointLimits, period_s: float
+    governor: Governor | BoxedGovernor, limits: JointLimits, period_s: float, led_s: float
 ) -> VelocityGovernor | None:
     """Return what leads the velocities among the columns; None where there is none."""
     if limits.velocities is None:
@@ -274,4 +274,4 @@ def _velocity_governor(
             "end_effector_box: where velocities are commanded the end effector is not known: "
             "leave the box out, or command positions"
         )
-    return VelocityGovernor(governor, limits, period_s)
+    return VelocityGovernor(governor, limits, period_s, led_s)

@@ -50,8 +50,8 @@ class SafeStop:
         self._is_gentle = self._allowed(used, bounds or Bounds(used.lower, used.upper), stop_s)
         self._velocities = limits.velocities
         if limits.velocities is not None:
-            fade_s = _fade_s(begin, stop_s, used, limits.velocities.chosen)
-            self._fade = FadingOffset(begin_s, begin, fade_s)
+            duration_s = fading_s(begin, stop_s, used, limits.velocities.chosen)
+            self._fade = FadingOffset(begin_s, begin, duration_s)
 
     def at(self, now_s: float) -> Motion:
         """Return the motion at ``now_s``; at rest once the stop is over."""
@@ -97,10 +97,10 @@ def longest_stop_s(stop_s: float, limits: JointLimits) -> float:
     if used.velocities is None:
         return longest_s
     worst = Motion(used.upper, used.velocity, used.acceleration)
-    return max(longest_s, _fade_s(worst, stop_s, used, used.velocities.chosen))
+    return max(longest_s, fading_s(worst, stop_s, used, used.velocities.chosen))
 
 
-def _fade_s(begin: Motion, stop_s: float, used: JointLimits, velocities: np.ndarray) -> float:
+def fading_s(begin: Motion, stop_s: float, used: JointLimits, velocities: np.ndarray) -> float:
     """Return the time from ``stop_s`` on in which all of ``velocities`` (Da,) may fade to 0."""
     duration_s = stop_s
     while True:

@@ -20,6 +20,8 @@ from ddpm_controller.control.moving.time_optimal import TimeOptimal
 
 _GENTLE = 0.5
 """Share of acceleration and jerk with which a joint comes to its limit."""
+_SETTLES = 2.0
+"""Times that a measurement is late the way that is left is gone in, at the least."""
 _MOMENTS = 25
 """Moments of a fade at which its way is summed up."""
 _SPEED_MOMENTS = 100
@@ -39,12 +41,16 @@ class VelocityGovernor:
         governor: For the limits of the columns.
         limits: Limits of the columns, with velocities among them.
         period_s: Time between ticks.
+        led_s: Time by which commands are ahead of the clock, as ``StepLimit``.
     """
 
-    def __init__(self, governor: Governor, limits: JointLimits, period_s: float) -> None:
+    def __init__(
+        self, governor: Governor, limits: JointLimits, period_s: float, led_s: float = 0.0
+    ) -> None:
         assert limits.velocities is not None
         self._governor, self._limits, self._period_s = governor, limits, period_s
         self._columns, self._chosen = limits.velocities, limits.velocities.chosen
+        self._late_s = limits.velocities.late_s + led_s
         self._led: deque[tuple[float, np.ndarray]] = deque()
         used = limits.scaled(SHARE)
         longest_s = float((used.upper / used.velocity)[self._chosen].max())
@@ -72,7 +78,7 @@ class VelocityGovernor:
             self._led.pop()
         self._led.append((moment_s, values))
         # The oldest is in force until the next one.
-        while len(self._led) > 1 and self._led[1][0] <= moment_s - self._columns.late_s:
+        while len(self._led) > 1 and self._led[1][0] <= moment_s - self._late_s:
             self._led.popleft()
 
     def step(
@@ -137,7 +143,7 @@ class VelocityGovernor:
         moments_s = np.array([moment_s for moment_s, _ in self._led])
         values = np.array([row for _, row in self._led])
         ends_s = np.append(moments_s[1:], moments_s[-1] + elapsed_s)
-        begin_s = ends_s[-1] - self._columns.late_s - elapsed_s
+        begin_s = ends_s[-1] - self._late_s - elapsed_s
         held_s = np.maximum(ends_s - np.maximum(moments_s, begin_s), 0.0)
         ways = np.cumsum((values * held_s[:, None])[::-1], axis=0)  # from now backwards
         return np.minimum(ways.min(axis=0), 0.0), np.maximum(ways.max(axis=0), 0.0)
@@ -150,6 +156,8 @@ class VelocityGovernor:
         left = np.maximum(np.stack([-room.lower, room.upper]) - held, 0.0)
         used = self._limits.scaled(_GENTLE)
         speeds = stoppable_speed(left, used.velocity, used.acceleration)
+        # Close to the limit it is the late measurement that must not make it swing.
+        speeds = np.minimum(speeds, left / (_SETTLES * (self._late_s + self._period_s)))
         down, up = np.where(self._chosen & np.isfinite(left), speeds, np.inf)
         value = np.minimum(np.maximum(wish.position, -down), up)
         same = value == wish.position

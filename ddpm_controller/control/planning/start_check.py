@@ -34,12 +34,12 @@ def place_problem(
         guard: Guard of the end effector's box, where there is one.
         now_s: The moment.
     """
-    problem = watch.problem(now_s, only=watch.measured_stream)
+    problem = watch.problem(now_s, only=watch.measuring)
     if problem is not None:
         return replace(problem, state=State.WAITING)
     measured = watch.measured(now_s)
     if measured is None:
-        text = f"{watch.measured_stream} is ahead of the clock"
+        text = f"{', '.join(watch.measuring)} is ahead of the clock"
         return Verdict(State.WAITING, Reason.NO_OBSERVATION, text)
     limits = limits.of_joints
     margin = limits.velocity * _MARGIN_S

@@ -16,7 +16,7 @@ from ddpm_controller.policies.memory.previous_chunk import (
 )
 from ddpm_controller.policies.seams.strategies import STRATEGIES, Sampling, SeamSettings, Target
 from ddpm_controller.policy import DEPARTURE_UNIT, EXPECTED_DELAY, Window, deviation
-from ddpm_controller.types import ActionSpec, Memory, StreamSpec, measuring_stream
+from ddpm_controller.types import ActionSpec, Memory, StreamSpec, measuring
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,9 @@ class PlanJoiner:
         self._sent = self._first + n_action_steps
         self._refuse_delay((n_action_steps - 1) * action_spec.period_s)
         joints = action_spec.joint_names
-        self._measured = measuring_stream(streams, action_spec.measured_names)
+        self._measuring = measuring(streams, action_spec)
         self._velocities = action_spec.are_velocities
-        if settings.surprise and self._measured is None:
+        if settings.surprise and self._measuring is None:
             raise ValueError(
                 f"seam: surprise {settings.surprise} needs a stream that measures "
                 f"{list(joints)}, there are {[each.name for each in streams]}: use 0"
@@ -193,16 +193,9 @@ class PlanJoiner:
 
         None where no stream measures them.
         """
-        if self._measured is None:
+        if self._measuring is None:
             return None
-        names = self._measured.names
-        columns = [
-            names.index(name) if not is_velocity else 0
-            for name, is_velocity in zip(
-                self._action_spec.joint_names, self._velocities, strict=True
-            )
-        ]
-        joints: np.ndarray = window[-1].values[self._measured.name][columns]
+        joints = self._measuring.row(window[-1].values)
         return np.where(self._velocities, 0.0, joints)
 
     def _target(self, befores: Sequence[Before]) -> Target:
