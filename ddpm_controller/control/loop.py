@@ -86,7 +86,9 @@ class ControlLoop:
             spec, settings.fade_s, policy.departure, committed_s=settings.committed_s
         )
         self.right_of_way = RightOfWay()
-        self.following = FollowWatch(spec.joint_names, spec.units, settings.follow)
+        self.following = FollowWatch(
+            spec.joint_names, spec.units, settings.follow, spec.are_velocities
+        )
         self._limits = settings.limits
         self._no_limits_text = NO_LIMITS
         self._motion = self._guard = self._sent = None

@@ -105,7 +105,6 @@ class JointLimits:
         """
         if not chosen.any():
             return self
-        free = np.full_like(self.velocity, np.inf)
         return replace(
             self,
             lower=np.where(chosen, -self.velocity, self.lower),
@@ -113,8 +112,7 @@ class JointLimits:
             velocity=np.where(chosen, self.acceleration, self.velocity),
             acceleration=np.where(chosen, self.jerk, self.acceleration),
             jerk=np.where(chosen, self.jerk / JERK_TIME_S, self.jerk),
-            step=np.where(chosen, free, self.step),
-            follow=np.where(chosen, free, self.follow),
+            step=np.where(chosen, np.inf, self.step),
             velocities=VelocityColumns(chosen, self.lower, self.upper, late_s),
         )
 
