@@ -37,7 +37,6 @@ TOPICS = {
     "/joint_states": "sensor_msgs/msg/JointState",
     "/camera_fixed/image_raw": "sensor_msgs/msg/Image",
     "/camera_wrist/image_raw": "sensor_msgs/msg/Image",
-    "/joint_trajectory": "trajectory_msgs/msg/JointTrajectory",
     "/controller/action_chunk": "ddpm_msgs/msg/ActionChunk",
     "/controller/memory": "ddpm_msgs/msg/Memory",
     "/controller/status": "ddpm_msgs/msg/ControllerStatus",
@@ -131,6 +130,11 @@ class Scenario:
     is_apart: bool = False
 
     @property
+    def commands(self):
+        """Topic on which commands are recorded whole."""
+        return "/" + self.robot.commands_topic
+
+    @property
     def description(self):
         """Text of robot_description."""
         text = robot_description()
@@ -176,10 +180,11 @@ def record_run(folder, scenario):
     if scenario.in_groups:
         parameters = given_as(values_from(parameters))
     provenance = {PARAMETERS_KEY: json.dumps(parameters)}
-    with BagWriter(folder, [BagTopic(n, k) for n, k in TOPICS.items()], provenance) as bag:
+    topics = TOPICS | {scenario.commands: "trajectory_msgs/msg/JointTrajectory"}
+    with BagWriter(folder, [BagTopic(n, k) for n, k in topics.items()], provenance) as bag:
         for topic, stamp_s, message in messages:
             sec, nanosec = stamp_from(stamp_s)
-            raw = bytes(message_types().serialize_cdr(message, TOPICS[topic]))
+            raw = bytes(message_types().serialize_cdr(message, topics[topic]))
             bag.write(topic, sec * 10**9 + nanosec, raw)
     return folder
 
@@ -251,10 +256,11 @@ class _Run:
             if self._scenario.plan_ticks:
                 coming += self._request(tick, now_s)
             if message is not None:
-                yield "/joint_trajectory", now_s, message
+                yield self._scenario.commands, now_s, message
             for command in commands:
                 if command.position is not None:
-                    position = position if tick in self._scenario.stands else command.position
+                    stands = tick in self._scenario.stands
+                    position = position if stands else self._moved(position, command)
                     motion = Motion(command.position, command.velocity, command.acceleration)
                     sent.append(Sent(command.stamp_s, motion))
                 stamp_s, takeover = command.stamp_s, command.takeover
@@ -281,6 +287,11 @@ class _Run:
         if found.takes_chunk:
             commands[0] = replace(commands[0], takeover=self._takeover)
         return commands, None if found.message is None else _points(found.message)
+
+    def _moved(self, position, command):
+        """Where the robot is at the next tick."""
+        held = position + command.position / self._scenario.rate_hz
+        return np.where(self._robot.action_spec.are_velocities, held, command.position)
 
     _takeover = None
 
