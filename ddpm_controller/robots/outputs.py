@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ddpm_controller.control.moving.gripper import BinaryGripper, GripperRule
+from ddpm_controller.control.gripper import BinaryGripper, GripperRule
 from ddpm_controller.robots.robot_file import ActionFile
 from ddpm_controller.types import ActionKind, ActionSpec, RelativeTo
 

@@ -167,12 +167,8 @@ class Simulation(Node):
         self._world = WORLDS[self._deployed.world].world(self._deployed.tick_hz)
         self._outputs = self._commanded()
         self._driver, self._columns = driver_of(self._world, self._outputs)
-        self._session = Session(
-            self._world,
-            self._deployed.camera_hz,
-            self._deployed.expert,
-            driver=self._driver,
-        )
+        camera_hz, expert = self._deployed.camera_hz, self._deployed.expert
+        self._session = Session(self._world, camera_hz, expert, driver=self._driver)
         self._system_clock = Clock(clock_type=ClockType.SYSTEM_TIME)
         self._states = JointStates(
             self,
@@ -188,7 +184,7 @@ class Simulation(Node):
             self._deployed.compressed,
             self._states,
             self._outputs,
-            {**self._world.vectors, **(self._driver.vectors if self._driver else {})},
+            self._session.vectors,
             self._columns,
         )
         self.create_service(ResetWorld, "~/reset", self._on_reset)
