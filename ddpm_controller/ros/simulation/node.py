@@ -189,9 +189,8 @@ class Simulation(Node):
         )
         self.create_service(ResetWorld, "~/reset", self._on_reset)
         self._side = self._robot_side()
-        self._received = 0
+        self._received, self._commanded_s = 0, -math.inf
         self._answered: set[str] = set()
-        self._commanded_s = -math.inf
         self._apply(self._deployed)
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(lambda _: self._apply(self._present()))

@@ -62,7 +62,6 @@ class SimulationTopics:
         names: Sequence[str],
     ) -> None:
         self._world = type(world)
-        cameras = world.cameras
         self._clock = node.create_publisher(Clock, "/clock", STREAM_QOS)
         self._joint_states = joint_states
         self._vectors = {
@@ -74,23 +73,7 @@ class SimulationTopics:
         self._instruction = facts(bool(world.instruction), String, "instruction", FACT_QOS)
         self._success = node.create_publisher(Bool, "success", FACT_QOS)
         self._episode = node.create_publisher(EpisodeMark, "episode", STREAM_QOS)
-        self._images = {
-            camera.name: node.create_publisher(Image, f"{camera.name}/image_raw", STREAM_QOS)
-            for camera in cameras
-        }
-        self._infos = {
-            camera.name: node.create_publisher(
-                CameraInfo, f"{camera.name}/camera_info", STREAM_QOS
-            )
-            for camera in cameras
-        }
-        self._compressed = {
-            camera.name: node.create_publisher(
-                CompressedImage, f"{camera.name}/image_raw/compressed", STREAM_QOS
-            )
-            for camera in cameras
-            if compressed
-        }
+        self._open_cameras(node, compressed)
         self._outputs, self._names = tuple(outputs), tuple(names)
         self._commands = {
             topic: node.create_publisher(message_class(kind), topic, STREAM_QOS)
@@ -98,6 +81,19 @@ class SimulationTopics:
         }
         self._description = node.create_publisher(String, "robot_description", FACT_QOS)
         self._description.publish(String(data=world.robot_description()))
+
+    def _open_cameras(self, node: Node, compressed: bool) -> None:
+        names = [camera.name for camera in self._world.cameras]
+
+        def each(kind: type, topic: str) -> dict[str, Publisher]:
+            return {
+                name: node.create_publisher(kind, topic.format(name), STREAM_QOS) for name in names
+            }
+
+        self._images = each(Image, "{}/image_raw")
+        self._infos = each(CameraInfo, "{}/camera_info")
+        compressed_topic = "{}/image_raw/compressed"
+        self._compressed = each(CompressedImage, compressed_topic) if compressed else {}
 
     def tell(self, tick: Tick) -> None:
         """Publish a tick for the first time: facts, marks, observations, then the clock.
