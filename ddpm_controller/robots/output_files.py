@@ -1,4 +1,4 @@
-"""The outputs of a robot, from what its robot file says. No rclpy.
+"""The outputs of a robot, read from its robot file. No rclpy.
 
 Apart from ``outputs``, which the process that commands reads too: it has no use for a parser.
 """
