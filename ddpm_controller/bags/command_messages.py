@@ -28,8 +28,13 @@ from ddpm_controller.robots.outputs import (
 from ddpm_controller.robots.rotation_vectors import rotation_vector_from
 
 
-def command_from(message: Any, output: RobotOutput) -> np.ndarray | None:
-    """Return what one recorded message commands, in the order of the output's columns.
+def command_from(message: Any, output: RobotOutput, kind: str) -> np.ndarray | None:
+    """Return what one message commands, in the order of the output's columns.
+
+    Args:
+        message: From a topic of the output, or of its recording.
+        output: Whose columns they are.
+        kind: Type of the message, by its full name.
 
     Returns:
         (D,) float64; None of a joint state that has none of the joints, as where the measured
@@ -38,7 +43,6 @@ def command_from(message: Any, output: RobotOutput) -> np.ndarray | None:
     Raises:
         ConversionError: Names, sizes or frame are not those of the robot file.
     """
-    _, kind = output.in_bags
     return _READERS[kind](message, output)
 
 

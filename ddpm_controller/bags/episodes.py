@@ -230,7 +230,7 @@ class _Tape:
             self.observations.append(_Seen(stream.spec.name, stamp_ns, *found[1:]))
 
     def _add_command(self, output: RobotOutput, message: RecordedMessage) -> None:
-        row = command_from(message.message, output)
+        row = command_from(message.message, output, output.in_bags[1])
         if row is None:  # the joints of another part of the robot
             return
         if not np.isfinite(row).all():

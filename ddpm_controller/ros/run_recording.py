@@ -18,6 +18,7 @@ from ddpm_controller.replay.recorded_run import PARAMETERS_KEY
 from ddpm_controller.robots.lead import ACTION_LATENCY_KEY
 from ddpm_controller.robots.outputs import JOINT_TRAJECTORY
 from ddpm_controller.robots.robot import Robot
+from ddpm_controller.ros.output_messages import recorded_types
 from ddpm_controller.ros.recorder import Recorder, Stamps
 
 _QUIET_S = 0.3
@@ -29,7 +30,7 @@ _LONGEST_WAIT_S = 3.0
 def run_topics(robot: Robot) -> dict[str, str]:
     """Return relative topic -> type of all that a replay and a look at a run need."""
     topics = {stream.topic: stream.type for stream in robot.streams}
-    topics |= dict(output.in_bags for output in robot.outputs)
+    topics |= dict(output.in_bags for output in robot.outputs) | recorded_types(robot.outputs)
     topics |= {robot.commands_topic: JOINT_TRAJECTORY}
     return topics | {
         "/clock": "rosgraph_msgs/msg/Clock",
