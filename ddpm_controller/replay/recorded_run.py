@@ -11,8 +11,8 @@ import numpy as np
 
 from ddpm_controller.bags.conversions import (
     ConversionError,
-    command_from,
     observation_from,
+    positions_from,
     seconds,
 )
 from ddpm_controller.bags.element_stamps import element_stamps_from
@@ -22,8 +22,10 @@ from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.parameter_names import values_from
 from ddpm_controller.control.states import Reason, State, Verdict
+from ddpm_controller.replay.recorded_outputs import RecordedOutputs
 from ddpm_controller.replay.recorded_turns import RecordedTurns
-from ddpm_controller.robots.robot import JOINT_TRAJECTORY, Robot, RobotStream
+from ddpm_controller.robots.outputs import RobotOutput
+from ddpm_controller.robots.robot import COMMANDS_TOPIC, Robot, RobotStream
 from ddpm_controller.types import Memory, Observation
 
 CHUNK_TOPIC = "controller/action_chunk"
@@ -121,6 +123,7 @@ class RecordedRun:
         memories: Tick of take-over and plan number -> what the policy remembered when it was
             asked; bags from before have none.
         turns: Stream with joints that are reported within one turn -> its turns.
+        outputs: What each output was sent, where no single one is sent all.
     """
 
     bag: Path
@@ -135,6 +138,7 @@ class RecordedRun:
     turns: dict[str, RecordedTurns] = field(default_factory=dict)
     oldest_s: float = math.inf
     newest_s: float = 0.0
+    outputs: RecordedOutputs = field(default_factory=lambda: RecordedOutputs(()))
     _ahead: list[RecordedCommand] = field(default_factory=list)
 
     def receive(self, points: list[RecordedCommand]) -> None:
@@ -232,6 +236,7 @@ def read_run(bag: Path, robot: Robot) -> RecordedRun:
         BagError: The bag is damaged, or nothing of a controller was recorded.
     """
     run = RecordedRun(bag, robot, {stream.spec.name: {} for stream in robot.streams})
+    run.outputs = RecordedOutputs(robot.outputs)
     with OpenBag(bag) as source:
         run.parameters = values_from(json.loads(source.provenance.get(PARAMETERS_KEY, "{}")))
         roles = _roles(source, robot)
@@ -254,13 +259,18 @@ def read_run(bag: Path, robot: Robot) -> RecordedRun:
     return run
 
 
-def _roles(source: OpenBag, robot: Robot) -> dict[str, list[str]]:
+def _roles(source: OpenBag, robot: Robot) -> dict[str, list[str | RobotOutput]]:
     """Return recorded topic -> what it is to a run: one thing, or several streams."""
-    wanted = [(stream.topic, stream.spec.name) for stream in robot.streams]
+    wanted: list[tuple[str, str | RobotOutput]] = [
+        (stream.topic, stream.spec.name) for stream in robot.streams
+    ]
     wanted += [(t, t) for t in (CHUNK_TOPIC, MEMORY_TOPIC, STATUS_TOPIC, DESCRIPTION_TOPIC)]
-    if robot.action.type == JOINT_TRAJECTORY:  # an array carries no stamp, so no tick
-        wanted.append((robot.action.topic, "command"))
-    roles: dict[str, list[str]] = {}
+    wanted.append((robot.commands_topic, "command"))
+    if robot.commands_topic == COMMANDS_TOPIC:
+        wanted += [
+            (each.mirror_topic if each.is_action else each.topic, each) for each in robot.outputs
+        ]
+    roles: dict[str, list[str | RobotOutput]] = {}
     for name, role in wanted:
         topic = resolve_topic(name, source.topics)
         if topic is not None:
@@ -268,12 +278,14 @@ def _roles(source: OpenBag, robot: Robot) -> dict[str, list[str]]:
     return roles
 
 
-def _keep(run: RecordedRun, role: str, recorded: RecordedMessage) -> None:
+def _keep(run: RecordedRun, role: str | RobotOutput, recorded: RecordedMessage) -> None:
     message = recorded.message
     if recorded.header_ns:
         run.oldest_s = min(run.oldest_s, recorded.header_ns * 1e-9)
         run.newest_s = max(run.newest_s, recorded.header_ns * 1e-9)
-    if role == CHUNK_TOPIC:
+    if isinstance(role, RobotOutput):
+        run.outputs.add(role, recorded.stamp_ns * 1e-9, message)
+    elif role == CHUNK_TOPIC:
         run.chunks.append(_chunk(message))
     elif role == MEMORY_TOPIC:
         key = seconds(message.header.stamp), int(message.plan_number)
@@ -288,6 +300,7 @@ def _keep(run: RecordedRun, role: str, recorded: RecordedMessage) -> None:
         run.limits = robot.limits(message.data)
     elif role == "command":
         run.receive(points_from(message, run.robot))
+        run.outputs.add_whole(message)
     else:
         stream = next(s for s in run.robot.streams if s.spec.name == role)
         _keep_observation(run, stream, message)
@@ -311,9 +324,10 @@ def points_from(message: Any, robot: Robot) -> list[RecordedCommand]:
     Raises:
         ConversionError: Names or sizes are not those of the robot file.
     """
-    command_from(message, robot.action)  # refuses what does not fit
+    wanted = robot.action_spec.joint_names
+    positions_from(message, wanted)  # refuses what does not fit
     names = list(message.joint_names)
-    columns = [names.index(name) for name in robot.action.spec.joint_names]
+    columns = [names.index(name) for name in wanted]
     begin_ns = _nanoseconds(message.header.stamp)
     first_ns = _nanoseconds(message.points[0].time_from_start)
     found = []

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from ddpm_controller.control.moving.boxed_arm import BoxedArm, CartesianBox
+from ddpm_controller.control.moving.gripper import BinaryGripper, GripperRule
 from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.motion_loop import Order, Sent
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.moving.stream_settings import StreamSettings
 from ddpm_controller.control.states import Reason, State, Verdict
+from ddpm_controller.robots.outputs import RobotOutput
 from ddpm_controller.types import ActionChunk
 
 LARGEST_PACKET = 1 << 20
@@ -27,15 +29,15 @@ class CommandSettings:
     Attributes:
         node_name: Node name of its node, whose only purpose are the publishers.
         namespace: Likewise.
-        topic: Topic of the commands, with namespace.
+        outputs: What is commanded, with topics that have their namespace.
+        whole_topic: Topic on which commands are recorded whole; empty: none.
         status_topic: Topic on which it reports why it stopped when the controller cannot any more.
-        output: ``joint_trajectory`` or ``commands``.
-        joint_names: In the order of the positions.
         period_s: Time between ticks.
         fade_s: As ``MotionLoop``.
         stop_s: As ``MotionLoop``.
         silence_s: When nothing came from the controller for so long, the robot is stopped.
-        listeners: Listeners of the commands, known to the controller; it waits a while for all.
+        listeners: Listeners of each output's commands, known to the controller; it waits a while
+            for all. Left out: one each.
         status_listeners: Listeners of its last words, likewise.
         priority: Priority of SCHED_FIFO, 1 to 99, where that is permitted; 0 asks for none.
         stream: Form of the trajectories; None: each message is the command of its tick.
@@ -44,19 +46,23 @@ class CommandSettings:
 
     node_name: str
     namespace: str
-    topic: str
+    outputs: tuple[RobotOutput, ...]
     status_topic: str
-    output: str
-    joint_names: tuple[str, ...]
     period_s: float
     fade_s: float
     stop_s: float
     silence_s: float
     priority: int
-    listeners: int = 1
+    listeners: tuple[int, ...] = ()
     status_listeners: int = 0
+    whole_topic: str = ""
     stream: StreamSettings | None = None
     stands_by: bool = False
+
+    @property
+    def joint_names(self) -> tuple[str, ...]:
+        """Columns of a command, in order."""
+        return tuple(name for output in self.outputs for name in output.names)
 
 
 @dataclass(frozen=True)
@@ -123,10 +129,20 @@ def settings_from(content: dict[str, Any]) -> CommandSettings:
     """Return what ``settings_packet`` was made of."""
     stream = content["stream"]
     told = {
-        "joint_names": tuple(content["joint_names"]),
+        "outputs": tuple(_output_from(each) for each in content["outputs"]),
+        "listeners": tuple(content["listeners"]),
         "stream": StreamSettings(**stream) if stream is not None else None,
     }
     return CommandSettings(**{**content, **told})
+
+
+def _output_from(content: dict[str, Any]) -> RobotOutput:
+    rule = content["gripper"]
+    if rule is not None:
+        binary = rule["binary"] and BinaryGripper(**rule["binary"])
+        rule = GripperRule(**{**rule, "binary": binary})
+    tuples = {name: tuple(content[name]) for name in ("names", "units", "reference")}
+    return RobotOutput(**{**content, **tuples, "gripper": rule})
 
 
 def limits_packet(limits: JointLimits) -> bytes:

@@ -100,10 +100,13 @@ class LatencyMeasurement:
             node.create_subscription(kind, stream.topic, partial(self._on_message, stream), newest)
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         node.create_subscription(String, "robot_description", self._on_description, latched)
-        kind = message_class(robot.action.type)
-        self._listener: Subscription | None = node.create_subscription(
-            kind, robot.action.topic, self._on_foreign_command, newest
-        )
+        self._listeners: list[Subscription] = [
+            node.create_subscription(
+                message_class(each.type), each.topic, self._on_foreign_command, newest
+            )
+            for each in robot.outputs
+            if not each.is_action
+        ]
 
     @property
     def now_s(self) -> float:
@@ -135,7 +138,7 @@ class LatencyMeasurement:
         if self._others:
             raise MeasurementError(
                 f"another node commands the robot: {self._others} messages came on "
-                f"{self._robot.action.topic}; deactivate the controller first"
+                f"{self._topics}; deactivate the controller first"
             )
 
     def pose(self) -> np.ndarray:
@@ -168,16 +171,16 @@ class LatencyMeasurement:
         """
         pose = self.pose()
         assert self.limits is not None
-        if self._listener is not None:
-            self._node.destroy_subscription(self._listener)
-            self._listener = None
+        for listener in self._listeners:
+            self._node.destroy_subscription(listener)
+        self._listeners.clear()
         self._sender = GovernedSender(
             self._node, self._robot, self.limits, 1.0 / rate_hz, _STOP_S, pose
         )
         end_s = time.monotonic() + _PATIENCE_S
         while not self._sender.is_heard:
             if time.monotonic() > end_s:
-                raise MeasurementError(f"nothing subscribes to {self._robot.action.topic}")
+                raise MeasurementError(f"nothing subscribes to one of {self._topics}")
             self._executor.spin_once(timeout_sec=0.1)
         return pose
 
@@ -255,6 +258,11 @@ class LatencyMeasurement:
                 f"{name} is {distances[joint]:.4f} from its command, more than {farthest:.4f}: "
                 "the robot was stopped"
             )
+
+    @property
+    def _topics(self) -> str:
+        """Topics of the commands."""
+        return ", ".join(each.topic for each in self._robot.outputs if not each.is_action)
 
     @property
     def _position(self) -> np.ndarray | None:
