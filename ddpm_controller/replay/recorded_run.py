@@ -284,7 +284,7 @@ def _keep(run: RecordedRun, role: str | RobotOutput, recorded: RecordedMessage) 
         run.oldest_s = min(run.oldest_s, recorded.header_ns * 1e-9)
         run.newest_s = max(run.newest_s, recorded.header_ns * 1e-9)
     if isinstance(role, RobotOutput):
-        run.outputs.add(role, message)
+        run.outputs.add(role, recorded.stamp_ns * 1e-9, message)
     elif role == CHUNK_TOPIC:
         run.chunks.append(_chunk(message))
     elif role == MEMORY_TOPIC:
