@@ -152,10 +152,12 @@ def limits_packet(limits: JointLimits) -> bytes:
     content: dict[str, Any] = {name: row.tolist() for name, row in rows.items()}
     content["arm"] = asdict(arm) if arm else None
     if velocities is not None:
-        content["velocities"] = [
-            *(row.tolist() for row in (velocities.chosen, velocities.lower, velocities.upper)),
-            velocities.late_s,
-        ]
+        content["velocities"] = {
+            "chosen": velocities.chosen.tolist(),
+            "lower": velocities.lower.tolist(),
+            "upper": velocities.upper.tolist(),
+            "late_s": velocities.late_s,
+        }
     return packet("limits", content)
 
 
@@ -168,8 +170,10 @@ def limits_from(content: dict[str, Any]) -> JointLimits:
         arm = BoxedArm(box, told["urdf"], tuple(told["joint_names"]), told["link"])
     velocities = None
     if "velocities" in content:
-        *arrays, late_s = content["velocities"]
-        velocities = VelocityColumns(*map(np.array, arrays), late_s)
+        given = dict(content["velocities"])
+        late_s = given.pop("late_s")
+        arrays = {name: np.array(row) for name, row in given.items()}
+        velocities = VelocityColumns(**arrays, late_s=late_s)
     others = ("arm", "velocities")
     rows = {name: np.array(values) for name, values in content.items() if name not in others}
     return JointLimits(**rows, arm=arm, velocities=velocities)

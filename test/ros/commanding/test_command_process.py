@@ -161,6 +161,10 @@ def test_packets_give_every_bit_back():
     assert limits.jerk.tobytes() == LIMITS.jerk.tobytes()
     arm = BoxedArm(CartesianBox((-1.0, -np.inf, 0.1), (1.0, np.inf, 0.2)), "<robot/>", JOINTS, "x")
     assert limits_from(opened(limits_packet(replace(LIMITS, arm=arm)))[1]).arm == arm
+    given = LIMITS.commanding_velocities(np.ones(len(JOINTS), bool), 0.1).velocities
+    found = limits_from(opened(limits_packet(replace(LIMITS, velocities=given)))[1]).velocities
+    assert (found.chosen.dtype, found.late_s) == (given.chosen.dtype, 0.1)
+    assert found.lower.tobytes() == given.lower.tobytes()
 
 
 def test_what_it_sends_is_what_the_motion_loop_says_bit_for_bit(link, listener):
