@@ -79,7 +79,7 @@ class CommandLink:
 
     Attributes:
         is_quiet: Whether it has nothing to send, by its own word.
-        is_at_rest: Whether what it sent last had no velocity, by its own word.
+        is_at_rest: Whether what it sent last lets the robot rest, by its own word.
         is_ready: Whether it has sent a packet at all.
         sent: What it has sent lately, by its own word.
         node_names: Full names of the nodes that have published commands.
@@ -189,7 +189,12 @@ class CommandLink:
             # A packet from before the last order is not about that order.
             self.is_quiet = told[-1].state == State.WAITING and self._asked_for_quiet
             self.is_ready = True
-            self.is_at_rest = not told[-1].moves
+            sent, limits = told[-1].sent, self._limits
+            self.is_at_rest = (
+                sent is None
+                or limits is None
+                or limits.is_rest(sent.motion.position, sent.motion.velocity)
+            )
             if told[-1].motion:
                 self.sent.note(np.array(told[-1].motion[0]))
         self.sent.note_read()

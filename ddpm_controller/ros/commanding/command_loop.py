@@ -12,7 +12,6 @@ import time
 from collections import deque
 from dataclasses import replace
 
-import numpy as np
 from ddpm_msgs.msg import ControllerStatus
 from rclpy.duration import Duration
 from rclpy.node import Node
@@ -200,7 +199,7 @@ class CommandLoop:
         if self._lost:
             self._say(self._command)
             # Late ticks make a stop last longer than it was to.
-            if time.monotonic() > self._rest_s and not np.any(self._command.velocity):
+            if time.monotonic() > self._rest_s and self._motion.is_at_rest:
                 self._order = _QUIET
 
     def _sent(self, found: Ahead, now_s: float, deadline_s: float) -> float:

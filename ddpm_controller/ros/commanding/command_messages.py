@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from ddpm_controller.control.gripper import BinaryGripper, GripperRule
 from ddpm_controller.control.moving.boxed_arm import BoxedArm, CartesianBox
-from ddpm_controller.control.moving.gripper import BinaryGripper, GripperRule
 from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.motion_loop import Order, Sent
-from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.control.moving.safety import JointLimits, VelocityColumns
 from ddpm_controller.control.moving.stream_settings import StreamSettings
 from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.robots.outputs import RobotOutput
@@ -147,9 +147,16 @@ def _output_from(content: dict[str, Any]) -> RobotOutput:
 
 def limits_packet(limits: JointLimits) -> bytes:
     """Return the packet with the limits of the joints."""
-    rows = {f.name: getattr(limits, f.name) for f in fields(limits) if f.name != "arm"}
-    arm = asdict(limits.arm) if limits.arm else None
-    return packet("limits", {"arm": arm, **{name: row.tolist() for name, row in rows.items()}})
+    rows = {each.name: getattr(limits, each.name) for each in fields(limits)}
+    arm, velocities = rows.pop("arm"), rows.pop("velocities")
+    content: dict[str, Any] = {name: row.tolist() for name, row in rows.items()}
+    content["arm"] = asdict(arm) if arm else None
+    if velocities is not None:
+        content["velocities"] = [
+            *(row.tolist() for row in (velocities.chosen, velocities.lower, velocities.upper)),
+            velocities.late_s,
+        ]
+    return packet("limits", content)
 
 
 def limits_from(content: dict[str, Any]) -> JointLimits:
@@ -159,8 +166,13 @@ def limits_from(content: dict[str, Any]) -> JointLimits:
     if told is not None:
         box = CartesianBox(*(tuple(told["box"][name]) for name in ("lower", "upper")))
         arm = BoxedArm(box, told["urdf"], tuple(told["joint_names"]), told["link"])
-    rows = {name: np.array(values) for name, values in content.items() if name != "arm"}
-    return JointLimits(**rows, arm=arm)
+    velocities = None
+    if "velocities" in content:
+        *arrays, late_s = content["velocities"]
+        velocities = VelocityColumns(*map(np.array, arrays), late_s)
+    others = ("arm", "velocities")
+    rows = {name: np.array(values) for name, values in content.items() if name not in others}
+    return JointLimits(**rows, arm=arm, velocities=velocities)
 
 
 def order_packet(number: int, order: Order) -> bytes:

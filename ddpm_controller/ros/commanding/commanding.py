@@ -57,7 +57,7 @@ class Commanding(Protocol):
 
     @property
     def is_at_rest(self) -> bool:
-        """Whether what was sent last had no velocity."""
+        """Whether what was sent last lets the robot rest."""
         ...
 
     def step(self, now_s: float) -> list[Done]:
@@ -102,9 +102,13 @@ class CommandHere:
         """Tick and send."""
         missed, self._missed = self._missed, 0
         command = self._loop.tick(now_s)
-        self.is_at_rest = command.velocity is None or not command.velocity.any()
+        limits, rate = self._loop.limits, command.velocity
+        self.is_at_rest = True
         if command.position is None:
             return [Done(command, missed=missed)]
+        assert limits is not None
+        assert rate is not None
+        self.is_at_rest = limits.is_rest(command.position, rate)
         self._publisher.send(command)
         self._note(command.stamp_s, command.position)
         return [Done(command, time.monotonic(), missed)]
