@@ -15,7 +15,7 @@ import platform
 import re
 import stat
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -227,11 +227,20 @@ def load_manifest(folder: Path | str) -> Manifest:
 
 
 def refuse_mismatch(
-    manifest: Manifest, streams: tuple[StreamSpec, ...], action_spec: ActionSpec
+    manifest: Manifest,
+    streams: tuple[StreamSpec, ...],
+    action_spec: ActionSpec,
+    problems: Sequence[str] = (),
 ) -> None:
     """Raise unless the robot has every stream and exactly the action that the policy learned.
 
     The robot may have more streams. Rates are not compared: streams are sampled by time.
+
+    Args:
+        manifest: Of the checkpoint.
+        streams: Streams of the robot.
+        action_spec: Action of the robot.
+        problems: What else does not fit, a line each with both sides.
 
     Raises:
         CheckpointError: With both lists.
@@ -244,7 +253,9 @@ def refuse_mismatch(
             lines.append(f"stream {wanted.name!r}: checkpoint {_essence(wanted)}")
             lines.append(f"  robot {_essence(have) if have else f'has only {sorted(robot)}'}")
     if manifest.action_spec != action_spec:
-        lines += [f"action: checkpoint {manifest.action_spec}", f"  robot {action_spec}"]
+        wanted_action = _action_essence(manifest.action_spec)
+        lines += [f"action: checkpoint {wanted_action}", f"  robot {_action_essence(action_spec)}"]
+    lines += problems
     if lines:
         raise CheckpointError(
             "the checkpoint does not fit the robot; use one trained for it or correct the robot "
@@ -290,6 +301,11 @@ def _essence(stream: StreamSpec) -> str:
         elements.append(f"of depth {list(stream.depth_range_m)} m")
     wraps = f"wraps {', '.join(stream.wraps)}" if stream.wraps else ""
     return f"{stream.kind} {stream.shape} {', '.join(elements)} {wraps}".rstrip()
+
+
+def _action_essence(action: ActionSpec) -> str:
+    joints = zip(action.joint_names, action.units, strict=True)
+    return f"{', '.join(f'{name} [{unit}]' for name, unit in joints)} every {action.period_s:g} s"
 
 
 def _manifest_digest(fields: Mapping[str, Any]) -> str:

@@ -3,14 +3,15 @@
 import bisect
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ddpm_controller.bags.conversions import ConversionError, command_from, observation_from
+from ddpm_controller.bags.camera_infos import camera_views
+from ddpm_controller.bags.conversions import ConversionError, command_from, stamp_from
 from ddpm_controller.bags.files import (
     BagError,
     OpenBag,
@@ -19,6 +20,7 @@ from ddpm_controller.bags.files import (
     find_bags,
     resolve_topic,
 )
+from ddpm_controller.bags.stream_reader import StreamReader
 from ddpm_controller.control.observing.observation_buffer import (
     ObservationBuffer,
     ObservationError,
@@ -26,12 +28,18 @@ from ddpm_controller.control.observing.observation_buffer import (
 )
 from ddpm_controller.control.observing.stream_filter import StreamFilter
 from ddpm_controller.control.observing.turns import TURN, turns_towards
-from ddpm_controller.robots.robot import Robot, RobotStream
+from ddpm_controller.robots.robot import Robot
+from ddpm_controller.robots.streams import RobotStream
+from ddpm_controller.robots.trained_sources import SOURCES, sources_of
 from ddpm_controller.types import Episode, Observation
 
 MARK_TOPIC = "episode"
 MARK_TYPE = "ddpm_msgs/msg/EpisodeMark"
 _NEVER_NS = np.iinfo(np.int64).max
+_MOST_LEAD_S = 1.0
+"""A stamp further ahead of its recording is an error, as it is live."""
+_MOST_LAG_S = 5.0
+"""A stamp further behind is of another clock, as of a simulation."""
 OnProgress = Callable[[int, int], None]
 """Called with the bags read and the bags in all."""
 
@@ -75,7 +83,8 @@ def read_demonstrations(
             f"all {len(episodes)} episodes are marked as failed; record some that succeed"
         )
     names = [{"name": bag.name, "sha256": digest(bag)} for bag in bags]
-    provenance = {"robot": robot.name, "bags": names}
+    sources = sources_of(robot.streams, camera_views(bags, robot))
+    provenance = {"robot": robot.name, "bags": names, SOURCES: sources}
     return Demonstrations(kept, provenance, len(episodes) - len(kept))
 
 
@@ -147,7 +156,7 @@ class _Span:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What one message brings of a stream; see ``observation_from``."""
+    """What one message brings of a stream; see ``stream_reader.Read``."""
 
     stream: str
     stamp_ns: int
@@ -158,6 +167,13 @@ class _Seen:
     def part(self) -> bytes:
         """Key that differs between messages with other joints of the stream."""
         return b"" if self.present is None else self.present.tobytes()
+
+
+@dataclass(frozen=True)
+class _StaticLinks:
+    """Topic of the links that do not move, of a stream of frames."""
+
+    stream: RobotStream
 
 
 class _Tape:
@@ -172,15 +188,16 @@ class _Tape:
         self._marks: list[RecordedMessage] = []
         self._newest_ns = 0
         self._others: dict[str, set[str]] = {}
+        self._reader = StreamReader(robot.streams)
+        self._least_lag_s = math.inf
 
-    def add(self, role: RobotStream | str, message: RecordedMessage) -> None:
+    def add(self, role: RobotStream | _StaticLinks | str, message: RecordedMessage) -> None:
         """Keep one message of a stream, of the command or of the marks."""
         try:
-            if isinstance(role, RobotStream):
+            if isinstance(role, RobotStream | _StaticLinks):
                 self._add_observation(role, message)
-                if role.is_text:
-                    return
-            elif role == MARK_TOPIC:
+                return
+            if role == MARK_TOPIC:
                 self._marks.append(message)
             else:
                 self._add_command(message)
@@ -194,6 +211,7 @@ class _Tape:
         Raises:
             BagError: A stream or the command has no message, or no episode has a moment with all.
         """
+        self._refuse_two_clocks()
         first_ns = self._first_ns()
         spans: list[_Span] = []
         is_open = False
@@ -215,14 +233,53 @@ class _Tape:
             )
         return spans
 
-    def _add_observation(self, stream: RobotStream, message: RecordedMessage) -> None:
-        found = observation_from(message.message, stream)
-        if found is None or found[2] is not None:
-            self._others.setdefault(stream.spec.name, set()).update(message.message.name)
+    def _add_observation(self, role: RobotStream | _StaticLinks, message: RecordedMessage) -> None:
+        is_static = isinstance(role, _StaticLinks)
+        stream = role.stream if isinstance(role, _StaticLinks) else role
+        if stream.is_stamped:
+            self._refuse_lead(message)
+            self._newest_ns = max(self._newest_ns, message.stamp_ns)
+        # A text has no stamp: it counts from the newest one before it.
+        came_s = _seconds(self._newest_ns) if stream.is_text else message.log_s
+        found = self._reader.read(stream, message.message, came_s, is_static=is_static)
+        if found is None or found.present is not None:
+            others = self._reader.others(stream, message.message)
+            self._others.setdefault(stream.spec.name, set()).update(others)
         if found is not None:
-            # A text has no stamp: it counts from the newest one before it.
-            stamp_ns = self._newest_ns if stream.is_text else message.header_ns
-            self.observations.append(_Seen(stream.spec.name, stamp_ns, *found[1:]))
+            stamp_ns = self._stamp_ns(stream, message, found.stamp_s)
+            self._newest_ns = max(self._newest_ns, stamp_ns)
+            self.observations.append(_Seen(stream.spec.name, stamp_ns, found.value, found.present))
+
+    def _stamp_ns(self, stream: RobotStream, message: RecordedMessage, stamp_s: float) -> int:
+        if stream.is_text:
+            return self._newest_ns
+        if stream.is_stamped:
+            return message.stamp_ns if stream.fields else message.header_ns
+        if stream.counts_from_arrival:
+            return message.log_ns
+        whole, nanoseconds = stamp_from(stamp_s)
+        return whole * 1_000_000_000 + nanoseconds
+
+    def _refuse_lead(self, message: RecordedMessage) -> None:
+        """Refuse stamps that are ahead of their recording: no value is newer than its arrival."""
+        lead_s = (message.header_ns - message.log_ns) * 1e-9
+        if lead_s > _MOST_LEAD_S:
+            raise BagError(
+                f"bag {self.bag}, topic {message.topic}: a stamp is {lead_s:.1f} s ahead of the "
+                "time at which its message was recorded, and commands would be learned so much "
+                "too late: set the clock of the machine that publishes it and record again"
+            )
+        self._least_lag_s = min(self._least_lag_s, -lead_s)
+
+    def _refuse_two_clocks(self) -> None:
+        """Refuse messages without a stamp where the others' are of another clock."""
+        arrival = {s.topic for s in self._robot.streams if s.counts_from_arrival}
+        if arrival and _MOST_LAG_S < self._least_lag_s < math.inf:
+            raise BagError(
+                f"bag {self.bag}: {sorted(arrival)} have no stamps and count from when they were "
+                f"recorded, which is {self._least_lag_s:.0f} s later than the stamps of the others: "
+                "record with the clock of the stamps (ros2 bag record --use-sim-time)"
+            )
 
     def _add_command(self, message: RecordedMessage) -> None:
         row = command_from(message.message, self._robot.action)
@@ -269,10 +326,10 @@ class _Tape:
         )
 
 
-def _topics(bag: OpenBag, robot: Robot) -> dict[str, list[RobotStream | str]]:
+def _topics(bag: OpenBag, robot: Robot) -> dict[str, list[RobotStream | _StaticLinks | str]]:
     """Return recorded topic -> the streams, ``action`` or ``episode`` that it is."""
     recorded = bag.topics
-    roles: dict[str, list[RobotStream | str]] = {}
+    roles: dict[str, list[RobotStream | _StaticLinks | str]] = {}
     wanted: list[tuple[str, str, RobotStream | str]] = [
         (stream.topic, stream.type, stream) for stream in robot.streams
     ]
@@ -290,8 +347,28 @@ def _topics(bag: OpenBag, robot: Robot) -> dict[str, list[RobotStream | str]]:
             f"bag {bag.folder} has no topic {', '.join(missing)}; it has {have or 'none'}. "
             "Record it, or name the recorded topic and type in the robot file"
         )
+    for stream in robot.streams:  # all links may move: the topic of the others may be missing
+        if stream.frames and (topic := resolve_topic(stream.static_topic, recorded)):
+            roles.setdefault(topic, []).append(_StaticLinks(stream))
+    _refuse_mixed(bag, robot, recorded)
     marks = resolve_topic(MARK_TOPIC, [t for t, kind in recorded.items() if kind == MARK_TYPE])
     return {**roles, marks: [MARK_TOPIC]} if marks else roles
+
+
+def _refuse_mixed(bag: OpenBag, robot: Robot, recorded: Collection[str]) -> None:
+    """Refuse states of one robot with commands of another one, as relative names can mean."""
+    joints = set(robot.action_spec.joint_names)
+    names = [each.topic for each in robot.streams if joints & set(each.spec.names)]
+    spaces: dict[str, str] = {}
+    for name in [*names, robot.action.topic]:
+        topic = resolve_topic(name, recorded)
+        if topic is not None and not name.startswith("/"):
+            spaces[topic] = topic.removesuffix(f"/{name}") or "/"
+    if len(set(spaces.values())) > 1:
+        raise BagError(
+            f"bag {bag.folder} has the states and the commands in different namespaces: {spaces}; "
+            "if they are of one robot, write their full names in the robot file"
+        )
 
 
 def _episode(

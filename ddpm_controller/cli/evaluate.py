@@ -12,7 +12,7 @@ import torch
 import tyro
 from rich.console import Console
 
-from ddpm_controller.bags.images import seen
+from ddpm_controller.messages.images import seen
 from ddpm_controller.checkpoint import (
     CheckpointError,
     load_checkpoint,

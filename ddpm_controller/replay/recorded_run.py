@@ -1,5 +1,6 @@
 """Contents of a bag about a controller: what it saw, planned, decided and commanded. No rclpy."""
 
+import bisect
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -12,24 +13,29 @@ import numpy as np
 from ddpm_controller.bags.conversions import (
     ConversionError,
     command_from,
-    observation_from,
     seconds,
 )
 from ddpm_controller.bags.element_stamps import element_stamps_from
 from ddpm_controller.bags.files import BagError, OpenBag, RecordedMessage, resolve_topic
 from ddpm_controller.bags.memory_messages import memory_from
+from ddpm_controller.bags.stream_reader import StreamReader
 from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.parameter_names import values_from
 from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.replay.recorded_turns import RecordedTurns
-from ddpm_controller.robots.robot import JOINT_TRAJECTORY, Robot, RobotStream
+from ddpm_controller.robots.robot import JOINT_TRAJECTORY, Robot
+from ddpm_controller.robots.streams import RobotStream
 from ddpm_controller.types import Memory, Observation
 
 CHUNK_TOPIC = "controller/action_chunk"
 MEMORY_TOPIC = "controller/memory"
 STATUS_TOPIC = "controller/status"
 DESCRIPTION_TOPIC = "robot_description"
+_STATIC = "/static"
+"""Behind the name of a stream of frames: the topic of its links that do not move."""
+_ARRIVAL_S = 0.1
+"""A message without a stamp comes to the controller and to the recorder within this time."""
 PARAMETERS_KEY = "controller_parameters"
 """Key of the bag's custom data: JSON of the controller's parameters while it was recorded."""
 
@@ -196,7 +202,10 @@ class RecordedRun:
         self, name: str, stamp_s: float, elements_s: Mapping[str, float]
     ) -> Sequence[float]:
         """Return the acquisition time of each element of a stream, or one for all."""
-        names = next((s.names for s in self.robot.stream_specs if s.name == name), ())
+        stream = next((s for s in self.robot.streams if s.spec.name == name), None)
+        if stream is not None and stream.counts_from_arrival:
+            return [_nearest(list(self.values[name]), stamp_s)]
+        names = () if stream is None else stream.spec.names
         stamps_s = [elements_s.get(f"{name}/{each}", stamp_s) for each in names]
         return stamps_s if len(set(stamps_s)) > 1 else [stamp_s]
 
@@ -234,11 +243,11 @@ def read_run(bag: Path, robot: Robot) -> RecordedRun:
     run = RecordedRun(bag, robot, {stream.spec.name: {} for stream in robot.streams})
     with OpenBag(bag) as source:
         run.parameters = values_from(json.loads(source.provenance.get(PARAMETERS_KEY, "{}")))
-        roles = _roles(source, robot)
+        roles, reader = _roles(source, robot), StreamReader(robot.streams)
         for message in source.messages(roles):
             try:
                 for role in roles[message.topic]:
-                    _keep(run, role, message)
+                    _keep(run, reader, role, message)
             except ConversionError as error:
                 raise BagError(f"bag {bag}, topic {message.topic}: {error}") from error
     run.turns = {
@@ -257,6 +266,7 @@ def read_run(bag: Path, robot: Robot) -> RecordedRun:
 def _roles(source: OpenBag, robot: Robot) -> dict[str, list[str]]:
     """Return recorded topic -> what it is to a run: one thing, or several streams."""
     wanted = [(stream.topic, stream.spec.name) for stream in robot.streams]
+    wanted += [(s.static_topic, s.spec.name + _STATIC) for s in robot.streams if s.frames]
     wanted += [(t, t) for t in (CHUNK_TOPIC, MEMORY_TOPIC, STATUS_TOPIC, DESCRIPTION_TOPIC)]
     if robot.action.type == JOINT_TRAJECTORY:  # an array carries no stamp, so no tick
         wanted.append((robot.action.topic, "command"))
@@ -268,7 +278,7 @@ def _roles(source: OpenBag, robot: Robot) -> dict[str, list[str]]:
     return roles
 
 
-def _keep(run: RecordedRun, role: str, recorded: RecordedMessage) -> None:
+def _keep(run: RecordedRun, reader: StreamReader, role: str, recorded: RecordedMessage) -> None:
     message = recorded.message
     if recorded.header_ns:
         run.oldest_s = min(run.oldest_s, recorded.header_ns * 1e-9)
@@ -289,20 +299,35 @@ def _keep(run: RecordedRun, role: str, recorded: RecordedMessage) -> None:
     elif role == "command":
         run.receive(points_from(message, run.robot))
     else:
-        stream = next(s for s in run.robot.streams if s.spec.name == role)
-        _keep_observation(run, stream, message)
+        name = role.removesuffix(_STATIC)
+        stream = next(s for s in run.robot.streams if s.spec.name == name)
+        _keep_observation(run, reader, stream, recorded, is_static=role != name)
 
 
-def _keep_observation(run: RecordedRun, stream: RobotStream, message: Any) -> None:
-    found = observation_from(message, stream, run.newest_s)
+def _keep_observation(
+    run: RecordedRun,
+    reader: StreamReader,
+    stream: RobotStream,
+    recorded: RecordedMessage,
+    is_static: bool,
+) -> None:
+    came_s = run.newest_s if stream.is_text else recorded.log_s
+    found = reader.read(stream, recorded.message, came_s, is_static=is_static)
     if found is None:
         return
-    stamp_s, value, present = found
-    values = run.values[stream.spec.name]
-    before = values.get(stamp_s)
-    if present is not None and before is not None:  # another part of the same moment
+    value, values = found.value, run.values[stream.spec.name]
+    before = values.get(found.stamp_s)
+    if found.present is not None and before is not None:  # another part of the same moment
         value = np.where(np.isnan(before), value, before)
-    values[stamp_s] = value
+    values[found.stamp_s] = value
+
+
+def _nearest(stamps_s: Sequence[float], stamp_s: float) -> float:
+    """Return the nearest of sorted stamps, if it is near enough to be of the same message."""
+    place = bisect.bisect_left(stamps_s, stamp_s)
+    near_s = stamps_s[max(place - 1, 0) : place + 1]
+    found_s = min(near_s, key=lambda each: abs(each - stamp_s), default=math.inf)
+    return found_s if abs(found_s - stamp_s) < _ARRIVAL_S else stamp_s
 
 
 def points_from(message: Any, robot: Robot) -> list[RecordedCommand]:

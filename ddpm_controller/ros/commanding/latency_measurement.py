@@ -30,7 +30,8 @@ from ddpm_controller.control.observing.observation_buffer import (
 )
 from ddpm_controller.identification.excitation import Excitation
 from ddpm_controller.identification.picture_lag import thumbnail
-from ddpm_controller.robots.robot import Robot, RobotStream
+from ddpm_controller.robots.robot import Robot
+from ddpm_controller.robots.streams import RobotStream
 from ddpm_controller.ros.commanding.governed_sender import GovernedSender, WishAt
 
 _QUIET_S = 0.5
@@ -79,7 +80,7 @@ class LatencyMeasurement:
 
     def __init__(self, node: Node, robot: Robot, should_stop: Callable[[], bool]) -> None:
         self.arrivals: dict[str, list[tuple[float, float]]] = {
-            stream.spec.name: [] for stream in robot.streams if not stream.is_text
+            stream.spec.name: [] for stream in robot.streams if stream.is_stamped
         }
         self.limits: JointLimits | None = None
         self._node, self._robot, self._should_stop = node, robot, should_stop
@@ -94,7 +95,7 @@ class LatencyMeasurement:
         self._states = ObservationBuffer((spec,), {spec.name: self._measures.max_age_s}, 0.0)
         newest = QoSProfile(depth=20, reliability=ReliabilityPolicy.BEST_EFFORT)
         for stream in robot.streams:
-            if stream.is_text:  # it comes once and without a stamp
+            if not stream.is_stamped:  # how late it comes cannot be seen
                 continue
             kind = message_class(stream.type)
             node.create_subscription(kind, stream.topic, partial(self._on_message, stream), newest)

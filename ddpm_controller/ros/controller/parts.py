@@ -18,7 +18,9 @@ from ddpm_controller.identification.noise_denoiser import filters_of
 from ddpm_controller.identification.state_denoiser import load_state_denoiser
 from ddpm_controller.robots.joint_limits_file import JointLimitsFileError
 from ddpm_controller.robots.loop_settings import command_age_s, deployment_from, loop_settings
-from ddpm_controller.robots.robot import JOINT_STATE, Robot
+from ddpm_controller.ros.neighbours.namespaces import mixed_namespaces
+from ddpm_controller.robots.robot import Robot
+from ddpm_controller.robots.streams import JOINT_STATE
 from ddpm_controller.ros.commanding.command_link import CommandLink
 from ddpm_controller.ros.commanding.command_messages import CommandSettings
 from ddpm_controller.ros.commanding.command_publisher import CommandPublisher
@@ -61,7 +63,6 @@ class ControllerParts:
         wake: Called when a plan is there.
 
     Attributes:
-        load: Folder of a checkpoint -> policy that fits.
         loaded: The policy that the next session begins with; None: there is none.
         inputs: What is listened to.
         neighbours: What is known of other nodes.
@@ -85,7 +86,7 @@ class ControllerParts:
         stream = deployment.stream_settings
         if stream is not None and not deployed.lockstep:
             stream.refuse_period(1.0 / deployed.control_rate_hz)
-        self.load: Callable[[str], LoadedPolicy] = partial(
+        self._load = partial(
             load_policy,
             robot=robot,
             settings=deployed.plan_settings,
@@ -100,6 +101,7 @@ class ControllerParts:
         self._commands = self._command_side()
         self.inputs = ControllerInputs(node, robot, deployed.lockstep, events, self._refuse_limits)
         self.neighbours = self._neighbours()
+        self._mixed = self._log_topics()
         self._pictures: ChunkPictures | None = None
         if deployed.pictures:
             names = robot.action_spec.joint_names
@@ -155,6 +157,27 @@ class ControllerParts:
             log=self._node.get_logger().info,
         )
 
+    def load(self, folder: str) -> LoadedPolicy:
+        """Return the policy of a checkpoint that fits; from any thread.
+
+        Raises:
+            CheckpointError: As ``load_policy``.
+        """
+        loaded = self._load(folder)
+        for text in loaded.notes:
+            self._node.get_logger().warning(f"{folder}: not as in training: {text}")
+        return loaded
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """What a person should know of the streams, by subject."""
+        notes = dict(self.inputs.views.notes)
+        if self._mixed:
+            notes["namespaces"] = self._mixed
+        if self.loaded is not None and self.loaded.notes:
+            notes["checkpoint"] = f"not as in training: {'; '.join(self.loaded.notes)}"
+        return notes
+
     def limits_problem(self) -> str:
         """Take the limits as they are now; return why the file cannot be used, or an empty text.
 
@@ -201,6 +224,17 @@ class ControllerParts:
             self._commands.close()
         else:
             self._node.destroy_publisher(self._commands.publisher)
+
+    def _log_topics(self) -> str:
+        """Log how streams are read; return why states and commands may be of two robots."""
+        node, robot = self._node, self._robot
+        for text in robot.conversions:
+            node.get_logger().info(text)
+        state = node.resolve_topic_name(robot.measuring.topic)
+        mixed = mixed_namespaces([state], [node.resolve_topic_name(self._deployed.output)])
+        if mixed:
+            node.get_logger().warning(mixed)
+        return mixed
 
     def _refuse_limits(self, limits: JointLimits) -> None:
         """Raise a ValueError where the ticks are too far apart for ``limits``.

@@ -115,6 +115,10 @@ def _refuse_unplayable(run: RecordedRun) -> None:
         )
 
 
+def _static_links() -> QoSProfile:
+    return QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
 @contextmanager
 def _controller(
     run: RecordedRun, checkpoint: Path, robot_file: Path, known: Set[str]
@@ -235,8 +239,11 @@ class _Player:
         with OpenBag(self._run.bag) as bag:
             for stream, *_ in self._run.robot.streams_of_topics.values():
                 topic = resolve_topic(stream.topic, bag.topics) or stream.topic
-                qos = fact if stream.is_text else deep
-                publishers[topic] = create(message_class(stream.type), stream.topic, qos)
+                kind, qos = message_class(stream.type), fact if stream.is_text else deep
+                publishers[topic] = create(kind, stream.topic, qos)
+                if stream.frames:
+                    static = resolve_topic(stream.static_topic, bag.topics) or stream.static_topic
+                    publishers[static] = create(kind, stream.static_topic, _static_links())
             description = resolve_topic(DESCRIPTION_TOPIC, bag.topics) or DESCRIPTION_TOPIC
             publishers[description] = create(String, DESCRIPTION_TOPIC, fact)
             for message in bag.messages(publishers):

@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ddpm_controller.bags.image_error import ImageError
+from ddpm_controller.messages.image_error import ImageError
 
 SMALLEST_MOSAIC = 4
 """Rows and columns of a Bayer mosaic; OpenCV makes a smaller one black."""
