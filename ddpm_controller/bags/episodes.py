@@ -1,6 +1,5 @@
 """Episodes out of bags: the same conversions and the same buffer as on the robot. No rclpy."""
 
-import bisect
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from ddpm_controller.bags.conversions import ConversionError, command_from, observation_from
+from ddpm_controller.bags.commanded_motion import (
+    CommandedMotion,
+    RecordedCommand,
+    recorded_command,
+)
+from ddpm_controller.bags.conversions import ConversionError, observation_from
 from ddpm_controller.bags.files import (
     BagError,
     OpenBag,
@@ -19,6 +23,11 @@ from ddpm_controller.bags.files import (
     find_bags,
     resolve_topic,
 )
+from ddpm_controller.bags.screening import (
+    plausible_rows,
+    refuse_other_clocks,
+    uncommanded_parts,
+)
 from ddpm_controller.control.observing.observation_buffer import (
     ObservationBuffer,
     ObservationError,
@@ -26,8 +35,8 @@ from ddpm_controller.control.observing.observation_buffer import (
 )
 from ddpm_controller.control.observing.stream_filter import StreamFilter
 from ddpm_controller.control.observing.turns import TURN, turns_towards
-from ddpm_controller.robots.robot import Robot, RobotStream
-from ddpm_controller.types import Episode, Observation
+from ddpm_controller.robots.robot import JOINT_STATE, Robot, RobotStream
+from ddpm_controller.types import Episode, Observation, measuring_stream
 
 MARK_TOPIC = "episode"
 MARK_TYPE = "ddpm_msgs/msg/EpisodeMark"
@@ -131,6 +140,7 @@ def read_bag(
         for message in source.messages(topics):
             for role in topics[message.topic]:
                 tape.add(role, message)
+    tape.finish()
     return [
         _episode(tape, robot, span, f"{bag}#{n}", filters) for n, span in enumerate(tape.spans())
     ]
@@ -143,6 +153,15 @@ class _Span:
     begin_ns: int
     end_ns: int
     success: bool | None = None
+
+    def without(self, begin_ns: int, end_ns: int, shortest_ns: int) -> "list[_Span]":
+        """Return what remains before and behind a part that is taken out."""
+        if end_ns <= self.begin_ns or begin_ns >= self.end_ns:
+            return [self]
+        before = replace(self, end_ns=min(begin_ns, self.end_ns))
+        behind = replace(self, begin_ns=max(end_ns, self.begin_ns))
+        rests = (before, behind)
+        return [each for each in rests if each.end_ns - each.begin_ns >= shortest_ns]
 
 
 @dataclass(frozen=True)
@@ -166,8 +185,9 @@ class _Tape:
     def __init__(self, bag: Path, robot: Robot) -> None:
         self.bag = bag
         self.observations: list[_Seen] = []
-        self.command_stamps_ns: list[int] = []
-        self.commands: list[np.ndarray] = []
+        self._commands: list[RecordedCommand] = []
+        self._uncommanded: list[tuple[int, int]] = []
+        self._leads_ns: dict[str, list[int]] = {}
         self._robot = robot
         self._marks: list[RecordedMessage] = []
         self._newest_ns = 0
@@ -188,6 +208,29 @@ class _Tape:
             raise BagError(f"bag {self.bag}, topic {message.topic}: {error}") from error
         self._newest_ns = max(self._newest_ns, message.stamp_ns)
 
+    def finish(self) -> None:
+        """Take out what must not be learned, once all messages have been added.
+
+        Raises:
+            BagError: It has to be refused.
+        """
+        self._refuse_other_clocks()
+        self._take_out_glitches()
+        self._track = _measured(self.observations, self._robot)
+        period_ns = round(self._robot.action_spec.period_s * 1e9)
+        self._motion = CommandedMotion(self._commands, period_ns, self._measured_at)
+        if self._commands and len(self._track[0]):
+            pauses = self._motion.pauses(self._newest_ns)
+            self._uncommanded = uncommanded_parts(self.bag, self._robot, pauses, *self._track)
+
+    def commanded(self, moment_ns: int) -> np.ndarray:
+        """Return where the joints are commanded to be at a moment, (Da,)."""
+        if any(begin_ns < moment_ns < end_ns for begin_ns, end_ns in self._uncommanded):
+            measured = self._measured_at(moment_ns)
+            assert measured is not None  # else nothing was found to move there
+            return measured
+        return self._motion.at(moment_ns)
+
     def spans(self) -> list[_Span]:
         """Return where the episodes are.
 
@@ -207,13 +250,56 @@ class _Tape:
             is_open = begins
         if not self._marks:
             spans.append(_Span(first_ns, self._newest_ns))
+        period_ns = round(self._robot.action_spec.period_s * 1e9)
+        if self._robot.recordings.uncommanded == "leave_out":
+            for part_ns in self._uncommanded:
+                spans = [rest for span in spans for rest in span.without(*part_ns, period_ns)]
         spans = [span for span in spans if span.begin_ns <= span.end_ns]
         if not spans:
+            parts = f" and {len(self._uncommanded)} parts without commands"
             raise BagError(
-                f"bag {self.bag}: {len(self._marks)} marks, but no moment between BEGIN and END "
-                "at which all streams and the command have come; record from before BEGIN to END"
+                f"bag {self.bag}: {len(self._marks)} marks{parts if self._uncommanded else ''}, "
+                "but no moment between BEGIN and END at which all streams and the command have "
+                "come; record from before BEGIN to END"
             )
         return spans
+
+    def _refuse_other_clocks(self) -> None:
+        leads_s = {name: float(np.median(each)) / 1e9 for name, each in self._leads_ns.items()}
+        command_s = leads_s.pop("action", 0.0)
+        refuse_other_clocks(self.bag, self._robot.max_ages_s, leads_s, command_s)
+
+    def _take_out_glitches(self) -> None:
+        bag, robot = self.bag, self._robot
+        for stream in robot.streams:
+            spec = stream.spec
+            seen = [each for each in self.observations if each.stream == spec.name]
+            if spec.kind != "vector" or spec.holds or not seen:
+                continue
+            measured = stream.type == JOINT_STATE and stream.field == "position"
+            stamps_ns = np.array([each.stamp_ns for each in seen])
+            rows = np.stack([each.value for each in seen])
+            good = plausible_rows(
+                bag, robot, spec.name, spec.names, stamps_ns, rows, are_positions=measured
+            )
+            bad = {id(each) for each, is_good in zip(seen, good, strict=True) if not is_good}
+            self.observations = [each for each in self.observations if id(each) not in bad]
+        if self._commands:
+            stamps_ns = np.concatenate([each.stamp_ns + each.after_ns for each in self._commands])
+            rows = np.concatenate([each.positions for each in self._commands])
+            names = robot.action_spec.joint_names
+            good = plausible_rows(bag, robot, robot.action.topic, names, stamps_ns, rows)
+            owners = np.repeat(
+                range(len(self._commands)), [len(e.after_ns) for e in self._commands]
+            )
+            wrong = set(owners[~good].tolist())
+            self._commands = [each for i, each in enumerate(self._commands) if i not in wrong]
+
+    def _measured_at(self, moment_ns: int) -> np.ndarray | None:
+        """Return the newest measured position of the commanded joints, (Da,)."""
+        stamps_ns, rows = self._track
+        i = int(np.searchsorted(stamps_ns, moment_ns, side="right")) - 1
+        return rows[i] if i >= 0 else None
 
     def _add_observation(self, stream: RobotStream, message: RecordedMessage) -> None:
         found = observation_from(message.message, stream)
@@ -223,17 +309,24 @@ class _Tape:
             # A text has no stamp: it counts from the newest one before it.
             stamp_ns = self._newest_ns if stream.is_text else message.header_ns
             self.observations.append(_Seen(stream.spec.name, stamp_ns, *found[1:]))
+            if not (stream.is_text or stream.spec.holds):
+                self._note_lead(stream.spec.name, message)
 
     def _add_command(self, message: RecordedMessage) -> None:
-        row = command_from(message.message, self._robot.action)
-        if not np.isfinite(row).all():
+        command = recorded_command(message.message, self._robot.action, message.stamp_ns)
+        wrong = ~np.isfinite(command.positions).all(axis=1)
+        if wrong.any():
             raise BagError(
-                f"bag {self.bag}, topic {message.topic}: a command is not finite: {row}"
+                f"bag {self.bag}, topic {message.topic}: a command is not finite: "
+                f"{command.positions[wrong][0]}"
             )
-        if self.command_stamps_ns and message.stamp_ns < self.command_stamps_ns[-1]:
+        if self._commands and message.stamp_ns < self._commands[-1].stamp_ns:
             return  # overtaken by a newer one: it was never in force
-        self.command_stamps_ns.append(message.stamp_ns)
-        self.commands.append(row)
+        self._note_lead("action", message)
+        self._commands.append(command)
+
+    def _note_lead(self, name: str, message: RecordedMessage) -> None:
+        self._leads_ns.setdefault(name, []).append(message.stamp_ns - message.log_ns)
 
     def _first_ns(self) -> int:
         """Return the moment from which every stream and the command are there."""
@@ -250,12 +343,12 @@ class _Tape:
             for each in self._robot.streams
             if (firsts_ns[each.spec.name] == _NEVER_NS).any()
         ]
-        if not self.commands:
+        if not self._commands:
             empty.append(f"no message on {[self._robot.action.topic]}")
         if empty:
             raise BagError(f"bag {self.bag}: {'; '.join(empty)}; record these topics")
         latest_ns = max(int(first_ns.max()) for first_ns in firsts_ns.values())
-        return max(latest_ns, self.command_stamps_ns[0])
+        return max(latest_ns, self._commands[0].stamp_ns)
 
     def _missing(self, stream: RobotStream, missing: np.ndarray) -> str:
         """Return what of a stream has not come, and what its topic has instead."""
@@ -308,7 +401,12 @@ def _episode(
         _Player(tape, robot, filters),
     )
     observations = [player.at(moment_ns) for moment_ns in moments_ns]
-    rows = [bisect.bisect_right(tape.command_stamps_ns, ns) - 1 for ns in moments_ns]
+    for name, texts in player.refused.items():
+        text = (
+            f"bag {tape.bag}: {len(texts)} messages of {name} were not used, the last: {texts[-1]}"
+        )
+        warnings.warn(text, stacklevel=2)
+    actions = np.stack([tape.commanded(moment_ns) for moment_ns in moments_ns])
     values = {
         name: np.stack([observation.values[name] for observation in observations])
         for name in robot.max_ages_s
@@ -316,10 +414,28 @@ def _episode(
     return Episode(
         stamps_s=np.array([observation.stamp_s for observation in observations]),
         values=values,
-        actions=_near_measured(np.stack([tape.commands[row] for row in rows]), values, robot),
+        actions=_near_measured(actions, values, robot),
         source=source,
         success=span.success,
     )
+
+
+def _measured(observations: Sequence[_Seen], robot: Robot) -> tuple[np.ndarray, np.ndarray]:
+    """Return stamps (N,) in ns and positions (N, Da) of the commanded joints; none is unknown."""
+    joints = robot.action_spec.joint_names
+    spec = measuring_stream(robot.stream_specs, joints)
+    seen = [each for each in observations if spec is not None and each.stream == spec.name]
+    if spec is None or not seen:
+        return np.zeros(0, dtype=np.int64), np.zeros((0, len(joints)))
+    seen.sort(key=lambda each: each.stamp_ns)
+    rows = np.stack([each.value for each in seen])[:, [spec.names.index(n) for n in joints]]
+    # What a message does not have is as in the message before.
+    known = np.where(np.isfinite(rows), np.arange(len(rows))[:, None], -1)
+    newest = np.maximum.accumulate(known, axis=0)
+    filled = np.take_along_axis(rows, np.maximum(newest, 0), axis=0)
+    complete = (newest >= 0).all(axis=1)
+    stamps_ns = np.array([each.stamp_ns for each in seen])
+    return stamps_ns[complete], filled[complete]
 
 
 def _near_measured(
@@ -348,7 +464,7 @@ class _Player:
         longest_s += max((each.history_s for each in (filters or {}).values()), default=0.0)
         self._buffer = ObservationBuffer(robot.stream_specs, self._max_ages_s, longest_s, filters)
         self._has_begun = False
-        self._refused: dict[str, str] = {}
+        self.refused: dict[str, list[str]] = {}
         # Of each stream and each set of its joints by itself: none waits for another publisher.
         self._coming: dict[tuple[str, bytes], list[tuple[int, _Seen]]] = {}
         for number, seen in reversed(list(enumerate(tape.observations))):
@@ -369,14 +485,15 @@ class _Player:
             except WholeTurnError as error:
                 raise BagError(f"bag {self._bag} at {stamp_s:.3f} s: {error}") from None
             except ObservationError as error:
-                self._refused[seen.stream] = str(error)
+                self.refused.setdefault(seen.stream, []).append(str(error))
         if not self._has_begun:
             self._has_begun = True
             self._buffer.begin_turns()
         moment_s = _seconds(moment_ns)
         observation = self._buffer.sample(moment_s)
         if observation is None:
-            refused = f"; refused: {'; '.join(self._refused.values())}" if self._refused else ""
+            newest = [texts[-1] for texts in self.refused.values()]
+            refused = f"; refused: {'; '.join(newest)}" if newest else ""
             raise BagError(
                 f"bag {self._bag}: no usable observation before {moment_s:.3f} s{refused}"
             )

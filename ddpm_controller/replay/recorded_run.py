@@ -1,6 +1,5 @@
 """Contents of a bag about a controller: what it saw, planned, decided and commanded. No rclpy."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from ddpm_controller.bags.conversions import (
-    ConversionError,
     command_from,
     observation_from,
     seconds,
@@ -22,6 +20,7 @@ from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.parameter_names import values_from
 from ddpm_controller.control.states import Reason, State, Verdict
+from ddpm_controller.given_files import one_line, parsed_json
 from ddpm_controller.replay.recorded_turns import RecordedTurns
 from ddpm_controller.robots.robot import JOINT_TRAJECTORY, Robot, RobotStream
 from ddpm_controller.types import Memory, Observation
@@ -30,6 +29,12 @@ CHUNK_TOPIC = "controller/action_chunk"
 MEMORY_TOPIC = "controller/memory"
 STATUS_TOPIC = "controller/status"
 DESCRIPTION_TOPIC = "robot_description"
+_OWN_TOPICS = {
+    CHUNK_TOPIC: "ddpm_msgs/msg/ActionChunk",
+    MEMORY_TOPIC: "ddpm_msgs/msg/Memory",
+    STATUS_TOPIC: "ddpm_msgs/msg/ControllerStatus",
+    DESCRIPTION_TOPIC: "std_msgs/msg/String",
+}
 PARAMETERS_KEY = "controller_parameters"
 """Key of the bag's custom data: JSON of the controller's parameters while it was recorded."""
 
@@ -233,14 +238,15 @@ def read_run(bag: Path, robot: Robot) -> RecordedRun:
     """
     run = RecordedRun(bag, robot, {stream.spec.name: {} for stream in robot.streams})
     with OpenBag(bag) as source:
-        run.parameters = values_from(json.loads(source.provenance.get(PARAMETERS_KEY, "{}")))
+        run.parameters = _parameters(source)
         roles = _roles(source, robot)
         for message in source.messages(roles):
             try:
                 for role in roles[message.topic]:
                     _keep(run, role, message)
-            except ConversionError as error:
-                raise BagError(f"bag {bag}, topic {message.topic}: {error}") from error
+            except (ValueError, AttributeError, KeyError, IndexError) as error:
+                # A message of another release lacks a field, or has a number that is no state.
+                raise BagError(f"bag {bag}, topic {message.topic}: {one_line(error)}") from error
     run.turns = {
         spec.name: RecordedTurns.of(spec, run.values[spec.name])
         for spec in robot.stream_specs
@@ -254,15 +260,39 @@ def read_run(bag: Path, robot: Robot) -> RecordedRun:
     return run
 
 
+def _parameters(source: OpenBag) -> Mapping[str, Any]:
+    """Return the recorded parameters of the controller.
+
+    Raises:
+        BagError: They are damaged.
+    """
+    text = source.provenance.get(PARAMETERS_KEY, "{}")
+    try:
+        recorded = parsed_json(str(text))
+        if not isinstance(recorded, dict):
+            raise ValueError("they are no names with values")
+        return values_from(recorded)
+    except (ValueError, TypeError) as error:
+        raise BagError(
+            f"bag {source.folder}: {PARAMETERS_KEY} in its metadata.yaml cannot be read "
+            f"({one_line(error)}): copy the bag again"
+        ) from None
+
+
 def _roles(source: OpenBag, robot: Robot) -> dict[str, list[str]]:
     """Return recorded topic -> what it is to a run: one thing, or several streams."""
-    wanted = [(stream.topic, stream.spec.name) for stream in robot.streams]
-    wanted += [(t, t) for t in (CHUNK_TOPIC, MEMORY_TOPIC, STATUS_TOPIC, DESCRIPTION_TOPIC)]
+    wanted = [(stream.topic, stream.type, stream.spec.name) for stream in robot.streams]
+    wanted += [(topic, kind, topic) for topic, kind in _OWN_TOPICS.items()]
     if robot.action.type == JOINT_TRAJECTORY:  # an array carries no stamp, so no tick
-        wanted.append((robot.action.topic, "command"))
+        wanted.append((robot.action.topic, robot.action.type, "command"))
     roles: dict[str, list[str]] = {}
-    for name, role in wanted:
+    for name, kind, role in wanted:
         topic = resolve_topic(name, source.topics)
+        if topic is not None and source.topics[topic] != kind:
+            raise BagError(
+                f"bag {source.folder}: {topic} has type {source.topics[topic]}, a run has {kind}: "
+                "name the robot file of the recording"
+            )
         if topic is not None:
             roles.setdefault(topic, []).append(role)
     return roles

@@ -13,10 +13,12 @@ from ddpm_controller.control.moving.cartesian_box import governor_of
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.observing.stream_rules import StreamRule
 from ddpm_controller.data.text_features import text_names
+from ddpm_controller.given_files import file_text
 from ddpm_controller.robots.commanded_limits import commanded_limits
 from ddpm_controller.robots.given_limits import GivenLimits
 from ddpm_controller.robots.joint_limits_file import read_given_limits
 from ddpm_controller.robots.lined_yaml import read_lined_yaml
+from ddpm_controller.robots.recording_rules import RecordingRules
 from ddpm_controller.robots.robot_description import DescriptionError, described_joints
 from ddpm_controller.robots.robot_file import KEYS, RobotFile, StreamFile, TextFile
 from ddpm_controller.types import ActionSpec, StreamSpec, measuring_stream
@@ -116,6 +118,7 @@ class Robot:
         limits_file: The joint-limits file; None without one.
         end_effector: Link of the robot description whose path is looked at; empty: the last one.
         box: What the end effector must not leave, in the frame of the root link; None: no box.
+        recordings: How its recordings are read.
     """
 
     name: str
@@ -125,6 +128,7 @@ class Robot:
     limits_file: Path | None = None
     end_effector: str = ""
     box: CartesianBox | None = None
+    recordings: RecordingRules = field(default_factory=RecordingRules)
 
     def limits(self, urdf: str) -> JointLimits:
         """Return the limits of the commanded joints, and of the end effector.
@@ -224,9 +228,11 @@ def load_robot(path: str | Path) -> Robot:
     """
     path = Path(path).expanduser()
     try:
-        text = path.read_text(encoding="utf-8")
+        text = file_text(path)
     except OSError as error:
         raise RobotError(f"robot file {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise RobotError(f"robot file {path}: {error}") from None
     try:
         lined = read_lined_yaml(text)
         file = RobotFile.model_validate(lined.content)
@@ -244,7 +250,16 @@ def load_robot(path: str | Path) -> Robot:
     except ValueError as error:
         raise RobotError(f"robot file {path}: {error}") from None
     robot_action = RobotAction(spec, action.topic, action.type, action.latency_s)
-    return Robot(file.robot, streams, robot_action, given, limits_file, file.end_effector, box)
+    return Robot(
+        file.robot,
+        streams,
+        robot_action,
+        given,
+        limits_file,
+        file.end_effector,
+        box,
+        file.recordings,
+    )
 
 
 def joint_limits(

@@ -16,6 +16,7 @@ from pydantic import (
 
 from ddpm_controller.control.observing.stream_rules import WhenStale
 from ddpm_controller.data.text_features import FEWEST_FEATURES, MOST_FEATURES
+from ddpm_controller.robots.recording_rules import RecordingRules
 
 LONGEST_LATENCY_S = 2.0
 """More is a clock that is wrong, not a latency."""
@@ -149,6 +150,7 @@ class RobotFile(BaseModel):
         end_effector: Link of the robot description whose path is drawn and held inside the box;
             empty: the last link.
         end_effector_box: Box that the end effector must not leave; without it there is none.
+        recordings: How recordings are read.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -159,11 +161,12 @@ class RobotFile(BaseModel):
     joint_limits: str | None = None
     end_effector: str = ""
     end_effector_box: BoxFile | None = None
+    recordings: RecordingRules = RecordingRules()
 
 
 KEYS = frozenset(
     key
-    for model in (RobotFile, ActionFile, BoxFile, StreamFile, TextFile)
+    for model in (RobotFile, ActionFile, BoxFile, RecordingRules, StreamFile, TextFile)
     for key in model.model_fields
 )
 """All keys of a robot file, for a suggestion where one is misspelt."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from tables import fields_table, summary
 
 from ddpm_controller.robots.joint_limits_file import JointEntry
+from ddpm_controller.robots.recording_rules import RecordingRules
 from ddpm_controller.robots.robot_file import (
     ActionFile,
     BoxFile,
@@ -19,6 +20,7 @@ _KINDS = {
     "streams: sentences": TextFile,
     "action": ActionFile,
     "end_effector_box": BoxFile,
+    "recordings": RecordingRules,
     "A joint in the joint-limits file": JointEntry,
 }
 
