@@ -15,8 +15,7 @@ from ddpm_controller.bags.compressed_images import (
     compressed_size,
 )
 from ddpm_controller.bags.depth_images import depth_picture
-from ddpm_controller.bags.image_encodings import color_pixels, distances
-from ddpm_controller.bags.image_error import ImageError
+from ddpm_controller.bags.image_encodings import ImageError, color_pixels, distances
 from ddpm_controller.bags.resizing import resized
 
 Crop = tuple[int, int, int, int]

@@ -8,43 +8,44 @@ import numpy as np
 
 from ddpm_controller.bags.files import BagError
 from ddpm_controller.data.glitches import Glitch, glitches
+from ddpm_controller.data.measured_track import MeasuredTrack
 from ddpm_controller.data.uncommanded import Uncommanded, uncommanded
 from ddpm_controller.robots.commanded_limits import FOLLOW_M, FOLLOW_RAD
+from ddpm_controller.robots.outputs import RobotOutput
 from ddpm_controller.robots.robot import Robot
 
 
 def plausible_rows(
     bag: Path,
     robot: Robot,
-    what: str,
-    names: Sequence[str],
+    names: tuple[str, Sequence[str]],
     stamps_ns: np.ndarray,
     rows: np.ndarray,
     *,
-    are_positions: bool = True,
+    may_jump: bool = False,
 ) -> np.ndarray:
     """Return which rows (N, D) hold no glitch, (N,).
 
     Args:
         bag: For messages.
         robot: Its rules, and its joints that turn without end.
-        what: What the rows are, for messages.
-        names: One per column.
+        names: What the rows are, and what each column is.
         stamps_ns: Stamps of the rows, (N,).
         rows: Numbers; NaN: none.
-        are_positions: Whether they are positions of joints, which cannot jump.
+        may_jump: Whether they may jump, as forces and speeds do and positions of joints do not.
 
     Raises:
         BagError: There is a glitch and the robot file does not leave it out; with the first one.
     """
+    what, columns = names
     wraps = {name for stream in robot.streams for name in stream.spec.wraps}
-    free = [i for i, name in enumerate(names) if name in wraps or not are_positions]
+    free = [i for i, name in enumerate(columns) if may_jump or name in wraps]
     found = glitches(stamps_ns * 1e-9, rows, free)
     plausible = np.ones(len(rows), dtype=bool)
     plausible[[each.row for each in found]] = False
     if not found:
         return plausible
-    text = f"bag {bag}, {what}: {_named(found[0], robot, names, stamps_ns)}"
+    text = f"bag {bag}, {what}: {_named(found[0], robot, columns, stamps_ns)}"
     more = int((~plausible).sum()) - 1
     text += f", and {more} more such messages" if more else ""
     if robot.recordings.glitches == "refuse":
@@ -68,9 +69,7 @@ def _named(glitch: Glitch, robot: Robot, names: Sequence[str], stamps_ns: np.nda
     )
 
 
-def refuse_other_clocks(
-    bag: Path, max_ages_s: Mapping[str, float], leads_s: Mapping[str, float], command_s: float
-) -> None:
+def refuse_other_clocks(bag: Path, robot: Robot, leads_ns: Mapping[str, Sequence[int]]) -> None:
     """Raise where a stream is stamped by another clock than the commands.
 
     A recording that was recorded again has old stamps everywhere: what counts is that streams and
@@ -78,52 +77,55 @@ def refuse_other_clocks(
 
     Args:
         bag: For messages.
-        max_ages_s: Stream -> age at which it is stale, to the robot as here.
-        leads_s: Stream -> median of stamp minus time of recording, s.
-        command_s: The same of the commands.
+        robot: An offset beyond the age at which a stream is stale is one of clocks, as live.
+        leads_ns: Stream -> stamps minus times of recording; of the commands under no name.
 
     Raises:
         BagError: With the offset.
     """
-    for name, lead_s in leads_s.items():
-        if min(abs(lead_s), abs(lead_s - command_s)) <= max_ages_s[name]:
+    medians_s = {name: float(np.median(each)) * 1e-9 for name, each in leads_ns.items()}
+    command_s = medians_s.pop("", 0.0)
+    for name, lead_s in medians_s.items():
+        max_age_s = robot.max_ages_s[name]
+        if min(abs(lead_s), abs(lead_s - command_s)) <= max_age_s:
             continue
         side = "ahead of" if lead_s > 0 else "behind"
         raise BagError(
             f"bag {bag}: the stamps of {name} are {abs(lead_s):.3f} s {side} the time at which "
             f"they were recorded, those of the commands {command_s:+.3f} s; max_age_s is "
-            f"{max_ages_s[name]}: set the clocks (chrony) and record again, or correct the stamps"
+            f"{max_age_s}: set the clocks (chrony) and record again, or correct the stamps"
         )
 
 
 def uncommanded_parts(
     bag: Path,
     robot: Robot,
+    output: RobotOutput,
     pauses: Sequence[tuple[int, int, np.ndarray]],
-    stamps_ns: np.ndarray,
-    measured: np.ndarray,
+    track: MeasuredTrack,
 ) -> list[tuple[int, int]]:
-    """Return where the joints move without a command, ns; a warning names each part.
+    """Return where the joints of an output move without a command, ns; a warning names each part.
 
     Args:
         bag: For messages.
-        robot: Its joints and rules.
+        robot: Its rules and limits.
+        output: What was commanded.
         pauses: As ``CommandedMotion.pauses``.
-        stamps_ns: Stamps of what is measured, (N,).
-        measured: Where the joints are, (N, Da).
+        track: Where its joints are measured.
 
     Raises:
         BagError: There is such a part and the robot file refuses it.
     """
-    if not pauses:
+    if not pauses or not len(track.stamps_ns):
         return []
-    zero_ns = int(stamps_ns[0])
-    times_s = np.array([(begin_ns, end_ns) for begin_ns, end_ns, _ in pauses]) - zero_ns
+    zero_ns = int(track.stamps_ns[0])
+    times_ns = np.array([(begin_ns, end_ns) for begin_ns, end_ns, _ in pauses]) - zero_ns
     held = np.stack([position for _, _, position in pauses])
-    since_s = (stamps_ns - zero_ns) * 1e-9
-    found = uncommanded(times_s * 1e-9, held, since_s, measured, _tolerance(robot))
+    since_s = (track.stamps_ns - zero_ns) * 1e-9
+    tolerance = _tolerance(robot, output)
+    found = uncommanded(times_ns * 1e-9, held, since_s, track.rows, tolerance)
     for part in found:
-        text = f"bag {bag}: {_called(part, robot, zero_ns)}"
+        text = f"bag {bag}: {_called(part, output, zero_ns)}"
         if robot.recordings.uncommanded == "refuse":
             raise BagError(
                 f"{text}: record without such a part, or set recordings in the robot file"
@@ -135,25 +137,23 @@ def uncommanded_parts(
     ]
 
 
-def _called(part: Uncommanded, robot: Robot, zero_ns: int) -> str:
-    name, unit = robot.action_spec.joint_names[part.joint], robot.action_spec.units[part.joint]
+def _called(part: Uncommanded, output: RobotOutput, zero_ns: int) -> str:
+    name, unit = output.names[part.joint], output.units[part.joint]
     return (
-        f"no command from {zero_ns * 1e-9 + part.begin_s:.3f} s on, for "
+        f"no command on {output.topic} from {zero_ns * 1e-9 + part.begin_s:.3f} s on, for "
         f"{part.end_s - part.begin_s:.2f} s, while joint {name!r} went {part.distance:.3g} {unit} "
         "away from the last one"
     )
 
 
-def _tolerance(robot: Robot) -> np.ndarray:
-    """Return how far each joint may be from a command that it follows, (Da,)."""
+def _tolerance(robot: Robot, output: RobotOutput) -> np.ndarray:
+    """Return how far each joint may be from a command that it follows, (D,)."""
     wraps = {name for stream in robot.streams for name in stream.spec.wraps}
-    spec, found = robot.action_spec, []
-    for name, unit in zip(spec.joint_names, spec.units, strict=True):
+    found = []
+    for name, unit in zip(output.names, output.units, strict=True):
         given = robot.given_limits.get(name)
-        if given is not None and given.follow_tolerance is not None:
-            found.append(given.follow_tolerance)
-        else:
-            found.append(FOLLOW_RAD if unit == "rad" else FOLLOW_M)
-        if name in wraps:
-            found[-1] = np.inf  # a whole turn is no way
+        usual = FOLLOW_RAD if unit == "rad" else FOLLOW_M
+        own = given.follow_tolerance if given is not None else None
+        # A joint within one turn jumps by it: that is no way.
+        found.append(np.inf if name in wraps else usual if own is None else own)
     return np.array(found)

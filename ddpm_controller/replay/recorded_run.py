@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ddpm_controller.bags.conversions import (
-    command_from,
     observation_from,
+    positions_from,
     seconds,
 )
 from ddpm_controller.bags.element_stamps import element_stamps_from
@@ -283,8 +283,7 @@ def _roles(source: OpenBag, robot: Robot) -> dict[str, list[str]]:
     """Return recorded topic -> what it is to a run: one thing, or several streams."""
     wanted = [(stream.topic, stream.type, stream.spec.name) for stream in robot.streams]
     wanted += [(topic, kind, topic) for topic, kind in _OWN_TOPICS.items()]
-    if robot.action.type == JOINT_TRAJECTORY:  # an array carries no stamp, so no tick
-        wanted.append((robot.action.topic, robot.action.type, "command"))
+    wanted.append((robot.commands_topic, JOINT_TRAJECTORY, "command"))
     roles: dict[str, list[str]] = {}
     for name, kind, role in wanted:
         topic = resolve_topic(name, source.topics)
@@ -341,9 +340,10 @@ def points_from(message: Any, robot: Robot) -> list[RecordedCommand]:
     Raises:
         ConversionError: Names or sizes are not those of the robot file.
     """
-    command_from(message, robot.action)  # refuses what does not fit
+    wanted = robot.action_spec.joint_names
+    positions_from(message, wanted)  # refuses what does not fit
     names = list(message.joint_names)
-    columns = [names.index(name) for name in robot.action.spec.joint_names]
+    columns = [names.index(name) for name in wanted]
     begin_ns = _nanoseconds(message.header.stamp)
     first_ns = _nanoseconds(message.points[0].time_from_start)
     found = []

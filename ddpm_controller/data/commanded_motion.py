@@ -4,19 +4,15 @@ import bisect
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-
-from ddpm_controller.bags.conversions import ConversionError, command_from
-from ddpm_controller.robots.robot import RobotAction
 
 Measured = Callable[[int], np.ndarray | None]
 """Moment, ns -> where the joints are measured then, (Da,); None: not known."""
 
 
 @dataclass(frozen=True)
-class RecordedCommand:
+class CommandedPoints:
     """What one message commands.
 
     Attributes:
@@ -37,34 +33,6 @@ class RecordedCommand:
         return self.stamp_ns + int(self.after_ns[-1])
 
 
-def recorded_command(message: Any, action: RobotAction, stamp_ns: int) -> RecordedCommand:
-    """Return what a message commands, its joints in the order of the action.
-
-    Raises:
-        ConversionError: Names or sizes are not those of the robot file, or its points go back in
-            time.
-    """
-    first = command_from(message, action)
-    points = getattr(message, "points", ())
-    if len(points) < 2:
-        after_ns = np.array([_after_ns(point) for point in points] or [0])
-        return RecordedCommand(stamp_ns, after_ns, first[None])
-    after_ns = np.array([_after_ns(point) for point in points])
-    if (np.diff(after_ns) <= 0).any():
-        raise ConversionError(
-            f"the points of a command are at {(after_ns / 1e9).tolist()} s from its start: the "
-            "times must rise"
-        )
-    names = list(message.joint_names)
-    columns = [names.index(name) for name in action.spec.joint_names]
-    positions = _rows([point.positions for point in points], names, "positions")[:, columns]
-    velocities = None
-    if all(len(point.velocities) == len(names) for point in points):
-        velocities = _rows([point.velocities for point in points], names, "velocities")
-        velocities = velocities[:, columns]
-    return RecordedCommand(stamp_ns, after_ns, positions, velocities)
-
-
 class CommandedMotion:
     """What is commanded at any moment: the newest command that is in force then.
 
@@ -81,7 +49,7 @@ class CommandedMotion:
     """
 
     def __init__(
-        self, commands: Sequence[RecordedCommand], period_ns: int, measured: Measured
+        self, commands: Sequence[CommandedPoints], period_ns: int, measured: Measured
     ) -> None:
         self._stamps_ns = [each.stamp_ns for each in commands]
         gaps_ns = np.diff(self._stamps_ns).tolist()
@@ -110,7 +78,7 @@ class CommandedMotion:
         ]
 
 
-def _with_beginning(command: RecordedCommand, measured: Measured) -> RecordedCommand:
+def _with_beginning(command: CommandedPoints, measured: Measured) -> CommandedPoints:
     """Return the command with a point at its stamp, where the robot is at rest."""
     begin = measured(command.stamp_ns)
     if begin is None:
@@ -118,7 +86,7 @@ def _with_beginning(command: RecordedCommand, measured: Measured) -> RecordedCom
     velocities = command.velocities
     if velocities is not None:
         velocities = np.vstack([np.zeros_like(begin), velocities])
-    return RecordedCommand(
+    return CommandedPoints(
         command.stamp_ns,
         np.insert(command.after_ns, 0, 0),
         np.vstack([begin, command.positions]),
@@ -126,7 +94,7 @@ def _with_beginning(command: RecordedCommand, measured: Measured) -> RecordedCom
     )
 
 
-def _at(command: RecordedCommand, passed_ns: int) -> np.ndarray:
+def _at(command: CommandedPoints, passed_ns: int) -> np.ndarray:
     times, rows = command.after_ns, command.positions
     i = int(np.searchsorted(times, passed_ns, side="right")) - 1
     if i < 0 or i == len(times) - 1:
@@ -144,17 +112,3 @@ def _at(command: RecordedCommand, passed_ns: int) -> np.ndarray:
         begin + u * (3 * step - 2 * begin - end + u * (begin + end - 2 * step))
     )
     return cubic
-
-
-def _rows(points: Sequence[Any], names: Sequence[str], what: str) -> np.ndarray:
-    sizes = {len(point) for point in points}
-    if sizes != {len(names)}:
-        raise ConversionError(
-            f"{len(names)} joint names but points with {sorted(sizes)} numbers in {what}"
-        )
-    return np.array([np.asarray(point, dtype=np.float64) for point in points])
-
-
-def _after_ns(point: Any) -> int:
-    after = point.time_from_start
-    return int(after.sec) * 1_000_000_000 + int(after.nanosec)
