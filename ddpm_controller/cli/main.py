@@ -10,7 +10,6 @@ import os
 import sys
 from collections.abc import Sequence
 
-from ddpm_controller.given_files import one_line
 from ddpm_controller.ros.graph.executables import EXECUTABLES, NODES, THREADS
 
 COMMANDS = {
@@ -102,6 +101,8 @@ def _run(name: str, words: Sequence[str]) -> int:
         # What was given cannot be used; a mistake in this package is of another type.
         if os.environ.get(TRACEBACK):
             raise
+        from ddpm_controller.given_files import one_line  # it takes a moment to import
+
         text = one_line(error) or type(error).__name__
         sys.stderr.write(f"ddpm {shown(name)}: {text} (all of it: {TRACEBACK}=1)\n")
         return 1
