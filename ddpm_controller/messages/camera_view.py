@@ -6,8 +6,10 @@ from dataclasses import astuple, dataclass
 from typing import Any
 
 _TOLERANCE = 0.03
-"""Share of the picture by which an edge may lie elsewhere: what two calibrations of a camera differ
-by is less, and a zoom or another lens is more."""
+"""Share of the picture by which an edge may lie elsewhere.
+
+Two calibrations of one camera differ by less, a zoom or another lens by more.
+"""
 _ASPECT_TOLERANCE = 0.02
 
 
@@ -93,8 +95,8 @@ def view_problem(name: str, trained: CameraView, now: CameraView) -> str:
     if not now.differs_from(trained):
         return ""
     return (
-        f"{name}: the field of view is {now}, in training it was {trained}: use the lens, the zoom "
-        "and the crop of the training, or train with these pictures"
+        f"{name}: the field of view is {now}, in training it was {trained}: use the lens, the "
+        "zoom and the crop of the training, or train with these pictures"
     )
 
 

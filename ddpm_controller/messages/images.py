@@ -15,8 +15,7 @@ from ddpm_controller.messages.compressed_images import (
     compressed_size,
 )
 from ddpm_controller.messages.depth_images import depth_picture
-from ddpm_controller.messages.image_encodings import color_pixels, distances
-from ddpm_controller.messages.image_error import ImageError
+from ddpm_controller.messages.image_encodings import ImageError, color_pixels, distances
 from ddpm_controller.messages.resizing import resized
 
 Crop = tuple[int, int, int, int]

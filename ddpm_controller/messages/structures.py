@@ -1,7 +1,7 @@
 """Which numbers the messages have that a robot publishes beside its joints, with their units.
 
-As of the interface packages of ROS 2 Jazzy. A name leads to what is inside, a text is the unit of a
-number, None that of a number whose unit the message type leaves open.
+As of the interface packages of ROS 2 Jazzy. A name leads to what is inside, a text is the unit of
+a number, None that of a number whose unit the message type leaves open.
 """
 
 from collections.abc import Mapping
@@ -44,7 +44,7 @@ class Measured:
     covariance: str
 
 
-Structure = Union[str, None, Numbers, Orientation, Measured, Mapping[str, "Structure"]]
+Structure = Union[str, None, Numbers, Orientation, Measured, Mapping[str, "Structure"]]  # noqa: UP007
 
 
 def _axes(unit: str | None) -> Mapping[str, Structure]:
@@ -92,7 +92,7 @@ STRUCTURES: Mapping[str, Mapping[str, Structure]] = {
         for name in ("Float32", "Float64", "Int16", "Int32", "UInt8")
     },
 }
-"""Message type -> what it consists of; parts that no policy needs, as covariances, are left out."""
+"""Message type -> what it consists of, without parts that no policy needs, as covariances."""
 
 WITHOUT_STAMP = frozenset(
     {

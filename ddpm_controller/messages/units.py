@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+
 @dataclass(frozen=True)
 class Unit:
     """One unit as a robot file has it.
@@ -80,8 +81,8 @@ def refuse_command_units(names: Sequence[str], units: Sequence[str]) -> None:
         if unit not in _COMMANDED:
             instead = f" ({UNITS[unit].si} there)" if unit in UNITS else ""
             raise UnitError(
-                f"the command of {name!r} has the unit {unit!r}; commands are in SI, one of "
-                f"{', '.join(_COMMANDED)}{instead}, as limits and stops are: let its driver convert"
+                f"the command of {name!r} has the unit {unit!r}; commands are in SI, as limits "
+                f"and stops are, one of {', '.join(_COMMANDED)}{instead}: let its driver convert"
             )
 
 

@@ -1,7 +1,6 @@
 """Contents of a bag about a controller: what it saw, planned, decided and commanded. No rclpy."""
 
 import bisect
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ import numpy as np
 
 from ddpm_controller.bags.conversions import (
     ConversionError,
-    command_from,
+    positions_from,
     seconds,
 )
 from ddpm_controller.bags.element_stamps import element_stamps_from
@@ -23,19 +22,24 @@ from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.parameter_names import values_from
 from ddpm_controller.control.states import Reason, State, Verdict
+from ddpm_controller.given_files import one_line, parsed_json
 from ddpm_controller.replay.recorded_turns import RecordedTurns
 from ddpm_controller.robots.robot import JOINT_TRAJECTORY, Robot
-from ddpm_controller.robots.streams import RobotStream
+from ddpm_controller.robots.streams import StreamSource
 from ddpm_controller.types import Memory, Observation
 
 CHUNK_TOPIC = "controller/action_chunk"
 MEMORY_TOPIC = "controller/memory"
 STATUS_TOPIC = "controller/status"
 DESCRIPTION_TOPIC = "robot_description"
-_STATIC = "/static"
-"""Behind the name of a stream of frames: the topic of its links that do not move."""
 _ARRIVAL_S = 0.1
 """A message without a stamp comes to the controller and to the recorder within this time."""
+_OWN_TOPICS = {
+    CHUNK_TOPIC: "ddpm_msgs/msg/ActionChunk",
+    MEMORY_TOPIC: "ddpm_msgs/msg/Memory",
+    STATUS_TOPIC: "ddpm_msgs/msg/ControllerStatus",
+    DESCRIPTION_TOPIC: "std_msgs/msg/String",
+}
 PARAMETERS_KEY = "controller_parameters"
 """Key of the bag's custom data: JSON of the controller's parameters while it was recorded."""
 
@@ -242,14 +246,15 @@ def read_run(bag: Path, robot: Robot) -> RecordedRun:
     """
     run = RecordedRun(bag, robot, {stream.spec.name: {} for stream in robot.streams})
     with OpenBag(bag) as source:
-        run.parameters = values_from(json.loads(source.provenance.get(PARAMETERS_KEY, "{}")))
+        run.parameters = _parameters(source)
         roles, reader = _roles(source, robot), StreamReader(robot.streams)
         for message in source.messages(roles):
             try:
                 for role in roles[message.topic]:
                     _keep(run, reader, role, message)
-            except ConversionError as error:
-                raise BagError(f"bag {bag}, topic {message.topic}: {error}") from error
+            except (ValueError, AttributeError, KeyError, IndexError) as error:
+                # A message of another release lacks a field, or has a number that is no state.
+                raise BagError(f"bag {bag}, topic {message.topic}: {one_line(error)}") from error
     run.turns = {
         spec.name: RecordedTurns.of(spec, run.values[spec.name])
         for spec in robot.stream_specs
@@ -263,27 +268,55 @@ def read_run(bag: Path, robot: Robot) -> RecordedRun:
     return run
 
 
-def _roles(source: OpenBag, robot: Robot) -> dict[str, list[str]]:
-    """Return recorded topic -> what it is to a run: one thing, or several streams."""
-    wanted = [(stream.topic, stream.spec.name) for stream in robot.streams]
-    wanted += [(s.static_topic, s.spec.name + _STATIC) for s in robot.streams if s.frames]
-    wanted += [(t, t) for t in (CHUNK_TOPIC, MEMORY_TOPIC, STATUS_TOPIC, DESCRIPTION_TOPIC)]
-    if robot.action.type == JOINT_TRAJECTORY:  # an array carries no stamp, so no tick
-        wanted.append((robot.action.topic, "command"))
-    roles: dict[str, list[str]] = {}
-    for name, role in wanted:
+def _parameters(source: OpenBag) -> Mapping[str, Any]:
+    """Return the recorded parameters of the controller.
+
+    Raises:
+        BagError: They are damaged.
+    """
+    text = source.provenance.get(PARAMETERS_KEY, "{}")
+    try:
+        recorded = parsed_json(str(text))
+        if not isinstance(recorded, dict):
+            raise ValueError("they are no names with values")
+        return values_from(recorded)
+    except (ValueError, TypeError) as error:
+        raise BagError(
+            f"bag {source.folder}: {PARAMETERS_KEY} in its metadata.yaml cannot be read "
+            f"({one_line(error)}): copy the bag again"
+        ) from None
+
+
+def _roles(source: OpenBag, robot: Robot) -> dict[str, list[str | StreamSource]]:
+    """Return recorded topic -> what it is to a run: one thing, or of several streams."""
+    wanted: list[tuple[str, str, str | StreamSource]] = [
+        *((each.topic, s.type, each) for s in robot.streams for each in s.sources),
+        *((topic, kind, topic) for topic, kind in _OWN_TOPICS.items()),
+        (robot.commands_topic, JOINT_TRAJECTORY, "command"),
+    ]
+    roles: dict[str, list[str | StreamSource]] = {}
+    for name, kind, role in wanted:
         topic = resolve_topic(name, source.topics)
+        if topic is not None and source.topics[topic] != kind:
+            raise BagError(
+                f"bag {source.folder}: {topic} has type {source.topics[topic]}, a run has {kind}: "
+                "name the robot file of the recording"
+            )
         if topic is not None:
             roles.setdefault(topic, []).append(role)
     return roles
 
 
-def _keep(run: RecordedRun, reader: StreamReader, role: str, recorded: RecordedMessage) -> None:
+def _keep(
+    run: RecordedRun, reader: StreamReader, role: str | StreamSource, recorded: RecordedMessage
+) -> None:
     message = recorded.message
     if recorded.header_ns:
         run.oldest_s = min(run.oldest_s, recorded.header_ns * 1e-9)
         run.newest_s = max(run.newest_s, recorded.header_ns * 1e-9)
-    if role == CHUNK_TOPIC:
+    if isinstance(role, StreamSource):
+        _keep_observation(run, reader, role, recorded)
+    elif role == CHUNK_TOPIC:
         run.chunks.append(_chunk(message))
     elif role == MEMORY_TOPIC:
         key = seconds(message.header.stamp), int(message.plan_number)
@@ -298,21 +331,19 @@ def _keep(run: RecordedRun, reader: StreamReader, role: str, recorded: RecordedM
         run.limits = robot.limits(message.data)
     elif role == "command":
         run.receive(points_from(message, run.robot))
-    else:
-        name = role.removesuffix(_STATIC)
-        stream = next(s for s in run.robot.streams if s.spec.name == name)
-        _keep_observation(run, reader, stream, recorded, is_static=role != name)
 
 
 def _keep_observation(
-    run: RecordedRun,
-    reader: StreamReader,
-    stream: RobotStream,
-    recorded: RecordedMessage,
-    is_static: bool,
+    run: RecordedRun, reader: StreamReader, source: StreamSource, recorded: RecordedMessage
 ) -> None:
+    stream = source.stream
     came_s = run.newest_s if stream.is_text else recorded.log_s
-    found = reader.read(stream, recorded.message, came_s, is_static=is_static)
+    try:
+        found = reader.read(source, recorded.message, came_s)
+    except ConversionError:
+        if stream.fields:  # without a value at that moment: the controller did not use it either
+            return
+        raise
     if found is None:
         return
     value, values = found.value, run.values[stream.spec.name]
@@ -336,9 +367,10 @@ def points_from(message: Any, robot: Robot) -> list[RecordedCommand]:
     Raises:
         ConversionError: Names or sizes are not those of the robot file.
     """
-    command_from(message, robot.action)  # refuses what does not fit
+    wanted = robot.action_spec.joint_names
+    positions_from(message, wanted)  # refuses what does not fit
     names = list(message.joint_names)
-    columns = [names.index(name) for name in robot.action.spec.joint_names]
+    columns = [names.index(name) for name in wanted]
     begin_ns = _nanoseconds(message.header.stamp)
     first_ns = _nanoseconds(message.points[0].time_from_start)
     found = []

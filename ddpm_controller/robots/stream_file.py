@@ -100,8 +100,8 @@ class FieldsFile(BaseModel):
         max_age_s: Age from which the newest message is stale, by stamp and by arrival, s; above
             latency_s.
         names: Names of the numbers, in the order that a policy sees; their fields when left out.
-        units: Unit of each number in the message: SI, or one that is converted, as deg or mm; those
-            of the message type when left out.
+        units: Unit of each number in the message: SI, or one that is converted, as deg or mm;
+            those of the message type when left out.
         wraps: Numbers in rad that are reported within one turn: a jump from pi to -pi is no
             motion then.
         reference: Orientation x, y, z, w: single components of an orientation, as

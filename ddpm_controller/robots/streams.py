@@ -12,6 +12,8 @@ from ddpm_controller.control.observing.stream_rules import StreamRule
 from ddpm_controller.data.text_features import text_names
 from ddpm_controller.messages.fields import FieldError, MessageField, fields_of
 from ddpm_controller.messages.structures import STRUCTURES, TRANSFORM, WITHOUT_STAMP
+from ddpm_controller.messages.units import conversions_text, unit_of
+from ddpm_controller.robots.outputs import JOINT_STATE
 from ddpm_controller.robots.stream_file import (
     AnyStreamFile,
     FieldsFile,
@@ -19,10 +21,8 @@ from ddpm_controller.robots.stream_file import (
     TextFile,
     TransformFile,
 )
-from ddpm_controller.messages.units import conversions_text, unit_of
 from ddpm_controller.types import ActionSpec, StreamSpec, measuring_stream
 
-JOINT_STATE = "sensor_msgs/msg/JointState"
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 STRING = "std_msgs/msg/String"
@@ -43,9 +43,9 @@ class RobotStream:
         type: Full message type name.
         max_age_s: Older than this it is stale; infinite for a text, which is published once.
         field: Field of a JointState that is observed.
-        fields: What is read of another message with numbers, or of a transform; empty for the rest.
-        prefixes: Topic -> what it has to be put in front of the joints of its messages, of joints
-            that come on several topics; empty for the rest.
+        fields: What is read of another message with numbers, or of a transform; else empty.
+        prefixes: Topic -> what stands before the joints of its messages in ``spec``, where joints
+            come on several topics; else empty.
         frames: Parent and child of a stream of frames; None for the rest.
         units: Unit of each element of a vector in the messages; as in ``spec`` when empty.
         message_size: (height, width) of an image message; (0, 0) of a vector.

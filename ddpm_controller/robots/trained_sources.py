@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ddpm_controller.messages.camera_view import CameraView, as_fact
-from ddpm_controller.robots.streams import JOINT_STATE, RobotStream
+from ddpm_controller.robots.outputs import JOINT_STATE
+from ddpm_controller.robots.streams import RobotStream
 
 SOURCES = "sources"
 """Key in the provenance of a checkpoint; one from before it has none, and is not compared."""
@@ -96,4 +97,4 @@ _OTHER = {
     "fields": _have_other_ends,
     "aspect": lambda before, now: abs(now / before - 1) > _ASPECT_TOLERANCE,
 }
-"""Key -> whether a difference makes the policy see something else; other keys never do for sure."""
+"""Key -> whether a difference makes the policy see something else; another key is only noted."""

@@ -5,9 +5,12 @@ from pathlib import Path
 from tables import fields_table, summary
 
 from ddpm_controller.robots.joint_limits_file import JointEntry
+from ddpm_controller.robots.recording_rules import RecordingRules
 from ddpm_controller.robots.robot_file import (
     ActionFile,
+    BinaryFile,
     BoxFile,
+    RecordedFile,
     RobotFile,
     StreamFile,
     TextFile,
@@ -17,8 +20,11 @@ _KINDS = {
     "The file": RobotFile,
     "streams: joint values and images": StreamFile,
     "streams: sentences": TextFile,
-    "action": ActionFile,
+    "action, and each of actions": ActionFile,
+    "binary": BinaryFile,
+    "recorded": RecordedFile,
     "end_effector_box": BoxFile,
+    "recordings": RecordingRules,
     "A joint in the joint-limits file": JointEntry,
 }
 

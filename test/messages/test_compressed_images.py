@@ -9,7 +9,7 @@ import pytest
 import simplejpeg
 from pictures import MOSAICS, compressed, image, mosaic_of, png
 
-from ddpm_controller.messages.image_error import ImageError
+from ddpm_controller.messages.image_encodings import ImageError
 from ddpm_controller.messages.images import image_from
 
 RNG = np.random.default_rng(0)

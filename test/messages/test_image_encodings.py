@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from pictures import MOSAICS, image, mosaic_of, raw
 
-from ddpm_controller.messages.image_encodings import COLORS, Packed
-from ddpm_controller.messages.image_error import ImageError
+from ddpm_controller.messages.image_encodings import COLORS, ImageError, Packed
 from ddpm_controller.messages.images import image_from
 
 RNG = np.random.default_rng(0)

@@ -11,6 +11,7 @@ from ddpm_controller.control.observing.observation_buffer import (
     ObservationError,
     OutOfOrderError,
 )
+from ddpm_controller.control.observing.plausible_joints import PlausibleJoints
 from ddpm_controller.control.observing.stream_filter import StreamFilter
 from ddpm_controller.control.observing.stream_rules import (
     MOTION,
@@ -57,6 +58,7 @@ class ObservationWatch:
     Attributes:
         buffer: The values.
         measured_stream: Name of the stream that measures the commanded joints.
+        joints: What these joints can have been measured at.
 
     Raises:
         ValueError: No stream measures the commanded joints, or it is to be masked.
@@ -90,6 +92,8 @@ class ObservationWatch:
                 "when_stale must be hold or stop"
             )
         motion = np.array([MOTION.get(measuring.units[i], MOTION["rad"]) for i in self._columns])
+        units = [measuring.units[i] for i in self._columns]
+        self.joints = PlausibleJoints(joint_names, units, self._periods_s[measuring.name])
         self._frozen = {
             stream.name: FrozenImage(self._rules[stream.name].frozen_after_s, motion)
             for stream in streams
@@ -107,6 +111,7 @@ class ObservationWatch:
             self._forget_invalid()
         self._now_s = math.nan
         self._kept = None
+        self.joints.forget()
 
     def advance(self, now_s: float) -> str:
         """Note the time; when it has jumped, return how, and forget what was seen before."""
@@ -121,6 +126,7 @@ class ObservationWatch:
         else:
             return ""
         self._forget_invalid()
+        self.joints.forget()
         for statistics in self._statistics.values():
             statistics.forget()
         for frozen in self._frozen.values():
@@ -148,6 +154,10 @@ class ObservationWatch:
             lead_s = stamp_s - self._now_s
             text = f"{name}: stamp is {lead_s:.1f} s ahead of the clock"
             return self._refuse(name, text, present)
+        if name == self.measured_stream and (text := self._implausible(stamp_s, value, present)):
+            # Of one that stands alone the one before it is still good.
+            unreliable = self.joints.is_unreliable
+            return self._refuse(name, f"{name}: {text}", present) if unreliable else text
         try:
             is_taken = self.buffer.add(name, stamp_s, value, present)
         except OutOfOrderError as error:
@@ -160,6 +170,13 @@ class ObservationWatch:
             arrived_s = stamp_s if arrived_s is None else arrived_s
             self._note(name, stamp_s, value, arrived_s, present)
         return ""
+
+    def _implausible(self, stamp_s: float, value: np.ndarray, present: np.ndarray | None) -> str:
+        """Return why the measured joints cannot be there; a wrong shape is for the buffer."""
+        if value.shape != (len(self._names[self.measured_stream]),):
+            return ""
+        row = value if present is None else np.where(present, value, math.nan)
+        return self.joints.problem(stamp_s, row[self._columns])
 
     def refuse(self, name: str, error: str, elements: Sequence[str] = ()) -> str:
         """Note that the newest message of a stream cannot be used; return ``error``.

@@ -31,7 +31,7 @@ from ddpm_controller.control.observing.observation_buffer import (
 from ddpm_controller.identification.excitation import Excitation
 from ddpm_controller.identification.picture_lag import thumbnail
 from ddpm_controller.robots.robot import Robot
-from ddpm_controller.robots.streams import RobotStream
+from ddpm_controller.robots.streams import StreamSource
 from ddpm_controller.ros.commanding.governed_sender import GovernedSender, WishAt
 
 _QUIET_S = 0.5
@@ -98,12 +98,14 @@ class LatencyMeasurement:
             if not stream.is_stamped:  # how late it comes cannot be seen
                 continue
             kind = message_class(stream.type)
-            node.create_subscription(kind, stream.topic, partial(self._on_message, stream), newest)
+            for source in stream.sources:
+                take = partial(self._on_message, source)
+                node.create_subscription(kind, source.topic, take, newest)
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         node.create_subscription(String, "robot_description", self._on_description, latched)
-        kind = message_class(robot.action.type)
+        kind = message_class(robot.outputs[0].type)
         self._listener: Subscription | None = node.create_subscription(
-            kind, robot.action.topic, self._on_foreign_command, newest
+            kind, robot.outputs[0].topic, self._on_foreign_command, newest
         )
 
     @property
@@ -136,7 +138,7 @@ class LatencyMeasurement:
         if self._others:
             raise MeasurementError(
                 f"another node commands the robot: {self._others} messages came on "
-                f"{self._robot.action.topic}; deactivate the controller first"
+                f"{self._robot.outputs[0].topic}; deactivate the controller first"
             )
 
     def pose(self) -> np.ndarray:
@@ -178,7 +180,7 @@ class LatencyMeasurement:
         end_s = time.monotonic() + _PATIENCE_S
         while not self._sender.is_heard:
             if time.monotonic() > end_s:
-                raise MeasurementError(f"nothing subscribes to {self._robot.action.topic}")
+                raise MeasurementError(f"nothing subscribes to {self._robot.outputs[0].topic}")
             self._executor.spin_once(timeout_sec=0.1)
         return pose
 
@@ -263,13 +265,13 @@ class LatencyMeasurement:
         row = self._states.newest(self._measures.spec.name, math.inf)
         return None if row is None else row[self._columns]
 
-    def _on_message(self, stream: RobotStream, message: Any) -> None:
-        arrived_s, name = self.now_s, stream.spec.name
+    def _on_message(self, source: StreamSource, message: Any) -> None:
+        arrived_s, stream, name = self.now_s, source.stream, source.stream.spec.name
         try:
             if stream.spec.kind == "image" and self._sender is None:
                 self.arrivals[name].append((seconds(message.header.stamp), arrived_s))
                 return
-            found = observation_from(message, stream)
+            found = observation_from(message, stream, prefix=source.prefix)
         except ConversionError as error:
             self.arrivals[name].append((seconds(message.header.stamp), arrived_s))
             self._node.get_logger().warning(f"refused: {error}", throttle_duration_sec=1.0)

@@ -18,7 +18,7 @@ from ddpm_controller.bags.stream_reader import Read, StreamReader
 from ddpm_controller.control.loop import NO_LIMITS
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.robots.robot import Robot
-from ddpm_controller.robots.streams import RobotStream
+from ddpm_controller.robots.streams import StreamSource
 from ddpm_controller.ros.camera_views import CameraViews
 from ddpm_controller.ros.controller.session import ControlSession
 from ddpm_controller.ros.neighbours.joint_contradictions import JointContradictions
@@ -80,7 +80,7 @@ class ControllerInputs:
         self._on_clock: Callable[[float], None] | None = None
         self._contradictions = JointContradictions(node, robot)
         self._reader, self.views = StreamReader(robot.streams), CameraViews(node, robot)
-        self._said: dict[str, tuple[RobotStream, String]] = {}
+        self._said: dict[str, tuple[StreamSource, String]] = {}
         self._others: dict[str, set[str]] = {}
         self._newest_s = 0.0
         reliability = ReliabilityPolicy.RELIABLE if lockstep else ReliabilityPolicy.BEST_EFFORT
@@ -88,12 +88,7 @@ class ControllerInputs:
         self._events, self._reliability, self._depth = events, reliability, depth
         self._unattended, self._polled = Unattended(), list[PolledTopic]()
         self._subscriptions: list[Subscription] = [
-            self._subscribe(topic, streams) for topic, streams in robot.streams_of_topics.items()
-        ]
-        self._subscriptions += [
-            self._subscribe(f"{topic}_static", streams, is_static=True)
-            for topic, streams in robot.streams_of_topics.items()
-            if streams[0].frames
+            self._subscribe(topic, sources) for topic, sources in robot.sources_of_topics.items()
         ]
         self._subscriptions += self._descriptions()
         if lockstep:
@@ -106,10 +101,9 @@ class ControllerInputs:
         several = (_latched(), QoSProfile(depth=1))
         return [self._node.create_subscription(String, topic, take, qos) for qos in several]
 
-    def _subscribe(
-        self, topic: str, streams: Sequence[RobotStream], *, is_static: bool = False
-    ) -> Subscription:
-        first, take = streams[0], partial(self._on_topic, topic, streams, is_static)
+    def _subscribe(self, topic: str, sources: Sequence[StreamSource]) -> Subscription:
+        first, take = sources[0].stream, partial(self._on_topic, topic, sources)
+        is_static = sources[0].is_static
         # What has no stamp counts from when it came: not only at the next tick.
         waits = first.spec.kind == "vector" and (first.is_stamped or first.frames is not None)
         is_polled = waits and not self._lockstep
@@ -146,8 +140,8 @@ class ControllerInputs:
         self._others.clear()
         self._newest_s = 0.0
         session.collect_with(self._collect)
-        for stream, message in self._said.values():
-            self._on_message(stream, message)
+        for source, message in self._said.values():
+            self._on_message(source, message)
 
     def explain_no_limits(self, why: str) -> None:
         """Add to the text, while no description has come, ``why`` none can."""
@@ -178,23 +172,19 @@ class ControllerInputs:
         for topic in self._polled:
             topic.collect()
 
-    def _on_topic(
-        self, topic: str, streams: Sequence[RobotStream], is_static: bool, message: Any
-    ) -> None:
+    def _on_topic(self, topic: str, sources: Sequence[StreamSource], message: Any) -> None:
         quarrel = self._contradictions.problem(topic, message, self._speeds)
-        for stream in streams:
-            self._on_message(stream, message, quarrel, is_static)
+        for source in sources:
+            self._on_message(source, message, quarrel)
 
-    def _on_message(
-        self, stream: RobotStream, message: Any, quarrel: str = "", is_static: bool = False
-    ) -> None:
-        session, name = self._session, stream.spec.name
+    def _on_message(self, source: StreamSource, message: Any, quarrel: str = "") -> None:
+        session, stream, name = self._session, source.stream, source.stream.spec.name
         if stream.is_text:
-            self._said[name] = (stream, message)
+            self._said[name] = (source, message)
         if session is None and not stream.frames:  # links from before count later too
             return
         try:
-            found = self._read(stream, message, quarrel, is_static)
+            found = self._read(source, message, quarrel)
         except ConversionError as error:
             if session is not None:
                 session.post(partial(session.loop.refuse, name, str(error), error.joints))
@@ -205,27 +195,26 @@ class ControllerInputs:
         if stream.is_text:
             session.post(partial(session.hear, name, message.data))
         if found is None or found.present is not None:
-            self._note_others(session, stream, message)
+            self._note_others(session, source, message)
         if found is not None:
             observe = partial(session.loop.observe, name, found.stamp_s, found.value)
             session.post(partial(observe, found.present, self._arrived_s()))
 
-    def _read(
-        self, stream: RobotStream, message: Any, quarrel: str, is_static: bool
-    ) -> Read | None:
+    def _read(self, source: StreamSource, message: Any, quarrel: str) -> Read | None:
         if quarrel:
-            _refuse_joints(stream, message, quarrel)
-        if problem := self.views.problems.get(stream.spec.name):
+            _refuse_joints(source, message, quarrel)
+        if problem := self.views.problems.get(source.stream.spec.name):
             raise ConversionError(problem)
-        found = self._reader.read(stream, message, self._came_s(), is_static=is_static)
-        if found is not None and stream.is_stamped:
+        found = self._reader.read(source, message, self._came_s())
+        if found is not None and source.stream.is_stamped:
             self._newest_s = max(self._newest_s, found.stamp_s)
         return found
 
-    def _note_others(self, session: ControlSession, stream: RobotStream, message: Any) -> None:
+    def _note_others(self, session: ControlSession, source: StreamSource, message: Any) -> None:
         """Let a stream that misses elements name what else its topic has, once of each."""
+        stream = source.stream
         known = self._others.setdefault(stream.spec.name, set())
-        new = set(self._reader.others(stream, message)) - known - set(stream.spec.names)
+        new = set(self._reader.others(source, message)) - known - set(stream.spec.names)
         if new:
             known |= new
             session.post(partial(session.loop.watch.see_others, stream.spec.name, sorted(known)))
@@ -302,11 +291,11 @@ class ControllerInputs:
         self._node.get_logger().warning(text)
 
 
-def _refuse_joints(stream: RobotStream, message: JointState, why: str) -> None:
+def _refuse_joints(source: StreamSource, message: JointState, why: str) -> None:
     """Raise where a message that is not believed has joints of a stream."""
-    joints = [name for name in stream.spec.names if name in message.name]
-    if joints:
-        raise ConversionError(f"{stream.spec.name}: {why}", joints)
+    have, spec = {source.prefix + name for name in message.name}, source.stream.spec
+    if joints := [name for name in spec.names if name in have]:
+        raise ConversionError(f"{spec.name}: {why}", joints)
 
 
 def _latched(depth: int = 1) -> QoSProfile:

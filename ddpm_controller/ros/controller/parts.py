@@ -18,9 +18,8 @@ from ddpm_controller.identification.noise_denoiser import filters_of
 from ddpm_controller.identification.state_denoiser import load_state_denoiser
 from ddpm_controller.robots.joint_limits_file import JointLimitsFileError
 from ddpm_controller.robots.loop_settings import command_age_s, deployment_from, loop_settings
-from ddpm_controller.ros.neighbours.namespaces import mixed_namespaces
+from ddpm_controller.robots.outputs import JOINT_STATE
 from ddpm_controller.robots.robot import Robot
-from ddpm_controller.robots.streams import JOINT_STATE
 from ddpm_controller.ros.commanding.command_link import CommandLink
 from ddpm_controller.ros.commanding.command_messages import CommandSettings
 from ddpm_controller.ros.commanding.command_publisher import CommandPublisher
@@ -44,6 +43,7 @@ from ddpm_controller.ros.controller.rate_check import (
 from ddpm_controller.ros.controller.report import ControlReport
 from ddpm_controller.ros.controller.session import ControlSession
 from ddpm_controller.ros.controller.topics import ControllerTopics
+from ddpm_controller.ros.neighbours.namespaces import mixed_namespaces
 from ddpm_controller.ros.neighbours.neighbours import CommandTopic, Neighbours
 from ddpm_controller.ros.qos_events import QosEvents
 from ddpm_controller.share import found_path
@@ -230,8 +230,9 @@ class ControllerParts:
         node, robot = self._node, self._robot
         for text in robot.conversions:
             node.get_logger().info(text)
-        state = node.resolve_topic_name(robot.measuring.topic)
-        mixed = mixed_namespaces([state], [node.resolve_topic_name(self._deployed.output)])
+        states = [node.resolve_topic_name(each.topic) for each in robot.measuring.sources]
+        commands = [node.resolve_topic_name(each.topic) for each in robot.outputs]
+        mixed = mixed_namespaces(states, commands)
         if mixed:
             node.get_logger().warning(mixed)
         return mixed
@@ -313,7 +314,9 @@ class ControllerParts:
             commands.node_names if isinstance(commands, CommandLink) else own,
             commands.positions,
         )
-        states = dict.fromkeys(each.topic for each in streams if each.type == JOINT_STATE)
+        states = dict.fromkeys(
+            source.topic for each in streams if each.type == JOINT_STATE for source in each.sources
+        )
         return Neighbours(node, topic, [node.resolve_topic_name(each) for each in states])
 
     def _commanding(self, loop: ControlLoop) -> Commanding:

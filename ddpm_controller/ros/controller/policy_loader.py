@@ -8,12 +8,12 @@ import numpy as np
 
 from ddpm_controller.checkpoint import CheckpointError, load_checkpoint, refuse_mismatch
 from ddpm_controller.control.moving.stream_settings import StreamSettings
+from ddpm_controller.messages.camera_view import CameraView, views_in
 from ddpm_controller.policies.monitors.departure_limit import (
     asked_departure_limit,
     load_departure_limit,
 )
 from ddpm_controller.policy import DepartureLimit, PlanSettings, Policy
-from ddpm_controller.messages.camera_view import CameraView, views_in
 from ddpm_controller.robots.lead import delay_problem
 from ddpm_controller.robots.robot import Robot
 from ddpm_controller.robots.trained_sources import SOURCES, compare_sources

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-
+from ddpm_controller.given_files import file_text, one_line, parsed_yaml
 from ddpm_controller.ros.graph.description import (
     AnyOf,
     Argument,
@@ -169,11 +168,11 @@ def _in_parameter_file(path: str, name: str) -> str:
         GraphArgumentError: The file cannot be read.
     """
     try:
-        sections = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+        sections = parsed_yaml(file_text(Path(path))) or {}
         found = [each["ros__parameters"].get(name, "") for each in sections.values()]
-    except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
+    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
         raise GraphArgumentError(
-            f"{path} is no parameter file of nodes with ros__parameters: {error}"
+            f"{path} is no parameter file of nodes with ros__parameters: {one_line(error)}"
         ) from None
     return str(next((text for text in reversed(found) if text != ""), ""))
 

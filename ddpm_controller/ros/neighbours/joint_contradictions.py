@@ -1,4 +1,4 @@
-"""Publishers of one joint that contradict each other, on every topic of joint states of a robot."""
+"""Publishers of one joint that contradict each other, on every topic of joint states."""
 
 import math
 import time
@@ -10,8 +10,9 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
 from ddpm_controller.bags.conversions import seconds
+from ddpm_controller.robots.outputs import JOINT_STATE
 from ddpm_controller.robots.robot import Robot
-from ddpm_controller.robots.streams import JOINT_STATE, RobotStream
+from ddpm_controller.robots.streams import RobotStream
 from ddpm_controller.ros.neighbours.endpoints import node_of
 from ddpm_controller.ros.neighbours.joint_jumps import JointJumps
 
@@ -27,12 +28,15 @@ class JointContradictions:
     def __init__(self, node: Node, robot: Robot) -> None:
         self._node = node
         self._jumps: dict[str, JointJumps] = {}
+        self._prefixes: dict[str, str] = {}
         self._scales: dict[str, dict[str, float]] = {}
-        for topic, streams in robot.streams_of_topics.items():
-            if of_positions := [each for each in streams if _has_positions(each)]:
-                self._jumps[topic] = self._watch(topic, of_positions)
+        for topic, sources in robot.sources_of_topics.items():
+            streams = [each.stream for each in sources if _has_positions(each.stream)]
+            if streams:
+                self._jumps[topic] = self._watch(topic, streams)
+                self._prefixes[topic] = sources[0].prefix
                 self._scales[topic] = {
-                    joint: scale for each in of_positions for joint, scale in _scales(each).items()
+                    joint: scale for each in streams for joint, scale in _scales(each).items()
                 }
 
     def problem(self, topic: str, message: JointState, speeds: Mapping[str, float]) -> str:
@@ -45,10 +49,10 @@ class JointContradictions:
         """
         if topic not in self._jumps:
             return ""
-        scales = self._scales[topic]
+        scales, prefix = self._scales[topic], self._prefixes[topic]
         given = zip(message.name, message.position, strict=False)
         measured = {
-            name: scales.get(name, 1.0) * float(each)
+            prefix + name: scales.get(prefix + name, 1.0) * float(each)
             for name, each in given
             if math.isfinite(each)
         }

@@ -14,16 +14,17 @@ def mixed_namespaces(states: Sequence[str], commands: Sequence[str]) -> str:
         commands: Full names of the command topics.
     """
     apart = [
-        f"{state} and {command}"
-        for state in states
-        for command in commands
-        if not _is_inside(_namespace(state), _namespace(command))
+        each
+        for some, others in ((states, commands), (commands, states))
+        for each in some
+        if not any(_is_inside(_namespace(each), _namespace(other)) for other in others)
     ]
     if not apart:
         return ""
     return (
-        f"measured joints and commands are in namespaces apart: {'; '.join(apart)}: if they are "
-        "of two robots, correct the topics of the robot file or the remappings"
+        f"measured joints come on {list(states)} and commands leave on {list(commands)}: "
+        f"{', '.join(apart)} is in a namespace of its own; if that is another robot, correct the "
+        "topics of the robot file or the remappings"
     )
 
 

@@ -20,6 +20,7 @@ from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
 from ddpm_controller.robots.robot import continuous_joints
+from ddpm_controller.ros.answered import answer_always
 from ddpm_controller.ros.parameters import declare, fields_from, parameter, read
 from ddpm_controller.ros.simulation.joint_states import JOINT_STATES, JointStates
 from ddpm_controller.ros.simulation.messages import (
@@ -195,6 +196,7 @@ class Simulation(Node):
             self.create_subscription(Float64MultiArray, "commands", self._on_array, depth)
         if self._side is not None:
             self.create_timer(_LOOK_AROUND_S, self._tell_unheard, clock=self._system_clock)
+        answer_always(self)
         self._begin(self._deployed.seed)
 
     def run(self, executor: SingleThreadedExecutor) -> None:

@@ -23,9 +23,9 @@ from ddpm_controller.bags.conversions import (
     positions_from,
     seconds,
 )
-from ddpm_controller.messages.images import image_from
 from ddpm_controller.control.states import Reason, State
 from ddpm_controller.evaluation.results import FRAMES_PER_TRIAL, TallyWatch, Trial
+from ddpm_controller.messages.images import image_from
 from ddpm_controller.ros.asking import ask
 
 _LAST_PATIENCE_S = 5.0
