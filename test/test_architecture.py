@@ -20,7 +20,17 @@ LEARNED = {"types", "given_files", "policy", "checkpoint", "diffusion", "network
 EVERYTHING_BUT_CLI = {
     *LEARNED,
     *("systems", "policies", "planners", "dynamics", "rewards", "data", "training", "control"),
-    *("messages", "robots", "bags", "replay", "identification", "simulation", "evaluation", "share", "ros"),
+    *(
+        "messages",
+        "robots",
+        "bags",
+        "replay",
+        "identification",
+        "simulation",
+        "evaluation",
+        "share",
+        "ros",
+    ),
 }
 MAY_IMPORT: Mapping[str, set[str]] = {
     "types": set(),
