@@ -167,6 +167,14 @@ def test_a_checkpoint_is_given_where_its_streams_come_from(robot, bag):
     assert sources["camera"] == {"message_size": [4, 6], "crop": [0, 0, 4, 6], "aspect": 1.5}
 
 
+def test_messages_without_a_stamp_beside_a_simulated_clock_are_refused(robot, tmp_path):
+    def logged_later(messages):
+        return [(topic, ns + 10**6 * 1000 * MS, message) for topic, ns, message in messages]
+
+    with pytest.raises(BagError, match=r"'weight'\] have no stamps.* 1000000 s later.*use-sim-t"):
+        read_bag(changed(tmp_path, logged_later), robot)
+
+
 def changed(tmp_path, change):
     return write_bag(tmp_path / "changed", change(recorded()), topics=TOPICS | KINDS)
 
