@@ -7,9 +7,8 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
-    NonNegativeFloat,
+    FiniteFloat,
     NonNegativeInt,
-    PositiveFloat,
     PositiveInt,
     model_validator,
 )
@@ -22,6 +21,8 @@ from ddpm_controller.types import ActionKind, RelativeTo
 LONGEST_LATENCY_S = 2.0
 """More is a clock that is wrong, not a latency."""
 
+_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Latency = Annotated[float, Field(ge=0, lt=LONGEST_LATENCY_S, allow_inf_nan=False)]
 
 
@@ -62,8 +63,8 @@ class StreamFile(BaseModel):
     type: Literal[
         "sensor_msgs/msg/JointState", "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
     ]
-    rate_hz: PositiveFloat
-    max_age_s: PositiveFloat
+    rate_hz: _Positive
+    max_age_s: _Positive
     field: Literal["position", "velocity", "effort"] = "position"
     names: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
@@ -75,7 +76,7 @@ class StreamFile(BaseModel):
     depth_range_m: tuple[float, float] | None = None
     latency_s: _Latency = 0.0
     when_stale: WhenStale = "hold"
-    frozen_after_s: NonNegativeFloat | None = None
+    frozen_after_s: _NotNegative | None = None
 
 
 class TextFile(BaseModel):
@@ -115,10 +116,10 @@ class BinaryFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    open: float
-    closed: float
-    close_above: float = 0.6
-    open_below: float = 0.4
+    open: FiniteFloat
+    closed: FiniteFloat
+    close_above: FiniteFloat = 0.6
+    open_below: FiniteFloat = 0.4
 
 
 class RecordedFile(BaseModel):
@@ -192,15 +193,15 @@ class ActionFile(BaseModel):
     kind: ActionKind = "joint_position"
     names: tuple[str, ...]
     units: tuple[str, ...]
-    period_s: PositiveFloat | None = None
-    rate_hz: PositiveFloat | None = None
+    period_s: _Positive | None = None
+    rate_hz: _Positive | None = None
     latency_s: _Latency = 0.0
     relative_to: RelativeTo = "none"
     frame_id: str = ""
-    reference: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 1.0)
-    dead_band: NonNegativeFloat = 0.0
+    reference: tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat] = (0.0, 0.0, 0.0, 1.0)
+    dead_band: _NotNegative = 0.0
     binary: BinaryFile | None = None
-    max_effort: PositiveFloat | None = None
+    max_effort: _Positive | None = None
     recorded: RecordedFile | None = None
 
 
