@@ -74,7 +74,7 @@ def parsed_yaml(text: str) -> Any:
     """Return what a YAML text holds.
 
     Raises:
-        ValueError: It is no YAML, nested too deep or too large, or has a key twice, of which PyYAML
+        ValueError: It is no YAML, nested too deep, too large, or has a key twice, of which PyYAML
             would take the last; in one line.
     """
     refuse_large_yaml(text)
