@@ -22,6 +22,7 @@ from trajectory_msgs.msg import JointTrajectory
 from ddpm_controller.robots.robot import continuous_joints
 from ddpm_controller.ros.answered import answer_always
 from ddpm_controller.ros.parameters import declare, fields_from, parameter, read
+from ddpm_controller.ros.private_memory import keep_private
 from ddpm_controller.ros.simulation.joint_states import JOINT_STATES, JointStates
 from ddpm_controller.ros.simulation.messages import (
     CommandError,
@@ -197,6 +198,7 @@ class Simulation(Node):
         if self._side is not None:
             self.create_timer(_LOOK_AROUND_S, self._tell_unheard, clock=self._system_clock)
         answer_always(self)
+        keep_private()
         self._begin(self._deployed.seed)
 
     def run(self, executor: SingleThreadedExecutor) -> None:
