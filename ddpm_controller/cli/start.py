@@ -24,7 +24,7 @@ def main(words: list[str] | None = None) -> int:
     words = sys.argv[1:] if words is None else words
     if not words or words[0] not in GRAPHS:
         sys.stderr.write(
-            f"usage: ddpm start GRAPH [NAME:=VALUE ...] [--show-args] [--security-policy]\n{_graphs()}\n"
+            f"usage: ddpm start GRAPH [NAME:=VALUE ...] [--show-args] [{_POLICY}]\n{_graphs()}\n"
         )
         return 0 if words in (["--help"], ["-h"]) else 2
     graph = GRAPHS[words[0]]

@@ -161,7 +161,7 @@ class ControlLoop:
     def note_newer_limits(self, limits: JointLimits) -> None:
         """Stop and stay at rest where limits that came meanwhile are stricter; another loop moves.
 
-        Where those in force or looser ones come again, it goes on.
+        Where those in force or looser ones come again, the robot resumes.
         """
         before, names = self._limits, self.settings.action_spec.joint_names
         stricter = before.stricter_in(limits, names) if before is not None else ""
