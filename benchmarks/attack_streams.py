@@ -76,7 +76,7 @@ STREAMS: Mapping[str, Measured] = {
 """What must be noticed, by a state other than RUNNING."""
 HARMLESS: Mapping[str, Measured] = {
     "nothing": lambda i, row, random: (0.0, row),
-    "one glitch": lambda i, row, random: (0.0, row if i != 20 else _only(0, row[0] + 1, row)),
+    "one glitch": lambda i, row, random: (0.0, row if i != 70 else _only(0, row[0] + 1, row)),
     "noise": lambda i, row, random: (0.0, row + random.normal(0, 1e-3, 2)),
     "a little outside": lambda i, row, random: (0.0, row),
     "a hole": lambda i, row, random: None if i % 10 < 8 else (0.0, row),
@@ -105,9 +105,10 @@ def stream_cases(seed: int, repeats: int) -> Iterator[Case]:
 def _streamed(measured: Measured, seeds: tuple[int, int], folder: Path) -> str:
     """Return why the loop did not run meanwhile; UNSAFE where a command steps too far."""
     random = np.random.default_rng(seeds)
-    loop = ControlLoop(
-        LoopSettings((STATE,), {"joint_state": 0.3}, SPEC, TICK_S, 0.4, PolicyTerms(2), LIMITS)
+    settings = LoopSettings(
+        (STATE,), {"joint_state": 0.3}, SPEC, TICK_S, 0.4, PolicyTerms(2), LIMITS, max_lead_s=1.0
     )
+    loop = ControlLoop(settings)
     loop.start(MEMORY)
     phase, said, last = random.uniform(-1, 1), "", np.array([0.0, 0.2])
     before: np.ndarray | None = None
