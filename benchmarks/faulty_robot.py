@@ -145,7 +145,7 @@ class Joints(Node):
         self._description = self.create_publisher(String, "robot_description", latched)
         self._description.publish(String(data=robot_description()))
         self._states = self.create_publisher(JointState, stream.topic, qos_profile_sensor_data)
-        self.create_subscription(JointTrajectory, robot.action.topic, self._on_command, 10)
+        self.create_subscription(JointTrajectory, robot.outputs[0].topic, self._on_command, 10)
         self.create_timer(1 / stream.spec.rate_hz, self._send, clock=_STEADY)
 
     def _on_command(self, message: JointTrajectory) -> None:

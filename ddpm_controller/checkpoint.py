@@ -16,7 +16,7 @@ import re
 import stat
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -243,8 +243,10 @@ def refuse_mismatch(
         if have is None or _essence(have) != _essence(wanted):
             lines.append(f"stream {wanted.name!r}: checkpoint {_essence(wanted)}")
             lines.append(f"  robot {_essence(have) if have else f'has only {sorted(robot)}'}")
-    if manifest.action_spec != action_spec:
-        lines += [f"action: checkpoint {manifest.action_spec}", f"  robot {action_spec}"]
+    learned, commanded = asdict(manifest.action_spec), asdict(action_spec)
+    for name, value in learned.items():
+        if value != commanded[name]:
+            lines += [f"action {name}: checkpoint {value}", f"  robot {commanded[name]}"]
     if lines:
         raise CheckpointError(
             "the checkpoint does not fit the robot; use one trained for it or correct the robot "

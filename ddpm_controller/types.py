@@ -13,6 +13,10 @@ import numpy as np
 Memory = Mapping[str, np.ndarray]
 """What survives between two plans of one run; arrays only, so that it can be saved anywhere."""
 _POSITION_UNITS = {"rad", "m"}
+ActionKind = Literal["joint_position", "joint_velocity", "twist", "pose"]
+"""What a column of an action commands."""
+RelativeTo = Literal["none", "measured", "commanded"]
+"""What a column is learned relative to; what is sent is absolute."""
 
 
 @dataclass(frozen=True)
@@ -106,17 +110,30 @@ class ActionSpec:
         joint_names: One per column, in order.
         units: One per column, SI (``rad``, ``m``).
         period_s: Time from one row to the next; the policy's own clock.
+        kinds: What each column commands; left out: positions of joints.
+        relative_to: What each column is learned relative to; left out: nothing.
     """
 
     joint_names: tuple[str, ...]
     units: tuple[str, ...]
     period_s: float
+    kinds: tuple[ActionKind, ...] = ()
+    relative_to: tuple[RelativeTo, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.joint_names or len(set(self.joint_names)) != len(self.joint_names):
+        count = len(self.joint_names)
+        if not self.joint_names or len(set(self.joint_names)) != count:
             raise ValueError(f"joint names must be unique and not empty: {list(self.joint_names)}")
-        if len(self.units) != len(self.joint_names):
-            raise ValueError(f"{len(self.joint_names)} joints but {len(self.units)} units")
+        if len(self.units) != count:
+            raise ValueError(f"{count} joints but {len(self.units)} units")
+        # Filled in, so that a checkpoint from before these fields equals a robot of today.
+        object.__setattr__(self, "kinds", self.kinds or ("joint_position",) * count)
+        object.__setattr__(self, "relative_to", self.relative_to or ("none",) * count)
+        if len(self.kinds) != count or len(self.relative_to) != count:
+            raise ValueError(
+                f"{count} joints but {len(self.kinds)} kinds and relative_to for "
+                f"{len(self.relative_to)}"
+            )
         if not self.period_s > 0:
             raise ValueError(f"period_s must be above 0, got {self.period_s}")
 

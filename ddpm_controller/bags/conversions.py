@@ -14,7 +14,7 @@ import numpy as np
 from ddpm_controller.bags.image_error import ImageError
 from ddpm_controller.bags.images import image_from
 from ddpm_controller.data.text_features import TextError, text_features
-from ddpm_controller.robots.robot import RobotAction, RobotStream
+from ddpm_controller.robots.robot import RobotStream
 
 
 class ConversionError(ValueError):
@@ -114,27 +114,6 @@ def vector_from(message: Any, names: Sequence[str], field: str = "position") -> 
         ConversionError: A name is missing, or the field is empty or of another length.
     """
     return _by_name(list(message.name), getattr(message, field), names, f"field {field!r}")
-
-
-def command_from(message: Any, action: RobotAction) -> np.ndarray:
-    """Return the commanded positions in the order of the action; (Da,) float64.
-
-    A JointTrajectory commands the positions of its first point; a Float64MultiArray has no
-    names and must be in the order of the robot file.
-
-    Raises:
-        ConversionError: Names or sizes are not those of the robot file.
-    """
-    names = action.spec.joint_names
-    if not hasattr(message, "points"):
-        row = np.asarray(message.data, dtype=np.float64)
-        if row.shape != (len(names),):
-            raise ConversionError(
-                f"command has {row.size} numbers, the robot file has {len(names)} joints: "
-                f"{list(names)}"
-            )
-        return row
-    return positions_from(message, names)
 
 
 def positions_from(message: Any, names: Sequence[str], moment_s: float = -math.inf) -> np.ndarray:

@@ -1,6 +1,5 @@
 """Episodes out of bags: the same conversions and the same buffer as on the robot. No rclpy."""
 
-import bisect
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ddpm_controller.bags.conversions import ConversionError, command_from, observation_from
+from ddpm_controller.bags.command_messages import command_from
+from ddpm_controller.bags.conversions import ConversionError, observation_from
 from ddpm_controller.bags.files import (
     BagError,
     OpenBag,
@@ -19,6 +19,7 @@ from ddpm_controller.bags.files import (
     find_bags,
     resolve_topic,
 )
+from ddpm_controller.bags.recorded_commands import RecordedCommands
 from ddpm_controller.control.observing.observation_buffer import (
     ObservationBuffer,
     ObservationError,
@@ -26,8 +27,9 @@ from ddpm_controller.control.observing.observation_buffer import (
 )
 from ddpm_controller.control.observing.stream_filter import StreamFilter
 from ddpm_controller.control.observing.turns import TURN, turns_towards
+from ddpm_controller.robots.outputs import RobotOutput
 from ddpm_controller.robots.robot import Robot, RobotStream
-from ddpm_controller.types import Episode, Observation
+from ddpm_controller.types import Episode, Observation, measuring_stream
 
 MARK_TOPIC = "episode"
 MARK_TYPE = "ddpm_msgs/msg/EpisodeMark"
@@ -136,6 +138,10 @@ def read_bag(
     ]
 
 
+_Role = RobotStream | RobotOutput | str
+"""What a recorded topic is: a stream, the command of an output, or the marks."""
+
+
 @dataclass
 class _Span:
     """From where to where an episode lasts, ns."""
@@ -166,24 +172,23 @@ class _Tape:
     def __init__(self, bag: Path, robot: Robot) -> None:
         self.bag = bag
         self.observations: list[_Seen] = []
-        self.command_stamps_ns: list[int] = []
-        self.commands: list[np.ndarray] = []
+        self.commands = RecordedCommands(robot.outputs)
         self._robot = robot
         self._marks: list[RecordedMessage] = []
         self._newest_ns = 0
         self._others: dict[str, set[str]] = {}
 
-    def add(self, role: RobotStream | str, message: RecordedMessage) -> None:
-        """Keep one message of a stream, of the command or of the marks."""
+    def add(self, role: _Role, message: RecordedMessage) -> None:
+        """Keep one message of a stream, of a command or of the marks."""
         try:
             if isinstance(role, RobotStream):
                 self._add_observation(role, message)
                 if role.is_text:
                     return
-            elif role == MARK_TOPIC:
-                self._marks.append(message)
+            elif isinstance(role, RobotOutput):
+                self._add_command(role, message)
             else:
-                self._add_command(message)
+                self._marks.append(message)
         except ConversionError as error:
             raise BagError(f"bag {self.bag}, topic {message.topic}: {error}") from error
         self._newest_ns = max(self._newest_ns, message.stamp_ns)
@@ -224,16 +229,15 @@ class _Tape:
             stamp_ns = self._newest_ns if stream.is_text else message.header_ns
             self.observations.append(_Seen(stream.spec.name, stamp_ns, *found[1:]))
 
-    def _add_command(self, message: RecordedMessage) -> None:
-        row = command_from(message.message, self._robot.action)
+    def _add_command(self, output: RobotOutput, message: RecordedMessage) -> None:
+        row = command_from(message.message, output)
+        if row is None:  # the joints of another part of the robot
+            return
         if not np.isfinite(row).all():
             raise BagError(
                 f"bag {self.bag}, topic {message.topic}: a command is not finite: {row}"
             )
-        if self.command_stamps_ns and message.stamp_ns < self.command_stamps_ns[-1]:
-            return  # overtaken by a newer one: it was never in force
-        self.command_stamps_ns.append(message.stamp_ns)
-        self.commands.append(row)
+        self.commands.add(output, message.stamp_ns, row)
 
     def _first_ns(self) -> int:
         """Return the moment from which every stream and the command are there."""
@@ -250,12 +254,11 @@ class _Tape:
             for each in self._robot.streams
             if (firsts_ns[each.spec.name] == _NEVER_NS).any()
         ]
-        if not self.commands:
-            empty.append(f"no message on {[self._robot.action.topic]}")
+        empty += [f"no message on {[topic]}" for topic in self.commands.missing]
         if empty:
             raise BagError(f"bag {self.bag}: {'; '.join(empty)}; record these topics")
         latest_ns = max(int(first_ns.max()) for first_ns in firsts_ns.values())
-        return max(latest_ns, self.command_stamps_ns[0])
+        return max(latest_ns, self.commands.first_ns)
 
     def _missing(self, stream: RobotStream, missing: np.ndarray) -> str:
         """Return what of a stream has not come, and what its topic has instead."""
@@ -269,14 +272,14 @@ class _Tape:
         )
 
 
-def _topics(bag: OpenBag, robot: Robot) -> dict[str, list[RobotStream | str]]:
-    """Return recorded topic -> the streams, ``action`` or ``episode`` that it is."""
+def _topics(bag: OpenBag, robot: Robot) -> dict[str, list[_Role]]:
+    """Return recorded topic -> the streams, outputs or marks that it is."""
     recorded = bag.topics
-    roles: dict[str, list[RobotStream | str]] = {}
-    wanted: list[tuple[str, str, RobotStream | str]] = [
-        (stream.topic, stream.type, stream) for stream in robot.streams
+    roles: dict[str, list[_Role]] = {}
+    wanted: list[tuple[str, str, _Role]] = [
+        *((stream.topic, stream.type, stream) for stream in robot.streams),
+        *((*output.in_bags, output) for output in robot.outputs),
     ]
-    wanted.append((robot.action.topic, robot.action.type, "action"))
     missing = []
     for name, message_type, role in wanted:
         topic = resolve_topic(name, recorded)
@@ -303,12 +306,9 @@ def _episode(
 ) -> Episode:
     """Sample the tape as the robot does, at every period of the policy's clock."""
     period_ns = round(robot.action_spec.period_s * 1e9)
-    moments_ns, player = (
-        range(span.begin_ns, span.end_ns + 1, period_ns),
-        _Player(tape, robot, filters),
-    )
+    moments_ns = range(span.begin_ns, span.end_ns + 1, period_ns)
+    player = _Player(tape, robot, filters)
     observations = [player.at(moment_ns) for moment_ns in moments_ns]
-    rows = [bisect.bisect_right(tape.command_stamps_ns, ns) - 1 for ns in moments_ns]
     values = {
         name: np.stack([observation.values[name] for observation in observations])
         for name in robot.max_ages_s
@@ -316,10 +316,36 @@ def _episode(
     return Episode(
         stamps_s=np.array([observation.stamp_s for observation in observations]),
         values=values,
-        actions=_near_measured(np.stack([tape.commands[row] for row in rows]), values, robot),
+        actions=_actions(tape, moments_ns, values, robot),
         source=source,
         success=span.success,
     )
+
+
+def _actions(
+    tape: _Tape, moments_ns: Sequence[int], values: Mapping[str, np.ndarray], robot: Robot
+) -> np.ndarray:
+    """Return the commands in force, (N, Da).
+
+    A gripper is commanded only when it has something to do: before, it is where it is measured.
+
+    Raises:
+        BagError: It is not measured.
+    """
+    actions = tape.commands.at(moments_ns)
+    for column, name in enumerate(robot.action_spec.joint_names):
+        unknown = np.isnan(actions[:, column])
+        if not unknown.any():
+            continue
+        measuring = measuring_stream(robot.stream_specs, [name])
+        if measuring is None:
+            raise BagError(
+                f"bag {tape.bag}: {name} is not commanded at the begin of an episode and in no "
+                "stream: record from before its first command, or have a stream that measures it"
+            )
+        measured = values[measuring.name][:, measuring.names.index(name)]
+        actions[unknown, column] = measured[unknown]
+    return _near_measured(actions, values, robot)
 
 
 def _near_measured(

@@ -11,8 +11,8 @@ import numpy as np
 
 from ddpm_controller.bags.conversions import (
     ConversionError,
-    command_from,
     observation_from,
+    positions_from,
     seconds,
 )
 from ddpm_controller.bags.element_stamps import element_stamps_from
@@ -23,7 +23,7 @@ from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.parameter_names import values_from
 from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.replay.recorded_turns import RecordedTurns
-from ddpm_controller.robots.robot import JOINT_TRAJECTORY, Robot, RobotStream
+from ddpm_controller.robots.robot import Robot, RobotStream
 from ddpm_controller.types import Memory, Observation
 
 CHUNK_TOPIC = "controller/action_chunk"
@@ -258,8 +258,7 @@ def _roles(source: OpenBag, robot: Robot) -> dict[str, list[str]]:
     """Return recorded topic -> what it is to a run: one thing, or several streams."""
     wanted = [(stream.topic, stream.spec.name) for stream in robot.streams]
     wanted += [(t, t) for t in (CHUNK_TOPIC, MEMORY_TOPIC, STATUS_TOPIC, DESCRIPTION_TOPIC)]
-    if robot.action.type == JOINT_TRAJECTORY:  # an array carries no stamp, so no tick
-        wanted.append((robot.action.topic, "command"))
+    wanted.append((robot.commands_topic, "command"))
     roles: dict[str, list[str]] = {}
     for name, role in wanted:
         topic = resolve_topic(name, source.topics)
@@ -311,9 +310,10 @@ def points_from(message: Any, robot: Robot) -> list[RecordedCommand]:
     Raises:
         ConversionError: Names or sizes are not those of the robot file.
     """
-    command_from(message, robot.action)  # refuses what does not fit
+    wanted = robot.action_spec.joint_names
+    positions_from(message, wanted)  # refuses what does not fit
     names = list(message.joint_names)
-    columns = [names.index(name) for name in robot.action.spec.joint_names]
+    columns = [names.index(name) for name in wanted]
     begin_ns = _nanoseconds(message.header.stamp)
     first_ns = _nanoseconds(message.points[0].time_from_start)
     found = []

@@ -10,6 +10,7 @@ from ddpm_controller.control.loop_settings import LoopSettings, PolicyTerms
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.observing.stream_filter import StreamFilter
 from ddpm_controller.robots.lead import lead_from
+from ddpm_controller.robots.outputs import JOINT_TRAJECTORY
 from ddpm_controller.robots.robot import Robot
 
 _MOST_LEAD_S = 1.0
@@ -46,7 +47,10 @@ def deployment_from(parameters: Mapping[str, Any], robot: Robot) -> Deployment:
         for number, switch in _SWITCHES.items()
         if not parameters.get(switch, switch in _USUALLY_ON)
     }
-    if parameters.get("output") == "commands":  # an array has no room for more than its tick
+    # Only a trajectory has room for more than its tick. A controller from before outputs were in
+    # the robot file recorded which message it sent.
+    streams = any(each.type == JOINT_TRAJECTORY for each in robot.outputs)
+    if not streams or parameters.get("output") == "commands":
         values["stream"] = "single_point"
     return Deployment(**values | {"lead_s": lead_from(parameters, robot)})
 
@@ -99,7 +103,7 @@ def command_age_s(robot: Robot, deployment: Deployment) -> float:
     The committed lead, a tick, the latencies of the robot file and a period of the measurement.
     """
     measuring, stream = robot.measuring, deployment.stream_settings
-    latency_s = robot.action.latency_s + measuring.latency_s
+    latency_s = robot.latency_s + measuring.latency_s
     periods_s = 1.0 / deployment.control_rate_hz + 1.0 / measuring.spec.rate_hz
     return (stream.lead_s if stream else 0.0) + latency_s + periods_s
 

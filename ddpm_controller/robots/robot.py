@@ -17,18 +17,24 @@ from ddpm_controller.robots.commanded_limits import commanded_limits
 from ddpm_controller.robots.given_limits import GivenLimits
 from ddpm_controller.robots.joint_limits_file import read_given_limits
 from ddpm_controller.robots.lined_yaml import read_lined_yaml
+from ddpm_controller.robots.outputs import (
+    JOINT_STATE,
+    JOINT_TRAJECTORY,
+    RobotOutput,
+    outputs_from,
+    spec_of,
+)
 from ddpm_controller.robots.robot_description import DescriptionError, described_joints
 from ddpm_controller.robots.robot_file import KEYS, RobotFile, StreamFile, TextFile
 from ddpm_controller.types import ActionSpec, StreamSpec, measuring_stream
 
-JOINT_STATE = "sensor_msgs/msg/JointState"
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
-JOINT_TRAJECTORY = "trajectory_msgs/msg/JointTrajectory"
 FROZEN_AFTER_S = 0.5
 """Rate of a camera, where the robot file has none."""
-MULTI_ARRAY = "std_msgs/msg/Float64MultiArray"
 STRING = "std_msgs/msg/String"
+COMMANDS_TOPIC = "controller/command"
+"""Where a controller publishes its commands whole, if no single output has all of them."""
 
 _HOLD = StreamRule()
 
@@ -88,30 +94,14 @@ class RobotStream:
 
 
 @dataclass(frozen=True)
-class RobotAction:
-    """The command that is learned and sent.
-
-    Attributes:
-        spec: Joints, units and the policy's clock.
-        topic: Relative topic name of the recorded command.
-        type: Full message type name.
-        latency_s: From sending to the motion, as `ddpm calibrate-latency` measured; 0: unknown.
-    """
-
-    spec: ActionSpec
-    topic: str
-    type: str
-    latency_s: float = 0.0
-
-
-@dataclass(frozen=True)
 class Robot:
     """A robot file, validated.
 
     Attributes:
         name: Name of the robot.
         streams: In the order in which a policy takes them.
-        action: The command.
+        outputs: What is commanded, one for each topic.
+        period_s: Time between two rows of a plan; the policy's own clock.
         given_limits: Joint -> limits from the joint-limits file; empty without one.
         limits_file: The joint-limits file; None without one.
         end_effector: Link of the robot description whose path is looked at; empty: the last one.
@@ -120,7 +110,8 @@ class Robot:
 
     name: str
     streams: tuple[RobotStream, ...]
-    action: RobotAction
+    outputs: tuple[RobotOutput, ...]
+    period_s: float
     given_limits: Mapping[str, GivenLimits] = field(default_factory=dict)
     limits_file: Path | None = None
     end_effector: str = ""
@@ -202,8 +193,22 @@ class Robot:
 
     @property
     def action_spec(self) -> ActionSpec:
-        """The action as a policy sees it."""
-        return self.action.spec
+        """The action as a policy sees it: the columns of all outputs."""
+        return spec_of(self.outputs, self.period_s)
+
+    @property
+    def latency_s(self) -> float:
+        """From sending to the motion; the longest of the outputs, 0 where unknown."""
+        return max(output.latency_s for output in self.outputs)
+
+    @property
+    def commands_topic(self) -> str:
+        """Topic on which all columns of each command are recorded, with their moment.
+
+        That of the only output where it is a trajectory; else the controller has one for this.
+        """
+        is_whole = len(self.outputs) == 1 and self.outputs[0].type == JOINT_TRAJECTORY
+        return self.outputs[0].topic if is_whole else COMMANDS_TOPIC
 
     @property
     def max_ages_s(self) -> dict[str, float]:
@@ -231,11 +236,10 @@ def load_robot(path: str | Path) -> Robot:
         lined = read_lined_yaml(text)
         file = RobotFile.model_validate(lined.content)
         streams = tuple(_stream(name, stream) for name, stream in file.streams.items())
-        action = file.action
-        spec = ActionSpec(action.names, action.units, action.period_s)
+        outputs, period_s = outputs_from(file.outputs)
         given_box = file.end_effector_box
         box = None if given_box is None else CartesianBox(given_box.lower, given_box.upper)
-        _refuse_measuring(streams, spec)
+        _refuse_measuring(streams, spec_of(outputs, period_s))
         _refuse_topics(streams)
         limits_file = path.parent / file.joint_limits if file.joint_limits is not None else None
         given = read_given_limits(limits_file) if limits_file is not None else {}
@@ -243,8 +247,9 @@ def load_robot(path: str | Path) -> Robot:
         raise RobotError(f"robot file {path}: {lined.problems(error, KEYS)}") from None
     except ValueError as error:
         raise RobotError(f"robot file {path}: {error}") from None
-    robot_action = RobotAction(spec, action.topic, action.type, action.latency_s)
-    return Robot(file.robot, streams, robot_action, given, limits_file, file.end_effector, box)
+    return Robot(
+        file.robot, streams, outputs, period_s, given, limits_file, file.end_effector, box
+    )
 
 
 def joint_limits(

@@ -1,6 +1,6 @@
 """What may stand in a robot file, config/robots/<robot>.yaml. No rclpy."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -16,6 +16,7 @@ from pydantic import (
 
 from ddpm_controller.control.observing.stream_rules import WhenStale
 from ddpm_controller.data.text_features import FEWEST_FEATURES, MOST_FEATURES
+from ddpm_controller.types import ActionKind, RelativeTo
 
 LONGEST_LATENCY_S = 2.0
 """More is a clock that is wrong, not a latency."""
@@ -101,27 +102,105 @@ class TextFile(BaseModel):
         return given
 
 
-class ActionFile(BaseModel):
-    """The command that is learned and sent: absolute positions.
+class BinaryFile(BaseModel):
+    """A gripper that is only ever sent to two places, with a hysteresis between them.
 
     Attributes:
-        topic: Topic name of the recorded command, relative to the namespace of the controller.
-        type: Message type of the recorded command.
-        names: Names of the commanded joints, in the order that a policy plans.
-        units: Unit of each joint: rad or m.
-        period_s: Time between two rows of a plan, s.
-        latency_s: Time from sending to the motion, as `ddpm calibrate-latency` measured, s; 0:
-            unknown.
+        open: Position that is sent to open it, in the unit of the joint.
+        closed: Position that is sent to close it.
+        close_above: Share of the way from open to closed above which it closes.
+        open_below: Share of that way below which it opens.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    open: float
+    closed: float
+    close_above: float = 0.6
+    open_below: float = 0.4
+
+
+class RecordedFile(BaseModel):
+    """Where an output's commands are found in recordings, if not as they are sent.
+
+    Attributes:
+        topic: Topic name, relative to the namespace of the controller; that of the joint states
+            learns where the joints were measured.
+        type: Message type.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     topic: str
-    type: Literal["trajectory_msgs/msg/JointTrajectory", "std_msgs/msg/Float64MultiArray"]
+    type: Literal[
+        "sensor_msgs/msg/JointState",
+        "trajectory_msgs/msg/JointTrajectory",
+        "std_msgs/msg/Float64MultiArray",
+        "std_msgs/msg/Float64",
+        "geometry_msgs/msg/Twist",
+        "geometry_msgs/msg/TwistStamped",
+        "geometry_msgs/msg/PoseStamped",
+    ]
+
+
+class ActionFile(BaseModel):
+    """A command that is learned and sent, on a topic of its own.
+
+    Attributes:
+        name: Name of the output, for example arm or gripper; each in `actions` needs one.
+        topic: Topic or action name, relative to the namespace of the controller; what is
+            recorded and what is published.
+        type: Message type or action type.
+        kind: What the columns command: positions or velocities of joints, or a twist or a pose
+            of the end effector.
+        names: Names of the commanded joints, in the order that a policy plans; of a twist
+            linear.x to angular.z, of a pose x, y, z, rx, ry, rz.
+        units: Unit of each column, for example rad or m.
+        period_s: Time between two rows of a plan, s; the same for all, so the others may leave
+            it out.
+        rate_hz: Rate at which it is published, Hz, at most the control rate; every tick when left
+            out, and 10 Hz for an action.
+        latency_s: Time from sending to the motion, as `ddpm calibrate-latency` measured, s; 0:
+            unknown.
+        relative_to: What the columns are learned relative to: none, or the measured or the
+            commanded state at the time of the plan; what is sent is absolute.
+        frame_id: Frame of a twist or a pose.
+        reference: Orientation x, y, z, w that the rotation vector of a pose counts from.
+        dead_band: Change of a gripper below which nothing is sent, in the unit of the joint.
+        binary: The two places of a gripper that knows no others; any position when left out.
+        max_effort: Force or torque with which a gripper may grip, N or N m.
+        recorded: Where the commands are found in recordings; as they are sent when left out,
+            and `<topic>/command` as joint states for an action.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = "action"
+    topic: str
+    type: Literal[
+        "trajectory_msgs/msg/JointTrajectory",
+        "std_msgs/msg/Float64MultiArray",
+        "std_msgs/msg/Float64",
+        "sensor_msgs/msg/JointState",
+        "geometry_msgs/msg/Twist",
+        "geometry_msgs/msg/TwistStamped",
+        "geometry_msgs/msg/PoseStamped",
+        "control_msgs/action/GripperCommand",
+        "control_msgs/action/ParallelGripperCommand",
+    ]
+    kind: ActionKind = "joint_position"
     names: tuple[str, ...]
     units: tuple[str, ...]
-    period_s: PositiveFloat
+    period_s: PositiveFloat | None = None
+    rate_hz: PositiveFloat | None = None
     latency_s: _Latency = 0.0
+    relative_to: RelativeTo = "none"
+    frame_id: str = ""
+    reference: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 1.0)
+    dead_band: NonNegativeFloat = 0.0
+    binary: BinaryFile | None = None
+    max_effort: PositiveFloat | None = None
+    recorded: RecordedFile | None = None
 
 
 class BoxFile(BaseModel):
@@ -144,7 +223,9 @@ class RobotFile(BaseModel):
     Attributes:
         robot: Name of the robot.
         streams: Observation streams by name, in the order in which a policy takes them.
-        action: The command.
+        action: The command, where all of it goes to one topic.
+        actions: The commands where there are several topics, as of an arm and a gripper; a plan
+            has the columns of all, in this order.
         joint_limits: Joint-limits file, relative to the robot file.
         end_effector: Link of the robot description whose path is drawn and held inside the box;
             empty: the last link.
@@ -155,15 +236,38 @@ class RobotFile(BaseModel):
 
     robot: str
     streams: dict[str, Annotated[StreamFile | TextFile, Discriminator("type")]]
-    action: ActionFile
+    action: ActionFile | None = None
+    actions: Annotated[tuple[ActionFile, ...], Field(min_length=1)] | None = None
     joint_limits: str | None = None
     end_effector: str = ""
     end_effector_box: BoxFile | None = None
 
+    @model_validator(mode="after")
+    def _refuse_both(self) -> Self:
+        if (self.action is None) == (self.actions is None):
+            raise ValueError(
+                "action or actions, one of them: a robot with one command topic has action, one "
+                "with several has actions, a list"
+            )
+        return self
+
+    @property
+    def outputs(self) -> tuple[ActionFile, ...]:
+        """What is commanded, one for each topic."""
+        return (self.action,) if self.action is not None else self.actions or ()
+
 
 KEYS = frozenset(
     key
-    for model in (RobotFile, ActionFile, BoxFile, StreamFile, TextFile)
+    for model in (
+        RobotFile,
+        ActionFile,
+        BinaryFile,
+        RecordedFile,
+        BoxFile,
+        StreamFile,
+        TextFile,
+    )
     for key in model.model_fields
 )
 """All keys of a robot file, for a suggestion where one is misspelt."""

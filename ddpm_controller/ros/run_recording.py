@@ -16,6 +16,7 @@ from ddpm_controller.bags.writer import Storage
 from ddpm_controller.bags.writer_thread import Recording
 from ddpm_controller.replay.recorded_run import PARAMETERS_KEY
 from ddpm_controller.robots.lead import ACTION_LATENCY_KEY
+from ddpm_controller.robots.outputs import JOINT_TRAJECTORY
 from ddpm_controller.robots.robot import Robot
 from ddpm_controller.ros.recorder import Recorder, Stamps
 
@@ -28,7 +29,8 @@ _LONGEST_WAIT_S = 3.0
 def run_topics(robot: Robot) -> dict[str, str]:
     """Return relative topic -> type of all that a replay and a look at a run need."""
     topics = {stream.topic: stream.type for stream in robot.streams}
-    topics[robot.action.topic] = robot.action.type
+    topics |= dict(output.in_bags for output in robot.outputs)
+    topics |= {robot.commands_topic: JOINT_TRAJECTORY}
     return topics | {
         "/clock": "rosgraph_msgs/msg/Clock",
         "/parameter_events": "rcl_interfaces/msg/ParameterEvent",
@@ -87,7 +89,7 @@ def record_run(
         recorder.ignore_after(time.time_ns())
         take_what_has_come(executor, recorder)
         # The robot file may be calibrated again before the bag is replayed.
-        parameters = reader.parameters | {ACTION_LATENCY_KEY: robot.action.latency_s}
+        parameters = reader.parameters | {ACTION_LATENCY_KEY: robot.latency_s}
         return recorder.finish(provenance={PARAMETERS_KEY: json.dumps(parameters)})
     finally:
         executor.shutdown()

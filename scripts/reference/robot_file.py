@@ -7,7 +7,9 @@ from tables import fields_table, summary
 from ddpm_controller.robots.joint_limits_file import JointEntry
 from ddpm_controller.robots.robot_file import (
     ActionFile,
+    BinaryFile,
     BoxFile,
+    RecordedFile,
     RobotFile,
     StreamFile,
     TextFile,
@@ -17,7 +19,9 @@ _KINDS = {
     "The file": RobotFile,
     "streams: joint values and images": StreamFile,
     "streams: sentences": TextFile,
-    "action": ActionFile,
+    "action, and each of actions": ActionFile,
+    "binary": BinaryFile,
+    "recorded": RecordedFile,
     "end_effector_box": BoxFile,
     "A joint in the joint-limits file": JointEntry,
 }

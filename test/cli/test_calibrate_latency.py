@@ -84,7 +84,7 @@ def test_a_delay_that_a_relay_adds_is_found_on_the_real_simulation(robot_file):
                     code, said = result(node, process)
                 assert code == 0, said
                 robot = load_robot(robot_file)
-                latencies_s.append(robot.action.latency_s)
+                latencies_s.append(robot.latency_s)
                 # What it is depends on the machine; on none it is exactly 0.
                 assert all(0 < stream.latency_s < 0.5 for stream in robot.streams)
     finally:

@@ -378,7 +378,7 @@ def test_a_joint_without_limits_is_refused(names, text):
 
 def test_latencies_are_unknown_until_they_are_given(tmp_path):
     robot = load_robot(SIM_ARM)
-    assert {each.latency_s for each in (*robot.streams, robot.action)} == {0.0}
+    assert {each.latency_s for each in (*robot.streams, robot)} == {0.0}
     file = yaml.safe_load(SIM_ARM.read_text())
     file.pop("joint_limits")
     file["streams"]["camera_wrist"]["latency_s"] = 0.034

@@ -27,7 +27,7 @@ def test_lines_are_added_and_all_others_stay_as_they_were(robot_file):
     assert [line for line in after if "latency_s" not in line] == before
     robot = load_robot(robot_file)
     assert [each.latency_s for each in robot.streams] == [0.0041, 0.0, 0.0339]
-    assert robot.action.latency_s == 0.0523
+    assert robot.latency_s == 0.0523
 
 
 def test_a_second_calibration_replaces_the_first(robot_file):

@@ -21,7 +21,8 @@ from ddpm_controller.control.moving.step_limit import StepLimit
 from ddpm_controller.control.moving.stream_settings import StreamSettings, limits_between
 from ddpm_controller.control.moving.trajectory_stream import TrajectoryStream
 from ddpm_controller.control.states import Reason, State
-from ddpm_controller.robots.robot import JOINT_TRAJECTORY, Robot
+from ddpm_controller.robots.outputs import JOINT_TRAJECTORY
+from ddpm_controller.robots.robot import Robot
 from ddpm_controller.ros.commanding.command_publisher import CommandPublisher
 
 WishAt = Callable[[float], Motion]
@@ -59,7 +60,7 @@ class GovernedSender:
         names, self._period_s = robot.action_spec.joint_names, period_s
         self._stream: TrajectoryStream | None = None
         output, led_s = "commands", 0.0
-        if robot.action.type == JOINT_TRAJECTORY:
+        if robot.outputs[0].type == JOINT_TRAJECTORY:
             output, settings = "joint_trajectory", StreamSettings()
             self._lead_s = max(settings.lead_s, 2 * period_s)
             settings = replace(settings, lead_s=self._lead_s)

@@ -100,9 +100,9 @@ class LatencyMeasurement:
             node.create_subscription(kind, stream.topic, partial(self._on_message, stream), newest)
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         node.create_subscription(String, "robot_description", self._on_description, latched)
-        kind = message_class(robot.action.type)
+        kind = message_class(robot.outputs[0].type)
         self._listener: Subscription | None = node.create_subscription(
-            kind, robot.action.topic, self._on_foreign_command, newest
+            kind, robot.outputs[0].topic, self._on_foreign_command, newest
         )
 
     @property
@@ -135,7 +135,7 @@ class LatencyMeasurement:
         if self._others:
             raise MeasurementError(
                 f"another node commands the robot: {self._others} messages came on "
-                f"{self._robot.action.topic}; deactivate the controller first"
+                f"{self._robot.outputs[0].topic}; deactivate the controller first"
             )
 
     def pose(self) -> np.ndarray:
@@ -177,7 +177,7 @@ class LatencyMeasurement:
         end_s = time.monotonic() + _PATIENCE_S
         while not self._sender.is_heard:
             if time.monotonic() > end_s:
-                raise MeasurementError(f"nothing subscribes to {self._robot.action.topic}")
+                raise MeasurementError(f"nothing subscribes to {self._robot.outputs[0].topic}")
             self._executor.spin_once(timeout_sec=0.1)
         return pose
 

@@ -18,7 +18,8 @@ from ddpm_controller.identification.noise_denoiser import filters_of
 from ddpm_controller.identification.state_denoiser import load_state_denoiser
 from ddpm_controller.robots.joint_limits_file import JointLimitsFileError
 from ddpm_controller.robots.loop_settings import command_age_s, deployment_from, loop_settings
-from ddpm_controller.robots.robot import JOINT_STATE, Robot
+from ddpm_controller.robots.outputs import JOINT_STATE
+from ddpm_controller.robots.robot import Robot
 from ddpm_controller.ros.commanding.command_link import CommandLink
 from ddpm_controller.ros.commanding.command_messages import CommandSettings
 from ddpm_controller.ros.commanding.command_publisher import CommandPublisher
