@@ -21,6 +21,7 @@ EVERYTHING_BUT_CLI = {
     *LEARNED,
     *("systems", "policies", "planners", "dynamics", "rewards", "data", "training", "control"),
     *("robots", "bags", "replay", "identification", "simulation", "evaluation", "share", "ros"),
+    "survey",
 }
 MAY_IMPORT: Mapping[str, set[str]] = {
     "types": set(),
@@ -46,6 +47,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
         *("types", "checkpoint", "control", "data", "diffusion", "networks", "training"),
         *("robots", "bags"),
     },
+    "survey": {"types", "robots", "bags"},
     "evaluation": {"types", "policy", "systems", "control", "simulation", "data", "robots"},
     "ros": EVERYTHING_BUT_CLI,
     "cli": EVERYTHING_BUT_CLI,
@@ -107,7 +109,7 @@ ROS = {
     *("lifecycle_msgs", "rcl_interfaces", "diagnostic_msgs", "geometry_msgs"),
     *("visualization_msgs", "action_msgs"),
 }
-READS_BAGS = {"bags", "replay", "identification", "ros", "cli"}
+READS_BAGS = {"bags", "replay", "identification", "survey", "ros", "cli"}
 FORBIDDEN_NAMES = {"utils", "util", "common", "helpers", "helper", "base", "misc", "manager"}
 THREE_LEVELS = {"ros", "policies", "control", "simulation", "diffusion"}
 MOST_FILES = 18  # design: about twelve in a folder
