@@ -37,6 +37,7 @@ class System:
             image throughout a training.
         keeps_ranges: config -> whether weights that do not learn see numbers in the ranges of the
             initial checkpoint, so that these ranges cannot change.
+        learns_relative: Whether actions may be learned relative to where the robot is.
         bound: (network, batch of training, generator) -> the bound on -log p(actions |
             observations), a ``diffusion.bound.Bound``; None for a system that has none.
     """
@@ -47,12 +48,17 @@ class System:
     based_on: Callable[[Any, Checkpoint | None], Any] = lambda config, initial: config
     fixed_encoders: Callable[[Any], Mapping[str, Any]] = lambda network: {}
     keeps_ranges: Callable[[Any], bool] = lambda config: False
+    learns_relative: bool = False
     bound: Callable[[Any, Mapping[str, Any], Any], Any] | None = None
 
 
 SYSTEMS: dict[str, System] = {
     "diffusion_policy": System(
-        DiffusionPolicyConfig, DiffusionPolicy.restore, DiffusionPolicyNetwork, bound=policy_bound
+        DiffusionPolicyConfig,
+        DiffusionPolicy.restore,
+        DiffusionPolicyNetwork,
+        learns_relative=True,
+        bound=policy_bound,
     ),
     "diff_control": System(
         DiffControlConfig,

@@ -98,6 +98,11 @@ class RobotOutput:
                 f"action {self.name!r}: dead_band, binary and max_effort are for one joint, got "
                 f"{list(self.names)}: give the gripper an action of its own"
             )
+        if self.gripper is not None and self.type == JOINT_TRAJECTORY:
+            raise ValueError(
+                f"action {self.name!r}: a trajectory is followed point by point, so dead_band, "
+                "binary and max_effort are not for it: remove them"
+            )
         if self.kind == "twist":
             self._refuse_names(TWIST_NAMES)
         if self.kind == "pose" and tuple(map(component, self.names)) != POSE_NAMES:
@@ -120,13 +125,16 @@ class RobotOutput:
         return self.type in ACTIONS
 
     @property
+    def mirror_topic(self) -> str:
+        """Topic on which the goals of an action are shown, as a recording has no goals."""
+        return f"{self.topic}/command"
+
+    @property
     def in_bags(self) -> tuple[str, str]:
         """Topic and type of its commands in a recording; goals of an action are mirrored."""
         if self.recorded_topic:
             return self.recorded_topic, self.recorded_type
-        return (
-            (f"{self.topic}/command", JOINT_STATE) if self.is_action else (self.topic, self.type)
-        )
+        return (self.mirror_topic, JOINT_STATE) if self.is_action else (self.topic, self.type)
 
 
 def component(name: str) -> str:

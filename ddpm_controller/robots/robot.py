@@ -13,6 +13,7 @@ from ddpm_controller.control.moving.cartesian_box import governor_of
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.observing.stream_rules import StreamRule
 from ddpm_controller.data.text_features import text_names
+from ddpm_controller.robots.cartesian_limits import cartesian_limits
 from ddpm_controller.robots.commanded_limits import commanded_limits
 from ddpm_controller.robots.given_limits import GivenLimits
 from ddpm_controller.robots.joint_limits_file import read_given_limits
@@ -26,7 +27,7 @@ from ddpm_controller.robots.outputs import (
 )
 from ddpm_controller.robots.robot_description import DescriptionError, described_joints
 from ddpm_controller.robots.robot_file import KEYS, RobotFile, StreamFile, TextFile
-from ddpm_controller.types import ActionSpec, StreamSpec, measuring_stream
+from ddpm_controller.types import ActionKind, ActionSpec, StreamSpec, measuring
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
@@ -37,6 +38,8 @@ COMMANDS_TOPIC = "controller/command"
 """Where a controller publishes its commands whole, if no single output has all of them."""
 
 _HOLD = StreamRule()
+_UNKNOWN_LATENCY_S = 0.1
+"""From a command to the motion, where the robot file does not have it."""
 
 
 class RobotError(ValueError):
@@ -127,17 +130,38 @@ class Robot:
             RobotError: See ``joint_limits``; or there is no such end effector, or a joint of
                 ``wraps`` has position limits.
         """
-        names = self.action_spec.joint_names
-        limits = joint_limits(urdf, names, self.given_limits)
+        spec = self.action_spec
+        names = spec.joint_names
+        limits = joint_limits(urdf, names, self.given_limits, spec.kinds, spec.units)
         self._refuse_bounded(limits)
+        if spec.are_velocities.any():
+            limits = limits.commanding_velocities(spec.are_velocities, self._late_s)
         if self.box is None:
             return limits
+        if set(spec.kinds) != {"joint_position"}:
+            raise RobotError(
+                f"end_effector_box is for positions of joints, the action has {set(spec.kinds)}: "
+                "leave it out; the box of a pose are min_position and max_position of x, y and z "
+                "in the joint-limits file"
+            )
         limits = replace(limits, arm=BoxedArm(self.box, urdf, names, self.end_effector))
         try:
             governor_of(limits, 1.0)
         except ValueError as error:
             raise RobotError(f"end_effector_box: {error}") from None
         return limits
+
+    @property
+    def _late_s(self) -> float:
+        """Longest time by which a measured position is behind what was sent."""
+        found = measuring(self.stream_specs, self.action_spec)
+        names = () if found is None else found.names
+        ages_s = [
+            each.latency_s + 1.0 / each.spec.rate_hz
+            for each in self.streams
+            if each.spec.name in names
+        ]
+        return (self.latency_s or _UNKNOWN_LATENCY_S) + max(ages_s, default=0.0)
 
     def _refuse_bounded(self, limits: JointLimits) -> None:
         wraps = {name for stream in self.streams for name in stream.spec.wraps}
@@ -177,17 +201,18 @@ class Robot:
 
     @property
     def measuring(self) -> RobotStream:
-        """The stream that measures the commanded joints.
+        """The stream that measures the commanded joints; of several the slowest.
 
         Raises:
             RobotError: There is none.
         """
-        spec = measuring_stream(self.stream_specs, self.action_spec.joint_names)
-        for stream in self.streams:
-            if stream.spec is spec:
-                return stream
+        found = measuring(self.stream_specs, self.action_spec)
+        names = () if found is None else found.names
+        streams = [stream for stream in self.streams if stream.spec.name in names]
+        if streams:
+            return min(streams, key=lambda stream: stream.spec.rate_hz)
         raise RobotError(
-            f"no stream measures all of {list(self.action_spec.joint_names)}; streams: "
+            f"no stream measures all of {list(self.action_spec.measured_names)}; streams: "
             f"{ {each.name: list(each.names) for each in self.stream_specs} }"
         )
 
@@ -253,7 +278,11 @@ def load_robot(path: str | Path) -> Robot:
 
 
 def joint_limits(
-    urdf: str, joint_names: Sequence[str], given: Mapping[str, GivenLimits] | None = None
+    urdf: str,
+    joint_names: Sequence[str],
+    given: Mapping[str, GivenLimits] | None = None,
+    kinds: Sequence[ActionKind] = (),
+    units: Sequence[str] = (),
 ) -> JointLimits:
     """Return the limits of ``joint_names`` from a URDF and a joint-limits file.
 
@@ -264,13 +293,16 @@ def joint_limits(
         urdf: Text of robot_description.
         joint_names: Order of the result.
         given: From the joint-limits file, as ``Robot.given_limits``.
+        kinds: Kind of each; none: joints. A column of a twist or a pose has its limits in the
+            file alone.
+        units: Unit of each, where there are kinds.
 
     Raises:
         RobotError: Not a URDF, a joint or one of its limits is missing, a joint cannot be
             commanded, or they contradict; with the line.
     """
     try:
-        rows = commanded_limits(described_joints(urdf), joint_names, given or {})
+        rows = _given_limits(urdf, joint_names, given or {}, kinds, units)
         return JointLimits(
             np.array([each.min_position for each in rows]),
             np.array([each.max_position for each in rows]),
@@ -284,6 +316,25 @@ def joint_limits(
         raise RobotError(str(error)) from None
 
 
+def _given_limits(
+    urdf: str,
+    names: Sequence[str],
+    given: Mapping[str, GivenLimits],
+    kinds: Sequence[ActionKind],
+    units: Sequence[str],
+) -> list[GivenLimits]:
+    free = {
+        name: cartesian_limits(name, kind, unit, given)
+        for name, kind, unit in zip(names, kinds, units, strict=len(kinds) > 0)
+        if kind in ("twist", "pose")
+    }
+    joints = [name for name in names if name not in free]
+    of_joints = {key: limits for key, limits in given.items() if key not in free}
+    found = commanded_limits(described_joints(urdf), joints, of_joints) if joints else []
+    rows = dict(zip(joints, found, strict=True)) | free
+    return [rows[name] for name in names]
+
+
 def continuous_joints(urdf: str, joint_names: Sequence[str]) -> tuple[str, ...]:
     """Return which joints a robot description calls continuous; none without a description."""
     if not urdf:
@@ -294,9 +345,10 @@ def continuous_joints(urdf: str, joint_names: Sequence[str]) -> tuple[str, ...]:
 
 def _refuse_measuring(streams: Sequence[RobotStream], action: ActionSpec) -> None:
     """Refuse a stream as the one that measures the joints where it cannot be."""
-    spec = measuring_stream([each.spec for each in streams], action.joint_names)
+    found = measuring([each.spec for each in streams], action)
     for stream in streams:
-        if stream.spec is not spec:
+        spec = stream.spec
+        if found is None or spec not in found.streams:
             continue
         if stream.rule.when_stale == "mask":
             raise ValueError(

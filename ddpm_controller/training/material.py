@@ -4,14 +4,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
+import torch
+
 from ddpm_controller.checkpoint import Checkpoint, load_checkpoint, refuse_mismatch
-from ddpm_controller.data.statistics import episode_statistics, episodes_digest, refuse_misfits
+from ddpm_controller.data.statistics import (
+    ACTION,
+    episode_statistics,
+    episodes_digest,
+    refuse_misfits,
+)
 from ddpm_controller.data.windows import WindowDataset, split_episodes
+from ddpm_controller.networks.relative_actions import RelativeActions
 from ddpm_controller.systems import SYSTEMS
 from ddpm_controller.training.config import TrainingConfig
 from ddpm_controller.training.ranges import Statistics, beyond, refuse_beyond, widened
 from ddpm_controller.training.state import Fingerprint
 from ddpm_controller.types import ActionSpec, Episode, StreamSpec
+
+_AT_ONCE = 1024
+"""Windows whose ranges are looked at together."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +117,22 @@ def _ranges(
     streams: Sequence[StreamSpec],
 ) -> tuple[Statistics, list[str]]:
     """Return the ranges to train with, and what in them is wider than the checkpoint's."""
-    found = episode_statistics(training, streams)
+
+    def ranges_of(episodes: Sequence[Episode]) -> Statistics:
+        found = episode_statistics(episodes, streams)
+        if not relative.are_any:
+            return found
+        windows = WindowDataset(episodes, *config.policy.training_window)
+        return {**found, ACTION: _relative_range(windows, relative)}
+
+    relative = RelativeActions(action_spec, streams)
+    if relative.are_any and not SYSTEMS[config.kind].learns_relative:
+        learn = [kind for kind, system in SYSTEMS.items() if system.learns_relative]
+        raise ValueError(
+            f"{config.kind} does not learn relative_to {set(action_spec.relative_to)}: use one of "
+            f"{learn}, or set relative_to to none in the robot file"
+        )
+    found = ranges_of(training)
     if initial is None:
         return found, []
     known = initial.manifest.statistics
@@ -116,11 +143,24 @@ def _ranges(
         sources = [
             each.source
             for each in training
-            if lines and beyond(known, episode_statistics([each], streams), streams, action_spec)
+            if lines and beyond(known, ranges_of([each]), streams, action_spec)
         ]
         refuse_beyond(lines, sources, initial, is_frozen)
         return known, []
     return widened(known, found), lines
+
+
+def _relative_range(windows: WindowDataset, relative: RelativeActions) -> dict[str, list[float]]:
+    """Return the smallest and largest action as it is learned, each (Da,)."""
+    lowest, highest = np.inf, -np.inf
+    for indices in np.array_split(np.arange(len(windows)), len(windows) // _AT_ONCE + 1):
+        batch = windows.gather(indices)
+        vectors = {k: torch.from_numpy(v) for k, v in batch.values.items() if v.ndim == 3}
+        in_force = torch.from_numpy(batch.actions[:, windows.n_obs_steps - 1])
+        rows = batch.actions - relative.reference(vectors, in_force).numpy()[:, None]
+        lowest = np.minimum(lowest, rows.min(axis=(0, 1)))
+        highest = np.maximum(highest, rows.max(axis=(0, 1)))
+    return {"min": np.asarray(lowest).tolist(), "max": np.asarray(highest).tolist()}
 
 
 def _initial(

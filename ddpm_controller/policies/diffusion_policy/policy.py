@@ -91,6 +91,7 @@ class DiffusionPolicy:
             network.action_normalizer,
             config.n_obs_steps,
             self.n_action_steps,
+            network.relative,
         )
         with torch.no_grad():
             every = torch.arange(config.num_train_timesteps, device=self._device)
@@ -132,7 +133,7 @@ class DiffusionPolicy:
             settings=as_overrides(chosen),
             num_inference_steps=chosen.num_inference_steps,
             expected_delay_s=chosen.expected_delay_s,
-            remembers_plans=self.seam.remembers,
+            remembers_plans=self._joiner.remembers,
             maskable=config.maskable_streams,
             goal_ranges=goal_ranges_of(config.goal_streams, normalizers),
             training_range=training_range_of(
@@ -185,6 +186,8 @@ class DiffusionPolicy:
         with torch.no_grad():  # a seam may need a gradient, which inference mode forbids for good
             x0 = self._joiner.drawn(befores, lambda rows: self._sampling(cond, memories, rows))
             rows = self.network.action_normalizer.unnormalize(x0).cpu().numpy()
+            if self.network.relative.are_any:
+                rows = rows + np.stack([each.reference for each in befores])[:, None]
             seen = self._distances(cond)
         return [
             self._plan(*one) for one in zip(windows, memories, befores, rows, seen, strict=True)
