@@ -44,7 +44,7 @@ def command_from(message: Any, output: RobotOutput) -> np.ndarray | None:
 
 def _trajectory(message: Any, output: RobotOutput) -> np.ndarray:
     """Return the positions of the first point, by name."""
-    return positions_from(message, output.names)
+    return positions_from(message, output.message_names)
 
 
 def _array(message: Any, output: RobotOutput) -> np.ndarray:
@@ -64,10 +64,10 @@ def _number(message: Any, output: RobotOutput) -> np.ndarray:
 
 def _joint_state(message: Any, output: RobotOutput) -> np.ndarray | None:
     field = "velocity" if output.kind == "joint_velocity" else "position"
-    found = part_of_vector(message, output.names, field)
+    found = part_of_vector(message, output.message_names, field)
     if found is None or found[1] is None:
         return None if found is None else found[0]
-    return vector_from(message, output.names, field)  # refuses, as some are missing
+    return vector_from(message, output.message_names, field)  # refuses, as some are missing
 
 
 def _twist(message: Any, output: RobotOutput) -> np.ndarray:

@@ -162,6 +162,8 @@ class ActionFile(BaseModel):
             out, and 10 Hz for an action.
         latency_s: Time from sending to the motion, as `ddpm calibrate-latency` measured, s; 0:
             unknown.
+        prefix: What the names have in front here and not in the messages, for two arms whose
+            drivers use the same names: with `left/`, left/waist is sent as waist.
         relative_to: What the columns are learned relative to: none, or the measured or the
             commanded state at the time of the plan; what is sent is absolute.
         frame_id: Frame of a twist or a pose.
@@ -194,6 +196,7 @@ class ActionFile(BaseModel):
     period_s: PositiveFloat | None = None
     rate_hz: PositiveFloat | None = None
     latency_s: _Latency = 0.0
+    prefix: str = ""
     relative_to: RelativeTo = "none"
     frame_id: str = ""
     reference: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 1.0)

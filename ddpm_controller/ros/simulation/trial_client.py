@@ -299,7 +299,7 @@ class TrialClient(Node):
                 continue
             columns = self._columns[output.name]
             if output.type == JOINT_TRAJECTORY:
-                command[columns] = positions_from(message, output.names, stamp_s)
+                command[columns] = positions_from(message, output.message_names, stamp_s)
             else:
                 command[columns] = command_from(message, output)
         return command
