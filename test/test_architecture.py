@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parents[1] / "ddpm_controller"
 NAME = PACKAGE.name
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
-LEARNED = {"types", "policy", "checkpoint", "diffusion", "networks", "inference"}
+LEARNED = {"types", "given_files", "policy", "checkpoint", "diffusion", "networks", "inference"}
 EVERYTHING_BUT_CLI = {
     *LEARNED,
     *("systems", "policies", "planners", "dynamics", "rewards", "data", "training", "control"),
@@ -26,10 +26,11 @@ EVERYTHING_BUT_CLI = {
 MAY_IMPORT: Mapping[str, set[str]] = {
     "types": set(),
     "share": set(),
+    "given_files": set(),
     "policy": {"types"},
-    "checkpoint": {"types"},
-    "diffusion": set(),
-    "networks": {"diffusion"},
+    "checkpoint": {"types", "given_files"},
+    "diffusion": {"given_files"},
+    "networks": {"diffusion", "given_files"},
     "inference": {"diffusion", "networks"},
     "policies": LEARNED,
     "planners": LEARNED | {"dynamics", "rewards"},
@@ -37,12 +38,14 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "rewards": {"types", "checkpoint", "diffusion", "networks"},
     "systems": {"policy", "checkpoint", "policies", "planners", "inference"},
     "data": {"types"},
-    "training": {"types", "checkpoint", "data", "networks", "systems"},
+    "training": {"types", "given_files", "checkpoint", "data", "networks", "systems"},
     "control": {"types", "policy"},
     "simulation": {"types"},
-    "robots": {"types", "control", "data", "share"},
-    "bags": {"types", "control", "data", "robots"},
-    "replay": {"types", "policy", "checkpoint", "systems", "control", "robots", "bags"},
+    "robots": {"types", "given_files", "control", "data", "share"},
+    "bags": {"types", "given_files", "control", "data", "robots"},
+    "replay": {
+        *("types", "given_files", "policy", "checkpoint", "systems", "control", "robots", "bags"),
+    },
     "identification": {
         *("types", "checkpoint", "control", "data", "diffusion", "networks", "training"),
         *("robots", "bags"),

@@ -8,17 +8,16 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-import torch
 import tyro
 from rich.console import Console
 
-from ddpm_controller.bags.images import seen
 from ddpm_controller.checkpoint import (
     CheckpointError,
     load_checkpoint,
     load_manifest,
     refuse_mismatch,
 )
+from ddpm_controller.cli.output_folder import refuse_unwritable
 from ddpm_controller.control.deployment import Deployment, policy_terms
 from ddpm_controller.control.loop_settings import LoopSettings
 from ddpm_controller.control.parameter_names import given_as
@@ -32,6 +31,8 @@ from ddpm_controller.evaluation.report import (
     write_json,
 )
 from ddpm_controller.evaluation.results import Summary, Trial, summarize
+from ddpm_controller.messages.images import seen
+from ddpm_controller.networks.device import use_threads
 from ddpm_controller.policies.monitors.departure_limit import (
     asked_departure_limit,
     load_departure_limit,
@@ -159,6 +160,7 @@ def evaluate(
     robot = load_robot(options.robot_file)
     checkpoint = load_checkpoint(options.folder)
     refuse_mismatch(checkpoint.manifest, robot.stream_specs, robot.action_spec)
+    refuse_unwritable(options.results)
     runs = _over_ros(options) if options.over_ros else _in_process(options, robot, on_step)
     trials = []
     for trial in runs:
@@ -193,7 +195,7 @@ def _facts(options: EvaluateOptions, checkpoint_hash: str, how: str) -> dict[str
 
 
 def _in_process(options: EvaluateOptions, robot: Robot, on_step: OnStep) -> Iterable[Trial]:
-    torch.set_num_threads(options.torch_num_threads)
+    use_threads(options.torch_num_threads)
     policy = _restored(options)
     view = policy_view(robot)
     if options.protocol == "published":
@@ -289,7 +291,7 @@ def main() -> int:
                 lambda step, steps: status.update(f"all trials at step {step} of {steps}"),
             )
     except (CheckpointError, RobotError, ValueError, RuntimeError) as error:
-        console.print(f"[red]evaluate: {error}[/red]")
+        console.print(f"evaluate: {error}", style="red", markup=False, highlight=False)
         return 1
     console.print(table(f"{options.world}, {options.folder}", summary))
     if summary.coverage is not None:

@@ -43,6 +43,8 @@ COMMANDS = {
 }
 """Group -> name -> one line for ``ddpm --help``; the modules are those of EXECUTABLES."""
 
+TRACEBACK = "DDPM_TRACEBACK"
+"""Environment variable: where it is set, an error is shown with the lines that led to it."""
 _USAGE = """\
 usage: ddpm COMMAND [OPTIONS]
 
@@ -94,7 +96,17 @@ def _run(name: str, words: Sequence[str]) -> int:
         os.environ.setdefault(variable, value)
     # What tyro and rclpy read, and what a usage line begins with.
     sys.argv = [f"ddpm {shown(name)}", *words]
-    code: int = getattr(importlib.import_module(module), function)()
+    try:
+        code: int = getattr(importlib.import_module(module), function)()
+    except (OSError, ValueError, RuntimeError, MemoryError) as error:
+        # What was given cannot be used; a mistake in this package is of another type.
+        if os.environ.get(TRACEBACK):
+            raise
+        from ddpm_controller.given_files import one_line  # it takes a moment to import
+
+        text = one_line(error) or type(error).__name__
+        sys.stderr.write(f"ddpm {shown(name)}: {text} (all of it: {TRACEBACK}=1)\n")
+        return 1
     return code
 
 

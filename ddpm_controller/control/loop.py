@@ -87,7 +87,9 @@ class ControlLoop:
         )
         self.right_of_way = RightOfWay()
         self.following = FollowWatch(spec.joint_names, spec.units, settings.follow)
-        self._limits = settings.limits
+        self._limits: JointLimits | None = None
+        if settings.limits is not None:
+            self.take_limits(settings.limits)
         self._no_limits_text = NO_LIMITS
         self._motion = self._guard = self._sent = None
         self._has_begun = self._keep_position = self._stopping = False
@@ -153,6 +155,7 @@ class ControlLoop:
         if self._limits is not None:
             raise ValueError("the loop has joint limits already: build another one")
         self._limits = limits
+        self.watch.joints.take_limits(limits.lower, limits.upper, limits.velocity)
 
     def refuse_limits(self, problem: str) -> None:
         """Note why the limits that came cannot be used."""

@@ -12,6 +12,7 @@ from rclpy.parameter import parameter_value_to_python
 from rclpy.parameter_client import AsyncParameterClient
 from rclpy.task import Future
 
+from ddpm_controller.bags.camera_infos import CAMERA_INFO, camera_info_topics
 from ddpm_controller.bags.writer import Storage
 from ddpm_controller.bags.writer_thread import Recording
 from ddpm_controller.replay.recorded_run import PARAMETERS_KEY
@@ -28,7 +29,8 @@ _LONGEST_WAIT_S = 3.0
 
 def run_topics(robot: Robot) -> dict[str, str]:
     """Return relative topic -> type of all that a replay and a look at a run need."""
-    topics = {stream.topic: stream.type for stream in robot.streams}
+    topics = {each.topic: s.type for s in robot.streams for each in s.sources}
+    topics |= dict.fromkeys(camera_info_topics(robot), CAMERA_INFO)
     topics |= dict(output.in_bags for output in robot.outputs)
     topics |= {robot.commands_topic: JOINT_TRAJECTORY}
     return topics | {

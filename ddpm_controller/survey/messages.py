@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ddpm_controller.bags.compressed_images import compressed_size
-from ddpm_controller.bags.image_error import ImageError
+from ddpm_controller.messages.compressed_images import compressed_size
+from ddpm_controller.messages.image_encodings import ImageError
 from ddpm_controller.robots.outputs import (
     FLOAT64,
     GRIPPER_COMMAND,

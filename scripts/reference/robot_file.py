@@ -5,6 +5,7 @@ from pathlib import Path
 from tables import fields_table, summary
 
 from ddpm_controller.robots.joint_limits_file import JointEntry
+from ddpm_controller.robots.recording_rules import RecordingRules
 from ddpm_controller.robots.robot_file import (
     ActionFile,
     BinaryFile,
@@ -23,6 +24,7 @@ _KINDS = {
     "binary": BinaryFile,
     "recorded": RecordedFile,
     "end_effector_box": BoxFile,
+    "recordings": RecordingRules,
     "A joint in the joint-limits file": JointEntry,
 }
 

@@ -22,6 +22,7 @@ from trajectory_msgs.msg import JointTrajectory
 from ddpm_controller.bags.message_types import message_class
 from ddpm_controller.robots.outputs import STAMPED, RobotOutput
 from ddpm_controller.robots.robot import continuous_joints, load_robot
+from ddpm_controller.ros.answered import answer_always
 from ddpm_controller.ros.parameters import declare, fields_from, parameter, read
 from ddpm_controller.ros.simulation.joint_states import JOINT_STATES, JointStates
 from ddpm_controller.ros.simulation.messages import (
@@ -188,6 +189,7 @@ class Simulation(Node):
         )
         if not self._deployed.expert:
             self._subscribe()
+        answer_always(self)
         self._begin(self._deployed.seed)
 
     def run(self, executor: SingleThreadedExecutor) -> None:

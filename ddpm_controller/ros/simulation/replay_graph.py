@@ -115,6 +115,10 @@ def _refuse_unplayable(run: RecordedRun) -> None:
         )
 
 
+def _static_links() -> QoSProfile:
+    return QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
 @contextmanager
 def _controller(
     run: RecordedRun, checkpoint: Path, robot_file: Path, known: Set[str]
@@ -233,10 +237,11 @@ class _Player:
         messages: list[tuple[float, str, bytes]] = []
         newest_s = 0.0  # a text has no stamp: it counts from the newest one before it
         with OpenBag(self._run.bag) as bag:
-            for stream, *_ in self._run.robot.streams_of_topics.values():
-                topic = resolve_topic(stream.topic, bag.topics) or stream.topic
-                qos = fact if stream.is_text else deep
-                publishers[topic] = create(message_class(stream.type), stream.topic, qos)
+            for name, (source, *_) in self._run.robot.sources_of_topics.items():
+                topic = resolve_topic(name, bag.topics) or name
+                qos = fact if source.stream.is_text else deep
+                qos = _static_links() if source.is_static else qos
+                publishers[topic] = create(message_class(source.stream.type), name, qos)
             description = resolve_topic(DESCRIPTION_TOPIC, bag.topics) or DESCRIPTION_TOPIC
             publishers[description] = create(String, DESCRIPTION_TOPIC, fact)
             for message in bag.messages(publishers):

@@ -15,6 +15,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
+from ddpm_controller.ros.answered import answer_always
 from ddpm_controller.ros.parameters import declare, read
 from ddpm_controller.ros.trainer.parameters import TrainerParameters
 from ddpm_controller.ros.trainer.thread import TrainingGoal, TrainingThread
@@ -57,6 +58,7 @@ class Trainer(Node):
         # Also what lets `_execute` look after the thread: a waiting coroutine is resumed
         # whenever the executor wakes up.
         self.create_timer(period_s, self._on_timer)
+        answer_always(self)
 
     def close(self) -> None:
         """Let a training that runs save its state, and leave the graph."""

@@ -11,14 +11,14 @@ import cv2
 import numpy as np
 import simplejpeg
 
-from ddpm_controller.bags.image_encodings import (
+from ddpm_controller.messages.image_encodings import (
     DISTANCES,
+    ImageError,
     is_mosaic,
     not_color,
     not_distances,
     rgb_from,
 )
-from ddpm_controller.bags.image_error import ImageError
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _HEADER = struct.Struct(">4sIIBB")  # the IHDR chunk: its name, width, height, bits, kind of colour

@@ -10,10 +10,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ddpm_controller.bags.image_error import ImageError
-
 SMALLEST_MOSAIC = 4
 """Rows and columns of a Bayer mosaic; OpenCV makes a smaller one black."""
+
+
+class ImageError(ValueError):
+    """A picture is not what the robot file names, or cannot be decoded."""
 
 
 @dataclass(frozen=True)
