@@ -24,21 +24,20 @@ from ddpm_controller.control.parameter_names import values_from
 from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.given_files import one_line, parsed_json
 from ddpm_controller.replay.recorded_turns import RecordedTurns
+from ddpm_controller.robots.joined_description import Descriptions
 from ddpm_controller.robots.robot import JOINT_TRAJECTORY, Robot
-from ddpm_controller.robots.streams import StreamSource
+from ddpm_controller.robots.streams import STRING, StreamSource
 from ddpm_controller.types import Memory, Observation
 
 CHUNK_TOPIC = "controller/action_chunk"
 MEMORY_TOPIC = "controller/memory"
 STATUS_TOPIC = "controller/status"
-DESCRIPTION_TOPIC = "robot_description"
 _ARRIVAL_S = 0.1
 """A message without a stamp comes to the controller and to the recorder within this time."""
 _OWN_TOPICS = {
     CHUNK_TOPIC: "ddpm_msgs/msg/ActionChunk",
     MEMORY_TOPIC: "ddpm_msgs/msg/Memory",
     STATUS_TOPIC: "ddpm_msgs/msg/ControllerStatus",
-    DESCRIPTION_TOPIC: "std_msgs/msg/String",
 }
 PARAMETERS_KEY = "controller_parameters"
 """Key of the bag's custom data: JSON of the controller's parameters while it was recorded."""
@@ -131,6 +130,7 @@ class RecordedRun:
         memories: Tick of take-over and plan number -> what the policy remembered when it was
             asked; bags from before have none.
         turns: Stream with joints that are reported within one turn -> its turns.
+        descriptions: What the bag has of the robot description.
     """
 
     bag: Path
@@ -146,6 +146,9 @@ class RecordedRun:
     oldest_s: float = math.inf
     newest_s: float = 0.0
     _ahead: list[RecordedCommand] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.descriptions = Descriptions(self.robot.descriptions)
 
     def receive(self, points: list[RecordedCommand]) -> None:
         """Take the points of one more message; those that nothing can replace are commands.
@@ -263,7 +266,7 @@ def read_run(bag: Path, robot: Robot) -> RecordedRun:
     if not run.chunks:
         raise BagError(
             f"bag {bag} has no plan of a controller; record {CHUNK_TOPIC}, {STATUS_TOPIC}, "
-            f"{DESCRIPTION_TOPIC}, the streams and the command, as `record` does"
+            f"{', '.join(robot.descriptions)}, the streams and the command, as `record` does"
         )
     return run
 
@@ -292,6 +295,7 @@ def _roles(source: OpenBag, robot: Robot) -> dict[str, list[str | StreamSource]]
     wanted: list[tuple[str, str, str | StreamSource]] = [
         *((each.topic, s.type, each) for s in robot.streams for each in s.sources),
         *((topic, kind, topic) for topic, kind in _OWN_TOPICS.items()),
+        *((topic, STRING, topic) for topic in robot.descriptions),
         (robot.commands_topic, JOINT_TRAJECTORY, "command"),
     ]
     roles: dict[str, list[str | StreamSource]] = {}
@@ -326,9 +330,9 @@ def _keep(
         stamp_s = seconds(message.header.stamp)
         rate_hz, checkpoint_hash = message.control_rate_hz, str(message.checkpoint_hash)
         run.statuses.append(RecordedStatus(stamp_s, verdict, rate_hz, checkpoint_hash))
-    elif role == DESCRIPTION_TOPIC:
-        robot = run.robot
-        run.limits = robot.limits(message.data)
+    elif role in run.robot.descriptions:
+        if run.descriptions.take(role, message.data):
+            run.limits = run.robot.limits(run.descriptions.text)
     elif role == "command":
         run.receive(points_from(message, run.robot))
 

@@ -6,6 +6,41 @@ from collections.abc import Mapping
 from ddpm_controller.robots.robot_description import DescriptionError, described_joints
 
 _ROOT = "joined_root"
+
+
+class Descriptions:
+    """The descriptions of one robot, as they come.
+
+    Args:
+        prefixes: Topic of a description -> what stands before its names; see ``Robot``.
+    """
+
+    def __init__(self, prefixes: Mapping[str, str]) -> None:
+        self._prefixes = dict(prefixes)
+        self._texts: dict[str, str] = {}
+
+    def take(self, topic: str, text: str) -> bool:
+        """Take one; return whether it is new and all are there now."""
+        is_new = self._texts.get(topic) != text
+        self._texts[topic] = text
+        return is_new and self.are_complete
+
+    @property
+    def are_complete(self) -> bool:
+        """Whether each topic has brought one."""
+        return self._texts.keys() == self._prefixes.keys()
+
+    @property
+    def text(self) -> str:
+        """All of them as one.
+
+        Raises:
+            DescriptionError: As ``joined_description``.
+        """
+        texts = {self._prefixes[topic]: text for topic, text in self._texts.items()}
+        return joined_description(texts)
+
+
 _LINKED = ("parent", "child")
 
 

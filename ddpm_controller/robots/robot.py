@@ -36,6 +36,8 @@ from ddpm_controller.robots.streams import (
 )
 from ddpm_controller.types import ActionKind, ActionSpec, StreamSpec, measuring
 
+DESCRIPTION = "robot_description"
+"""Topic of the robot description, where the robot file names none."""
 COMMANDS_TOPIC = "controller/command"
 """Where a controller publishes its commands whole, if no single output has all of them."""
 
@@ -61,6 +63,7 @@ class Robot:
         end_effector: Link of the robot description whose path is looked at; empty: the last one.
         box: What the end effector must not leave, in the frame of the root link; None: no box.
         recordings: How its recordings are read.
+        descriptions: Topic of a robot description -> prefix of its joints and links.
     """
 
     name: str
@@ -72,12 +75,13 @@ class Robot:
     end_effector: str = ""
     box: CartesianBox | None = None
     recordings: RecordingRules = field(default_factory=RecordingRules)
+    descriptions: Mapping[str, str] = field(default_factory=lambda: {DESCRIPTION: ""})
 
     def limits(self, urdf: str) -> JointLimits:
         """Return the limits of the commanded joints, and of the end effector.
 
         Args:
-            urdf: Text of robot_description.
+            urdf: Text of robot_description; of several ``Descriptions.text``.
 
         Raises:
             RobotError: See ``joint_limits``; or there is no such end effector, or a joint of
@@ -245,6 +249,7 @@ def load_robot(path: str | Path) -> Robot:
         file.end_effector,
         box,
         file.recordings,
+        dict(file.descriptions),
     )
 
 

@@ -144,6 +144,9 @@ class RobotFile(BaseModel):
         actions: The commands where there are several topics, as of an arm and a gripper; a plan
             has the columns of all, in this order.
         joint_limits: Joint-limits file, relative to the robot file.
+        descriptions: Topics of the robot description, where it is not robot_description: topic ->
+            what stands before the names of its joints and links here, for two arms with one
+            description each, for example left/robot_description -> left/.
         end_effector: Link of the robot description whose path is drawn and held inside the box;
             empty: the last link.
         end_effector_box: Box that the end effector must not leave; without it there is none.
@@ -157,6 +160,7 @@ class RobotFile(BaseModel):
     action: ActionFile | None = None
     actions: Annotated[tuple[ActionFile, ...], Field(min_length=1)] | None = None
     joint_limits: str | None = None
+    descriptions: Annotated[dict[str, str], Field(min_length=1)] = {"robot_description": ""}
     end_effector: str = ""
     end_effector_box: BoxFile | None = None
     recordings: RecordingRules = RecordingRules()

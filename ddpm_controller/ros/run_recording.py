@@ -33,6 +33,7 @@ def run_topics(robot: Robot) -> dict[str, str]:
     topics |= dict.fromkeys(camera_info_topics(robot), CAMERA_INFO)
     topics |= dict(output.in_bags for output in robot.outputs)
     topics |= {robot.commands_topic: JOINT_TRAJECTORY}
+    topics |= dict.fromkeys(robot.descriptions, "std_msgs/msg/String")
     return topics | {
         "/clock": "rosgraph_msgs/msg/Clock",
         "/parameter_events": "rcl_interfaces/msg/ParameterEvent",
@@ -42,7 +43,6 @@ def run_topics(robot: Robot) -> dict[str, str]:
         "controller/status": "ddpm_msgs/msg/ControllerStatus",
         "episode": "ddpm_msgs/msg/EpisodeMark",
         "success": "std_msgs/msg/Bool",
-        "robot_description": "std_msgs/msg/String",
     }
 
 

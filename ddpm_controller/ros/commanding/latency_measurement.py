@@ -30,6 +30,7 @@ from ddpm_controller.control.observing.observation_buffer import (
 )
 from ddpm_controller.identification.excitation import Excitation
 from ddpm_controller.identification.picture_lag import thumbnail
+from ddpm_controller.robots.joined_description import Descriptions
 from ddpm_controller.robots.robot import Robot
 from ddpm_controller.robots.streams import StreamSource
 from ddpm_controller.ros.commanding.governed_sender import GovernedSender, WishAt
@@ -102,7 +103,10 @@ class LatencyMeasurement:
                 take = partial(self._on_message, source)
                 node.create_subscription(kind, source.topic, take, newest)
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        node.create_subscription(String, "robot_description", self._on_description, latched)
+        self._described = Descriptions(robot.descriptions)
+        for topic in robot.descriptions:
+            take_text = partial(self._on_description, topic)
+            node.create_subscription(String, topic, take_text, latched)
         kind = message_class(robot.outputs[0].type)
         self._listener: Subscription | None = node.create_subscription(
             kind, robot.outputs[0].topic, self._on_foreign_command, newest
@@ -296,8 +300,9 @@ class LatencyMeasurement:
             stamps_s.append(stamp_s)
             self._recorded.measured.append(position)
 
-    def _on_description(self, message: String) -> None:
-        self.limits = self._robot.limits(message.data)
+    def _on_description(self, topic: str, message: String) -> None:
+        if self._described.take(topic, message.data):
+            self.limits = self._robot.limits(self._described.text)
 
     def _on_foreign_command(self, message: Any) -> None:
         self._others += 1

@@ -23,7 +23,7 @@ from ddpm_controller.robots.loop_settings import (
     loop_settings,
     refuse_outputs,
 )
-from ddpm_controller.robots.outputs import JOINT_STATE, RobotOutput
+from ddpm_controller.robots.outputs import RobotOutput
 from ddpm_controller.robots.robot import COMMANDS_TOPIC, Robot
 from ddpm_controller.ros.commanding.command_link import CommandLink
 from ddpm_controller.ros.commanding.command_messages import CommandSettings
@@ -114,7 +114,7 @@ class ControllerParts:
         self._pictures: ChunkPictures | None = None
         if deployed.pictures:
             names = robot.action_spec.joint_names
-            self._pictures = ChunkPictures(node, names, robot.end_effector)
+            self._pictures = ChunkPictures(node, names, robot.end_effector, robot.descriptions)
 
     @property
     def decision_period_s(self) -> float:
@@ -331,18 +331,15 @@ class ControllerParts:
         )
 
     def _neighbours(self) -> Neighbours:
-        node, commands, streams = self._node, self._commands, self._robot.streams
+        node, commands = self._node, self._commands
         own = [node.get_fully_qualified_name()]
         publishers = commands.node_names if isinstance(commands, CommandLink) else own
         topics = [
             CommandTopic(each, publishers, commands.sent.of[each.name])
             for each in self._resolved_outputs
         ]
-        states = dict.fromkeys(
-            source.topic for each in streams if each.type == JOINT_STATE for source in each.sources
-        )
-        state_topics = [node.resolve_topic_name(each) for each in states]
-        return Neighbours(node, topics, state_topics, self._goals)
+        shared, descriptions = self.inputs.shared_joints, self._robot.descriptions
+        return Neighbours(node, topics, shared, self._goals, descriptions)
 
     def _commanding(self, loop: ControlLoop) -> Commanding:
         if isinstance(self._commands, CommandLink):
