@@ -57,6 +57,7 @@ def compare_commands(run: RecordedRun) -> CommandComparison:
         player.go_on(ticks[num_before - 1][0])
     count = num_equal = 0
     first: Difference | None = None
+    computed = [command.position for command, _ in ticks[:num_before]]
     sent: deque[RecordedCommand] = deque(maxlen=_UNTOLD)
     for command, begins in ticks[num_before:]:
         is_taken_up = begins and player.takes_up(command, sent)
@@ -66,6 +67,7 @@ def compare_commands(run: RecordedRun) -> CommandComparison:
         if not is_taken_up:
             position = player.tick(command.stamp_s, recorded=command.position)
         sent.append(command)
+        computed.append(command.position if position is None else position)
         refused = player.refused(command.stamp_s)
         difference = refused or command_difference(run, command, position)
         if begins and refused is None:
@@ -74,7 +76,8 @@ def compare_commands(run: RecordedRun) -> CommandComparison:
         num_equal += difference is None
         first = first or difference
     num_runs = sum(begins for _, begins in ticks)
-    return CommandComparison(count, num_equal, num_runs, first, num_before)
+    outputs = run.outputs.compared(computed)
+    return CommandComparison(count, num_equal, num_runs, first, num_before, outputs)
 
 
 def _deployment(run: RecordedRun) -> Deployment:

@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from ddpm_controller.control.moving.gripper import BinaryGripper, GripperRule
 from ddpm_controller.robots.robot_file import ActionFile
+from ddpm_controller.robots.rotation_vectors import quaternion_from
 from ddpm_controller.types import ActionKind, ActionSpec, RelativeTo
 
 JOINT_STATE = "sensor_msgs/msg/JointState"
@@ -138,6 +141,11 @@ class RobotOutput:
         return self.type in ACTIONS
 
     @property
+    def follows(self) -> bool:
+        """Whether what is commanded is followed at once, so that its latency can be measured."""
+        return self.kind == "joint_position" and self.gripper is None
+
+    @property
     def mirror_topic(self) -> str:
         """Topic on which the goals of an action are shown, as a recording has no goals."""
         return f"{self.topic}/command"
@@ -153,6 +161,17 @@ class RobotOutput:
 def component(name: str) -> str:
     """Return the axis of a column of a twist or a pose; ``left/linear.x`` is ``linear.x``."""
     return name.rsplit("/", 1)[-1]
+
+
+def numbers_of(output: RobotOutput, position: np.ndarray) -> np.ndarray:
+    """Return the numbers that stand in a row in the message of ``position`` (D,)."""
+    if output.kind == "twist":
+        named = dict(zip(map(component, output.names), position, strict=True))
+        return np.array([named.get(name, 0.0) for name in TWIST_NAMES])
+    if output.kind == "pose":
+        turn = quaternion_from(position[3:], np.array(output.reference))
+        return np.concatenate([position[:3], turn])
+    return np.asarray(position, dtype=np.float64)
 
 
 def columns_of(outputs: Sequence[RobotOutput]) -> dict[str, slice]:

@@ -17,12 +17,10 @@ from ddpm_controller.robots.outputs import (
     MULTI_ARRAY,
     POSE_STAMPED,
     TWIST,
-    TWIST_NAMES,
     TWIST_STAMPED,
     RobotOutput,
-    component,
+    numbers_of,
 )
-from ddpm_controller.robots.rotation_vectors import quaternion_from
 from ddpm_controller.ros.stamps import duration_from, time_from
 
 
@@ -43,17 +41,6 @@ class Part:
     velocity: np.ndarray | None
     acceleration: np.ndarray | None
     period_s: float
-
-
-def numbers_of(output: RobotOutput, position: np.ndarray) -> np.ndarray:
-    """Return the numbers that stand in a row in the message of ``position`` (D,)."""
-    if output.kind == "twist":
-        named = dict(zip(map(component, output.names), position, strict=True))
-        return np.array([named.get(name, 0.0) for name in TWIST_NAMES])
-    if output.kind == "pose":
-        turn = quaternion_from(position[3:], np.array(output.reference))
-        return np.concatenate([position[:3], turn])
-    return np.asarray(position, dtype=np.float64)
 
 
 def message_of(output: RobotOutput, part: Part) -> Any:

@@ -36,6 +36,8 @@ from ddpm_controller.ros.output_messages import mirror_of
 _MOST_WAITING = 10_000
 _RETRY_S = 1.0
 """Time after which a goal that was rejected is sent once more."""
+_LATEST_S = 1.0
+"""A position is not sent later than this time after its moment: it waits for no server."""
 _NO_EFFORT = 0.0
 """Effort of a GripperCommand that names none; its field cannot be left out."""
 
@@ -124,6 +126,8 @@ class GripperClient:
         if self._wish is None or time.monotonic() < self._retry_s:
             return
         moment_s, wish = self._wish
+        if now_s - moment_s > _LATEST_S:  # nothing is commanded any more
+            return
         place = self._rule.due(wish, self._sent)
         if place is not None and self.is_served:
             self._send(moment_s, place)

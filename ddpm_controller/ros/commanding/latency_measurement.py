@@ -107,10 +107,13 @@ class LatencyMeasurement:
         for topic in robot.descriptions:
             take_text = partial(self._on_description, topic)
             node.create_subscription(String, topic, take_text, latched)
-        kind = message_class(robot.outputs[0].type)
-        self._listener: Subscription | None = node.create_subscription(
-            kind, robot.outputs[0].topic, self._on_foreign_command, newest
-        )
+        self._listeners: list[Subscription] = [
+            node.create_subscription(
+                message_class(each.type), each.topic, self._on_foreign_command, newest
+            )
+            for each in robot.outputs
+            if not each.is_action
+        ]
 
     @property
     def now_s(self) -> float:
@@ -142,7 +145,7 @@ class LatencyMeasurement:
         if self._others:
             raise MeasurementError(
                 f"another node commands the robot: {self._others} messages came on "
-                f"{self._robot.outputs[0].topic}; deactivate the controller first"
+                f"{self._topics}; deactivate the controller first"
             )
 
     def pose(self) -> np.ndarray:
@@ -175,16 +178,16 @@ class LatencyMeasurement:
         """
         pose = self.pose()
         assert self.limits is not None
-        if self._listener is not None:
-            self._node.destroy_subscription(self._listener)
-            self._listener = None
+        for listener in self._listeners:
+            self._node.destroy_subscription(listener)
+        self._listeners.clear()
         self._sender = GovernedSender(
             self._node, self._robot, self.limits, 1.0 / rate_hz, _STOP_S, pose
         )
         end_s = time.monotonic() + _PATIENCE_S
         while not self._sender.is_heard:
             if time.monotonic() > end_s:
-                raise MeasurementError(f"nothing subscribes to {self._robot.outputs[0].topic}")
+                raise MeasurementError(f"nothing subscribes to one of {self._topics}")
             self._executor.spin_once(timeout_sec=0.1)
         return pose
 
@@ -262,6 +265,11 @@ class LatencyMeasurement:
                 f"{name} is {distances[joint]:.4f} from its command, more than {farthest:.4f}: "
                 "the robot was stopped"
             )
+
+    @property
+    def _topics(self) -> str:
+        """Topics of the commands."""
+        return ", ".join(each.topic for each in self._robot.outputs if not each.is_action)
 
     @property
     def _position(self) -> np.ndarray | None:

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ddpm_controller.robots.outputs import RobotOutput, columns_of
-from ddpm_controller.ros.output_messages import numbers_of
+from ddpm_controller.robots.outputs import RobotOutput, columns_of, numbers_of
 
 _KEPT_S = 5.0
 _MOST = 4096

@@ -39,11 +39,12 @@ class CommandWatch:
         node: Owner of what is subscribed and published.
         topic: What is watched.
         group: Group of the callbacks.
+        own_id: As ``CommandClaims``.
     """
 
-    def __init__(self, node: Node, topic: CommandTopic, group: CallbackGroup) -> None:
+    def __init__(self, node: Node, topic: CommandTopic, group: CallbackGroup, own_id: str) -> None:
         self._node, self._topic, self.name = node, topic, topic.output.topic
-        self.claims = CommandClaims(node, self.name, group)
+        self.claims = CommandClaims(node, self.name, group, own_id)
         explains = self.claims.book.explains
         self._others = OtherCommands(node, self.name, topic.output.type, group, explains)
         self._listeners = Listeners(node, topic.output, group)
@@ -129,11 +130,14 @@ class GoalWatch:
         client: Client that sends our goals.
         name: Name of the action, with namespace.
         group: Group of the callbacks.
+        own_id: As ``CommandClaims``.
     """
 
-    def __init__(self, node: Node, client: GripperClient, name: str, group: CallbackGroup) -> None:
+    def __init__(
+        self, node: Node, client: GripperClient, name: str, group: CallbackGroup, own_id: str
+    ) -> None:
         self.name, self._client = name, client
-        self.claims = CommandClaims(node, name, group)
+        self.claims = CommandClaims(node, name, group, own_id)
         self._goals = OtherGoals(node, group, is_ours=client.goals.__contains__)
         self._goals.watch([name])
         self._was_served = False

@@ -1,6 +1,7 @@
 """All that a configured controller knows of the other nodes on its topics."""
 
 import time
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from rclpy.callback_groups import ReentrantCallbackGroup
@@ -46,12 +47,12 @@ class Neighbours:
     ) -> None:
         self._node, self._shared_joints = node, shared_joints
         self._descriptions = tuple(descriptions)
-        group = ReentrantCallbackGroup()
+        group, own_id = ReentrantCallbackGroup(), uuid.uuid4().hex
         clients = {each.output.name: each for each in goals.grippers}
         self._watches: list[CommandWatch | GoalWatch] = [
-            GoalWatch(node, clients[each.output.name], each.output.topic, group)
+            GoalWatch(node, clients[each.output.name], each.output.topic, group, own_id)
             if each.output.is_action
-            else CommandWatch(node, each, group)
+            else CommandWatch(node, each, group, own_id)
             for each in topics
         ]
         self.notes: dict[str, str] = {}
@@ -63,9 +64,9 @@ class Neighbours:
 
     def look(self, intent: Intent) -> Verdict | None:
         """Publish what this controller does; return what forbids it to command, or None."""
-        now_s = time.monotonic()
+        now_s, since_s = time.monotonic(), time.time()
         for each in self._watches:
-            each.claims.declare(intent, now_s)
+            each.claims.declare(intent, now_s, since_s)
         if intent != Intent.NONE:
             self._quiet_s = now_s
         changed = [each.has_changed() for each in self._watches]

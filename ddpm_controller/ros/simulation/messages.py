@@ -122,7 +122,7 @@ def set_point_from(message: Any, output: RobotOutput) -> np.ndarray:
     if output.type == MULTI_ARRAY:
         return command_from_array(message, output.message_names)
     try:
-        row = command_from(message, output)
+        row = command_from(message, output, output.type)
     except ConversionError as error:
         raise CommandError(str(error)) from None
     if row is None:

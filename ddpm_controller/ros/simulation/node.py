@@ -24,6 +24,7 @@ from ddpm_controller.robots.outputs import STAMPED, RobotOutput
 from ddpm_controller.robots.robot import continuous_joints, load_robot
 from ddpm_controller.ros.answered import answer_always
 from ddpm_controller.ros.parameters import declare, fields_from, parameter, read
+from ddpm_controller.ros.simulation.gripper_server import GripperServer
 from ddpm_controller.ros.simulation.joint_states import JOINT_STATES, JointStates
 from ddpm_controller.ros.simulation.messages import (
     CommandError,
@@ -36,6 +37,7 @@ from ddpm_controller.ros.simulation.messages import (
 from ddpm_controller.ros.simulation.robot_sides import DRIVERS, RobotSides
 from ddpm_controller.ros.simulation.topics import SimulationTopics
 from ddpm_controller.share import found_path
+from ddpm_controller.simulation.drivers.forward_controller import Targets
 from ddpm_controller.simulation.session import Session, Tick
 from ddpm_controller.simulation.worlds import WORLDS
 
@@ -181,6 +183,7 @@ class Simulation(Node):
         self._side = self._robot_side()
         self._received = 0
         self._answered: set[str] = set()
+        self._grippers: list[tuple[int, GripperServer]] = []
         self._apply(self._deployed)
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(lambda _: self._apply(self._present()))
@@ -202,6 +205,8 @@ class Simulation(Node):
     def close(self) -> None:
         """Free the world and leave the graph."""
         self._world.close()
+        for _, server in self._grippers:
+            server.close()
         self.destroy_node()
 
     def _commanded(self) -> tuple[RobotOutput, ...]:
@@ -225,6 +230,10 @@ class Simulation(Node):
         """Receive the commands of every output, on its topic."""
         depth = QoSProfile(depth=10 if self._side is None else 200)  # a busy world takes them late
         for output in self._outputs:
+            if output.is_action:
+                server = GripperServer(self, output, partial(self._on_goal, output))
+                self._grippers.append((self._world.joint_names.index(output.names[0]), server))
+                continue
             self.create_subscription(
                 message_class(output.type),
                 output.topic,
@@ -299,6 +308,9 @@ class Simulation(Node):
     def _tell(self, tick: Tick) -> None:
         self._tick = tick
         self._topics.tell(tick)
+        for column, server in self._grippers:
+            moment_s = tick.stamp_ns * 1e-9
+            server.advance(float(tick.positions[column]), float(tick.velocities[column]), moment_s)
         self._told_s = self._heard_s = time.monotonic()
 
     def _now_ns(self) -> int | None:
@@ -381,6 +393,14 @@ class Simulation(Node):
         else:
             self._accept(output, message)
 
+    def _on_goal(self, output: RobotOutput, target: float) -> None:
+        """Let a gripper go where its action leads it."""
+        if self._side is not None:
+            now_s = self._system_clock.now().nanoseconds * 1e-9
+            self._side.receive(output.name, Targets(np.array([target])), now_s)
+        else:
+            self._set(output, np.array([target]))
+
     def _receive(
         self, side: RobotSides, output: RobotOutput, message: Any, info: dict[str, int]
     ) -> None:
@@ -401,13 +421,16 @@ class Simulation(Node):
         except CommandError as error:
             self.get_logger().warning(f"refused: {error}", throttle_duration_sec=1.0)
             return
-        command = np.array(self._command)
-        command[[self._world.joint_names.index(name) for name in output.names]] = row
-        self._command = command
+        self._set(output, row)
         self._answered.add(output.name)
         if self._lockstep and len(self._answered) == len(self._outputs):
             self._answered.clear()
             self._advance()
+
+    def _set(self, output: RobotOutput, row: np.ndarray) -> None:
+        command = np.array(self._command)
+        command[[self._world.joint_names.index(name) for name in output.names]] = row
+        self._command = command
 
     def _on_reset(
         self, request: ResetWorld.Request, response: ResetWorld.Response

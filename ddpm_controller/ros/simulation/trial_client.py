@@ -28,13 +28,9 @@ from ddpm_controller.bags.message_types import message_class
 from ddpm_controller.control.states import Reason, State
 from ddpm_controller.evaluation.results import FRAMES_PER_TRIAL, TallyWatch, Trial
 from ddpm_controller.messages.images import image_from
-from ddpm_controller.robots.outputs import (
-    JOINT_STATE,
-    JOINT_TRAJECTORY,
-    RobotOutput,
-    columns_of,
-)
+from ddpm_controller.robots.outputs import JOINT_TRAJECTORY, RobotOutput, columns_of
 from ddpm_controller.ros.asking import ask
+from ddpm_controller.ros.output_messages import recorded_types
 
 _LAST_PATIENCE_S = 5.0
 _SAME_STAMP_S = 1e-6
@@ -73,7 +69,7 @@ class TrialClient(Node):
         self._frames: dict[str, list[tuple[float, np.ndarray]]] = {}
         self._newest: np.ndarray = np.full(len(joint_names), np.nan)
         self._curve: list[tuple[float, np.ndarray, np.ndarray]] = []
-        self._commands: dict[str, Any] = {}
+        self._commands: dict[str, tuple[str, Any]] = {}
         self._scores: list[tuple[float, float]] = []
         self._tallies: list[tuple[float, dict[str, float]]] = []
         self._success_stamp_s: float | None = None
@@ -85,14 +81,9 @@ class TrialClient(Node):
         deep = QoSProfile(depth=100)
         self.create_subscription(JointState, "joint_states", self._on_joint_state, deep)
         for output in outputs:
-            topic, kind = (
-                (output.mirror_topic, JOINT_STATE)
-                if output.is_action
-                else (output.topic, output.type)
-            )
-            self.create_subscription(
-                message_class(kind), topic, partial(self._on_command, output), deep
-            )
+            ((topic, kind),) = recorded_types([output]).items()
+            take = partial(self._on_command, output, kind)
+            self.create_subscription(message_class(kind), topic, take, deep)
         self.create_subscription(JointState, "score", self._on_score, deep)
         self.create_subscription(JointState, "tally", self._on_tally, deep)
         self.create_subscription(EpisodeMark, "episode", self._on_mark, deep)
@@ -294,20 +285,20 @@ class TrialClient(Node):
         """Return what was in force at a moment, (Da,); NaN of what was not commanded yet."""
         command = np.full(len(self._joint_names), np.nan)
         for output in self._outputs:
-            message = self._commands.get(output.name)
-            if message is None:
+            if output.name not in self._commands:
                 continue
+            kind, message = self._commands[output.name]
             columns = self._columns[output.name]
-            if output.type == JOINT_TRAJECTORY:
+            if kind == JOINT_TRAJECTORY:
                 command[columns] = positions_from(message, output.message_names, stamp_s)
             else:
-                command[columns] = command_from(message, output)
+                command[columns] = command_from(message, output, kind)
         return command
 
-    def _on_command(self, output: RobotOutput, message: Any) -> None:
+    def _on_command(self, output: RobotOutput, kind: str, message: Any) -> None:
         try:
-            if command_from(message, output) is not None:  # refuses what does not fit
-                self._commands[output.name] = message
+            if command_from(message, output, kind) is not None:  # refuses what does not fit
+                self._commands[output.name] = kind, message
         except ConversionError as error:
             self._leave_out(output.topic, error)
 
