@@ -145,8 +145,8 @@ class _Run:
         self.loop = ControlLoop(self.loop_settings)
         self.loop.start(self.policy.initial_memory(self.seed))
         pictures = self.keep or any(stream.kind == "image" for stream in self.policy.facts.streams)
-        self.session = Session(self.world, self.settings.camera_hz, False, pictures)
-        self.driver = make_driver(self.world, spec)
+        driver = make_driver(self.world, spec)
+        self.session = Session(self.world, self.settings.camera_hz, False, pictures, driver)
         self.tick = self.session.reset(self.seed)
         self.start_s = self.now_s
         self.timeout_s = self.settings.timeout_s or self.world.timeout_s
@@ -207,23 +207,20 @@ class _Run:
         )
 
     def _step(self, command: Command) -> None:
-        target = self.world.command_in_force
-        if command.position is not None:
-            target = self.driver.target(command.position)
         if self.keep:
             measured = self._measured()
             sent = np.full_like(measured, np.nan)
             if command.position is not None:
                 sent[:] = command.position
             self.rows.append((self.now_s - self.start_s, measured, sent))
-        self.tick = self.session.step(target)
+        self.tick = self.session.step(command.position)
 
     def _measured(self) -> np.ndarray:
         """Return what the columns of the action have become, (Da,); NaN: not known."""
         spec, world = self.policy.facts.action_spec, self.world
         known = dict(zip(world.joint_names, self.tick.positions, strict=True))
         rates = dict(zip(world.joint_names, self.tick.velocities, strict=True))
-        for vector in self.driver.vectors.values():
+        for vector in self.tick.vectors.values():
             known |= zip(vector.names, vector.values, strict=True)
         pairs = zip(spec.joint_names, spec.are_velocities, strict=True)
         return np.array(
@@ -234,7 +231,7 @@ class _Run:
         self.tallies.note(self.now_s - self.start_s, tick.tally)
         for stream in self.policy.facts.streams:
             if stream.kind == "vector":
-                row = vector_value(stream, tick, self.world, self.driver.vectors)
+                row = vector_value(stream, tick, self.world)
                 self.loop.observe(stream.name, self.now_s, row)
             elif stream.name in tick.images:
                 picture = self.view(stream.name, tick.images[stream.name])

@@ -1,31 +1,17 @@
 """What a vector stream of a policy shows in a simulated world."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
 import numpy as np
 
 from ddpm_controller.data.text_features import text_features, text_names
 from ddpm_controller.simulation.session import Tick
-from ddpm_controller.simulation.world import NamedVector, World
+from ddpm_controller.simulation.world import World
 from ddpm_controller.types import StreamSpec
 
 
-def vector_value(
-    stream: StreamSpec,
-    tick: Tick,
-    world: World,
-    measured: Mapping[str, NamedVector] = MappingProxyType({}),
-) -> np.ndarray:
+def vector_value(stream: StreamSpec, tick: Tick, world: World) -> np.ndarray:
     """Return the elements of a vector stream, found by name; (D,), SI units.
 
     The features of a sentence are those of the world's instruction.
-
-    Args:
-        stream: Stream of the policy.
-        tick: What the world shows.
-        world: The world.
-        measured: What a controller of the robot measures besides.
 
     Raises:
         ValueError: The world has no vector with all of these names, and no sentence.
@@ -34,8 +20,7 @@ def vector_value(
         return text_features(tick.instruction, len(stream.names))
     are_rates = all(unit.endswith("/s") for unit in stream.units)
     sources = [(world.joint_names, tick.velocities if are_rates else tick.positions)]
-    vectors = {**measured, **tick.vectors}
-    sources += [(vector.names, vector.values) for vector in vectors.values()]
+    sources += [(vector.names, vector.values) for vector in tick.vectors.values()]
     for names, values in sources:
         if set(stream.names) <= set(names):
             return values[[names.index(name) for name in stream.names]]

@@ -28,7 +28,8 @@ def cartesian_limits(
         )
     limits = given[name]
     if kind == "twist":
-        return replace(limits, min_position=-math.inf, max_position=math.inf)
+        free = {"min_position": -math.inf, "max_position": math.inf, "follow_tolerance": math.inf}
+        return replace(limits, **free)
     if unit == "rad":
         limits = limits.stricter(_TURN)
     if math.isinf(limits.min_position) or math.isinf(limits.max_position):

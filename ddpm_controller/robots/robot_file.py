@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     NonNegativeFloat,
@@ -57,6 +58,16 @@ class RecordedFile(BaseModel):
     ]
 
 
+def _no_effort(kind: Any) -> Any:
+    """Refuse what would be a force or a torque."""
+    if isinstance(kind, str) and any(word in kind for word in ("effort", "torque", "wrench")):
+        raise ValueError(
+            f"efforts are read, not commanded, got {kind!r}: command positions or velocities, and "
+            "observe efforts as a stream with field effort"
+        )
+    return kind
+
+
 class ActionFile(BaseModel):
     """A command that is learned and sent, on a topic of its own.
 
@@ -104,7 +115,7 @@ class ActionFile(BaseModel):
         "control_msgs/action/GripperCommand",
         "control_msgs/action/ParallelGripperCommand",
     ]
-    kind: ActionKind = "joint_position"
+    kind: Annotated[ActionKind, BeforeValidator(_no_effort)] = "joint_position"
     names: tuple[str, ...]
     units: tuple[str, ...]
     period_s: PositiveFloat | None = None

@@ -18,7 +18,7 @@ from ddpm_controller.simulation.disturbances import (
     UNPERTURBED,
     Perturbation,
 )
-from ddpm_controller.simulation.drivers.position_driver import PositionDriver
+from ddpm_controller.simulation.position_driver import PositionDriver
 from ddpm_controller.simulation.world import NamedVector, World
 from ddpm_controller.types import ActionSpec
 

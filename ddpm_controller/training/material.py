@@ -15,7 +15,6 @@ from ddpm_controller.data.statistics import (
     refuse_misfits,
 )
 from ddpm_controller.data.windows import WindowDataset, split_episodes
-from ddpm_controller.networks.relative_actions import RelativeActions
 from ddpm_controller.systems import SYSTEMS
 from ddpm_controller.training.config import TrainingConfig
 from ddpm_controller.training.ranges import Statistics, beyond, refuse_beyond, widened
@@ -87,7 +86,8 @@ def material_from(
     initial = _initial(config, action_spec, streams)
     statistics, lines = _ranges(training, initial, config, action_spec, streams)
     steps, rows = config.policy.training_window
-    windows = WindowDataset(training, steps, rows, stays=config.stay_at_end)
+    at_rest = action_spec.are_velocities
+    windows = WindowDataset(training, steps, rows, config.stay_at_end, at_rest)
     return Material(
         windows=windows,
         validation=WindowDataset(validation, steps, rows) if validation else None,
@@ -120,18 +120,12 @@ def _ranges(
 
     def ranges_of(episodes: Sequence[Episode]) -> Statistics:
         found = episode_statistics(episodes, streams)
-        if not relative.are_any:
+        if relative is None:
             return found
         windows = WindowDataset(episodes, *config.policy.training_window)
         return {**found, ACTION: _relative_range(windows, relative)}
 
-    relative = RelativeActions(action_spec, streams)
-    if relative.are_any and not SYSTEMS[config.kind].learns_relative:
-        learn = [kind for kind, system in SYSTEMS.items() if system.learns_relative]
-        raise ValueError(
-            f"{config.kind} does not learn relative_to {set(action_spec.relative_to)}: use one of "
-            f"{learn}, or set relative_to to none in the robot file"
-        )
+    relative = _relative(config, action_spec, streams)
     found = ranges_of(training)
     if initial is None:
         return found, []
@@ -150,7 +144,23 @@ def _ranges(
     return widened(known, found), lines
 
 
-def _relative_range(windows: WindowDataset, relative: RelativeActions) -> dict[str, list[float]]:
+def _relative(
+    config: TrainingConfig, action_spec: ActionSpec, streams: Sequence[StreamSpec]
+) -> Any | None:
+    """Return what makes actions relative; None where all are absolute."""
+    if set(action_spec.relative_to) == {"none"}:
+        return None
+    relative = SYSTEMS[config.kind].relative
+    if relative is None:
+        learn = [kind for kind, system in SYSTEMS.items() if system.relative]
+        raise ValueError(
+            f"{config.kind} does not learn relative_to {set(action_spec.relative_to)}: use one of "
+            f"{learn}, or set relative_to to none in the robot file"
+        )
+    return relative(action_spec, streams)
+
+
+def _relative_range(windows: WindowDataset, relative: Any) -> dict[str, list[float]]:
     """Return the smallest and largest action as it is learned, each (Da,)."""
     lowest, highest = np.inf, -np.inf
     for indices in np.array_split(np.arange(len(windows)), len(windows) // _AT_ONCE + 1):

@@ -11,7 +11,6 @@ from ddpm_controller.checkpoint import ACTION_STATISTICS
 from ddpm_controller.diffusion.timestep_sampling import LossAwareTimesteps
 from ddpm_controller.networks.image_encoder import ImageEncoder, image_features, random_shift
 from ddpm_controller.networks.normalizer import MinMaxNormalizer
-from ddpm_controller.networks.relative_actions import RelativeActions
 from ddpm_controller.networks.unet1d import ConditionalUnet1d
 from ddpm_controller.policies.diffusion_policy.config import DiffusionPolicyConfig
 from ddpm_controller.policies.diffusion_policy.denoiser import split_answer
@@ -27,6 +26,7 @@ from ddpm_controller.policies.diffusion_policy.process import (
 )
 from ddpm_controller.policies.inputs.goals import refuse_goals
 from ddpm_controller.policies.inputs.masks import MASKED, drawn_masks, refuse_masks
+from ddpm_controller.policies.inputs.relative_actions import RelativeActions
 from ddpm_controller.types import ActionSpec, StreamSpec
 
 Batch = Mapping[str, Any]

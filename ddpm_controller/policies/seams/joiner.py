@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from ddpm_controller.networks.normalizer import MinMaxNormalizer
-from ddpm_controller.networks.relative_actions import RelativeActions
 from ddpm_controller.policies.memory.previous_chunk import (
     PreviousChunk,
     previous_chunk,
@@ -48,7 +47,7 @@ class PlanJoiner:
         normalizer: Normalizer of the actions.
         n_obs_steps: Row ``n_obs_steps - 1`` of a chunk is for the newest observation.
         n_action_steps: Rows that are sent, from this one on.
-        relative: What the chunks are learned relative to.
+        remembers: Remember the plan before also where the settings do not need it.
 
     Attributes:
         remembers: Whether a plan depends on the one before.
@@ -66,11 +65,11 @@ class PlanJoiner:
         normalizer: MinMaxNormalizer,
         n_obs_steps: int,
         n_action_steps: int,
-        relative: RelativeActions,
+        *,
+        remembers: bool = False,
     ) -> None:
         self._settings, self._action_spec = settings, action_spec
-        self._relative = relative
-        self.remembers = settings.remembers or relative.need_commanded
+        self.remembers = settings.remembers or remembers
         self._normalizer, self._first = normalizer, n_obs_steps - 1
         self._sent = self._first + n_action_steps
         self._refuse_delay((n_action_steps - 1) * action_spec.period_s)
@@ -91,19 +90,40 @@ class PlanJoiner:
                 f"{list(settings.surprise_scale)}"
             )
 
-    def before(self, window: Window, memory: Memory) -> Before:
-        """Return what the next plan continues from."""
-        if not self.remembers:
-            return Before(None, reference=self._reference(window, None))
-        chunk = previous_chunk(memory, self._start_s(window), self._action_spec.period_s)
-        if chunk is None or chunk.sent <= self._first:  # the robot has come to its end and rests
-            return Before(None, reference=self._reference(window, None))
+    def before(
+        self, window: Window, memory: Memory, reference: np.ndarray | None = None
+    ) -> Before:
+        """Return what the next plan continues from.
+
+        Args:
+            window: What it is made from.
+            memory: Memory of the plan before.
+            reference: (Da,) what it is relative to; None: nothing.
+        """
+        reference = np.zeros(len(self._velocities)) if reference is None else reference
+        chunk = self._in_force(window, memory)
+        if chunk is None:
+            return Before(None, reference=reference)
         delay_s = float(memory.get(EXPECTED_DELAY, self._settings.expected_delay_s or 0.0))
         surprise = self._surprise(window, chunk, delay_s)
         threshold = self._settings.surprise
         is_left = not self._settings.remembers or (threshold and surprise > threshold)
-        reference = self._reference(window, chunk.rows[self._first])
         return Before(None if is_left else chunk, surprise, chunk.rows, delay_s, reference)
+
+    def commanded(self, window: Window, memory: Memory) -> np.ndarray | None:
+        """Return what the plan before commands at the newest observation, (Da,).
+
+        None where there is none, or the robot has come to its end and rests.
+        """
+        chunk = self._in_force(window, memory)
+        return None if chunk is None else chunk.rows[self._first]
+
+    def _in_force(self, window: Window, memory: Memory) -> PreviousChunk | None:
+        """Return the plan before, where the robot still follows it."""
+        if not self.remembers:
+            return None
+        chunk = previous_chunk(memory, self._start_s(window), self._action_spec.period_s)
+        return None if chunk is None or chunk.sent <= self._first else chunk
 
     def relative_cost(self, window: Window, memory: Memory) -> float:
         """Return the time of a plan over that of one that continues, about."""
@@ -157,23 +177,6 @@ class PlanJoiner:
                 f"seam: a plan that takes expected_delay_s {delay_s:g} comes when the chunk "
                 f"before, {chunk_s:g} s long, is over: plan faster or send more rows"
             )
-
-    def _reference(self, window: Window, commanded: np.ndarray | None) -> np.ndarray:
-        """Return what a plan is relative to, (Da,); a robot that rests is commanded to stay."""
-        size = len(self._action_spec.joint_names)
-        if not self._relative.are_any:
-            return np.zeros(size)
-        values = {
-            name: torch.from_numpy(value)[None, None]
-            for name, value in window[-1].values.items()
-            if value.ndim == 1
-        }
-        if commanded is None:
-            in_force = self._relative.measured(values)
-        else:
-            in_force = torch.from_numpy(commanded)[None]
-        found: np.ndarray = self._relative.reference(values, in_force)[0].numpy()
-        return found
 
     def _start_s(self, window: Window) -> float:
         return window[-1].stamp_s - self._first * self._action_spec.period_s

@@ -362,4 +362,4 @@ def test_surprise_needs_a_stream_and_a_unit_for_every_joint():
     normalizer = network().action_normalizer
     settings = SeamSettings(strategy="warm", surprise=2.0)
     with pytest.raises(ValueError, match=r"surprise 2.0 needs a stream that measures"):
-        PlanJoiner(settings, ACTION_SPEC, STREAMS[1:], normalizer, 2, 4, network().relative)
+        PlanJoiner(settings, ACTION_SPEC, STREAMS[1:], normalizer, 2, 4)
