@@ -1,6 +1,6 @@
 """What may stand in a robot file, config/robots/<robot>.yaml. No rclpy."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
