@@ -169,11 +169,20 @@ class Robot:
         Raises:
             RobotError: There is none.
         """
-        found = measuring(self.stream_specs, self.action_spec)
-        names = () if found is None else found.names
-        streams = [stream for stream in self.streams if stream.spec.name in names]
-        if streams:
+        if streams := self.measuring_streams:
             return min(streams, key=lambda stream: stream.spec.rate_hz)
+        raise RobotError("what is commanded is not measured: a twist has no place")
+
+    @property
+    def measuring_streams(self) -> tuple[RobotStream, ...]:
+        """The streams that measure what is commanded; none where it is a twist alone.
+
+        Raises:
+            RobotError: A commanded joint is measured by no stream.
+        """
+        found = measuring(self.stream_specs, self.action_spec)
+        if found is not None:
+            return tuple(each for each in self.streams if each.spec.name in found.names)
         raise RobotError(
             f"no stream measures all of {list(self.action_spec.measured_names)}; streams: "
             f"{ {each.name: list(each.names) for each in self.stream_specs} }"

@@ -9,6 +9,7 @@ from pydantic import (
     Field,
     NonNegativeFloat,
     PositiveFloat,
+    field_validator,
     model_validator,
 )
 
@@ -184,6 +185,13 @@ class RobotFile(BaseModel):
                 "with several has actions, a list"
             )
         return self
+
+    @field_validator("descriptions")
+    @classmethod
+    def _refuse_same_prefix(cls, given: dict[str, str]) -> dict[str, str]:
+        if len(set(given.values())) < len(given):
+            raise ValueError(f"each needs a prefix of its own, got {given}")
+        return given
 
     @property
     def outputs(self) -> tuple[ActionFile, ...]:

@@ -238,9 +238,10 @@ class ControllerParts:
         node, robot = self._node, self._robot
         for text in robot.conversions:
             node.get_logger().info(text)
-        states = [node.resolve_topic_name(each.topic) for each in robot.measuring.sources]
+        sources = [source for each in robot.measuring_streams for source in each.sources]
+        states = [node.resolve_topic_name(each.topic) for each in sources]
         commands = [node.resolve_topic_name(each.topic) for each in robot.outputs]
-        mixed = mixed_namespaces(states, commands)
+        mixed = mixed_namespaces(states, commands) if states else ""
         if mixed:
             node.get_logger().warning(mixed)
         return mixed
