@@ -13,7 +13,7 @@ import json
 import os
 import platform
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -235,11 +235,20 @@ def load_manifest(folder: Path | str) -> Manifest:
 
 
 def refuse_mismatch(
-    manifest: Manifest, streams: tuple[StreamSpec, ...], action_spec: ActionSpec
+    manifest: Manifest,
+    streams: tuple[StreamSpec, ...],
+    action_spec: ActionSpec,
+    problems: Sequence[str] = (),
 ) -> None:
     """Raise unless the robot has every stream and exactly the action that the policy learned.
 
     The robot may have more streams. Rates are not compared: streams are sampled by time.
+
+    Args:
+        manifest: Of the checkpoint.
+        streams: Streams of the robot.
+        action_spec: Action of the robot.
+        problems: What else does not fit, a line each with both sides.
 
     Raises:
         CheckpointError: With both lists.
@@ -255,6 +264,7 @@ def refuse_mismatch(
     for name, value in learned.items():
         if value != commanded[name]:
             lines += [f"action {name}: checkpoint {value}", f"  robot {commanded[name]}"]
+    lines += problems
     if lines:
         raise CheckpointError(
             "the checkpoint does not fit the robot; use one trained for it or correct the robot "

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from ddpm_controller.bags.camera_infos import camera_views
 from ddpm_controller.bags.files import BagError, OpenBag, digest, find_bags
-from ddpm_controller.bags.tape import Seen, Span, Tape, topics_of
+from ddpm_controller.bags.tape import Seen, Span, Tape, seconds_of, topics_of
 from ddpm_controller.control.observing.observation_buffer import (
     ObservationBuffer,
     ObservationError,
@@ -19,6 +20,7 @@ from ddpm_controller.control.observing.observation_buffer import (
 from ddpm_controller.control.observing.stream_filter import StreamFilter
 from ddpm_controller.control.observing.turns import TURN, turns_towards
 from ddpm_controller.robots.robot import Robot
+from ddpm_controller.robots.trained_sources import SOURCES, sources_of
 from ddpm_controller.types import Episode, Observation, measuring_stream
 
 OnProgress = Callable[[int, int], None]
@@ -64,7 +66,8 @@ def read_demonstrations(
             f"all {len(episodes)} episodes are marked as failed; record some that succeed"
         )
     names = [{"name": bag.name, "sha256": digest(bag)} for bag in bags]
-    provenance = {"robot": robot.name, "bags": names}
+    sources = sources_of(robot.streams, camera_views(bags, robot))
+    provenance = {"robot": robot.name, "bags": names, SOURCES: sources}
     return Demonstrations(kept, provenance, len(episodes) - len(kept))
 
 
@@ -220,7 +223,7 @@ class _Player:
                 turn.
         """
         for seen in self._come_by(moment_ns):
-            stamp_s = _seconds(seen.stamp_ns)
+            stamp_s = seconds_of(seen.stamp_ns)
             # What the robot refuses is refused here: both keep the last good value.
             try:
                 self._buffer.add(seen.stream, stamp_s, seen.value, seen.present)
@@ -231,7 +234,7 @@ class _Player:
         if not self._has_begun:
             self._has_begun = True
             self._buffer.begin_turns()
-        moment_s = _seconds(moment_ns)
+        moment_s = seconds_of(moment_ns)
         observation = self._buffer.sample(moment_s)
         if observation is None:
             newest = [texts[-1] for texts in self.refused.values()]
@@ -262,9 +265,3 @@ class _Player:
             return name
         stamps_s = observation.element_stamps_s[name]
         return f"joint {min(stamps_s, key=lambda each: stamps_s[each])!r} of {name}"
-
-
-def _seconds(stamp_ns: int) -> float:
-    """Return s exactly as ``conversions.seconds`` does, so that stamps compare equal."""
-    sec, nanosec = divmod(stamp_ns, 1_000_000_000)
-    return float(sec + nanosec * 1e-9)

@@ -38,6 +38,11 @@ class RecordedMessage:
     serialized: bytes
 
     @property
+    def log_s(self) -> float:
+        """When it was recorded, s, as a stamp of that moment is read."""
+        return self.log_ns // 1_000_000_000 + self.log_ns % 1_000_000_000 * 1e-9
+
+    @property
     def header_ns(self) -> int:
         """The message's own stamp; 0 where it has none."""
         header = getattr(self.message, "header", None)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ddpm_controller.bags.command_messages import commanded_points
-from ddpm_controller.bags.conversions import ConversionError, observation_from
+from ddpm_controller.bags.conversions import ConversionError, stamp_from
 from ddpm_controller.bags.files import BagError, OpenBag, RecordedMessage, resolve_topic
 from ddpm_controller.bags.recorded_commands import RecordedCommands
 from ddpm_controller.bags.screening import (
@@ -15,17 +15,19 @@ from ddpm_controller.bags.screening import (
     refuse_other_clocks,
     uncommanded_parts,
 )
+from ddpm_controller.bags.stream_reader import StreamReader
 from ddpm_controller.data.measured_track import MeasuredTrack
 from ddpm_controller.robots.outputs import JOINT_STATE, RobotOutput, columns_of
-from ddpm_controller.robots.robot import Robot, RobotStream
+from ddpm_controller.robots.robot import Robot
+from ddpm_controller.robots.streams import RobotStream, StreamSource
 from ddpm_controller.types import measuring_stream
 
 MARK_TOPIC = "episode"
 MARK_TYPE = "ddpm_msgs/msg/EpisodeMark"
 _NEVER_NS = np.iinfo(np.int64).max
 
-Role = RobotStream | RobotOutput | str
-"""What a recorded topic is: a stream, the command of an output, or the marks."""
+Role = StreamSource | RobotOutput | str
+"""What a recorded topic is: of a stream, the command of an output, or the marks."""
 
 
 @dataclass
@@ -48,7 +50,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Seen:
-    """What one message brings of a stream; see ``observation_from``."""
+    """What one message brings of a stream; see ``stream_reader.Read``."""
 
     stream: str
     stamp_ns: int
@@ -75,15 +77,15 @@ class Tape:
         self._marks: list[RecordedMessage] = []
         self._newest_ns = 0
         self._others: dict[str, set[str]] = {}
+        self._reader = StreamReader(robot.streams)
 
     def add(self, role: Role, message: RecordedMessage) -> None:
         """Keep one message of a stream, of a command or of the marks."""
         try:
-            if isinstance(role, RobotStream):
+            if isinstance(role, StreamSource):
                 self._add_observation(role, message)
-                if role.is_text:
-                    return
-            elif isinstance(role, RobotOutput):
+                return
+            if isinstance(role, RobotOutput):
                 self._add_command(role, message)
             else:
                 self._marks.append(message)
@@ -175,16 +177,33 @@ class Tape:
             good = plausible_rows(bag, robot, names, *points, may_jump=may_jump)
             self.commands.keep(output, good)
 
-    def _add_observation(self, stream: RobotStream, message: RecordedMessage) -> None:
-        found = observation_from(message.message, stream)
-        if found is None or found[2] is not None:
-            self._others.setdefault(stream.spec.name, set()).update(message.message.name)
-        if found is not None:
-            # A text has no stamp: it counts from the newest one before it.
-            stamp_ns = self._newest_ns if stream.is_text else message.header_ns
-            self.observations.append(Seen(stream.spec.name, stamp_ns, *found[1:]))
-            if not (stream.is_text or stream.spec.holds):
-                self._note_lead(stream.spec.name, message)
+    def _add_observation(self, source: StreamSource, message: RecordedMessage) -> None:
+        stream, name = source.stream, source.stream.spec.name
+        if stream.is_stamped:
+            self._newest_ns = max(self._newest_ns, message.stamp_ns)
+        # A text has no stamp: it counts from the newest one before it.
+        came_ns = self._newest_ns if stream.is_text else message.log_ns
+        found = self._reader.read(source, message.message, seconds_of(came_ns))
+        if found is None or found.present is not None:
+            others = self._reader.others(source, message.message)
+            self._others.setdefault(name, set()).update(others)
+        if found is None:
+            return
+        stamp_ns = self._stamp_ns(stream, message, found.stamp_s)
+        self._newest_ns = max(self._newest_ns, stamp_ns)
+        self.observations.append(Seen(name, stamp_ns, found.value, found.present))
+        if not (stream.is_text or stream.spec.holds):
+            self._leads_ns.setdefault(name, []).append(stamp_ns - message.log_ns)
+
+    def _stamp_ns(self, stream: RobotStream, message: RecordedMessage, stamp_s: float) -> int:
+        if stream.is_text:
+            return self._newest_ns
+        if stream.is_stamped:
+            return message.stamp_ns if stream.fields else message.header_ns
+        if stream.counts_from_arrival:
+            return message.log_ns
+        whole, nanoseconds = stamp_from(stamp_s)  # of frames: of the links that it is made from
+        return whole * 1_000_000_000 + nanoseconds
 
     def _add_command(self, output: RobotOutput, message: RecordedMessage) -> None:
         command = commanded_points(message.message, output, message.stamp_ns)
@@ -196,12 +215,8 @@ class Tape:
             raise BagError(
                 f"bag {self.bag}, topic {message.topic}: a command is not finite: {row}"
             )
-        self._note_lead("", message)
+        self._leads_ns.setdefault("", []).append(message.stamp_ns - message.log_ns)
         self.commands.add(output, command)
-
-    def _note_lead(self, stream: str, message: RecordedMessage) -> None:
-        """Note by how much a stamp is ahead of the recording; no stream: of a command."""
-        self._leads_ns.setdefault(stream, []).append(message.stamp_ns - message.log_ns)
 
     def _first_ns(self) -> int:
         """Return the moment from which every stream and the command are there."""
@@ -241,12 +256,14 @@ def topics_of(bag: OpenBag, robot: Robot) -> dict[str, list[Role]]:
     recorded = bag.topics
     roles: dict[str, list[Role]] = {}
     wanted: list[tuple[str, str, Role]] = [
-        *((stream.topic, stream.type, stream) for stream in robot.streams),
+        *((each.topic, s.type, each) for s in robot.streams for each in s.sources),
         *((*output.in_bags, output) for output in robot.outputs),
     ]
     missing = []
     for name, message_type, role in wanted:
         topic = resolve_topic(name, recorded)
+        if topic is None and isinstance(role, StreamSource) and role.is_static:
+            continue  # all links may move
         if topic is None or recorded[topic] != message_type:
             missing.append(f"{name} ({message_type})")
         else:
@@ -257,8 +274,32 @@ def topics_of(bag: OpenBag, robot: Robot) -> dict[str, list[Role]]:
             f"bag {bag.folder} has no topic {', '.join(missing)}; it has {have or 'none'}. "
             "Record it, or name the recorded topic and type in the robot file"
         )
+    _refuse_mixed(bag, robot)
     marks = resolve_topic(MARK_TOPIC, [t for t, kind in recorded.items() if kind == MARK_TYPE])
     return {**roles, marks: [MARK_TOPIC]} if marks else roles
+
+
+def seconds_of(stamp_ns: int) -> float:
+    """Return s exactly as ``conversions.seconds`` does, so that stamps compare equal."""
+    sec, nanosec = divmod(stamp_ns, 1_000_000_000)
+    return float(sec + nanosec * 1e-9)
+
+
+def _refuse_mixed(bag: OpenBag, robot: Robot) -> None:
+    """Refuse states of one robot with commands of another one, as relative names can mean."""
+    joints = set(robot.action_spec.joint_names)
+    measuring = [s for s in robot.streams if joints & set(s.spec.names)]
+    names = [each.topic for stream in measuring for each in stream.sources]
+    spaces: dict[str, str] = {}
+    for name in [*names, *(output.in_bags[0] for output in robot.outputs)]:
+        topic = resolve_topic(name, bag.topics)
+        if topic is not None and not name.startswith("/"):
+            spaces[topic] = topic.removesuffix(f"/{name}") or "/"
+    if len(set(spaces.values())) > 1:
+        raise BagError(
+            f"bag {bag.folder} has states and commands in several namespaces: {spaces}; if they "
+            "are of one robot, write their full names in the robot file"
+        )
 
 
 def _measured(

@@ -11,7 +11,6 @@ import numpy as np
 import tyro
 from rich.console import Console
 
-from ddpm_controller.bags.images import seen
 from ddpm_controller.checkpoint import (
     CheckpointError,
     load_checkpoint,
@@ -32,6 +31,7 @@ from ddpm_controller.evaluation.report import (
     write_json,
 )
 from ddpm_controller.evaluation.results import Summary, Trial, summarize
+from ddpm_controller.messages.images import seen
 from ddpm_controller.networks.device import use_threads
 from ddpm_controller.policies.monitors.departure_limit import (
     asked_departure_limit,

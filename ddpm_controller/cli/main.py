@@ -17,6 +17,7 @@ COMMANDS = {
     "Run on a robot or in simulation": {
         "demo": "Run the shipped policy on a few simulated episodes over ROS.",
         "start": "Start a graph of nodes without launch, for example `ddpm start arm`.",
+        "new_robot": "Write a first robot file, from a running robot or from a bag.",
         "status": "Show what a running controller does and why.",
         "controller": "ROS node: observations in, plans, limited commands out.",
         "trainer": "ROS node: trains when its action is called.",

@@ -79,6 +79,7 @@ def _replay_directly(options: ReplayOptions, run: RecordedRun, console: Console)
         commands = compare_commands(run)
         _tell_commands(console, commands)
         codes.append(_code(commands.count, commands.num_equal))
+        codes += [_code(each.count, each.num_equal) for each in commands.outputs.values()]
     else:
         console.print("commands: none with stamps in the bag, not compared")
     return max(codes)
@@ -140,6 +141,8 @@ def _tell_commands(console: Console, commands: CommandComparison) -> None:
         console.print(
             f"  not compared: {commands.num_before} along a chunk from before the recording"
         )
+    for name, found in commands.outputs.items():
+        console.print(f"messages to {name}: {found.num_equal} of {found.count} carry them")
 
 
 if __name__ == "__main__":

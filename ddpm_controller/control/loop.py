@@ -66,7 +66,7 @@ class ControlLoop:
         self.watch = ObservationWatch(
             settings.streams,
             settings.max_ages_s,
-            spec.joint_names,
+            spec,
             settings.max_lead_s,
             settings.filters,
             settings.rules,
@@ -327,7 +327,8 @@ class ControlLoop:
             return
         stop_s = self.longest_stop_s + self.settings.committed_s + self.settings.period_s
         tolerance = self._limits.follow
-        event = self.following.look(now_s, *newest, tolerance, stop_s)
+        stamps_s, measured = newest
+        event = self.following.look(now_s, stamps_s, np.nan_to_num(measured), tolerance, stop_s)
         if event == "stops":
             self.schedule.abandon(self.following.text)
         elif event == "begins" and not self._stopping:
@@ -351,7 +352,8 @@ class ControlLoop:
         begin_at = None if self._has_begun else self._begin_at(now_s)
         keep_position, self._has_begun = self._keep_position, True
         if begin_at is not None:
-            self.following.begin(now_s, begin_at)
+            assert self._limits is not None
+            self.following.begin(now_s, self._limits.resting(begin_at))
         if begin_at is not None and self.settings.stream is not None:
             self._free_s = now_s + self.settings.stream.begin_s + self.settings.stream.past_s
             # Who moves elsewhere begins behind what has been committed, and the stop behind that.
@@ -365,8 +367,8 @@ class ControlLoop:
         elif verdict.reason in OBSERVATION_REASONS:
             self.schedule.abandon(verdict.text)
         chunk = self.schedule.sent_ahead(takeover.plan.chunk) if takeover else None
-        has_step = self._limits is not None and np.isfinite(self._limits.step).any()
-        measured = self.watch.measured(now_s) if has_step else None
+        needs_measured = self._limits is not None and self._limits.need_measured
+        measured = self.watch.measured(now_s) if needs_measured else None
         return Order(verdict, chunk, begin_at, keep_position, measured, sent), takeover
 
     def follow(self, now_s: float, verdict: Verdict) -> Command:

@@ -233,11 +233,14 @@ class Controller(LifecycleNode):
         found = parts.neighbours.look(session.intent if session else Intent.NONE)
         parts.inputs.explain_no_limits(parts.neighbours.no_description)
         parts.inputs.take_events()
+        in_use = self._in_use()
+        parts.inputs.views.compare(in_use.views if in_use is not None else {})
         if session is not None:
             session.post(partial(session.loop.right_of_way.note, found))
 
     def _notes(self) -> Mapping[str, str]:
-        return self._parts.neighbours.notes if self._parts is not None else {}
+        parts = self._parts
+        return {**parts.neighbours.notes, **parts.notes} if parts is not None else {}
 
     def _use(self, loaded: LoadedPolicy, done: Callable[[str], None]) -> None:
         if self._session is not None:

@@ -98,7 +98,7 @@ def _controller(process: ResolvedProcess, robot: Robot) -> Rights:
         topic for each, topic in zip(robot.outputs, commands, strict=True) if not each.is_action
     ]
     claims = tuple(f"{topic}/claim" for topic in commands)
-    streams = tuple(dict.fromkeys(stream.topic for stream in robot.streams))
+    streams = tuple(robot.sources_of_topics)
     goals = tuple(t for e, t in zip(robot.outputs, commands, strict=True) if e.is_action)
     return (
         _CONTROLLER

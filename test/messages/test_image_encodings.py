@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from pictures import MOSAICS, image, mosaic_of, raw
 
-from ddpm_controller.bags.image_encodings import COLORS, ImageError, Packed
-from ddpm_controller.bags.images import image_from
+from ddpm_controller.messages.image_encodings import COLORS, ImageError, Packed
+from ddpm_controller.messages.images import image_from
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (4, 6, 3), dtype=np.uint8)

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import simplejpeg
 
-from ddpm_controller.bags.image_encodings import (
+from ddpm_controller.messages.image_encodings import (
     DISTANCES,
     ImageError,
     is_mosaic,

@@ -9,8 +9,8 @@ import pytest
 import simplejpeg
 from pictures import MOSAICS, compressed, image, mosaic_of, png
 
-from ddpm_controller.bags.image_encodings import ImageError
-from ddpm_controller.bags.images import image_from
+from ddpm_controller.messages.image_encodings import ImageError
+from ddpm_controller.messages.images import image_from
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (6, 8, 3), dtype=np.uint8)

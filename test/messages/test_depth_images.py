@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from pictures import image
 
-from ddpm_controller.bags.depth_images import depth_picture
-from ddpm_controller.bags.images import image_from
+from ddpm_controller.messages.depth_images import depth_picture
+from ddpm_controller.messages.images import image_from
 
 RANGE_M = (0.5, 3.04)
 """A level a centimetre."""

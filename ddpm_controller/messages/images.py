@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from ddpm_controller.bags.compressed_images import (
+from ddpm_controller.messages.compressed_images import (
     compressed_color,
     compressed_distances,
     compressed_size,
 )
-from ddpm_controller.bags.depth_images import depth_picture
-from ddpm_controller.bags.image_encodings import ImageError, color_pixels, distances
-from ddpm_controller.bags.resizing import resized
+from ddpm_controller.messages.depth_images import depth_picture
+from ddpm_controller.messages.image_encodings import ImageError, color_pixels, distances
+from ddpm_controller.messages.resizing import resized
 
 Crop = tuple[int, int, int, int]
 """Top, left, height and width, pixels of the message."""

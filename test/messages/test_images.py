@@ -11,9 +11,9 @@ from small_bags import MS, ROBOT, START_NS, TOPICS, T, header, run_messages, sma
 
 from ddpm_controller.bags.conversions import ConversionError, observation_from
 from ddpm_controller.bags.episodes import read_bag
-from ddpm_controller.bags.image_encodings import COLORS, DISTANCES, ImageError
-from ddpm_controller.bags.images import image_from, seen
-from ddpm_controller.bags.resizing import resized
+from ddpm_controller.messages.image_encodings import COLORS, DISTANCES, ImageError
+from ddpm_controller.messages.images import image_from, seen
+from ddpm_controller.messages.resizing import resized
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (4, 6, 3), dtype=np.uint8)
 

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from ddpm_controller.bags.resizing import resized
+from ddpm_controller.messages.resizing import resized
 from ddpm_controller.ros.graph.executables import THREADS
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (4, 6, 3), dtype=np.uint8)
@@ -52,7 +52,7 @@ def test_a_resized_picture_is_the_mean_over_areas(size, new_size):
 RESIZE = """
 import time
 import numpy as np
-from ddpm_controller.bags.resizing import resized
+from ddpm_controller.messages.resizing import resized
 pixels = np.zeros((1440, 1920, 3), np.uint8)
 resized(pixels, 448, 448)
 all_s, this_s = time.process_time(), time.thread_time()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from ddpm_controller.bags.resizing import resized
+from ddpm_controller.messages.resizing import resized
 
 LEAST_MEASURED = 0.5
 """Share of a pixel's area that must be measured; else the pixel counts as not measured."""
