@@ -92,25 +92,35 @@ _SIMULATION = Rights(
 
 
 def _controller(process: ResolvedProcess, robot: Robot) -> Rights:
-    remapped = dict(process.remappings)
-    commands = [remapped.get(each.topic, each.topic) for each in robot.outputs]
-    messages = [
-        topic for each, topic in zip(robot.outputs, commands, strict=True) if not each.is_action
-    ]
-    claims = tuple(f"{topic}/claim" for topic in commands)
-    streams = tuple(robot.sources_of_topics)
-    goals = tuple(t for e, t in zip(robot.outputs, commands, strict=True) if e.is_action)
+    commands = _commands(process, robot)
+    claims = tuple(f"{topic}/claim" for topic in (*commands.publish, *commands.call))
+    cameras = tuple(each.camera_info for each in robot.streams if each.camera_info)
     return (
         _CONTROLLER
         + _LIFECYCLE
-        # Its own commands come back to it: whose are there that are not its own?
-        + Rights((*messages, *claims), (*streams, *claims, *messages), call=goals)
+        + commands
+        # Its own commands come back to it: are there others beside them?
+        + Rights(claims, (*claims, *commands.publish, *robot.sources_of_topics, *cameras))
         # What the robot's controller is set to, and whether it executes a goal of others.
         + Rights(
-            subscribe=("*/follow_joint_trajectory/_action/status",),
+            subscribe=(*robot.descriptions, "*/follow_joint_trajectory/_action/status"),
             request=("*/get_parameters",),
         )
     )
+
+
+def _commands(process: ResolvedProcess, robot: Robot) -> Rights:
+    """Return what it takes to command, under the names that the process has been given."""
+    renamed = dict(process.remappings)
+    topics, goals = [robot.commands_topic], list[str]()
+    for output in robot.outputs:
+        topics.append(output.mirror_topic if output.is_action else output.topic)
+        goals += [output.topic] * output.is_action
+
+    def names(given: Iterable[str]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(renamed.get(name, name) for name in given))
+
+    return Rights(publish=names(topics), call=names(goals))
 
 
 def _simulation(process: ResolvedProcess, robot: Robot) -> Rights:
@@ -147,8 +157,8 @@ def rights_of(process: ResolvedProcess, robot: Robot) -> dict[str, Rights]:
     found = {process.name: _absolute(rights, process, process.name)}
     if process.executable == "controller":
         name = f"{process.name}_commands"
-        outputs = Rights(tuple(o.topic for o in robot.outputs if not o.is_action))
-        commands = outputs + Rights(publish=(f"{process.full_name}/status",)) + _EVERY_NODE
+        status = Rights(publish=(f"{process.full_name}/status",))
+        commands = _commands(process, robot) + status + _EVERY_NODE
         found[name] = _absolute(commands, process, name)
     return found
 
