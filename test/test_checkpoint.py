@@ -19,6 +19,7 @@ from ddpm_controller.checkpoint import (
     refuse_mismatch,
     save_checkpoint,
 )
+from ddpm_controller.given_files import MOST_NESTING
 from ddpm_controller.types import ActionSpec, StreamSpec
 
 JOINTS = ("shoulder", "elbow", "gripper")
@@ -112,12 +113,12 @@ def test_a_missing_checkpoint_is_named(tmp_path):
 def test_a_manifest_nested_deeper_than_any_of_ours_is_refused_before_it_is_parsed(tmp_path):
     save(tmp_path)
     deep = "x"
-    for _ in range(checkpoint_file.MOST_NESTING - 2):
+    for _ in range(MOST_NESTING - 2):
         deep = [deep]
     edit(tmp_path, lambda fields: fields["config"].update(deep=deep), reseal=True)
     assert load_manifest(tmp_path).config["deep"] == deep
     edit(tmp_path, lambda fields: fields["config"].update(deep=[deep]), reseal=True)
-    with pytest.raises(CheckpointError, match=f"nested more than {checkpoint_file.MOST_NESTING}"):
+    with pytest.raises(CheckpointError, match=f"nested more than {MOST_NESTING}"):
         load_manifest(tmp_path)
     edit(tmp_path, lambda fields: fields["config"].update(deep='a "quoted [[' * 99), reseal=True)
     assert load_manifest(tmp_path)  # brackets of a text are none
