@@ -20,17 +20,8 @@ LEARNED = {"types", "given_files", "policy", "checkpoint", "diffusion", "network
 EVERYTHING_BUT_CLI = {
     *LEARNED,
     *("systems", "policies", "planners", "dynamics", "rewards", "data", "training", "control"),
-    *(
-        "messages",
-        "robots",
-        "bags",
-        "replay",
-        "identification",
-        "simulation",
-        "evaluation",
-        "share",
-        "ros",
-    ),
+    *("messages", "robots", "bags", "replay", "identification", "survey", "simulation"),
+    *("evaluation", "share", "ros"),
 }
 MAY_IMPORT: Mapping[str, set[str]] = {
     "types": set(),
@@ -60,6 +51,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
         *("types", "checkpoint", "control", "data", "diffusion", "networks", "training"),
         *("robots", "bags"),
     },
+    "survey": {"types", "messages", "robots", "bags"},
     "evaluation": {"types", "policy", "systems", "control", "simulation", "data", "robots"},
     "ros": EVERYTHING_BUT_CLI,
     "cli": EVERYTHING_BUT_CLI,
@@ -123,7 +115,7 @@ ROS = {
     *("lifecycle_msgs", "rcl_interfaces", "diagnostic_msgs", "geometry_msgs"),
     *("visualization_msgs", "action_msgs", "nav_msgs", "tf2_msgs"),
 }
-READS_BAGS = {"bags", "replay", "identification", "ros", "cli"}
+READS_BAGS = {"bags", "replay", "identification", "survey", "ros", "cli"}
 FORBIDDEN_NAMES = {"utils", "util", "common", "helpers", "helper", "base", "misc", "manager"}
 THREE_LEVELS = {"ros", "policies", "control", "simulation", "diffusion"}
 MOST_FILES = 18  # design: about twelve in a folder

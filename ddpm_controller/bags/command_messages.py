@@ -29,8 +29,13 @@ from ddpm_controller.robots.outputs import (
 from ddpm_controller.robots.rotation_vectors import rotation_vector_from
 
 
-def command_from(message: Any, output: RobotOutput) -> np.ndarray | None:
-    """Return what one recorded message commands, in the order of the output's columns.
+def command_from(message: Any, output: RobotOutput, kind: str) -> np.ndarray | None:
+    """Return what one message commands, in the order of the output's columns.
+
+    Args:
+        message: From a topic of the output, or of its recording.
+        output: Whose columns they are.
+        kind: Type of the message, by its full name.
 
     Returns:
         (D,) float64; None of a joint state that has none of the joints, as where the measured
@@ -39,7 +44,6 @@ def command_from(message: Any, output: RobotOutput) -> np.ndarray | None:
     Raises:
         ConversionError: Names, sizes or frame are not those of the robot file.
     """
-    _, kind = output.in_bags
     return _READERS[kind](message, output)
 
 
@@ -50,7 +54,7 @@ def commanded_points(message: Any, output: RobotOutput, stamp_ns: int) -> Comman
         ConversionError: Names or sizes are not those of the robot file, or its points go back in
             time.
     """
-    first = command_from(message, output)
+    first = command_from(message, output, output.in_bags[1])
     if first is None:
         return None
     points = getattr(message, "points", ())
@@ -64,7 +68,7 @@ def commanded_points(message: Any, output: RobotOutput, stamp_ns: int) -> Comman
             "times must rise"
         )
     names = list(message.joint_names)
-    columns = [names.index(name) for name in output.names]
+    columns = [names.index(name) for name in output.message_names]
     positions = _rows([point.positions for point in points], names, "positions")[:, columns]
     velocities = None
     if all(len(point.velocities) == len(names) for point in points):
@@ -75,7 +79,7 @@ def commanded_points(message: Any, output: RobotOutput, stamp_ns: int) -> Comman
 
 def _trajectory(message: Any, output: RobotOutput) -> np.ndarray:
     """Return the positions of the first point, by name."""
-    return positions_from(message, output.names)
+    return positions_from(message, output.message_names)
 
 
 def _array(message: Any, output: RobotOutput) -> np.ndarray:
@@ -95,10 +99,10 @@ def _number(message: Any, output: RobotOutput) -> np.ndarray:
 
 def _joint_state(message: Any, output: RobotOutput) -> np.ndarray | None:
     field = "velocity" if output.kind == "joint_velocity" else "position"
-    found = part_of_vector(message, output.names, field)
+    found = part_of_vector(message, output.message_names, field)
     if found is None or found[1] is None:
         return None if found is None else found[0]
-    return vector_from(message, output.names, field)  # refuses, as some are missing
+    return vector_from(message, output.message_names, field)  # refuses, as some are missing
 
 
 def _twist(message: Any, output: RobotOutput) -> np.ndarray:

@@ -11,11 +11,13 @@ import sys
 from collections.abc import Sequence
 
 from ddpm_controller.ros.graph.executables import EXECUTABLES, NODES, THREADS
+from ddpm_controller.ros.graph.transports import stay_here
 
 COMMANDS = {
     "Run on a robot or in simulation": {
         "demo": "Run the shipped policy on a few simulated episodes over ROS.",
         "start": "Start a graph of nodes without launch, for example `ddpm start arm`.",
+        "new_robot": "Write a first robot file, from a running robot or from a bag.",
         "status": "Show what a running controller does and why.",
         "controller": "ROS node: observations in, plans, limited commands out.",
         "trainer": "ROS node: trains when its action is called.",
@@ -93,6 +95,7 @@ def _run(name: str, words: Sequence[str]) -> int:
     module, function = EXECUTABLES[name].split(":")
     for variable, value in THREADS.items():
         os.environ.setdefault(variable, value)
+    stay_here()
     # What tyro and rclpy read, and what a usage line begins with.
     sys.argv = [f"ddpm {shown(name)}", *words]
     try:

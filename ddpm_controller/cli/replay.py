@@ -1,6 +1,7 @@
 """The command `replay`: is a recorded run reproduced, bit for bit, and if not, where not first?"""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated
@@ -44,9 +45,9 @@ class ReplayOptions:
     device: str = "cpu"
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code is 0 when all is the same, 1 when not, 2 for an error."""
-    options = tyro.cli(ReplayOptions)
+    options = tyro.cli(ReplayOptions, args=arguments)
     console = Console(soft_wrap=True)
     try:
         use_threads(options.torch_num_threads)
@@ -79,6 +80,7 @@ def _replay_directly(options: ReplayOptions, run: RecordedRun, console: Console)
         commands = compare_commands(run)
         _tell_commands(console, commands)
         codes.append(_code(commands.count, commands.num_equal))
+        codes += [_code(each.count, each.num_equal) for each in commands.outputs.values()]
     else:
         console.print("commands: none with stamps in the bag, not compared")
     return max(codes)
@@ -140,6 +142,8 @@ def _tell_commands(console: Console, commands: CommandComparison) -> None:
         console.print(
             f"  not compared: {commands.num_before} along a chunk from before the recording"
         )
+    for name, found in commands.outputs.items():
+        console.print(f"messages to {name}: {found.num_equal} of {found.count} carry them")
 
 
 if __name__ == "__main__":

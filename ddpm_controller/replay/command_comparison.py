@@ -1,10 +1,12 @@
 """What is known when a recorded command was computed again."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from ddpm_controller.replay.plans import Difference
+from ddpm_controller.replay.recorded_outputs import OutputComparison
 from ddpm_controller.replay.recorded_run import RecordedCommand, RecordedRun
 
 
@@ -18,6 +20,8 @@ class CommandComparison:
         num_runs: Times that the controller started afresh.
         first: The first difference, if any.
         num_before: Commands along a chunk from before the recording began, which are given.
+        outputs: Output -> comparison of its own messages with the commands; of a robot whose only
+            output is sent all of a command there is none.
     """
 
     count: int
@@ -25,6 +29,7 @@ class CommandComparison:
     num_runs: int
     first: Difference | None
     num_before: int = 0
+    outputs: Mapping[str, OutputComparison] = field(default_factory=dict)
 
 
 def command_difference(

@@ -57,6 +57,7 @@ def compare_commands(run: RecordedRun) -> CommandComparison:
         player.go_on(ticks[num_before - 1][0])
     count = num_equal = 0
     first: Difference | None = None
+    computed = [command.position for command, _ in ticks[:num_before]]
     sent: deque[RecordedCommand] = deque(maxlen=_UNTOLD)
     for command, begins in ticks[num_before:]:
         is_taken_up = begins and player.takes_up(command, sent)
@@ -66,6 +67,7 @@ def compare_commands(run: RecordedRun) -> CommandComparison:
         if not is_taken_up:
             position = player.tick(command.stamp_s, recorded=command.position)
         sent.append(command)
+        computed.append(command.position if position is None else position)
         refused = player.refused(command.stamp_s)
         difference = refused or command_difference(run, command, position)
         if begins and refused is None:
@@ -74,7 +76,8 @@ def compare_commands(run: RecordedRun) -> CommandComparison:
         num_equal += difference is None
         first = first or difference
     num_runs = sum(begins for _, begins in ticks)
-    return CommandComparison(count, num_equal, num_runs, first, num_before)
+    outputs = run.outputs.compared(computed)
+    return CommandComparison(count, num_equal, num_runs, first, num_before, outputs)
 
 
 def _deployment(run: RecordedRun) -> Deployment:
@@ -88,6 +91,7 @@ class _Player:
     """The motion that was recorded, led by the recorded decisions."""
 
     def __init__(self, run: RecordedRun, limits: JointLimits, deployment: Deployment) -> None:
+        self._limits = limits
         self._decisions = RecordedDecisions(run, limits, deployment)
         given = self._decisions.settings
         self._streams = given.stream is not None
@@ -112,7 +116,9 @@ class _Player:
         if self._streams:  # in lockstep there is no other process
             return False
         for last in reversed(sent):
-            if last.motion is None or not last.motion.velocity.any():
+            if last.motion is None:
+                continue
+            if self._limits.is_rest(last.motion.position, last.motion.velocity):
                 continue
             self.go_on(last)
             taken_up = Sent(last.stamp_s, last.motion)
@@ -169,8 +175,10 @@ def _num_before(
         run.statuses[0].verdict.state,
     )
     follows = state == State.RUNNING and min(takeovers_s) > command.stamp_s
-    if not follows and not command.motion.velocity.any():  # a run begins at rest
-        return 0
+    motion = command.motion
+    assert run.limits is not None
+    if not follows and run.limits.is_rest(motion.position, motion.velocity):
+        return 0  # a run begins at rest
     for number, (command, begins) in enumerate(ticks):
         is_known = command.stamp_s in takeovers_s and deployment.stream_settings is None
         if number > 0 and (begins or is_known):

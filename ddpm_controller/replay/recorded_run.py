@@ -23,23 +23,25 @@ from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.parameter_names import values_from
 from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.given_files import one_line, parsed_json
+from ddpm_controller.replay.recorded_outputs import RecordedOutputs
 from ddpm_controller.replay.recorded_turns import RecordedTurns
-from ddpm_controller.robots.robot import JOINT_TRAJECTORY, Robot
-from ddpm_controller.robots.streams import StreamSource
+from ddpm_controller.robots.joined_description import Descriptions
+from ddpm_controller.robots.outputs import JOINT_STATE, JOINT_TRAJECTORY, RobotOutput
+from ddpm_controller.robots.robot import COMMANDS_TOPIC, Robot
+from ddpm_controller.robots.streams import STRING, StreamSource
 from ddpm_controller.types import Memory, Observation
 
 CHUNK_TOPIC = "controller/action_chunk"
 MEMORY_TOPIC = "controller/memory"
 STATUS_TOPIC = "controller/status"
-DESCRIPTION_TOPIC = "robot_description"
 _ARRIVAL_S = 0.1
 """A message without a stamp comes to the controller and to the recorder within this time."""
 _OWN_TOPICS = {
     CHUNK_TOPIC: "ddpm_msgs/msg/ActionChunk",
     MEMORY_TOPIC: "ddpm_msgs/msg/Memory",
     STATUS_TOPIC: "ddpm_msgs/msg/ControllerStatus",
-    DESCRIPTION_TOPIC: "std_msgs/msg/String",
 }
+_Role = StreamSource | RobotOutput | str
 PARAMETERS_KEY = "controller_parameters"
 """Key of the bag's custom data: JSON of the controller's parameters while it was recorded."""
 
@@ -131,6 +133,8 @@ class RecordedRun:
         memories: Tick of take-over and plan number -> what the policy remembered when it was
             asked; bags from before have none.
         turns: Stream with joints that are reported within one turn -> its turns.
+        outputs: What each output was sent, where no single one is sent all.
+        descriptions: What the bag has of the robot description.
     """
 
     bag: Path
@@ -145,7 +149,11 @@ class RecordedRun:
     turns: dict[str, RecordedTurns] = field(default_factory=dict)
     oldest_s: float = math.inf
     newest_s: float = 0.0
+    outputs: RecordedOutputs = field(default_factory=lambda: RecordedOutputs(()))
     _ahead: list[RecordedCommand] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.descriptions = Descriptions(self.robot.descriptions)
 
     def receive(self, points: list[RecordedCommand]) -> None:
         """Take the points of one more message; those that nothing can replace are commands.
@@ -245,6 +253,7 @@ def read_run(bag: Path, robot: Robot) -> RecordedRun:
         BagError: The bag is damaged, or nothing of a controller was recorded.
     """
     run = RecordedRun(bag, robot, {stream.spec.name: {} for stream in robot.streams})
+    run.outputs = RecordedOutputs(robot.outputs)
     with OpenBag(bag) as source:
         run.parameters = _parameters(source)
         roles, reader = _roles(source, robot), StreamReader(robot.streams)
@@ -263,7 +272,7 @@ def read_run(bag: Path, robot: Robot) -> RecordedRun:
     if not run.chunks:
         raise BagError(
             f"bag {bag} has no plan of a controller; record {CHUNK_TOPIC}, {STATUS_TOPIC}, "
-            f"{DESCRIPTION_TOPIC}, the streams and the command, as `record` does"
+            f"{', '.join(robot.descriptions)}, the streams and the command, as `record` does"
         )
     return run
 
@@ -287,14 +296,22 @@ def _parameters(source: OpenBag) -> Mapping[str, Any]:
         ) from None
 
 
-def _roles(source: OpenBag, robot: Robot) -> dict[str, list[str | StreamSource]]:
+def _roles(source: OpenBag, robot: Robot) -> dict[str, list[_Role]]:
     """Return recorded topic -> what it is to a run: one thing, or of several streams."""
-    wanted: list[tuple[str, str, str | StreamSource]] = [
+    wanted: list[tuple[str, str, _Role]] = [
         *((each.topic, s.type, each) for s in robot.streams for each in s.sources),
         *((topic, kind, topic) for topic, kind in _OWN_TOPICS.items()),
+        *((topic, STRING, topic) for topic in robot.descriptions),
         (robot.commands_topic, JOINT_TRAJECTORY, "command"),
     ]
-    roles: dict[str, list[str | StreamSource]] = {}
+    if robot.commands_topic == COMMANDS_TOPIC:
+        wanted += [
+            (each.mirror_topic, JOINT_STATE, each)
+            if each.is_action
+            else (each.topic, each.type, each)
+            for each in robot.outputs
+        ]
+    roles: dict[str, list[_Role]] = {}
     for name, kind, role in wanted:
         topic = resolve_topic(name, source.topics)
         if topic is not None and source.topics[topic] != kind:
@@ -307,15 +324,15 @@ def _roles(source: OpenBag, robot: Robot) -> dict[str, list[str | StreamSource]]
     return roles
 
 
-def _keep(
-    run: RecordedRun, reader: StreamReader, role: str | StreamSource, recorded: RecordedMessage
-) -> None:
+def _keep(run: RecordedRun, reader: StreamReader, role: _Role, recorded: RecordedMessage) -> None:
     message = recorded.message
     if recorded.header_ns:
         run.oldest_s = min(run.oldest_s, recorded.header_ns * 1e-9)
         run.newest_s = max(run.newest_s, recorded.header_ns * 1e-9)
     if isinstance(role, StreamSource):
         _keep_observation(run, reader, role, recorded)
+    elif isinstance(role, RobotOutput):
+        run.outputs.add(role, message)
     elif role == CHUNK_TOPIC:
         run.chunks.append(_chunk(message))
     elif role == MEMORY_TOPIC:
@@ -326,11 +343,12 @@ def _keep(
         stamp_s = seconds(message.header.stamp)
         rate_hz, checkpoint_hash = message.control_rate_hz, str(message.checkpoint_hash)
         run.statuses.append(RecordedStatus(stamp_s, verdict, rate_hz, checkpoint_hash))
-    elif role == DESCRIPTION_TOPIC:
-        robot = run.robot
-        run.limits = robot.limits(message.data)
+    elif role in run.robot.descriptions:
+        if run.descriptions.take(role, message.data):
+            run.limits = run.robot.limits(run.descriptions.text)
     elif role == "command":
         run.receive(points_from(message, run.robot))
+        run.outputs.add_whole(message)
 
 
 def _keep_observation(

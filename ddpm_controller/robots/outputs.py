@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from ddpm_controller.control.moving.gripper import BinaryGripper, GripperRule
 from ddpm_controller.robots.robot_file import ActionFile
+from ddpm_controller.robots.rotation_vectors import quaternion_from
 from ddpm_controller.types import ActionKind, ActionSpec, RelativeTo
 
 JOINT_STATE = "sensor_msgs/msg/JointState"
@@ -63,6 +66,7 @@ class RobotOutput:
         frame_id: Frame of a twist or a pose.
         reference: Orientation x, y, z, w that the rotation vector of a pose counts from.
         gripper: When a changed position is sent; None: always.
+        prefix: What the names have in front and those of its messages have not.
         recorded_topic: Topic from which its commands are learned; empty: as they are sent.
         recorded_type: Type of that topic.
     """
@@ -79,6 +83,7 @@ class RobotOutput:
     frame_id: str = ""
     reference: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 1.0)
     gripper: GripperRule | None = None
+    prefix: str = ""
     recorded_topic: str = ""
     recorded_type: str = ""
 
@@ -98,6 +103,17 @@ class RobotOutput:
                 f"action {self.name!r}: dead_band, binary and max_effort are for one joint, got "
                 f"{list(self.names)}: give the gripper an action of its own"
             )
+        if self.gripper is not None and self.type == JOINT_TRAJECTORY:
+            raise ValueError(
+                f"action {self.name!r}: a trajectory is followed point by point, so dead_band, "
+                "binary and max_effort are not for it: remove them"
+            )
+        without = [name for name in self.names if not name.startswith(self.prefix)]
+        if without:
+            raise ValueError(
+                f"action {self.name!r}: names must begin with prefix {self.prefix!r}, got "
+                f"{without}"
+            )
         if self.kind == "twist":
             self._refuse_names(TWIST_NAMES)
         if self.kind == "pose" and tuple(map(component, self.names)) != POSE_NAMES:
@@ -115,23 +131,47 @@ class RobotOutput:
             )
 
     @property
+    def message_names(self) -> tuple[str, ...]:
+        """Names of the columns as its messages and its controller have them."""
+        return tuple(name.removeprefix(self.prefix) for name in self.names)
+
+    @property
     def is_action(self) -> bool:
         """Whether its commands are goals of an action."""
         return self.type in ACTIONS
+
+    @property
+    def follows(self) -> bool:
+        """Whether what is commanded is followed at once, so that its latency can be measured."""
+        return self.kind == "joint_position" and self.gripper is None
+
+    @property
+    def mirror_topic(self) -> str:
+        """Topic on which the goals of an action are shown, as a recording has no goals."""
+        return f"{self.topic}/command"
 
     @property
     def in_bags(self) -> tuple[str, str]:
         """Topic and type of its commands in a recording; goals of an action are mirrored."""
         if self.recorded_topic:
             return self.recorded_topic, self.recorded_type
-        return (
-            (f"{self.topic}/command", JOINT_STATE) if self.is_action else (self.topic, self.type)
-        )
+        return (self.mirror_topic, JOINT_STATE) if self.is_action else (self.topic, self.type)
 
 
 def component(name: str) -> str:
     """Return the axis of a column of a twist or a pose; ``left/linear.x`` is ``linear.x``."""
     return name.rsplit("/", 1)[-1]
+
+
+def numbers_of(output: RobotOutput, position: np.ndarray) -> np.ndarray:
+    """Return the numbers that stand in a row in the message of ``position`` (D,)."""
+    if output.kind == "twist":
+        named = dict(zip(map(component, output.names), position, strict=True))
+        return np.array([named.get(name, 0.0) for name in TWIST_NAMES])
+    if output.kind == "pose":
+        turn = quaternion_from(position[3:], np.array(output.reference))
+        return np.concatenate([position[:3], turn])
+    return np.asarray(position, dtype=np.float64)
 
 
 def columns_of(outputs: Sequence[RobotOutput]) -> dict[str, slice]:
@@ -209,6 +249,7 @@ def _output(file: ActionFile) -> RobotOutput:
         frame_id=file.frame_id,
         reference=file.reference,
         gripper=gripper,
+        prefix=file.prefix,
         recorded_topic=recorded.topic if recorded else "",
         recorded_type=recorded.type if recorded else "",
     )

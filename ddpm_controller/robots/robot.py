@@ -13,6 +13,7 @@ from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.observing.stream_rules import StreamRule
 from ddpm_controller.given_files import file_text
 from ddpm_controller.messages.units import refuse_command_units
+from ddpm_controller.robots.cartesian_limits import cartesian_limits
 from ddpm_controller.robots.commanded_limits import commanded_limits
 from ddpm_controller.robots.given_limits import GivenLimits
 from ddpm_controller.robots.joint_limits_file import read_given_limits
@@ -33,10 +34,15 @@ from ddpm_controller.robots.streams import (
     refuse_topics,
     stream_from,
 )
-from ddpm_controller.types import ActionSpec, StreamSpec, measuring_stream
+from ddpm_controller.types import ActionKind, ActionSpec, StreamSpec, measuring
 
+DESCRIPTION = "robot_description"
+"""Topic of the robot description, where the robot file names none."""
 COMMANDS_TOPIC = "controller/command"
 """Where a controller publishes its commands whole, if no single output has all of them."""
+
+_UNKNOWN_LATENCY_S = 0.1
+"""From a command to the motion, where the robot file does not have it."""
 
 
 class RobotError(ValueError):
@@ -57,6 +63,7 @@ class Robot:
         end_effector: Link of the robot description whose path is looked at; empty: the last one.
         box: What the end effector must not leave, in the frame of the root link; None: no box.
         recordings: How its recordings are read.
+        descriptions: Topic of a robot description -> prefix of its joints and links.
     """
 
     name: str
@@ -68,28 +75,50 @@ class Robot:
     end_effector: str = ""
     box: CartesianBox | None = None
     recordings: RecordingRules = field(default_factory=RecordingRules)
+    descriptions: Mapping[str, str] = field(default_factory=lambda: {DESCRIPTION: ""})
 
     def limits(self, urdf: str) -> JointLimits:
         """Return the limits of the commanded joints, and of the end effector.
 
         Args:
-            urdf: Text of robot_description.
+            urdf: Text of robot_description; of several ``Descriptions.text``.
 
         Raises:
             RobotError: See ``joint_limits``; or there is no such end effector, or a joint of
                 ``wraps`` has position limits.
         """
-        names = self.action_spec.joint_names
-        limits = joint_limits(urdf, names, self.given_limits)
+        spec = self.action_spec
+        names = spec.joint_names
+        limits = joint_limits(urdf, names, self.given_limits, spec.kinds, spec.units)
         self._refuse_bounded(limits)
+        if spec.are_velocities.any():
+            limits = limits.commanding_velocities(spec.are_velocities, self._late_s)
         if self.box is None:
             return limits
+        if set(spec.kinds) != {"joint_position"}:
+            raise RobotError(
+                f"end_effector_box is for positions of joints, the action has {set(spec.kinds)}: "
+                "leave it out; the box of a pose are min_position and max_position of x, y and z "
+                "in the joint-limits file"
+            )
         limits = replace(limits, arm=BoxedArm(self.box, urdf, names, self.end_effector))
         try:
             governor_of(limits, 1.0)
         except ValueError as error:
             raise RobotError(f"end_effector_box: {error}") from None
         return limits
+
+    @property
+    def _late_s(self) -> float:
+        """Longest time by which a measured position is behind what was sent."""
+        found = measuring(self.stream_specs, self.action_spec)
+        names = () if found is None else found.names
+        ages_s = [
+            each.latency_s + 1.0 / each.spec.rate_hz
+            for each in self.streams
+            if each.spec.name in names
+        ]
+        return (self.latency_s or _UNKNOWN_LATENCY_S) + max(ages_s, default=0.0)
 
     def _refuse_bounded(self, limits: JointLimits) -> None:
         wraps = {name for stream in self.streams for name in stream.spec.wraps}
@@ -135,17 +164,27 @@ class Robot:
 
     @property
     def measuring(self) -> RobotStream:
-        """The stream that measures the commanded joints.
+        """The stream that measures the commanded joints; of several the slowest.
 
         Raises:
             RobotError: There is none.
         """
-        spec = measuring_stream(self.stream_specs, self.action_spec.joint_names)
-        for stream in self.streams:
-            if stream.spec is spec:
-                return stream
+        if streams := self.measuring_streams:
+            return min(streams, key=lambda stream: stream.spec.rate_hz)
+        raise RobotError("what is commanded is not measured: a twist has no place")
+
+    @property
+    def measuring_streams(self) -> tuple[RobotStream, ...]:
+        """The streams that measure what is commanded; none where it is a twist alone.
+
+        Raises:
+            RobotError: A commanded joint is measured by no stream.
+        """
+        found = measuring(self.stream_specs, self.action_spec)
+        if found is not None:
+            return tuple(each for each in self.streams if each.spec.name in found.names)
         raise RobotError(
-            f"no stream measures all of {list(self.action_spec.joint_names)}; streams: "
+            f"no stream measures all of {list(self.action_spec.measured_names)}; streams: "
             f"{ {each.name: list(each.names) for each in self.stream_specs} }"
         )
 
@@ -219,11 +258,16 @@ def load_robot(path: str | Path) -> Robot:
         file.end_effector,
         box,
         file.recordings,
+        dict(file.descriptions),
     )
 
 
 def joint_limits(
-    urdf: str, joint_names: Sequence[str], given: Mapping[str, GivenLimits] | None = None
+    urdf: str,
+    joint_names: Sequence[str],
+    given: Mapping[str, GivenLimits] | None = None,
+    kinds: Sequence[ActionKind] = (),
+    units: Sequence[str] = (),
 ) -> JointLimits:
     """Return the limits of ``joint_names`` from a URDF and a joint-limits file.
 
@@ -234,13 +278,16 @@ def joint_limits(
         urdf: Text of robot_description.
         joint_names: Order of the result.
         given: From the joint-limits file, as ``Robot.given_limits``.
+        kinds: Kind of each; none: joints. A column of a twist or a pose has its limits in the
+            file alone.
+        units: Unit of each, where there are kinds.
 
     Raises:
         RobotError: Not a URDF, a joint or one of its limits is missing, a joint cannot be
             commanded, or they contradict; with the line.
     """
     try:
-        rows = commanded_limits(described_joints(urdf), joint_names, given or {})
+        rows = _given_limits(urdf, joint_names, given or {}, kinds, units)
         return JointLimits(
             np.array([each.min_position for each in rows]),
             np.array([each.max_position for each in rows]),
@@ -252,6 +299,25 @@ def joint_limits(
         )
     except DescriptionError as error:
         raise RobotError(str(error)) from None
+
+
+def _given_limits(
+    urdf: str,
+    names: Sequence[str],
+    given: Mapping[str, GivenLimits],
+    kinds: Sequence[ActionKind],
+    units: Sequence[str],
+) -> list[GivenLimits]:
+    free = {
+        name: cartesian_limits(name, kind, unit, given)
+        for name, kind, unit in zip(names, kinds, units, strict=len(kinds) > 0)
+        if kind in ("twist", "pose")
+    }
+    joints = [name for name in names if name not in free]
+    of_joints = {key: limits for key, limits in given.items() if key not in free}
+    found = commanded_limits(described_joints(urdf), joints, of_joints) if joints else []
+    rows = dict(zip(joints, found, strict=True)) | free
+    return [rows[name] for name in names]
 
 
 def continuous_joints(urdf: str, joint_names: Sequence[str]) -> tuple[str, ...]:

@@ -1,19 +1,23 @@
 """What may stand in a robot file, config/robots/<robot>.yaml. No rclpy."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
-    NonNegativeFloat,
-    PositiveFloat,
+    FiniteFloat,
+    field_validator,
     model_validator,
 )
 
 from ddpm_controller.robots.recording_rules import RecordingRules
 from ddpm_controller.robots.stream_file import STREAM_FILES, AnyStreamFile, Latency
 from ddpm_controller.types import ActionKind, RelativeTo
+
+_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class BinaryFile(BaseModel):
@@ -28,10 +32,10 @@ class BinaryFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    open: float
-    closed: float
-    close_above: float = 0.6
-    open_below: float = 0.4
+    open: FiniteFloat
+    closed: FiniteFloat
+    close_above: FiniteFloat = 0.6
+    open_below: FiniteFloat = 0.4
 
 
 class RecordedFile(BaseModel):
@@ -57,6 +61,16 @@ class RecordedFile(BaseModel):
     ]
 
 
+def _no_effort(kind: Any) -> Any:
+    """Refuse what would be a force or a torque."""
+    if isinstance(kind, str) and any(word in kind for word in ("effort", "torque", "wrench")):
+        raise ValueError(
+            f"efforts are read, not commanded, got {kind!r}: command positions or velocities, and "
+            "observe efforts as a stream with field effort"
+        )
+    return kind
+
+
 class ActionFile(BaseModel):
     """A command that is learned and sent, on a topic of its own.
 
@@ -76,6 +90,8 @@ class ActionFile(BaseModel):
             out, and 10 Hz for an action.
         latency_s: Time from sending to the motion, as `ddpm calibrate-latency` measured, s; 0:
             unknown.
+        prefix: What the names have in front here and not in the messages, for two arms whose
+            drivers use the same names: with `left/`, left/waist is sent as waist.
         relative_to: What the columns are learned relative to: none, or the measured or the
             commanded state at the time of the plan; what is sent is absolute.
         frame_id: Frame of a twist or a pose.
@@ -102,18 +118,19 @@ class ActionFile(BaseModel):
         "control_msgs/action/GripperCommand",
         "control_msgs/action/ParallelGripperCommand",
     ]
-    kind: ActionKind = "joint_position"
+    kind: Annotated[ActionKind, BeforeValidator(_no_effort)] = "joint_position"
     names: tuple[str, ...]
     units: tuple[str, ...]
-    period_s: PositiveFloat | None = None
-    rate_hz: PositiveFloat | None = None
+    period_s: _Positive | None = None
+    rate_hz: _Positive | None = None
     latency_s: Latency = 0.0
+    prefix: str = ""
     relative_to: RelativeTo = "none"
     frame_id: str = ""
-    reference: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 1.0)
-    dead_band: NonNegativeFloat = 0.0
+    reference: tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat] = (0.0, 0.0, 0.0, 1.0)
+    dead_band: _NotNegative = 0.0
     binary: BinaryFile | None = None
-    max_effort: PositiveFloat | None = None
+    max_effort: _Positive | None = None
     recorded: RecordedFile | None = None
 
 
@@ -141,6 +158,9 @@ class RobotFile(BaseModel):
         actions: The commands where there are several topics, as of an arm and a gripper; a plan
             has the columns of all, in this order.
         joint_limits: Joint-limits file, relative to the robot file.
+        descriptions: Topics of the robot description, where it is not robot_description: topic ->
+            what stands before the names of its joints and links here, for two arms with one
+            description each, for example left/robot_description -> left/.
         end_effector: Link of the robot description whose path is drawn and held inside the box;
             empty: the last link.
         end_effector_box: Box that the end effector must not leave; without it there is none.
@@ -154,6 +174,7 @@ class RobotFile(BaseModel):
     action: ActionFile | None = None
     actions: Annotated[tuple[ActionFile, ...], Field(min_length=1)] | None = None
     joint_limits: str | None = None
+    descriptions: Annotated[dict[str, str], Field(min_length=1)] = {"robot_description": ""}
     end_effector: str = ""
     end_effector_box: BoxFile | None = None
     recordings: RecordingRules = RecordingRules()
@@ -166,6 +187,13 @@ class RobotFile(BaseModel):
                 "with several has actions, a list"
             )
         return self
+
+    @field_validator("descriptions")
+    @classmethod
+    def _refuse_same_prefix(cls, given: dict[str, str]) -> dict[str, str]:
+        if len(set(given.values())) < len(given):
+            raise ValueError(f"each needs a prefix of its own, got {given}")
+        return given
 
     @property
     def outputs(self) -> tuple[ActionFile, ...]:

@@ -21,7 +21,7 @@ from ddpm_controller.robots.stream_file import (
     TextFile,
     TransformFile,
 )
-from ddpm_controller.types import ActionSpec, StreamSpec, measuring_stream
+from ddpm_controller.types import ActionSpec, StreamSpec, measuring
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
@@ -169,16 +169,18 @@ def stream_from(name: str, file: AnyStreamFile) -> RobotStream:
 
 def refuse_measuring(streams: Sequence[RobotStream], action: ActionSpec) -> None:
     """Refuse a stream as the one that measures the joints where it cannot be."""
-    spec = measuring_stream([each.spec for each in streams], action.joint_names)
+    found = measuring([each.spec for each in streams], action)
     for stream in streams:
-        if stream.spec is not spec:
+        spec = stream.spec
+        if found is None or spec not in found.streams:
             continue
         if stream.rule.when_stale == "mask":
             raise ValueError(
                 f"stream {spec.name!r} measures the commanded joints and cannot be masked: "
                 "when_stale must be hold or stop"
             )
-        is_motion = stream.fields and spec.units_of(action.joint_names) & _OF_MOTION
+        measured = [name for name in action.measured_names if name in spec.names]
+        is_motion = stream.fields and spec.units_of(measured) & _OF_MOTION
         if stream.field != "position" or is_motion:
             what = stream.field if stream.field != "position" else "motion"
             raise ValueError(

@@ -19,6 +19,7 @@ from ddpm_controller.replay.recorded_run import PARAMETERS_KEY
 from ddpm_controller.robots.lead import ACTION_LATENCY_KEY
 from ddpm_controller.robots.outputs import JOINT_TRAJECTORY
 from ddpm_controller.robots.robot import Robot
+from ddpm_controller.ros.output_messages import recorded_types
 from ddpm_controller.ros.recorder import Recorder, Stamps
 
 _QUIET_S = 0.3
@@ -31,8 +32,9 @@ def run_topics(robot: Robot) -> dict[str, str]:
     """Return relative topic -> type of all that a replay and a look at a run need."""
     topics = {each.topic: s.type for s in robot.streams for each in s.sources}
     topics |= dict.fromkeys(camera_info_topics(robot), CAMERA_INFO)
-    topics |= dict(output.in_bags for output in robot.outputs)
+    topics |= dict(output.in_bags for output in robot.outputs) | recorded_types(robot.outputs)
     topics |= {robot.commands_topic: JOINT_TRAJECTORY}
+    topics |= dict.fromkeys(robot.descriptions, "std_msgs/msg/String")
     return topics | {
         "/clock": "rosgraph_msgs/msg/Clock",
         "/parameter_events": "rcl_interfaces/msg/ParameterEvent",
@@ -42,7 +44,6 @@ def run_topics(robot: Robot) -> dict[str, str]:
         "controller/status": "ddpm_msgs/msg/ControllerStatus",
         "episode": "ddpm_msgs/msg/EpisodeMark",
         "success": "std_msgs/msg/Bool",
-        "robot_description": "std_msgs/msg/String",
     }
 
 

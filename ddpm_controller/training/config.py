@@ -34,9 +34,8 @@ class TrainingConfig:
             gate reach as far as the recordings, and the weights learn the new scale; ``keep``: as
             they are, and such recordings are refused. A frozen base keeps its own either way.
         stay_at_end: Learn to stay at the last command of an episode behind its end, as Chi et al.
-            2023 do. False: nothing is learned of it, and a chunk that reaches beyond the moment
-            at which demonstrations end is undefined there; for commands in which the same number
-            again is no rest, as velocities.
+            2023 do; velocities are 0 there. False: nothing is learned of it, and a chunk that
+            reaches beyond the moment at which demonstrations end is undefined there.
         num_steps: Updates in all; the learning rate reaches 0 with the last.
         batch_size: Windows per update, over all shards and processes.
         num_shards: Parts in which a batch is worked off, each with its own noise. The same

@@ -97,12 +97,12 @@ COMMANDS = {
 
 @pytest.mark.parametrize(("wanted", "message", "row"), COMMANDS.values(), ids=COMMANDS)
 def test_a_command_becomes_the_columns_of_its_output(wanted, message, row):
-    np.testing.assert_allclose(command_from(message, wanted), row, atol=1e-12)
+    np.testing.assert_allclose(command_from(message, wanted, wanted.in_bags[1]), row, atol=1e-12)
 
 
 def test_joint_states_of_another_part_of_the_robot_are_no_command():
     wanted = output("sensor_msgs/msg/JointState")
-    assert command_from(JointState(name=["wheel"], position=[1.0]), wanted) is None
+    assert command_from(JointState(name=["wheel"], position=[1.0]), wanted, wanted.type) is None
 
 
 REFUSED = {
@@ -142,4 +142,4 @@ REFUSED = {
 @pytest.mark.parametrize(("wanted", "message", "text"), REFUSED.values(), ids=REFUSED)
 def test_a_command_that_does_not_fit_is_refused(wanted, message, text):
     with pytest.raises(ConversionError, match=text):
-        command_from(message, wanted)
+        command_from(message, wanted, wanted.in_bags[1])

@@ -30,6 +30,7 @@ from ddpm_controller.control.observing.observation_buffer import (
 )
 from ddpm_controller.identification.excitation import Excitation
 from ddpm_controller.identification.picture_lag import thumbnail
+from ddpm_controller.robots.joined_description import Descriptions
 from ddpm_controller.robots.robot import Robot
 from ddpm_controller.robots.streams import StreamSource
 from ddpm_controller.ros.commanding.governed_sender import GovernedSender, WishAt
@@ -102,11 +103,17 @@ class LatencyMeasurement:
                 take = partial(self._on_message, source)
                 node.create_subscription(kind, source.topic, take, newest)
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        node.create_subscription(String, "robot_description", self._on_description, latched)
-        kind = message_class(robot.outputs[0].type)
-        self._listener: Subscription | None = node.create_subscription(
-            kind, robot.outputs[0].topic, self._on_foreign_command, newest
-        )
+        self._described = Descriptions(robot.descriptions)
+        for topic in robot.descriptions:
+            take_text = partial(self._on_description, topic)
+            node.create_subscription(String, topic, take_text, latched)
+        self._listeners: list[Subscription] = [
+            node.create_subscription(
+                message_class(each.type), each.topic, self._on_foreign_command, newest
+            )
+            for each in robot.outputs
+            if not each.is_action
+        ]
 
     @property
     def now_s(self) -> float:
@@ -138,7 +145,7 @@ class LatencyMeasurement:
         if self._others:
             raise MeasurementError(
                 f"another node commands the robot: {self._others} messages came on "
-                f"{self._robot.outputs[0].topic}; deactivate the controller first"
+                f"{self._topics}; deactivate the controller first"
             )
 
     def pose(self) -> np.ndarray:
@@ -171,16 +178,16 @@ class LatencyMeasurement:
         """
         pose = self.pose()
         assert self.limits is not None
-        if self._listener is not None:
-            self._node.destroy_subscription(self._listener)
-            self._listener = None
+        for listener in self._listeners:
+            self._node.destroy_subscription(listener)
+        self._listeners.clear()
         self._sender = GovernedSender(
             self._node, self._robot, self.limits, 1.0 / rate_hz, _STOP_S, pose
         )
         end_s = time.monotonic() + _PATIENCE_S
         while not self._sender.is_heard:
             if time.monotonic() > end_s:
-                raise MeasurementError(f"nothing subscribes to {self._robot.outputs[0].topic}")
+                raise MeasurementError(f"nothing subscribes to one of {self._topics}")
             self._executor.spin_once(timeout_sec=0.1)
         return pose
 
@@ -260,6 +267,11 @@ class LatencyMeasurement:
             )
 
     @property
+    def _topics(self) -> str:
+        """Topics of the commands."""
+        return ", ".join(each.topic for each in self._robot.outputs if not each.is_action)
+
+    @property
     def _position(self) -> np.ndarray | None:
         """Newest measured positions in the order of the action, (Da,); None before they came."""
         row = self._states.newest(self._measures.spec.name, math.inf)
@@ -296,8 +308,9 @@ class LatencyMeasurement:
             stamps_s.append(stamp_s)
             self._recorded.measured.append(position)
 
-    def _on_description(self, message: String) -> None:
-        self.limits = self._robot.limits(message.data)
+    def _on_description(self, topic: str, message: String) -> None:
+        if self._described.take(topic, message.data):
+            self.limits = self._robot.limits(self._described.text)
 
     def _on_foreign_command(self, message: Any) -> None:
         self._others += 1

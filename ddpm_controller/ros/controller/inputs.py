@@ -18,6 +18,7 @@ from ddpm_controller.bags.message_types import message_class
 from ddpm_controller.bags.stream_reader import Read, StreamReader
 from ddpm_controller.control.loop import NO_LIMITS
 from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.robots.joined_description import Descriptions
 from ddpm_controller.robots.robot import Robot
 from ddpm_controller.robots.streams import StreamSource
 from ddpm_controller.ros.camera_views import CameraViews
@@ -71,7 +72,7 @@ class ControllerInputs:
         self._refuse_limits = refuse_limits
         self.limits: JointLimits | None = None
         self.no_limits_text = NO_LIMITS
-        self._description: str | None = None
+        self._described = Descriptions(robot.descriptions)
         self._in_force: JointLimits | None = None  # of the session
         self._speeds = dict.fromkeys(robot.action_spec.joint_names, _SLOW)
         self._node = node
@@ -98,9 +99,14 @@ class ControllerInputs:
 
     def _descriptions(self) -> list[Subscription]:
         """A volatile publisher reaches the second one alone, when it publishes again."""
-        topic, take = "robot_description", self._on_description
         several = (_latched(), QoSProfile(depth=1))
-        return [self._node.create_subscription(String, topic, take, qos) for qos in several]
+        return [
+            self._node.create_subscription(
+                String, topic, partial(self._on_description, topic), qos
+            )
+            for topic in self._robot.descriptions
+            for qos in several
+        ]
 
     def _subscribe(self, topic: str, sources: Sequence[StreamSource]) -> Subscription:
         first, take = sources[0].stream, partial(self._on_topic, topic, sources)
@@ -131,6 +137,10 @@ class ControllerInputs:
         return self._node.create_subscription(
             Clock, "/clock", self._on_time, qos, event_callbacks=heard
         )
+
+    def shared_joints(self) -> dict[str, list[str]]:
+        """Return, of each topic of joint states, the joints that several publishers give."""
+        return self._contradictions.shared
 
     def connect(self, session: ControlSession, on_clock: Callable[[float], None]) -> None:
         """Send what comes from now on to ``session``."""
@@ -248,10 +258,10 @@ class ControllerInputs:
     def renew_limits(self, robot: Robot) -> None:
         """Take the limits that ``robot`` gives the newest description, for the next activation."""
         self._robot = robot
-        if self._description is None:
+        if not self._described.are_complete:
             return
         try:
-            limits = robot.limits(self._description)
+            limits = robot.limits(self._described.text)
             self._refuse_limits(limits)
         except ValueError as error:
             # Those before do not count either: the robot is another one now.
@@ -262,16 +272,17 @@ class ControllerInputs:
         self._speeds = dict(zip(names, limits.velocity.tolist(), strict=True))
         self.limits = limits
 
-    def _on_description(self, message: String) -> None:
-        if message.data == self._description:
-            return  # it came to both subscriptions
-        self._description = message.data
+    def _on_description(self, topic: str, message: String) -> None:
+        if not self._described.take(topic, message.data):
+            return  # it came to both subscriptions, or another one is awaited
         self.renew_limits(self._robot)
         session, before = self._session, self._in_force
         if session is None:
             return
         if before is not None:
             self._log_change(before)
+            if self.limits is not None:
+                session.post(partial(session.loop.note_newer_limits, self.limits))
         elif self.limits is None:
             session.post(partial(session.loop.refuse_limits, self.no_limits_text))
         else:
@@ -287,8 +298,8 @@ class ControllerInputs:
             )
         elif stricter := before.stricter_in(self.limits, names):
             text += (
-                f" with STRICTER limits, which count from the next activation on: {stricter}; "
-                "deactivate and activate to use them"
+                f" with STRICTER limits: {stricter}; the robot stops: deactivate and activate to "
+                "move within them"
             )
         else:
             text += ": its limits count from the next activation on"

@@ -53,21 +53,6 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class ChoiceOfFile:
-    """What belongs to a parameter in a parameter file; empty where the file does not have it.
-
-    Attributes:
-        file: The parameter file.
-        parameter: Name of the parameter.
-        of: Pairs of text and value.
-    """
-
-    file: "Value"
-    parameter: str
-    of: tuple[tuple[str, "Value"], ...]
-
-
-@dataclass(frozen=True)
 class Environment:
     """An environment variable that is set only where the user has not set it.
 
@@ -80,7 +65,7 @@ class Environment:
     default: "Value"
 
 
-Value = Plain | Setting | Equals | AnyOf | FirstOf | Share | Choice | ChoiceOfFile
+Value = Plain | Setting | Equals | AnyOf | FirstOf | Share | Choice
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,11 @@ Nothing here knows launch or starts a process: `launch_actions` and `supervisor`
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from ddpm_controller.given_files import file_text, one_line, parsed_yaml
 from ddpm_controller.ros.graph.description import (
     AnyOf,
     Argument,
     Choice,
-    ChoiceOfFile,
     Equals,
     FirstOf,
     Graph,
@@ -133,9 +130,6 @@ def plain(value: Value, settings: Mapping[str, Plain]) -> Plain:
             return next((found for one in values if (found := plain(one, settings)) != ""), "")
         case Choice(name, of):
             return plain(dict(of)[str(settings[name])], settings)
-        case ChoiceOfFile(file, name, of):
-            text = _in_parameter_file(str(plain(file, settings)), name)
-            return plain(dict(of).get(text, ""), settings)
         case Share(relative):
             return share_path(relative.format_map(settings))
         case _:
@@ -159,22 +153,6 @@ def _resolved_process(process: Process, settings: Mapping[str, Plain]) -> Resolv
         log_level=str(settings.get("log_level", "info")),
         package=process.package,
     )
-
-
-def _in_parameter_file(path: str, name: str) -> str:
-    """Return the text of a parameter, of whatever node; empty where the file does not have it.
-
-    Raises:
-        GraphArgumentError: The file cannot be read.
-    """
-    try:
-        sections = parsed_yaml(file_text(Path(path))) or {}
-        found = [each["ros__parameters"].get(name, "") for each in sections.values()]
-    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
-        raise GraphArgumentError(
-            f"{path} is no parameter file of nodes with ros__parameters: {one_line(error)}"
-        ) from None
-    return str(next((text for text in reversed(found) if text != ""), ""))
 
 
 def _boolean(text: str) -> bool:

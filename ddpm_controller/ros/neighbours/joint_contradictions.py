@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Mapping
 from functools import partial
+from itertools import combinations
 
 import numpy as np
 from rclpy.node import Node
@@ -15,6 +16,9 @@ from ddpm_controller.robots.robot import Robot
 from ddpm_controller.robots.streams import RobotStream
 from ddpm_controller.ros.neighbours.endpoints import node_of
 from ddpm_controller.ros.neighbours.joint_jumps import JointJumps
+
+_MOST_LISTS = 16
+"""Of names on one topic: more than a robot has publishers."""
 
 
 class JointContradictions:
@@ -30,10 +34,12 @@ class JointContradictions:
         self._jumps: dict[str, JointJumps] = {}
         self._prefixes: dict[str, str] = {}
         self._scales: dict[str, dict[str, float]] = {}
+        self._lists: dict[str, set[tuple[str, ...]]] = {}
         for topic, sources in robot.sources_of_topics.items():
             streams = [each.stream for each in sources if _has_positions(each.stream)]
             if streams:
                 self._jumps[topic] = self._watch(topic, streams)
+                self._lists[topic] = set()
                 self._prefixes[topic] = sources[0].prefix
                 self._scales[topic] = {
                     joint: scale for each in streams for joint, scale in _scales(each).items()
@@ -49,6 +55,8 @@ class JointContradictions:
         """
         if topic not in self._jumps:
             return ""
+        if len(self._lists[topic]) < _MOST_LISTS:
+            self._lists[topic].add(tuple(message.name))
         scales, prefix = self._scales[topic], self._prefixes[topic]
         given = zip(message.name, message.position, strict=False)
         measured = {
@@ -58,6 +66,19 @@ class JointContradictions:
         }
         stamp_s = seconds(message.header.stamp)
         return self._jumps[topic].problem(measured, stamp_s, speeds, time.monotonic())
+
+    @property
+    def shared(self) -> dict[str, list[str]]:
+        """Topic, with namespace -> joints that messages with other joints beside them have too.
+
+        Of publishers that give other joints each, as of an arm and a gripper, there are none.
+        """
+        return {
+            self._node.resolve_topic_name(topic): sorted(
+                {joint for a, b in combinations(lists, 2) for joint in set(a) & set(b)}
+            )
+            for topic, lists in self._lists.items()
+        }
 
     def _watch(self, topic: str, streams: list[RobotStream]) -> JointJumps:
         specs = [each.spec for each in streams]

@@ -26,7 +26,7 @@ from ddpm_controller.bags.message_types import message_class
 from ddpm_controller.control.parameter_names import given_as
 from ddpm_controller.policy import words_from
 from ddpm_controller.replay.command_comparison import CommandComparison, command_difference
-from ddpm_controller.replay.recorded_run import DESCRIPTION_TOPIC, RecordedCommand, RecordedRun
+from ddpm_controller.replay.recorded_run import RecordedCommand, RecordedRun
 from ddpm_controller.replay.run_ticks import run_ticks
 from ddpm_controller.ros.graph.own_graph import parameter_file, use_own_domain
 from ddpm_controller.ros.graph.supervisor import started
@@ -242,11 +242,14 @@ class _Player:
                 qos = fact if source.stream.is_text else deep
                 qos = _static_links() if source.is_static else qos
                 publishers[topic] = create(message_class(source.stream.type), name, qos)
-            description = resolve_topic(DESCRIPTION_TOPIC, bag.topics) or DESCRIPTION_TOPIC
-            publishers[description] = create(String, DESCRIPTION_TOPIC, fact)
+            descriptions = set()
+            for name in self._run.robot.descriptions:
+                topic = resolve_topic(name, bag.topics) or name
+                publishers[topic] = create(String, name, fact)
+                descriptions.add(topic)
             for message in bag.messages(publishers):
-                if message.topic == description:
-                    publishers[description].publish(message.serialized)
+                if message.topic in descriptions:
+                    publishers[message.topic].publish(message.serialized)
                 else:
                     newest_s = max(newest_s, message.header_ns * 1e-9)
                     own_s = message.header_ns and seconds(message.message.header.stamp)

@@ -17,6 +17,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from ddpm_controller.ros.answered import answer_always
 from ddpm_controller.ros.parameters import declare, read
+from ddpm_controller.ros.private_memory import keep_private
 from ddpm_controller.ros.trainer.parameters import TrainerParameters
 from ddpm_controller.ros.trainer.thread import TrainingGoal, TrainingThread
 from ddpm_controller.share import found_path
@@ -58,7 +59,6 @@ class Trainer(Node):
         # Also what lets `_execute` look after the thread: a waiting coroutine is resumed
         # whenever the executor wakes up.
         self.create_timer(period_s, self._on_timer)
-        answer_always(self)
 
     def close(self) -> None:
         """Let a training that runs save its state, and leave the graph."""
@@ -144,6 +144,8 @@ def main() -> int:
     trainer = None
     try:
         trainer = Trainer()
+        answer_always(trainer)
+        keep_private()
         executor = SingleThreadedExecutor()
         executor.add_node(trainer)
         executor.spin()
