@@ -92,7 +92,10 @@ def test_a_cut_keeps_what_is_inside_and_the_facts_that_hold():
 
 
 def test_static_frames_of_several_nodes_all_hold_and_each_is_kept_once():
-    order, frames = header_order(hold=True), BagTopic("/tf_static", TRANSFORMS, transient_local=True)
+    order, frames = (
+        header_order(hold=True),
+        BagTopic("/tf_static", TRANSFORMS, transient_local=True),
+    )
     messages = [(1, b"\0\1\0\0arm"), (2, b"\0\1\0\0camera"), (3, b"\0\1\0\0arm")]
     arrivals = [Arrival(frames, 0, ms * MS, content) for ms, content in messages]
     arrivals.append(arrival(STATE, 20, 120))
