@@ -191,7 +191,7 @@ class Simulation(Node):
             self._world,
             self._deployed.compressed,
             self._states,
-            self._outputs,
+            self._outputs if self._deployed.expert else (),
             {**self._world.vectors, **(self._driver.vectors if self._driver else {})},
             self._columns,
         )
