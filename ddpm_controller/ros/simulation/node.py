@@ -22,7 +22,9 @@ from trajectory_msgs.msg import JointTrajectory
 from ddpm_controller.bags.message_types import message_class
 from ddpm_controller.robots.outputs import STAMPED, RobotOutput
 from ddpm_controller.robots.robot import continuous_joints, load_robot
+from ddpm_controller.ros.answered import answer_always
 from ddpm_controller.ros.parameters import declare, fields_from, parameter, read
+from ddpm_controller.ros.private_memory import keep_private
 from ddpm_controller.ros.simulation.demonstrations import driver_of
 from ddpm_controller.ros.simulation.gripper_server import GripperServer
 from ddpm_controller.ros.simulation.joint_states import JOINT_STATES, JointStates
@@ -470,6 +472,8 @@ def main() -> int:
     simulation = None
     try:
         simulation = Simulation()
+        answer_always(simulation)
+        keep_private()
         executor.add_node(simulation)
         simulation.run(executor)
     except (KeyboardInterrupt, ExternalShutdownException):
