@@ -59,7 +59,7 @@ class GraphSurvey:
         passed_s = time.monotonic() - begin_s
         where = f"namespace /{self._namespace}" if self._namespace else "the graph"
         return self._survey.robot(
-            f"{where}, for {passed_s:.0f} s", self._namespace, self._commands(), self._others()
+            f"{where}, for {passed_s:.0f} s", self._namespace, self._commands()
         )
 
     def _spin(self) -> None:
@@ -88,7 +88,7 @@ class GraphSurvey:
 
     def _subscribe(self) -> None:
         for topic, kind in self._topics().items():
-            is_read = kind in (JOINT_STATE, *_PICTURES)
+            is_read = kind in (JOINT_STATE, *_PICTURES, *OTHER_TYPES)
             is_read = is_read or (kind == STRING and topic.endswith("robot_description"))
             offers = self._node.get_publishers_info_by_topic(topic) if is_read else []
             if not offers or topic in self._subscribed:
@@ -112,14 +112,6 @@ class GraphSurvey:
             return
         message = deserialize_message(serialized, message_class(kind))
         self._survey.take(topic, kind, message, moment_s)
-
-    def _others(self) -> dict[str, str]:
-        """Topic -> type of what a robot file can observe besides, where it is published."""
-        return {
-            topic: kind
-            for topic, kind in self._topics().items()
-            if kind in OTHER_TYPES and self._node.count_publishers(topic)
-        }
 
     def _commands(self) -> dict[str, SeenCommands]:
         """Topic -> commands that a node takes there, with the joints that its parameters name."""

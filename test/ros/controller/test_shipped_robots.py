@@ -29,7 +29,7 @@ from ddpm_controller.ros.graph.process_command import python_command
 from ddpm_controller.types import StreamSpec
 
 ROBOTS = Path(__file__).parents[3] / "config" / "robots"
-LONG = ("fr3_hand", "xarm7")
+LONG = ("fr3_hand", "xarm7", "go2")
 PATIENCE_S = 60.0
 LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 FEW_COMMANDS = 3
@@ -41,8 +41,11 @@ def small_checkpoint(folder: Path, name: str) -> Path:
     robot, driver = load_robot(ROBOTS / f"{name}.yaml"), driver_of(name)
     limits = robot.limits(driver.urdf)
     names = robot.action_spec.joint_names
-    begin = np.array([driver.joints[n].begin for n in names])
-    room = 0.2 * np.minimum(begin - limits.lower, limits.upper - begin)
+    if driver.odometry is not None:
+        begin, room = np.zeros(len(names)), 0.2 * limits.velocity
+    else:
+        begin = np.array([driver.joint(n).begin for n in names])
+        room = 0.2 * np.minimum(begin - limits.lower, limits.upper - begin)
     near = {"min": (begin - room).tolist(), "max": (begin + room).tolist()}
     streams = tuple(each for each in robot.streams if each.spec.kind == "vector")
     statistics = {each.spec.name: _wide(each.spec, driver) for each in streams}
@@ -52,7 +55,9 @@ def small_checkpoint(folder: Path, name: str) -> Path:
 
 
 def _wide(spec: StreamSpec, driver) -> dict[str, list[float]]:
-    joints = [driver.joints[name] for name in spec.names]
+    if spec.names[0].startswith("pose."):
+        return {"min": [-10.0] * len(spec.names), "max": [10.0] * len(spec.names)}
+    joints = [driver.joint(name) for name in spec.names]
     return {"min": [j.lower for j in joints], "max": [j.upper for j in joints]}
 
 
@@ -85,11 +90,12 @@ class Watcher:
         self.node = rclpy.create_node("watcher", namespace=f"/{driver_of(name).namespace}")
         self.statuses: list[ControllerStatus] = []
         self.warnings: list[str] = []
-        self.report: dict = {"taken": {}, "refused": []}
+        self._reports: dict[str, dict] = {}
         create = self.node.create_subscription
         create(ControllerStatus, "controller/status", self.statuses.append, LATCHED)
         create(Log, "/rosout", self._on_log, LATCHED)
-        create(String, "scripted_robot", self._on_report, LATCHED)
+        for side in driver_of(name).sides.values():
+            create(String, f"/{side}/scripted_robot".replace("//", "/"), self._on_report, LATCHED)
         self._change = self.node.create_client(ChangeState, "controller/change_state")
         self._spinner = SingleThreadedExecutor()
         self._spinner.add_node(self.node)
@@ -99,7 +105,18 @@ class Watcher:
             self.warnings.append(f"{message.name}: {message.msg}")
 
     def _on_report(self, message: String) -> None:
-        self.report = json.loads(message.data)
+        report = json.loads(message.data)
+        self._reports[report["of"]] = report
+
+    @property
+    def taken(self) -> dict[str, int]:
+        """Topic -> commands that the robot has taken."""
+        return {topic: n for each in self._reports.values() for topic, n in each["taken"].items()}
+
+    @property
+    def refused(self) -> list[str]:
+        """What the robot did not take, and why."""
+        return [text for each in self._reports.values() for text in each["refused"]]
 
     def spin(self) -> None:
         self._spinner.spin_once(timeout_sec=0.05)
@@ -108,7 +125,7 @@ class Watcher:
         deadline_s = time.monotonic() + PATIENCE_S
         while not happened():
             last = self.statuses[-1] if self.statuses else None
-            assert time.monotonic() < deadline_s, (last, self.warnings, self.report)
+            assert time.monotonic() < deadline_s, (last, self.warnings, self._reports)
             self.spin()
 
     def change(self, transition: int) -> None:
@@ -121,10 +138,10 @@ class Watcher:
         rclpy.shutdown()
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["ur5e_2f85", "so101", *(pytest.param(each, marks=pytest.mark.long) for each in LONG)],
-)
+ALL = ["ur5e_2f85", "so101", "aloha", *(pytest.param(n, marks=pytest.mark.long) for n in LONG)]
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_a_shipped_robot_file_runs_on_its_driver_without_a_warning(name, tmp_path):
     checkpoint = small_checkpoint(tmp_path / "checkpoint", name)
     topics = {output.topic for output in load_robot(ROBOTS / f"{name}.yaml").outputs}
@@ -137,12 +154,12 @@ def test_a_shipped_robot_file_runs_on_its_driver_without_a_warning(name, tmp_pat
                 lambda: (
                     watcher.statuses
                     and watcher.statuses[-1].state == State.RUNNING
-                    and topics <= set(watcher.report["taken"])
-                    and max(watcher.report["taken"].values()) >= FEW_COMMANDS
+                    and topics <= set(watcher.taken)
+                    and max(watcher.taken.values()) >= FEW_COMMANDS
                 )
             )
             watcher.change(Transition.TRANSITION_DEACTIVATE)
-        assert watcher.report["refused"] == []
+        assert watcher.refused == []
         assert watcher.warnings == []
     finally:
         watcher.close()
