@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import yaml
 from robot_driver import DRIVERS, driver_of
+from robot_facts import commanded, observed
 from small_bags import run_messages, write_bag
 
 from ddpm_controller.bags.message_types import message_types
-from ddpm_controller.robots.outputs import JOINT_STATE
 from ddpm_controller.robots.robot import load_robot
 from ddpm_controller.survey.arms import told_apart
 from ddpm_controller.survey.bag import robot_in_bag
@@ -90,26 +90,6 @@ def seen_of(driver):
     )
 
 
-def commanded(robot):
-    """Which axes a base follows cannot be seen, only that it takes twists."""
-    return {
-        each.topic: (each.type, each.kind, each.prefix)
-        + ((each.names, each.units) if each.kind != "twist" else ())
-        for each in robot.outputs
-    }
-
-
-def observed(robot):
-    """Topics with prefixes and, of joints, the joints and the rate."""
-    return {
-        (source.topic, source.prefix): (each.type, frozenset(each.spec.names), each.spec.rate_hz)
-        if each.type == JOINT_STATE
-        else each.type
-        for each in robot.streams
-        for source in each.sources
-    }
-
-
 @pytest.mark.parametrize("name", list(yaml.safe_load(DRIVERS.read_text())))
 def test_what_is_written_of_a_shipped_robot_commands_and_measures_the_same(name, tmp_path):
     driver = driver_of(name)
@@ -118,6 +98,8 @@ def test_what_is_written_of_a_shipped_robot_commands_and_measures_the_same(name,
     assert commanded(robot) == commanded(shipped)
     assert observed(robot) == observed(shipped)
     assert robot.descriptions == shipped.descriptions
+    rates_hz = {each.topic: each.spec.rate_hz for each in robot.streams}
+    assert rates_hz == {each.topic: each.spec.rate_hz for each in shipped.streams}
     assert robot.limits(driver.urdf).velocity.size == len(robot.action_spec.joint_names)
 
 
