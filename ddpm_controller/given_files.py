@@ -74,13 +74,30 @@ def parsed_yaml(text: str) -> Any:
     """Return what a YAML text holds.
 
     Raises:
-        ValueError: It is no YAML, nested too deep or too large; in one line.
+        ValueError: It is no YAML, nested too deep, too large, or has a key twice, of which PyYAML
+            would take the last; in one line.
     """
     refuse_large_yaml(text)
     try:
+        _refuse_keys_twice(yaml.compose(text, Loader=yaml.SafeLoader), set())
         return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError) as error:  # a date that is none is a ValueError
-        raise ValueError(f"not YAML: {one_line(error)}") from None
+        raise ValueError(one_line(error)) from None
+
+
+def _refuse_keys_twice(node: yaml.Node | None, visited: set[int]) -> None:
+    if id(node) in visited or not isinstance(node, yaml.CollectionNode):
+        return
+    visited.add(id(node))
+    keys: set[str] = set()
+    for entry in node.value:
+        key, value = entry if isinstance(node, yaml.MappingNode) else (None, entry)
+        if isinstance(key, yaml.ScalarNode):
+            if key.value in keys:
+                line = key.start_mark.line + 1
+                raise ValueError(f"line {line}: {key.value} is given twice: remove one of them")
+            keys.add(key.value)
+        _refuse_keys_twice(value, visited)
 
 
 def refuse_large_yaml(text: str) -> None:

@@ -17,7 +17,6 @@ from ddpm_controller.checkpoint import (
     load_manifest,
     refuse_mismatch,
 )
-from ddpm_controller.cli.output_folder import refuse_unwritable
 from ddpm_controller.control.deployment import Deployment, policy_terms
 from ddpm_controller.control.loop_settings import LoopSettings
 from ddpm_controller.control.parameter_names import given_as
@@ -26,6 +25,7 @@ from ddpm_controller.evaluation.published_protocol import MAX_STEPS, STEP_HZ, ru
 from ddpm_controller.evaluation.report import (
     coverage_table,
     draw,
+    refuse_unwritable,
     table,
     trial_line,
     write_json,

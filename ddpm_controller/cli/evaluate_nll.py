@@ -18,9 +18,8 @@ from ddpm_controller.checkpoint import (
     load_checkpoint,
     refuse_mismatch,
 )
-from ddpm_controller.cli.output_folder import refuse_unwritable
 from ddpm_controller.evaluation.nll import NllReport, draw_nll, evaluate_nll
-from ddpm_controller.evaluation.report import finite_or_none
+from ddpm_controller.evaluation.report import finite_or_none, refuse_unwritable
 from ddpm_controller.networks.device import use_threads
 from ddpm_controller.policy import BoundSettings
 from ddpm_controller.robots.robot import load_robot

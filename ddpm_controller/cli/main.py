@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from ddpm_controller.ros.graph.executables import EXECUTABLES, NODES, THREADS
+from ddpm_controller.ros.graph.transports import stay_here
 
 COMMANDS = {
     "Run on a robot or in simulation": {
@@ -94,6 +95,7 @@ def _run(name: str, words: Sequence[str]) -> int:
     module, function = EXECUTABLES[name].split(":")
     for variable, value in THREADS.items():
         os.environ.setdefault(variable, value)
+    stay_here()
     # What tyro and rclpy read, and what a usage line begins with.
     sys.argv = [f"ddpm {shown(name)}", *words]
     try:

@@ -1,6 +1,7 @@
 """The command `replay`: is a recorded run reproduced, bit for bit, and if not, where not first?"""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated
@@ -44,9 +45,9 @@ class ReplayOptions:
     device: str = "cpu"
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code is 0 when all is the same, 1 when not, 2 for an error."""
-    options = tyro.cli(ReplayOptions)
+    options = tyro.cli(ReplayOptions, args=arguments)
     console = Console(soft_wrap=True)
     try:
         use_threads(options.torch_num_threads)

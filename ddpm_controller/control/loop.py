@@ -88,6 +88,7 @@ class ControlLoop:
         self.right_of_way = RightOfWay()
         self.following = FollowWatch(spec.joint_names, spec.units, settings.follow)
         self._limits: JointLimits | None = None
+        self._outdated: Verdict | None = None
         if settings.limits is not None:
             self.take_limits(settings.limits)
         self._no_limits_text = NO_LIMITS
@@ -157,6 +158,24 @@ class ControlLoop:
         self._limits = limits
         self.watch.joints.take_limits(limits.lower, limits.upper, limits.velocity)
 
+    def note_newer_limits(self, limits: JointLimits) -> None:
+        """Stop and stay at rest where limits that came meanwhile are stricter; another loop moves.
+
+        Where those in force or looser ones come again, the robot resumes.
+        """
+        before, names = self._limits, self.settings.action_spec.joint_names
+        stricter = before.stricter_in(limits, names) if before is not None else ""
+        self._outdated = None
+        if before is None or not stricter:
+            return
+        ends = (limits.lower > before.lower) | (limits.upper < before.upper)
+        self._outdated = Verdict(
+            State.HOLDING,
+            Reason.LIMIT_POSITION if ends.any() else Reason.LIMIT_VELOCITY,
+            f"stricter limits came ({stricter}): deactivate and activate to move within them",
+        )
+        self.schedule.abandon(self._outdated.text)
+
     def refuse_limits(self, problem: str) -> None:
         """Note why the limits that came cannot be used."""
         self._no_limits_text = problem
@@ -199,6 +218,8 @@ class ControlLoop:
     def plan_request(self, now_s: float) -> PlanRequest | None:
         """Return what to plan for when a plan is due at ``now_s``; ask once per plan."""
         if self._stopping or self._jump or self._limits is None or self.right_of_way.problem:
+            return None
+        if self._outdated is not None:
             return None
         if self.following.holds:
             return None
@@ -286,6 +307,8 @@ class ControlLoop:
             return Verdict(State.HOLDING, Reason.DEACTIVATED, "stopped by request")
         if self._jump:
             return Verdict(State.HOLDING, Reason.CLOCK_JUMP, self._jump)
+        if self._outdated is not None:
+            return self._outdated
         if not self.schedule.has_policy:
             return Verdict(State.HOLDING, Reason.NO_CHECKPOINT, "no checkpoint is loaded")
         return (

@@ -7,8 +7,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    NonNegativeFloat,
-    PositiveFloat,
+    FiniteFloat,
     field_validator,
     model_validator,
 )
@@ -16,6 +15,9 @@ from pydantic import (
 from ddpm_controller.robots.recording_rules import RecordingRules
 from ddpm_controller.robots.stream_file import STREAM_FILES, AnyStreamFile, Latency
 from ddpm_controller.types import ActionKind, RelativeTo
+
+_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class BinaryFile(BaseModel):
@@ -30,10 +32,10 @@ class BinaryFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    open: float
-    closed: float
-    close_above: float = 0.6
-    open_below: float = 0.4
+    open: FiniteFloat
+    closed: FiniteFloat
+    close_above: FiniteFloat = 0.6
+    open_below: FiniteFloat = 0.4
 
 
 class RecordedFile(BaseModel):
@@ -119,16 +121,16 @@ class ActionFile(BaseModel):
     kind: Annotated[ActionKind, BeforeValidator(_no_effort)] = "joint_position"
     names: tuple[str, ...]
     units: tuple[str, ...]
-    period_s: PositiveFloat | None = None
-    rate_hz: PositiveFloat | None = None
+    period_s: _Positive | None = None
+    rate_hz: _Positive | None = None
     latency_s: Latency = 0.0
     prefix: str = ""
     relative_to: RelativeTo = "none"
     frame_id: str = ""
-    reference: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 1.0)
-    dead_band: NonNegativeFloat = 0.0
+    reference: tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat] = (0.0, 0.0, 0.0, 1.0)
+    dead_band: _NotNegative = 0.0
     binary: BinaryFile | None = None
-    max_effort: PositiveFloat | None = None
+    max_effort: _Positive | None = None
     recorded: RecordedFile | None = None
 
 

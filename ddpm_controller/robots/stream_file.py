@@ -8,9 +8,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
-    NonNegativeFloat,
     NonNegativeInt,
-    PositiveFloat,
     PositiveInt,
     model_validator,
 )
@@ -22,6 +20,8 @@ LONGEST_LATENCY_S = 2.0
 """More is a clock that is wrong, not a latency."""
 TRANSFORMS = "tf2_msgs/msg/TFMessage"
 
+_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Latency = Annotated[float, Field(ge=0, lt=LONGEST_LATENCY_S, allow_inf_nan=False)]
 _Word = Annotated[str, Field(min_length=1)]
 _Words = Annotated[tuple[_Word, ...], Field(min_length=1)]
@@ -70,8 +70,8 @@ class StreamFile(BaseModel):
     type: Literal[
         "sensor_msgs/msg/JointState", "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
     ]
-    rate_hz: PositiveFloat
-    max_age_s: PositiveFloat
+    rate_hz: _Positive
+    max_age_s: _Positive
     field: Literal["position", "velocity", "effort"] = "position"
     names: tuple[_Word, ...] = ()
     units: tuple[str, ...] = ()
@@ -84,7 +84,7 @@ class StreamFile(BaseModel):
     camera_info: _Word | None = None
     latency_s: Latency = 0.0
     when_stale: WhenStale = "hold"
-    frozen_after_s: NonNegativeFloat | None = None
+    frozen_after_s: _NotNegative | None = None
 
 
 class FieldsFile(BaseModel):
@@ -150,8 +150,8 @@ class FieldsFile(BaseModel):
         "std_msgs/msg/UInt8MultiArray",
     ]
     fields: _Words | None = None
-    rate_hz: PositiveFloat
-    max_age_s: PositiveFloat
+    rate_hz: _Positive
+    max_age_s: _Positive
     names: _Words | None = None
     units: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     wraps: tuple[str, ...] = ()
@@ -204,8 +204,8 @@ class TransformFile(BaseModel):
     topic: _Word = "/tf"
     type: Literal["tf2_msgs/msg/TFMessage"] = TRANSFORMS
     fields: _Words | None = None
-    rate_hz: PositiveFloat
-    max_age_s: PositiveFloat
+    rate_hz: _Positive
+    max_age_s: _Positive
     names: _Words | None = None
     units: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     reference: _Quaternion = (0.0, 0.0, 0.0, 1.0)

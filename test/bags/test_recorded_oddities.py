@@ -217,7 +217,10 @@ def stopping(folder):
 
 def test_a_part_without_commands_is_no_demonstration(tmp_path):
     """The robot is guided by hand for nine of ten seconds."""
-    with pytest.warns(UserWarning, match=r"no command from 6\.000 s on.*'turn' went 2\.\d* rad"):
+    with pytest.warns(
+        UserWarning,
+        match=r"no command on joint_trajectory from 6\.000 s on.*'turn' went 2\.\d* rad",
+    ):
         (episode,) = read_episodes([stopping(tmp_path)], robot(tmp_path))
     assert len(episode) == 11
     off = episode.actions[:, 0] - episode.values["joint_state"][:, 0]
@@ -231,7 +234,7 @@ def test_a_part_without_commands_is_learned_as_measured_or_refused(tmp_path):
     assert len(episode) == 101
     off = episode.actions[:, 0] - episode.values["joint_state"][:, 0]
     np.testing.assert_allclose(off[11:], 0.0, atol=1e-9)
-    with pytest.raises(BagError, match="no command from 6"):
+    with pytest.raises(BagError, match="no command on joint_trajectory from 6"):
         read_episodes([bag], robot(tmp_path, "{uncommanded: refuse}"))
 
 
@@ -250,7 +253,7 @@ def test_commands_that_come_again_make_a_second_episode(tmp_path):
 def test_one_command_and_then_a_moving_robot_is_refused(tmp_path):
     bag = recorded(tmp_path, None, lambda ns, i: [command(ns, (20, sine(i)))] * (i == 0))
     with (
-        pytest.warns(UserWarning, match="no command from"),
+        pytest.warns(UserWarning, match="no command on"),
         pytest.raises(BagError, match="1 parts without commands"),
     ):
         read_episodes([bag], robot(tmp_path, "{uncommanded: leave_out}"))

@@ -277,6 +277,8 @@ class ControllerInputs:
             return
         if before is not None:
             self._log_change(before)
+            if self.limits is not None:
+                session.post(partial(session.loop.note_newer_limits, self.limits))
         elif self.limits is None:
             session.post(partial(session.loop.refuse_limits, self.no_limits_text))
         else:
@@ -292,8 +294,8 @@ class ControllerInputs:
             )
         elif stricter := before.stricter_in(self.limits, names):
             text += (
-                f" with STRICTER limits, which count from the next activation on: {stricter}; "
-                "deactivate and activate to use them"
+                f" with STRICTER limits: {stricter}; the robot stops: deactivate and activate to "
+                "move within them"
             )
         else:
             text += ": its limits count from the next activation on"

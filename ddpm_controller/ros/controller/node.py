@@ -41,6 +41,7 @@ from ddpm_controller.ros.executor_calls import ExecutorCalls
 from ddpm_controller.ros.neighbours.claims import Intent
 from ddpm_controller.ros.neighbours.neighbours import LOOK_PERIOD_S
 from ddpm_controller.ros.parameters import declare, read
+from ddpm_controller.ros.private_memory import keep_private
 from ddpm_controller.ros.qos_events import QosEvents
 from ddpm_controller.ros.transitions import reported
 from ddpm_controller.share import found_path
@@ -82,6 +83,7 @@ class Controller(LifecycleNode):
         self.create_service(Trigger, "~/reset", self._on_reset)
         self.add_on_set_parameters_callback(self._refused_parameters)
         answer_always(self)
+        keep_private()
 
     # Transitions
 

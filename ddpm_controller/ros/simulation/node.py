@@ -24,6 +24,7 @@ from ddpm_controller.robots.outputs import STAMPED, RobotOutput
 from ddpm_controller.robots.robot import continuous_joints, load_robot
 from ddpm_controller.ros.answered import answer_always
 from ddpm_controller.ros.parameters import declare, fields_from, parameter, read
+from ddpm_controller.ros.private_memory import keep_private
 from ddpm_controller.ros.simulation.demonstrations import driver_of
 from ddpm_controller.ros.simulation.gripper_server import GripperServer
 from ddpm_controller.ros.simulation.joint_states import JOINT_STATES, JointStates
@@ -209,6 +210,7 @@ class Simulation(Node):
         if not self._deployed.expert:
             self._subscribe()
         answer_always(self)
+        keep_private()
         self._begin(self._deployed.seed)
 
     def run(self, executor: SingleThreadedExecutor) -> None:

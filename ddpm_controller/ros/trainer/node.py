@@ -17,6 +17,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from ddpm_controller.ros.answered import answer_always
 from ddpm_controller.ros.parameters import declare, read
+from ddpm_controller.ros.private_memory import keep_private
 from ddpm_controller.ros.trainer.parameters import TrainerParameters
 from ddpm_controller.ros.trainer.thread import TrainingGoal, TrainingThread
 from ddpm_controller.share import found_path
@@ -59,6 +60,7 @@ class Trainer(Node):
         # whenever the executor wakes up.
         self.create_timer(period_s, self._on_timer)
         answer_always(self)
+        keep_private()
 
     def close(self) -> None:
         """Let a training that runs save its state, and leave the graph."""
