@@ -86,6 +86,14 @@ class StreamFile(BaseModel):
     when_stale: WhenStale = "hold"
     frozen_after_s: _NotNegative | None = None
 
+    @model_validator(mode="after")
+    def _refuse_topics(self) -> "StreamFile":
+        if (self.topic is None) == (self.topics is None):
+            raise ValueError("topic or topics, one of them")
+        if self.topics and self.type != "sensor_msgs/msg/JointState":
+            raise ValueError("topics is for joints; an image has one topic")
+        return self
+
 
 class FieldsFile(BaseModel):
     """An observation stream of fields of a message.
