@@ -171,12 +171,8 @@ class Simulation(Node):
         self._world = WORLDS[self._deployed.world].world(self._deployed.tick_hz)
         self._outputs = self._commanded()
         self._driver, self._columns = driver_of(self._world, self._outputs)
-        self._session = Session(
-            self._world,
-            self._deployed.camera_hz,
-            self._deployed.expert,
-            driver=self._driver,
-        )
+        camera_hz, expert = self._deployed.camera_hz, self._deployed.expert
+        self._session = Session(self._world, camera_hz, expert, driver=self._driver)
         self._system_clock = Clock(clock_type=ClockType.SYSTEM_TIME)
         self._states = JointStates(
             self,
@@ -192,15 +188,14 @@ class Simulation(Node):
             self._deployed.compressed,
             self._states,
             self._outputs,
-            {**self._world.vectors, **(self._driver.vectors if self._driver else {})},
+            self._session.vectors,
             self._columns,
         )
         self.create_service(ResetWorld, "~/reset", self._on_reset)
         self._side = self._robot_side()
-        self._received = 0
+        self._received, self._commanded_s = 0, -math.inf
         self._answered: set[str] = set()
         self._grippers: list[tuple[int, GripperServer]] = []
-        self._commanded_s = -math.inf
         self._apply(self._deployed)
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(lambda _: self._apply(self._present()))
