@@ -1,6 +1,6 @@
-"""Several arms whose drivers use the same joint names, each in a namespace: names tell them apart.
+"""Several arms whose drivers use the same joint names, each in a namespace.
 
-Nothing else can: their messages do not say whose joints they have.
+Their messages do not contain whose joints they have: only the topics distinguish them.
 """
 
 import re
