@@ -7,6 +7,8 @@ from ddpm_controller.control.states import Reason, State
 _REPEAT_S = 1.0
 """A state that comes and goes faster has one line in this time."""
 _USUAL = {Reason.NONE, Reason.DEACTIVATED}
+_AT_FIRST = {Reason.NO_PLAN}
+"""These are usual until the robot has run: the first plan is on its way."""
 
 
 class ReasonLog:
@@ -21,6 +23,7 @@ class ReasonLog:
         self._inform, self._warn = inform, warn
         self._shown: tuple[State, Reason] | None = None
         self._shown_s: dict[tuple[State, Reason], float] = {}
+        self._has_run = False
 
     def note(self, state: State, reason: Reason, text: str, now_s: float) -> None:
         """Write a line where state or reason is not that of the last one; call it at 1 Hz or more.
@@ -35,6 +38,7 @@ class ReasonLog:
             now_s: Time by a clock that never stands still.
         """
         is_running = state == State.RUNNING
+        self._has_run = is_running or (self._has_run and state != State.INACTIVE)
         now = state, Reason.NONE if is_running else reason
         is_new = now_s - self._shown_s.get(now, -_REPEAT_S) >= _REPEAT_S
         if now == self._shown or not is_new:
@@ -43,7 +47,8 @@ class ReasonLog:
         cause = "" if now[1] == Reason.NONE else f" ({now[1].name})"
         words = "" if is_running or not text else f": {text}"
         line = f"{now[0].name}{cause}{words}"
-        if now[1] in _USUAL:  # rclpy refuses two severities from one line of code
+        usual = _USUAL if self._has_run else _USUAL | _AT_FIRST
+        if now[1] in usual:  # rclpy refuses two severities from one line of code
             self._inform(line)
         else:
             self._warn(line)

@@ -36,6 +36,14 @@ def test_each_change_has_one_line_with_its_text(log, lines):
     ]
 
 
+def test_a_run_begins_without_a_plan_and_only_later_is_that_a_warning(log, lines):
+    inactive = (State.INACTIVE, Reason.DEACTIVATED, "stopped by request")
+    no_plan = (State.HOLDING, Reason.NO_PLAN, "the run begins with a rest")
+    for k, status in enumerate([no_plan, RUNNING, no_plan, inactive, no_plan]):
+        log.note(*status, 2.0 * k)
+    assert [severity for severity, _ in lines] == ["info", "info", "warning", "info", "info"]
+
+
 def test_limits_of_a_robot_that_runs_are_no_lines(log, lines):
     for k in range(100):
         reason = (Reason.LIMIT_JERK, Reason.NONE, Reason.LIMIT_VELOCITY)[k % 3]

@@ -89,6 +89,11 @@ class ScriptedRobot:
             self._executor.add_node(self._nodes[name])
         return self._nodes[name]
 
+    def full(self, topic: str) -> str:
+        """Return a topic with the robot's namespace: that of a node may be another one."""
+        root = f"/{self._namespace}/".replace("//", "/")
+        return topic if topic.startswith("/") else root + topic
+
     def row(self, names: tuple[str, ...]) -> np.ndarray:
         """Return positions, (D,)."""
         return np.array([self.position[name] for name in names])
@@ -124,7 +129,7 @@ class ScriptedRobot:
 
     def _publish_states(self, states: States) -> None:
         node = self.node_of(states.node)
-        publisher = node.create_publisher(JointState, states.topic, 10)
+        publisher = node.create_publisher(JointState, self.full(states.topic), 10)
 
         def publish() -> None:
             if states.until_a_goal and self._had_goal:
@@ -141,7 +146,7 @@ class ScriptedRobot:
 
     def _publish_odometry(self, odometry: OdometrySource) -> None:
         node = self.node_of(odometry.node)
-        publisher = node.create_publisher(Odometry, odometry.topic, 10)
+        publisher = node.create_publisher(Odometry, self.full(odometry.topic), 10)
         (base,) = [each for each in self._followers if isinstance(each, _Base)]
 
         def publish() -> None:
@@ -159,7 +164,7 @@ class ScriptedRobot:
         node = self.node_of(camera.node)
         reliability = ReliabilityPolicy(2 if camera.best_effort else 1)
         qos = QoSProfile(depth=1, reliability=reliability)
-        publisher = node.create_publisher(Image, camera.topic, qos)
+        publisher = node.create_publisher(Image, self.full(camera.topic), qos)
         step = BYTES[camera.encoding] * camera.width
         pixels = array.array("B", bytes(step * camera.height))
         shape = {"height": camera.height, "width": camera.width, "step": step}
@@ -187,7 +192,7 @@ class _Joints:
         driver = "joint_trajectory_controller" if self._is_trajectory else "forward"
         self._side = RobotSide(driver, taken.joints, UPDATE_HZ)
         kind = JointTrajectory if self._is_trajectory else Float64MultiArray
-        node.create_subscription(kind, taken.topic, self._take, 10)
+        node.create_subscription(kind, robot.full(taken.topic), self._take, 10)
 
     def _take(self, message, info) -> None:
         content = (
@@ -227,7 +232,11 @@ class _Gripper:
             node.declare_parameter(taken.parameter, list(taken.joints))
         cancel = CancelResponse.ACCEPT
         self._server = ActionServer(
-            node, self._kind, taken.topic, self._execute, cancel_callback=lambda _: cancel
+            node,
+            self._kind,
+            robot.full(taken.topic),
+            self._execute,
+            cancel_callback=lambda _: cancel,
         )
 
     async def _execute(self, goal):
@@ -263,7 +272,7 @@ class _Base:
         self._robot, self._taken = robot, taken
         self.place, self._velocity, self._sent_s = np.zeros(3), np.zeros(3), -math.inf
         node = robot.node_of(taken.node)
-        node.create_subscription(Twist, taken.topic, self._take, 10)
+        node.create_subscription(Twist, robot.full(taken.topic), self._take, 10)
 
     def _take(self, message: Twist) -> None:
         velocity = np.array([message.linear.x, message.linear.y, message.angular.z])

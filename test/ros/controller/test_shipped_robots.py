@@ -5,12 +5,12 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rclpy
+import yaml
 from ddpm_msgs.msg import ControllerStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
@@ -23,7 +23,7 @@ from robot_process import robot_process
 from std_msgs.msg import String
 
 from ddpm_controller.control.states import State
-from ddpm_controller.robots.robot import load_robot
+from ddpm_controller.robots.robot import Robot, load_robot
 from ddpm_controller.ros.asking import ask
 from ddpm_controller.ros.graph.process_command import python_command
 from ddpm_controller.types import StreamSpec
@@ -33,23 +33,37 @@ LONG = ("fr3_hand", "xarm7", "go2")
 PATIENCE_S = 60.0
 LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 FEW_COMMANDS = 3
-WARNING = int.from_bytes(Log.WARN, "big")
+WARNING = Log.WARN
 
 
-def small_checkpoint(folder: Path, name: str) -> Path:
+def robot_file(folder: Path, name: str, *, cameras: bool) -> Path:
+    """The shipped file, or the same without its cameras."""
+    shipped = ROBOTS / f"{name}.yaml"
+    content = yaml.safe_load(shipped.read_text())
+    images = [key for key, each in content["streams"].items() if "Image" in each["type"]]
+    if cameras or not images:
+        return shipped
+    for key in images:
+        del content["streams"][key]
+    content["joint_limits"] = str(ROBOTS / content["joint_limits"])
+    path = folder / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    return path
+
+
+def small_checkpoint(folder: Path, robot: Robot, name: str) -> Path:
     """Write a policy of random weights that plans near where the robot begins."""
-    robot, driver = load_robot(ROBOTS / f"{name}.yaml"), driver_of(name)
+    driver = driver_of(name)
     limits = robot.limits(driver.urdf)
     names = robot.action_spec.joint_names
     if driver.odometry is not None:
-        begin, room = np.zeros(len(names)), 0.2 * limits.velocity
+        begin, room = np.zeros(len(names)), 0.1 * limits.velocity
     else:
         begin = np.array([driver.joint(n).begin for n in names])
-        room = 0.2 * np.minimum(begin - limits.lower, limits.upper - begin)
+        room = 0.1 * limits.velocity * robot.period_s  # what it plans jumps from row to row
     near = {"min": (begin - room).tolist(), "max": (begin + room).tolist()}
-    streams = tuple(each for each in robot.streams if each.spec.kind == "vector")
-    statistics = {each.spec.name: _wide(each.spec, driver) for each in streams}
-    robot = replace(robot, streams=streams)
+    vectors = [each.spec for each in robot.streams if each.spec.kind == "vector"]
+    statistics = {each.name: _wide(each, driver) for each in vectors}
     save_random_network(folder, CONFIG, robot, {**statistics, "action": near})
     return folder
 
@@ -62,15 +76,15 @@ def _wide(spec: StreamSpec, driver) -> dict[str, list[float]]:
 
 
 @contextmanager
-def controller_process(name: str, checkpoint: Path) -> Iterator[subprocess.Popen]:
+def controller_process(file: Path, checkpoint: Path, namespace: str) -> Iterator[subprocess.Popen]:
     """The controller with a shipped robot file, in the namespace of the robot."""
     parameters = {
-        "robot": ROBOTS / f"{name}.yaml",
+        "robot": file,
         "checkpoint": checkpoint,
         "command.standby": False,
     }
     words = [word for key, value in parameters.items() for word in ("-p", f"{key}:={value}")]
-    space = ["-r", f"__ns:=/{driver_of(name).namespace}"]
+    space = ["-r", f"__ns:=/{namespace}"]
     process = subprocess.Popen([*python_command("controller"), "--ros-args", *words, *space])
     try:
         yield process
@@ -143,11 +157,25 @@ ALL = ["ur5e_2f85", "so101", "aloha", *(pytest.param(n, marks=pytest.mark.long) 
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_shipped_robot_file_runs_on_its_driver_without_a_warning(name, tmp_path):
-    checkpoint = small_checkpoint(tmp_path / "checkpoint", name)
-    topics = {output.topic for output in load_robot(ROBOTS / f"{name}.yaml").outputs}
+    watch_a_run(tmp_path, name, cameras=False)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["so101", "go2"])
+def test_its_cameras_are_read_as_they_are_published(name, tmp_path):
+    watch_a_run(tmp_path, name, cameras=True)
+
+
+def watch_a_run(folder, name, *, cameras):
+    """Configure and activate, until the robot has taken commands of each output."""
+    file = robot_file(folder, name, cameras=cameras)
+    robot, namespace = load_robot(file), driver_of(name).namespace
+    checkpoint = small_checkpoint(folder / "checkpoint", robot, name)
+    topics = {output.topic for output in robot.outputs}
     watcher = Watcher(name)
+    words = [] if cameras else ["--no-cameras"]
     try:
-        with robot_process(name, "--no-cameras"), controller_process(name, checkpoint):
+        with robot_process(name, *words), controller_process(file, checkpoint, namespace):
             watcher.change(Transition.TRANSITION_CONFIGURE)
             watcher.change(Transition.TRANSITION_ACTIVATE)
             watcher.until(
