@@ -17,6 +17,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 from robot_driver import Camera, RobotDriver, States, Taken, driver_of, filled
 from robot_driver import Odometry as OdometrySource
@@ -302,7 +303,7 @@ def follower_of(robot: ScriptedRobot, taken: Taken):
 def main() -> None:
     """Be the robot until SIGTERM."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    rclpy.init()
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     executor = SingleThreadedExecutor()
     driver, cameras = driver_of(sys.argv[1]), "--no-cameras" not in sys.argv
     robots = [
