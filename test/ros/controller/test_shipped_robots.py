@@ -145,7 +145,8 @@ class Watcher:
     def change(self, transition: int) -> None:
         request = ChangeState.Request(transition=Transition(id=transition))
         self.until(self._change.service_is_ready)
-        assert ask(self._change, request, self.spin, PATIENCE_S).success, self.warnings
+        answer = ask(self._change, request, self.spin, PATIENCE_S, again_s=PATIENCE_S)
+        assert answer.success, self.warnings
 
     def close(self) -> None:
         self.node.destroy_node()
@@ -161,9 +162,8 @@ def test_a_shipped_robot_file_runs_on_its_driver_without_a_warning(name, tmp_pat
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", ["so101", "go2"])
-def test_its_cameras_are_read_as_they_are_published(name, tmp_path):
-    watch_a_run(tmp_path, name, cameras=True)
+def test_its_cameras_are_read_as_they_are_published(tmp_path):
+    watch_a_run(tmp_path, "so101", cameras=True)
 
 
 def watch_a_run(folder, name, *, cameras):
