@@ -24,7 +24,7 @@ from ddpm_controller.systems import restore
 from ddpm_controller.training.config import TrainingError, read_training_config
 
 ROBOT = Path(share_path("config/robots/sim_arm.yaml"))
-LIMITS = Path(share_path("config/robots/sim_arm_limits.yaml"))
+LIMITS = load_robot(ROBOT).limits_file or ROBOT
 RECIPE = Path(share_path("config/training/reach.yaml"))
 CHECKPOINT = Path(share_path("models/reach"))
 URDF = """<robot name="two">
@@ -75,7 +75,9 @@ class Reader:
 
 def _robot(path: Path) -> None:
     if path.is_file():
-        shutil.copy(LIMITS, path.parent / LIMITS.name)
+        beside = path.parent / LIMITS.relative_to(ROBOT.parent)
+        beside.parent.mkdir(exist_ok=True)
+        shutil.copy(LIMITS, beside)
     load_robot(path)
 
 

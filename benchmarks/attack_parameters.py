@@ -52,7 +52,11 @@ def _refused_by_rclpy(declared: Mapping[str, Declared], values: Mapping[str, Any
     """Return why rclpy does not hand a value on: its type or its range."""
     for name, value in values.items():
         each = declared[name]
-        if each.words or each.kind is tuple:
+        if each.words:
+            continue
+        if each.kind is tuple:
+            if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+                return f"{name}: type {type(value).__name__}"
             continue
         kinds = (float,) if each.kind is float else (each.kind,)
         if type(value) not in kinds:

@@ -32,7 +32,7 @@ from ddpm_controller.types import ActionChunk, ActionSpec, Plan, StreamSpec
 T = message_types().types
 NAMES = ("turn", "slide")
 TICK_S = 0.02
-BEGIN_S, FAULT_S, WELL_S, END_S = 1.0, 2.0, 3.0, 6.0
+BEGIN_S, FAULT_S, WELL_S, END_S = 1.0, 1.6, 2.2, 4.2
 STATE = StreamSpec("joint_state", "vector", (2,), 50.0, NAMES, ("rad", "m"))
 SPEC = ActionSpec(NAMES, ("rad", "m"), 0.1)
 LIMITS = JointLimits(np.array([-3.1, 0.0]), np.array([3.1, 0.4]), np.array([2.0, 0.5]))
@@ -76,7 +76,7 @@ STREAMS: Mapping[str, Measured] = {
 """What must be noticed, by a state other than RUNNING."""
 HARMLESS: Mapping[str, Measured] = {
     "nothing": lambda i, row, random: (0.0, row),
-    "one glitch": lambda i, row, random: (0.0, row if i != 70 else _only(0, row[0] + 1, row)),
+    "one glitch": lambda i, row, random: (0.0, row if i != 40 else _only(0, row[0] + 1, row)),
     "noise": lambda i, row, random: (0.0, row + random.normal(0, 1e-3, 2)),
     "a little outside": lambda i, row, random: (0.0, row),
     "a hole": lambda i, row, random: None if i % 10 < 8 else (0.0, row),

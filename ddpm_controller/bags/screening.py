@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ddpm_controller.bags.files import BagError
+from ddpm_controller.control.observing.plausible_joints import BEYOND
 from ddpm_controller.data.glitches import Glitch, glitches
 from ddpm_controller.data.measured_track import MeasuredTrack
 from ddpm_controller.data.uncommanded import Uncommanded, uncommanded
@@ -21,7 +22,7 @@ _MOST_LAG_S = 5.0
 def plausible_rows(
     bag: Path,
     robot: Robot,
-    names: tuple[str, Sequence[str]],
+    names: tuple[str, Sequence[str], Sequence[str]],
     stamps_ns: np.ndarray,
     rows: np.ndarray,
     *,
@@ -32,17 +33,21 @@ def plausible_rows(
     Args:
         bag: For messages.
         robot: Its rules, and its joints that turn without end.
-        names: What the rows are, and what each column is.
+        names: What the rows are, and name and unit of each column.
         stamps_ns: Stamps of the rows, (N,).
         rows: Numbers; NaN: none.
-        may_jump: Whether they may jump, as forces and speeds do and positions of joints do not.
+        may_jump: Whether all may jump, as speeds and forces do and positions of joints do not.
 
     Raises:
         BagError: There is a glitch and the robot file does not leave it out; with the first one.
     """
-    what, columns = names
+    what, columns, units = names
     wraps = {name for stream in robot.streams for name in stream.spec.wraps}
-    free = [i for i, name in enumerate(columns) if may_jump or name in wraps]
+    free = [
+        i
+        for i, (name, unit) in enumerate(zip(columns, units, strict=True))
+        if may_jump or name in wraps or unit not in BEYOND
+    ]
     found = glitches(stamps_ns * 1e-9, rows, free)
     plausible = np.ones(len(rows), dtype=bool)
     plausible[[each.row for each in found]] = False

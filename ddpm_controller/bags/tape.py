@@ -1,6 +1,6 @@
 """What one bag holds of episodes: converted messages, and where the episodes are. No rclpy."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -163,18 +163,19 @@ class Tape:
         bag, robot = self.bag, self._robot
         for stream in robot.streams:
             spec = stream.spec
-            seen = [each for each in self.observations if each.stream == spec.name]
+            seen = _in_order(each for each in self.observations if each.stream == spec.name)
             if spec.kind != "vector" or spec.holds or not seen:
                 continue
             stamps_ns = np.array([each.stamp_ns for each in seen])
             rows = np.stack([each.value for each in seen])
             may_jump = stream.type != JOINT_STATE or stream.field != "position"
-            names = (spec.name, spec.names)
+            names = (spec.name, spec.names, spec.units)
             good = plausible_rows(bag, robot, names, stamps_ns, rows, may_jump=may_jump)
             bad = {id(each) for each, is_good in zip(seen, good, strict=True) if not is_good}
             self.observations = [each for each in self.observations if id(each) not in bad]
         for output in robot.outputs:
-            names, may_jump = (output.topic, output.names), output.kind != "joint_position"
+            names = (output.topic, output.names, output.units)
+            may_jump = output.kind != "joint_position"
             points = self.commands.points(output)
             good = plausible_rows(bag, robot, names, *points, may_jump=may_jump)
             self.commands.keep(output, good)
@@ -302,6 +303,17 @@ def _refuse_mixed(bag: OpenBag, robot: Robot) -> None:
             f"bag {bag.folder} has states and commands in several namespaces: {spaces}; if they "
             "are of one robot, write their full names in the robot file"
         )
+
+
+def _in_order(seen: Iterable[Seen]) -> list[Seen]:
+    """Return what is used: not a message older than one before it that has the same joints."""
+    newest_ns: dict[bytes, int] = {}
+    found = []
+    for each in seen:
+        if each.stamp_ns >= newest_ns.get(each.part, each.stamp_ns):
+            newest_ns[each.part] = each.stamp_ns
+            found.append(each)
+    return found
 
 
 def _measured(

@@ -52,8 +52,9 @@ class CommandedMotion:
         self, commands: Sequence[CommandedPoints], period_ns: int, measured: Measured
     ) -> None:
         self._stamps_ns = [each.stamp_ns for each in commands]
-        gaps_ns = np.diff(self._stamps_ns).tolist()
-        gaps_ns = [*gaps_ns, gaps_ns[-1] if gaps_ns else math.inf]  # behind the last, as before it
+        gaps_ns: list[float] = np.diff(self._stamps_ns).tolist()
+        if commands:  # behind the last one as before it
+            gaps_ns.append(gaps_ns[-1] if gaps_ns else math.inf)
         self._commands = [
             _with_beginning(each, measured) if period_ns < each.after_ns[0] <= gap_ns else each
             for each, gap_ns in zip(commands, gaps_ns, strict=True)
@@ -70,6 +71,8 @@ class CommandedMotion:
         Args:
             end_ns: Where the recording ends.
         """
+        if not self._commands:
+            return []
         nexts_ns = [*self._stamps_ns[1:], end_ns + 1]  # its last moment is inside
         return [
             (command.end_ns, next_ns, command.positions[-1])

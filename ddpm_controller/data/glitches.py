@@ -11,6 +11,8 @@ LONGEST_ROWS = 3
 """An excursion of more messages is a motion, however strange."""
 _FASTEST = 30.0
 """rad/s or m/s; the quickest joints of arms reach a third of that."""
+_NOISE = 10.0
+"""Medians of the distance from the running median; of a normal distribution none is beyond."""
 _LEAST = 0.1
 """What is nearer to its neighbours than this does no harm, rad or m."""
 
@@ -39,8 +41,9 @@ def glitches(stamps_s: np.ndarray, rows: np.ndarray, free: Sequence[int] = ()) -
 
     A column is compared with its running median over seven messages, in which an excursion of
     three vanishes. A glitch is further from that than the medians of the whole column are apart,
-    and than any joint gets from one message to the next; so a range that was found with glitches
-    in it is that without them, and a short tap, a gripper or a noisy encoder is none.
+    than any joint gets from one message to the next, and than the column's noise; so a range that
+    was found with glitches in it is that without them, and a short tap, a gripper or a noisy
+    encoder is none.
 
     Args:
         stamps_s: Stamps (N,), not going back by more than reordering does.
@@ -74,5 +77,6 @@ def _allowed(
     # The longer of both ways to a neighbour: a hole of messages makes a larger step possible.
     gaps_s = np.maximum(np.append(steps_s, 0.0), np.insert(steps_s, 0, 0.0))
     least = max(float(np.ptp(usual)), _LEAST)
-    way = np.maximum(least, _FASTEST * gaps_s)
+    noise = _NOISE * float(np.median(np.abs(values - usual)))
+    way = np.maximum(max(least, noise), _FASTEST * gaps_s)
     return np.maximum(usual - way, limits[0]), np.minimum(usual + way, limits[1])

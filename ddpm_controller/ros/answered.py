@@ -35,7 +35,7 @@ def _answered(callback: Callable[[Any, Any], Any], node: Node) -> Callable[[Any,
 
 
 def _refusal(request: Any, response: Any, text: str) -> Any:
-    """Return an answer that says no; what has no field for it is answered with nothing."""
+    """Return an answer that refuses; what has no field for it is answered with nothing."""
     refused = SetParametersResult(successful=False, reason=text)
     if hasattr(response, "results"):
         response.results = [refused for _ in request.parameters]

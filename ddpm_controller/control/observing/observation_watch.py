@@ -175,10 +175,12 @@ class ObservationWatch:
     def _implausible(
         self, name: str, stamp_s: float, value: np.ndarray, present: np.ndarray | None
     ) -> str:
-        """Return why the measured joints cannot be there; a wrong shape is for the buffer."""
+        """Return why the measured joints cannot be there; what is no number is for the buffer."""
         if value.shape != (len(self._names[name]),):
             return ""
         row = value if present is None else np.where(present, value, math.nan)
+        if not np.isfinite(value if present is None else value[present]).all():
+            return ""
         return self.joints.problem(stamp_s, self._measuring.row({name: row}))
 
     def refuse(self, name: str, error: str, elements: Sequence[str] = ()) -> str:

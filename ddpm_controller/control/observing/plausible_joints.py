@@ -62,7 +62,7 @@ class PlausibleJoints:
 
     @property
     def is_unreliable(self) -> bool:
-        """Whether there have been too many lately to go on with what came before."""
+        """Whether there have been too many lately to rely on what came before."""
         return len(self._failed_s) == _FEW
 
     def problem(self, stamp_s: float, row: np.ndarray) -> str:
@@ -112,7 +112,7 @@ class PlausibleJoints:
         )
 
     def _continues(self, stamp_s: float, row: np.ndarray, known: np.ndarray) -> bool:
-        """Whether a row goes on from the one that was left out."""
+        """Whether a row continues from the one that was left out."""
         assert self._velocity is not None
         left_out = known & np.isfinite(self._rows[1])
         too_far = self._too_far(stamp_s, row, 1, self._velocity)

@@ -82,8 +82,6 @@ class Controller(LifecycleNode):
         )
         self.create_service(Trigger, "~/reset", self._on_reset)
         self.add_on_set_parameters_callback(self._refused_parameters)
-        answer_always(self)
-        keep_private()
 
     # Transitions
 
@@ -310,6 +308,8 @@ def main() -> int:
     controller = None
     try:
         controller = Controller()
+        answer_always(controller)
+        keep_private()
         executor.add_node(controller)
         while rclpy.ok() and not ended.is_set():
             _spin_once(executor, controller)

@@ -204,8 +204,6 @@ class Simulation(Node):
         )
         if not self._deployed.expert:
             self._subscribe()
-        answer_always(self)
-        keep_private()
         self._begin(self._deployed.seed)
 
     def run(self, executor: SingleThreadedExecutor) -> None:
@@ -474,6 +472,8 @@ def main() -> int:
     simulation = None
     try:
         simulation = Simulation()
+        answer_always(simulation)
+        keep_private()
         executor.add_node(simulation)
         simulation.run(executor)
     except (KeyboardInterrupt, ExternalShutdownException):

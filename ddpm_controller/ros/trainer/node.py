@@ -59,8 +59,6 @@ class Trainer(Node):
         # Also what lets `_execute` look after the thread: a waiting coroutine is resumed
         # whenever the executor wakes up.
         self.create_timer(period_s, self._on_timer)
-        answer_always(self)
-        keep_private()
 
     def close(self) -> None:
         """Let a training that runs save its state, and leave the graph."""
@@ -146,6 +144,8 @@ def main() -> int:
     trainer = None
     try:
         trainer = Trainer()
+        answer_always(trainer)
+        keep_private()
         executor = SingleThreadedExecutor()
         executor.add_node(trainer)
         executor.spin()
