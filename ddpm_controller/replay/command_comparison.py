@@ -72,6 +72,6 @@ class CommandTally:
 
     def comparison(self, num_runs: int, num_before: int) -> CommandComparison:
         """Return what was found, with the messages of each output."""
-        outputs = self._run.outputs.compared(self._positions)
+        outputs = self._run.outputs.compared(self._positions, self._run.commands[-1].stamp_s)
         counts = self._count, self._num_equal, num_runs
         return CommandComparison(*counts, self._first, num_before, outputs)

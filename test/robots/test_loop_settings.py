@@ -112,7 +112,7 @@ def test_a_share_counts_only_where_an_approach_is_asked_for(recorded, share):
 def test_a_command_is_ahead_of_what_is_measured_by_lead_latency_and_periods(
     latency_s, deployment, age_s
 ):
-    robot = replace(ROBOT, action=replace(ROBOT.action, latency_s=latency_s))
+    robot = replace(ROBOT, outputs=(replace(ROBOT.outputs[0], latency_s=latency_s),))
     assert command_age_s(robot, deployment) == pytest.approx(age_s)
 
 

@@ -182,12 +182,13 @@ class Simulation(Node):
             states_hz=self._deployed.states_hz,
             clock_offset_s=self._deployed.clock_offset_s,
         )
+        commanded = self._outputs if self._deployed.expert else ()
         self._topics = SimulationTopics(
             self,
             self._world,
             self._deployed.compressed,
             self._states,
-            self._outputs,
+            commanded,
             self._session.vectors,
             self._columns,
         )
