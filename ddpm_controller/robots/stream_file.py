@@ -210,7 +210,7 @@ class TransformFile(BaseModel):
 
     tf: FramesFile
     topic: _Word = "/tf"
-    type: Literal["tf2_msgs/msg/TFMessage"] = TRANSFORMS
+    type: Literal["tf2_msgs/msg/TFMessage"] = "tf2_msgs/msg/TFMessage"
     fields: _Words | None = None
     rate_hz: _Positive
     max_age_s: _Positive

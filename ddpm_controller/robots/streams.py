@@ -245,8 +245,9 @@ def _vector(
 
 
 def _fields(name: str, file: FieldsFile | TransformFile) -> RobotStream:
-    is_transform = isinstance(file, TransformFile)
-    structure = TRANSFORM if is_transform else STRUCTURES[file.type]
+    structure, frames = STRUCTURES.get(file.type, TRANSFORM), None
+    if isinstance(file, TransformFile):
+        frames = (_frame(file.tf.parent), _frame(file.tf.child))
     fields = fields_of(structure, file.fields or (), normalized(file.reference))
     own_names = tuple(each for field in fields for each in field.names)
     names = file.names or own_names
@@ -262,7 +263,7 @@ def _fields(name: str, file: FieldsFile | TransformFile) -> RobotStream:
         file.type,
         file.max_age_s,
         fields=fields,
-        frames=(_frame(file.tf.parent), _frame(file.tf.child)) if is_transform else None,
+        frames=frames,
         units=units,
         latency_s=file.latency_s,
         rule=StreamRule(file.when_stale),

@@ -11,6 +11,8 @@ from ddpm_controller.messages.camera_view import CameraView
 from ddpm_controller.robots.trained_sources import compare_sources, sources_of
 
 STREAMS = """
+  effort: {topic: joint_states, type: sensor_msgs/msg/JointState, names: [lift], units: [Nm],
+           field: effort, rate_hz: 50.0, max_age_s: 0.3}
   pose: {topic: p, type: geometry_msgs/msg/PoseStamped, rate_hz: 50.0, max_age_s: 0.3,
          fields: [pose.position.x, pose.orientation.z]}
   tool: {tf: {parent: base_link, child: tool0}, rate_hz: 50.0, max_age_s: 0.3}
@@ -42,7 +44,7 @@ def test_the_same_robot_and_a_checkpoint_from_before_are_taken(tmp_path):
 @pytest.mark.parametrize(
     ("stream", "changes", "text"),
     [
-        ("joint_state", {"field": "effort"}, "field: checkpoint position, robot effort"),
+        ("effort", {"field": "velocity"}, "field: checkpoint effort, robot velocity"),
         (
             "pose",
             {"fields": ["pose.position.y", "pose.orientation.z"]},
