@@ -131,11 +131,6 @@ class Scenario:
     is_apart: bool = False
 
     @property
-    def commands(self):
-        """Topic on which commands are recorded whole."""
-        return "/" + self.robot.commands_topic
-
-    @property
     def description(self):
         """Text of robot_description."""
         text = robot_description()

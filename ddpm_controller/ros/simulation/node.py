@@ -171,8 +171,8 @@ class Simulation(Node):
         self._world = WORLDS[self._deployed.world].world(self._deployed.tick_hz)
         self._outputs = self._commanded()
         self._driver, self._columns = driver_of(self._world, self._outputs)
-        camera_hz, expert = self._deployed.camera_hz, self._deployed.expert
-        self._session = Session(self._world, camera_hz, expert, driver=self._driver)
+        rate_hz, expert = self._deployed.camera_hz, self._deployed.expert
+        self._session = Session(self._world, rate_hz, expert, driver=self._driver)
         self._system_clock = Clock(clock_type=ClockType.SYSTEM_TIME)
         self._states = JointStates(
             self,
@@ -200,10 +200,9 @@ class Simulation(Node):
         self._apply(self._deployed)
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(lambda _: self._apply(self._present()))
-        self._set_points = self.create_publisher(
-            JointTrajectory, "~/set_points", QoSProfile(depth=100)
-        )
-        if not self._deployed.expert:
+        deep = QoSProfile(depth=100)
+        self._set_points = self.create_publisher(JointTrajectory, "~/set_points", deep)
+        if not expert:
             self._subscribe()
         self._begin(self._deployed.seed)
 

@@ -73,7 +73,12 @@ class SimulationTopics:
         self._instruction = facts(bool(world.instruction), String, "instruction", FACT_QOS)
         self._success = node.create_publisher(Bool, "success", FACT_QOS)
         self._episode = node.create_publisher(EpisodeMark, "episode", STREAM_QOS)
-        self._open_cameras(node, compressed)
+        of_cameras = partial(_publisher_of_each, node, world.cameras)
+        self._images = of_cameras(Image, "image_raw")
+        self._infos = of_cameras(CameraInfo, "camera_info")
+        self._compressed = (
+            of_cameras(CompressedImage, "image_raw/compressed") if compressed else {}
+        )
         self._outputs, self._names = tuple(outputs), tuple(names)
         self._commands = {
             topic: node.create_publisher(message_class(kind), topic, STREAM_QOS)
@@ -81,19 +86,6 @@ class SimulationTopics:
         }
         self._description = node.create_publisher(String, "robot_description", FACT_QOS)
         self._description.publish(String(data=world.robot_description()))
-
-    def _open_cameras(self, node: Node, compressed: bool) -> None:
-        names = [camera.name for camera in self._world.cameras]
-
-        def each(kind: type, topic: str) -> dict[str, Publisher]:
-            return {
-                name: node.create_publisher(kind, topic.format(name), STREAM_QOS) for name in names
-            }
-
-        self._images = each(Image, "{}/image_raw")
-        self._infos = each(CameraInfo, "{}/camera_info")
-        compressed_topic = "{}/image_raw/compressed"
-        self._compressed = each(CompressedImage, compressed_topic) if compressed else {}
 
     def tell(self, tick: Tick) -> None:
         """Publish a tick for the first time: facts, marks, observations, then the clock.
