@@ -1,5 +1,6 @@
 """What a live graph shows of a robot: topics with their rates, and what takes commands."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -7,15 +8,16 @@ from typing import Any
 
 from rcl_interfaces.srv import GetParameters
 from rclpy.action import get_action_names_and_types
+from rclpy.client import Client
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import parameter_value_to_python
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
+from rclpy.task import Future
 
 from ddpm_controller.bags.message_types import message_class
 from ddpm_controller.robots.outputs import ACTIONS, JOINT_STATE
-from ddpm_controller.ros.asking import ask
 from ddpm_controller.survey.messages import (
     COMMAND_TYPES,
     COMPRESSED_IMAGE,
@@ -27,7 +29,7 @@ from ddpm_controller.survey.messages import (
 from ddpm_controller.survey.seen_robot import SeenCommands, SeenRobot
 
 _DEPTH = 200
-_ANSWER_S = 2.0
+_AGAIN_S, _ANSWER_S = 1.0, 5.0
 _PARAMETERS = ("joints", "joint", "joint_names", "interface_name")
 """Of the nodes that take commands: of ros2_control's controllers, of its grippers, of Franka's."""
 _COMPRESSED = "/compressed"
@@ -49,14 +51,20 @@ class GraphSurvey:
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(node)
         self._subscribed: set[str] = set()
+        self._parameters = _Parameters(node)
 
     def look(self, duration_s: float, should_stop: Callable[[], bool]) -> SeenRobot:
         """Return what is seen within a time, or until ``should_stop``."""
         begin_s = time.monotonic()
-        while time.monotonic() - begin_s < duration_s and not should_stop():
+        while (passed_s := time.monotonic() - begin_s) < duration_s and not should_stop():
             self._subscribe()
+            self._commands()
+            self._parameters.collect()
             self._spin()
-        passed_s = time.monotonic() - begin_s
+        end_s = time.monotonic() + _ANSWER_S
+        while time.monotonic() < end_s and self._parameters.are_awaited and not should_stop():
+            self._parameters.collect()
+            self._spin()
         where = f"namespace /{self._namespace}" if self._namespace else "the graph"
         return self._survey.robot(
             f"{where}, for {passed_s:.0f} s", self._namespace, self._commands()
@@ -135,25 +143,58 @@ class GraphSurvey:
         return [name for name in dict.fromkeys(names) if name != own and "UNKNOWN" not in name]
 
     def _seen(self, topic: str, kind: str, node: str) -> SeenCommands:
-        values = self._parameters(node)
+        values = self._parameters.of(node)
         joints = values["joints"] or values["joint"] or values["joint_names"] or ()
         joints = (joints,) if isinstance(joints, str) else tuple(joints)
         joints = joints[:1] if kind in ACTIONS else joints
         interface = str(values["interface_name"] or _interface_by_name(node))
         return SeenCommands(topic, kind, joints, node, interface)
 
-    def _parameters(self, node: str) -> dict[str, Any]:
-        """Return the parameters that name joints; None for those that a node does not have."""
-        client = self._node.create_client(GetParameters, f"{node}/get_parameters")
-        request = GetParameters.Request(names=list(_PARAMETERS))
-        try:
-            answer = ask(client, request, self._spin, _ANSWER_S)
-            values = [parameter_value_to_python(value) for value in answer.values]
-        except TimeoutError:  # no parameter service, or one that is busy
-            values = []
-        self._node.destroy_client(client)
+
+class _Parameters:
+    """Asks nodes for the parameters that name joints, all at a time; waits for none.
+
+    A client that has found a service may not have been found by it yet: then the answer is lost,
+    and the request is sent again.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._asked: dict[str, tuple[Client, Future | None, float]] = {}
+        self._values: dict[str, dict[str, Any]] = {}
+
+    def of(self, node: str) -> dict[str, Any]:
+        """Return parameter -> value; None where it is not known, or not yet."""
+        if node not in self._values and node not in self._asked:
+            client = self._node.create_client(GetParameters, f"{node}/get_parameters")
+            self._asked[node] = client, None, -math.inf
+        return self._values.get(node, dict.fromkeys(_PARAMETERS))
+
+    @property
+    def are_awaited(self) -> bool:
+        """Whether an answer is missing."""
+        return bool(self._asked)
+
+    def collect(self) -> None:
+        """Take the answers that have come, and ask again where one is lost."""
+        now_s = time.monotonic()
+        for name, (client, future, asked_s) in list(self._asked.items()):
+            if future is not None and future.done():
+                self._take(name, future)
+                del self._asked[name]
+                self._node.destroy_client(client)
+            elif now_s - asked_s > _AGAIN_S and client.service_is_ready():
+                if future is not None:
+                    client.remove_pending_request(future)
+                request = GetParameters.Request(names=list(_PARAMETERS))
+                self._asked[name] = client, client.call_async(request), now_s
+
+    def _take(self, name: str, future: Future) -> None:
+        answer = future.result()
+        values = [parameter_value_to_python(value) for value in answer.values] if answer else []
         # A node that declares its parameters answers with nothing where one is unknown to it.
-        return dict(zip(_PARAMETERS, [*values, *[None] * len(_PARAMETERS)], strict=False))
+        values += [None] * (len(_PARAMETERS) - len(values))
+        self._values[name] = dict(zip(_PARAMETERS, values, strict=True))
 
 
 def _interface_by_name(node: str) -> str:

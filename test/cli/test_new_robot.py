@@ -61,8 +61,9 @@ def test_where_nothing_is_seen_nothing_is_written_and_the_text_says_where_to_loo
 
 @pytest.mark.parametrize("name", ["My Arm", "1arm", "arm-1", ""])
 def test_a_name_that_is_no_file_name_is_refused(name, tmp_path, capsys):
-    assert main([name, "--output", str(tmp_path)]) == 1
-    assert "name must be of small letters" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main([name, "--output", str(tmp_path)])
+    assert "name must be of small letters" in capsys.readouterr().err
 
 
 def test_a_bag_that_is_not_there_is_named(tmp_path, capsys):

@@ -139,6 +139,15 @@ class SimulationTopics:
         self._infos[camera.name].publish(camera_info_message(tick, camera))
 
 
+def _publisher_of_each(
+    node: Node, cameras: Sequence[Camera], kind: type, topic: str
+) -> dict[str, Publisher]:
+    return {
+        camera.name: node.create_publisher(kind, f"{camera.name}/{topic}", STREAM_QOS)
+        for camera in cameras
+    }
+
+
 def _publisher_where(
     node: Node, wanted: bool, kind: type, topic: str, qos: QoSProfile
 ) -> Publisher | None:
