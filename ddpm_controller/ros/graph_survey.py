@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -151,23 +152,51 @@ class GraphSurvey:
         return SeenCommands(topic, kind, joints, node, interface)
 
 
-class _Parameters:
-    """Asks nodes for the parameters that name joints, all at a time; waits for none.
+@dataclass
+class _Question:
+    """One parameter of one node: with one that a node lacks it answers nothing at all."""
 
-    A client that has found a service may not have been found by it yet: then the answer is lost,
-    and the request is sent again.
-    """
+    client: Client
+    name: str
+    future: Future | None = None
+    asked_s: float = -math.inf
+
+    def ask(self, now_s: float) -> None:
+        """Send the request, or send it again where its answer is lost.
+
+        A client that has found a service may not have been found by it yet.
+        """
+        if now_s - self.asked_s < _AGAIN_S or not self.client.service_is_ready():
+            return
+        if self.future is not None:
+            self.client.remove_pending_request(self.future)
+        self.future = self.client.call_async(GetParameters.Request(names=[self.name]))
+        self.asked_s = now_s
+
+    @property
+    def has_answer(self) -> bool:
+        return self.future is not None and self.future.done()
+
+    @property
+    def answer(self) -> Any:
+        """Value of the parameter; None where the node does not have it."""
+        response = self.future.result() if self.future is not None else None
+        return parameter_value_to_python(response.values[0]) if response.values else None
+
+
+class _Parameters:
+    """Asks nodes for the parameters that name joints, all at a time; waits for none."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._asked: dict[str, tuple[Client, Future | None, float]] = {}
+        self._asked: dict[str, list[_Question]] = {}
         self._values: dict[str, dict[str, Any]] = {}
 
     def of(self, node: str) -> dict[str, Any]:
         """Return parameter -> value; None where it is not known, or not yet."""
         if node not in self._values and node not in self._asked:
             client = self._node.create_client(GetParameters, f"{node}/get_parameters")
-            self._asked[node] = client, None, -math.inf
+            self._asked[node] = [_Question(client, name) for name in _PARAMETERS]
         return self._values.get(node, dict.fromkeys(_PARAMETERS))
 
     @property
@@ -176,25 +205,16 @@ class _Parameters:
         return bool(self._asked)
 
     def collect(self) -> None:
-        """Take the answers that have come, and ask again where one is lost."""
+        """Take the answers that have come, and ask for the others."""
         now_s = time.monotonic()
-        for name, (client, future, asked_s) in list(self._asked.items()):
-            if future is not None and future.done():
-                self._take(name, future)
-                del self._asked[name]
-                self._node.destroy_client(client)
-            elif now_s - asked_s > _AGAIN_S and client.service_is_ready():
-                if future is not None:
-                    client.remove_pending_request(future)
-                request = GetParameters.Request(names=list(_PARAMETERS))
-                self._asked[name] = client, client.call_async(request), now_s
-
-    def _take(self, name: str, future: Future) -> None:
-        answer = future.result()
-        values = [parameter_value_to_python(value) for value in answer.values] if answer else []
-        # A node that declares its parameters answers with nothing where one is unknown to it.
-        values += [None] * (len(_PARAMETERS) - len(values))
-        self._values[name] = dict(zip(_PARAMETERS, values, strict=True))
+        for node, questions in list(self._asked.items()):
+            for each in questions:
+                if not each.has_answer:
+                    each.ask(now_s)
+            if all(each.has_answer for each in questions):
+                self._values[node] = {each.name: each.answer for each in questions}
+                del self._asked[node]
+                self._node.destroy_client(questions[0].client)
 
 
 def _interface_by_name(node: str) -> str:
