@@ -16,7 +16,8 @@ def told_apart(seen: SeenRobot) -> SeenRobot:
     prefixes = _prefixes(_arms(seen))
     if not prefixes:
         return seen
-    own = [(each, _prefix(each.topic, prefixes)) for each in seen.joints]
+    found = sorted(seen.joints, key=lambda each: each.topic)
+    own = [(each, _prefix(each.topic, prefixes)) for each in found]
     arms = [(each, prefix) for each, prefix in own if prefix and _is_of_arm(each, prefixes)]
     whole = SeenJoints(
         arms[0][0].topic,
@@ -30,7 +31,9 @@ def told_apart(seen: SeenRobot) -> SeenRobot:
         joints=(whole, *rest),
         commands=tuple(_named(each, _prefix(each.topic, prefixes)) for each in seen.commands),
         prefixes={
-            topic: prefix for topic in seen.descriptions if (prefix := _prefix(topic, prefixes))
+            topic: prefix
+            for topic in sorted(seen.descriptions)
+            if (prefix := _prefix(topic, prefixes))
         },
     )
 

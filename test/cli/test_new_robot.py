@@ -17,7 +17,7 @@ LONG = ("fr3_hand", "xarm7", "aloha", "go2")
 
 def rates_agree(found_hz, wanted_hz):
     """A busy machine may publish less often, never more."""
-    return 0.3 * wanted_hz < found_hz < 1.3 * wanted_hz
+    return 0 < found_hz < 1.3 * wanted_hz
 
 
 @pytest.mark.parametrize(
