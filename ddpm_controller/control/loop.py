@@ -71,15 +71,7 @@ class ControlLoop:
             settings.filters,
             settings.rules,
         )
-        self.schedule = PlanSchedule(
-            spec,
-            policy.n_obs_steps,
-            settings.replan_period_s,
-            settings.period_s,
-            settings.lead_s,
-            _deadline(settings),
-            committed_s=settings.committed_s,
-        )
+        self.schedule = _schedule(settings)
         self.start_check = StartCheck(spec, self.schedule, policy.gate)
         self.distribution = DistributionWatch(settings.out_of_distribution_plans)
         self.departure = DepartureWatch(
@@ -89,7 +81,10 @@ class ControlLoop:
         self.following = FollowWatch(
             spec.joint_names, spec.units, settings.follow, spec.are_velocities
         )
-        self._limits = settings.limits
+        self._limits: JointLimits | None = None
+        self._outdated: Verdict | None = None
+        if settings.limits is not None:
+            self.take_limits(settings.limits)
         self._no_limits_text = NO_LIMITS
         self._motion = self._guard = self._sent = None
         self._has_begun = self._keep_position = self._stopping = False
@@ -155,6 +150,26 @@ class ControlLoop:
         if self._limits is not None:
             raise ValueError("the loop has joint limits already: build another one")
         self._limits = limits
+        joints = limits.of_joints
+        self.watch.joints.take_limits(joints.lower, joints.upper, joints.velocity)
+
+    def note_newer_limits(self, limits: JointLimits) -> None:
+        """Stop and stay at rest where limits that came meanwhile are stricter; another loop moves.
+
+        Where those in force or looser ones come again, the robot resumes.
+        """
+        before, names = self._limits, self.settings.action_spec.joint_names
+        stricter = before.stricter_in(limits, names) if before is not None else ""
+        self._outdated = None
+        if before is None or not stricter:
+            return
+        ends = (limits.lower > before.lower) | (limits.upper < before.upper)
+        self._outdated = Verdict(
+            State.HOLDING,
+            Reason.LIMIT_POSITION if ends.any() else Reason.LIMIT_VELOCITY,
+            f"stricter limits came ({stricter}): deactivate and activate to move within them",
+        )
+        self.schedule.abandon(self._outdated.text)
 
     def refuse_limits(self, problem: str) -> None:
         """Note why the limits that came cannot be used."""
@@ -198,6 +213,8 @@ class ControlLoop:
     def plan_request(self, now_s: float) -> PlanRequest | None:
         """Return what to plan for when a plan is due at ``now_s``; ask once per plan."""
         if self._stopping or self._jump or self._limits is None or self.right_of_way.problem:
+            return None
+        if self._outdated is not None:
             return None
         if self.following.holds:
             return None
@@ -285,6 +302,8 @@ class ControlLoop:
             return Verdict(State.HOLDING, Reason.DEACTIVATED, "stopped by request")
         if self._jump:
             return Verdict(State.HOLDING, Reason.CLOCK_JUMP, self._jump)
+        if self._outdated is not None:
+            return self._outdated
         if not self.schedule.has_policy:
             return Verdict(State.HOLDING, Reason.NO_CHECKPOINT, "no checkpoint is loaded")
         return (
@@ -418,6 +437,19 @@ class ControlLoop:
         if problem is not None or measured is None:
             return problem
         return self.right_of_way.problem or self.start_check.state(measured, self._limits)
+
+
+def _schedule(settings: LoopSettings) -> PlanSchedule:
+    """Return the schedule of a run that has no plan yet."""
+    return PlanSchedule(
+        settings.action_spec,
+        settings.policy.n_obs_steps,
+        settings.replan_period_s,
+        settings.period_s,
+        settings.lead_s,
+        _deadline(settings),
+        committed_s=settings.committed_s,
+    )
 
 
 def _deadline(settings: LoopSettings) -> Deadline | None:

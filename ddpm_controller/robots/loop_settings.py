@@ -128,10 +128,10 @@ def command_age_s(robot: Robot, deployment: Deployment) -> float:
 
     The committed lead, a tick, the latencies of the robot file and a period of the measurement.
     """
-    measuring, stream = robot.measuring, deployment.stream_settings
-    latency_s = robot.latency_s + measuring.latency_s
-    periods_s = 1.0 / deployment.control_rate_hz + 1.0 / measuring.spec.rate_hz
-    return (stream.lead_s if stream else 0.0) + latency_s + periods_s
+    measured = [each.latency_s + 1.0 / each.spec.rate_hz for each in robot.measuring_streams]
+    stream, period_s = deployment.stream_settings, 1.0 / deployment.control_rate_hz
+    lead_s = stream.lead_s if stream else 0.0
+    return lead_s + robot.latency_s + period_s + max(measured, default=0.0)
 
 
 def _streams(robot: Robot) -> bool:

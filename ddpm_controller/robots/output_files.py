@@ -56,6 +56,7 @@ def _output(file: ActionFile) -> RobotOutput:
         frame_id=file.frame_id,
         reference=file.reference,
         gripper=gripper,
+        prefix=file.prefix,
         recorded_topic=recorded.topic if recorded else "",
         recorded_type=recorded.type if recorded else "",
     )

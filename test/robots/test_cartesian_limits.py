@@ -77,7 +77,7 @@ def test_efforts_are_read_and_not_commanded(tmp_path, kind):
 def test_an_end_effector_box_is_refused_where_the_end_effector_is_not_known(tmp_path):
     with open(share_path(KINDS.format("velocity")), encoding="utf-8") as file:
         text = file.read().replace(
-            "../sim_arm_limits.yaml", share_path("config/robots/sim_arm_limits.yaml")
+            "../limits/sim_arm.yaml", share_path("config/robots/limits/sim_arm.yaml")
         )
     path = tmp_path / "robot.yaml"
     path.write_text(text + "end_effector_box: {lower: [-1, -1, 0], upper: [1, 1, 1]}\n")

@@ -30,10 +30,12 @@ def save_random_checkpoint(
     share: float = 0.1,
     config: DiffusionPolicyConfig = CONFIG,
     file: Path = SIM_ARM,
+    provenance=None,
 ) -> str:
     """Write it and return its hash; its plans stay in this middle share of the ranges."""
     robot = load_robot(file)
-    return save_random_network(folder, config, robot, _statistics(robot, share), seed)
+    statistics = _statistics(robot, share)
+    return save_random_network(folder, config, robot, statistics, seed, provenance)
 
 
 def save_random_diff_control(folder: Path, seed: int = 0, horizon: int = 16) -> str:
@@ -60,14 +62,16 @@ def _statistics(robot, share: float):
     return statistics
 
 
-def save_random_network(folder: Path, config, robot, statistics, seed: int = 0) -> str:
+def save_random_network(
+    folder: Path, config, robot, statistics, seed: int = 0, provenance=None
+) -> str:
     """Write a network of random weights for a robot and return its hash."""
     torch.manual_seed(seed)
     network = DiffusionPolicyNetwork(config, robot.action_spec, robot.stream_specs, statistics)
-    return _saved(folder, "diffusion_policy", config, robot, statistics, network)
+    return _saved(folder, "diffusion_policy", config, robot, statistics, network, provenance)
 
 
-def _saved(folder: Path, kind: str, config, robot, statistics, network) -> str:
+def _saved(folder: Path, kind: str, config, robot, statistics, network, provenance=None) -> str:
     return save_checkpoint(
         folder,
         kind=kind,
@@ -75,6 +79,6 @@ def _saved(folder: Path, kind: str, config, robot, statistics, network) -> str:
         action_spec=robot.action_spec,
         streams=robot.stream_specs,
         statistics=statistics,
-        provenance={},
+        provenance=provenance or {},
         weights=network.state_dict(),
     )

@@ -11,6 +11,7 @@ from ddpm_controller.control.observing.observation_buffer import (
     ObservationError,
     OutOfOrderError,
 )
+from ddpm_controller.control.observing.plausible_joints import PlausibleJoints
 from ddpm_controller.control.observing.stream_filter import StreamFilter
 from ddpm_controller.control.observing.stream_rules import (
     MOTION,
@@ -57,6 +58,7 @@ class ObservationWatch:
     Attributes:
         buffer: The values.
         measuring: Names of the streams that measure the commanded joints.
+        joints: What these joints can have been measured at.
 
     Raises:
         ValueError: No stream measures the commanded joints, or it is to be masked.
@@ -91,6 +93,8 @@ class ObservationWatch:
                     "be hold or stop"
                 )
         motion = np.array([MOTION.get(unit, MOTION["rad"]) for unit in self._measuring.units])
+        slowest_s = max((self._periods_s[name] for name in self.measuring), default=0.0)
+        self.joints = PlausibleJoints(action_spec.joint_names, self._measuring.units, slowest_s)
         self._frozen = {
             stream.name: FrozenImage(self._rules[stream.name].frozen_after_s, motion)
             for stream in streams
@@ -108,6 +112,7 @@ class ObservationWatch:
             self._forget_invalid()
         self._now_s = math.nan
         self._kept = None
+        self.joints.forget()
 
     def advance(self, now_s: float) -> str:
         """Note the time; when it has jumped, return how, and forget what was seen before."""
@@ -122,6 +127,7 @@ class ObservationWatch:
         else:
             return ""
         self._forget_invalid()
+        self.joints.forget()
         for statistics in self._statistics.values():
             statistics.forget()
         for frozen in self._frozen.values():
@@ -149,6 +155,10 @@ class ObservationWatch:
             lead_s = stamp_s - self._now_s
             text = f"{name}: stamp is {lead_s:.1f} s ahead of the clock"
             return self._refuse(name, text, present)
+        if name in self.measuring and (text := self._implausible(name, stamp_s, value, present)):
+            # Of one that stands alone the one before it is still good.
+            unreliable = self.joints.is_unreliable
+            return self._refuse(name, f"{name}: {text}", present) if unreliable else text
         try:
             is_taken = self.buffer.add(name, stamp_s, value, present)
         except OutOfOrderError as error:
@@ -161,6 +171,17 @@ class ObservationWatch:
             arrived_s = stamp_s if arrived_s is None else arrived_s
             self._note(name, stamp_s, value, arrived_s, present)
         return ""
+
+    def _implausible(
+        self, name: str, stamp_s: float, value: np.ndarray, present: np.ndarray | None
+    ) -> str:
+        """Return why the measured joints cannot be there; what is no number is for the buffer."""
+        if value.shape != (len(self._names[name]),):
+            return ""
+        row = value if present is None else np.where(present, value, math.nan)
+        if not np.isfinite(value if present is None else value[present]).all():
+            return ""
+        return self.joints.problem(stamp_s, self._measuring.row({name: row}))
 
     def refuse(self, name: str, error: str, elements: Sequence[str] = ()) -> str:
         """Note that the newest message of a stream cannot be used; return ``error``.

@@ -13,6 +13,7 @@ from ddpm_controller.checkpoint import Checkpoint
 from ddpm_controller.diffusion.samplers import SAMPLERS, Sampler, sample_ddpm
 from ddpm_controller.diffusion.timesteps import timesteps_for
 from ddpm_controller.diffusion.variances import Variance
+from ddpm_controller.networks.device import usable_device
 from ddpm_controller.policies.diffusion_policy.bound import policy_bound
 from ddpm_controller.policies.diffusion_policy.config import (
     DenoisingSettings,
@@ -70,7 +71,7 @@ class DiffusionPolicy:
         along_chain: Callable[[], AlongChain] | None = None,
     ) -> None:
         config = network.config
-        self.network = network.to(settings.device).eval()
+        self.network = network.to(usable_device(settings.device)).eval()
         self.distance, self.horizon = distance, config.horizon
         self._along_chain = along_chain
         self.n_action_steps = (

@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -27,9 +26,14 @@ from ddpm_controller.ros.commanding.command_messages import (
 )
 from ddpm_controller.ros.commanding.sent_positions import SentCommands
 from ddpm_controller.ros.graph.process_command import child_environment
+from ddpm_controller.ros.graph.transports import (
+    PROFILES,
+    RANGE,
+    has_own_profile,
+    stays_here,
+    uses_fast_dds,
+)
 from ddpm_controller.share import share_path
-
-_PROFILES, _RANGE = "FASTRTPS_DEFAULT_PROFILES_FILE", "ROS_AUTOMATIC_DISCOVERY_RANGE"
 
 
 def command_environment(surroundings: Mapping[str, str]) -> dict[str, str]:
@@ -41,16 +45,13 @@ def command_environment(surroundings: Mapping[str, str]) -> dict[str, str]:
     this package's own, which are for images, are the user's and stay.
     """
     environment = child_environment({}, surroundings)
-    if not environment.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp").startswith("rmw_fastrtps"):
+    if not (uses_fast_dds(environment) and has_own_profile(environment)):
         return environment
-    profiles = environment.get(_PROFILES)
-    if profiles and Path(profiles) != Path(share_path("config/fastdds.xml")):
+    if stays_here(environment):
+        environment[PROFILES] = share_path("config/fastdds_commands.xml")
+        environment[RANGE] = "SYSTEM_DEFAULT"  # which leaves everything to the profile
         return environment
-    if environment.get(_RANGE) == "LOCALHOST":
-        environment[_PROFILES] = share_path("config/fastdds_commands.xml")
-        environment[_RANGE] = "SYSTEM_DEFAULT"  # which leaves everything to the profile
-        return environment
-    environment.pop(_PROFILES, None)
+    environment.pop(PROFILES, None)
     return {"FASTDDS_BUILTIN_TRANSPORTS": "UDPv4", **environment}
 
 

@@ -22,7 +22,9 @@ from trajectory_msgs.msg import JointTrajectory
 from ddpm_controller.bags.message_types import message_class
 from ddpm_controller.robots.outputs import STAMPED, RobotOutput
 from ddpm_controller.robots.robot import continuous_joints, load_robot
+from ddpm_controller.ros.answered import answer_always
 from ddpm_controller.ros.parameters import declare, fields_from, parameter, read
+from ddpm_controller.ros.private_memory import keep_private
 from ddpm_controller.ros.simulation.demonstrations import driver_of
 from ddpm_controller.ros.simulation.gripper_server import GripperServer
 from ddpm_controller.ros.simulation.joint_states import JOINT_STATES, JointStates
@@ -172,20 +174,14 @@ class Simulation(Node):
         rate_hz, expert = self._deployed.camera_hz, self._deployed.expert
         self._session = Session(self._world, rate_hz, expert, driver=self._driver)
         self._system_clock = Clock(clock_type=ClockType.SYSTEM_TIME)
-        self._states = JointStates(
-            self,
-            type(self._world),
-            self._world.tick_s,
-            is_apart=self._deployed.joint_states == "apart",
-            states_hz=self._deployed.states_hz,
-            clock_offset_s=self._deployed.clock_offset_s,
-        )
+        self._states = self._joint_states()
+        commanded = self._outputs if self._deployed.expert else ()
         self._topics = SimulationTopics(
             self,
             self._world,
             self._deployed.compressed,
             self._states,
-            self._outputs,
+            commanded,
             self._session.vectors,
             self._columns,
         )
@@ -216,6 +212,16 @@ class Simulation(Node):
         for _, server in self._grippers:
             server.close()
         self.destroy_node()
+
+    def _joint_states(self) -> JointStates:
+        return JointStates(
+            self,
+            type(self._world),
+            self._world.tick_s,
+            is_apart=self._deployed.joint_states == "apart",
+            states_hz=self._deployed.states_hz,
+            clock_offset_s=self._deployed.clock_offset_s,
+        )
 
     def _commanded(self) -> tuple[RobotOutput, ...]:
         """Return the outputs of the robot file.
@@ -469,6 +475,8 @@ def main() -> int:
     simulation = None
     try:
         simulation = Simulation()
+        answer_always(simulation)
+        keep_private()
         executor.add_node(simulation)
         simulation.run(executor)
     except (KeyboardInterrupt, ExternalShutdownException):

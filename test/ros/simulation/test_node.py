@@ -22,7 +22,7 @@ from std_msgs.msg import Bool, Float64, String
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from ddpm_controller.bags.conversions import seconds, vector_from
-from ddpm_controller.bags.images import image_from
+from ddpm_controller.messages.images import image_from
 from ddpm_controller.ros.asking import ask
 from ddpm_controller.ros.graph.process_command import python_command
 from ddpm_controller.ros.simulation.messages import nanoseconds
