@@ -4,6 +4,7 @@ import re
 
 import pytest
 import yaml
+from robot_files import SIM_ARM, SIM_ARM_GRIPPER
 
 from ddpm_controller.control.moving.gripper import BinaryGripper, GripperRule
 from ddpm_controller.robots.outputs import ACTION_RATE_HZ, JOINT_STATE, columns_of
@@ -122,3 +123,18 @@ REFUSED = {
 def test_outputs_that_contradict_each_other_are_refused(tmp_path, change, text):
     with pytest.raises(RobotError, match=re.compile(text, re.DOTALL)):
         robot_with(tmp_path, change)
+
+
+def test_the_simulated_arm_with_two_topics_takes_the_policies_of_the_one_with_one():
+    one, two = load_robot(SIM_ARM), load_robot(SIM_ARM_GRIPPER)
+    assert two.action_spec == one.action_spec
+    assert two.stream_specs == one.stream_specs
+    assert [each.topic for each in two.outputs] == [
+        "arm_controller/joint_trajectory",
+        "gripper_controller/gripper_cmd",
+    ]
+
+
+def test_only_what_follows_its_commands_at_once_is_measured():
+    """A goal that is sent ten times a second has no latency that a sine shows."""
+    assert [each.follows for each in load_robot(SIM_ARM_GRIPPER).outputs] == [True, False]
