@@ -29,6 +29,11 @@ class Motion:
         """Return no motion at ``position``."""
         return cls(position, np.zeros_like(position), np.zeros_like(position))
 
+    @property
+    def is_rest(self) -> bool:
+        """Whether nothing moves, nor begins to."""
+        return not (self.velocity.any() or self.acceleration.any())
+
 
 @dataclass(frozen=True)
 class Quintic:

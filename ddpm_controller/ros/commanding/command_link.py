@@ -81,6 +81,7 @@ class CommandLink:
         is_quiet: Whether it has nothing to send, by its own word.
         is_at_rest: Whether what it sent last had no velocity, by its own word.
         is_ready: Whether it has sent a packet at all.
+        was_at_rest: Whether the one before has ended by itself, which it does only at rest.
         positions: Positions that it has sent lately, by its own word.
         node_names: Full names of the nodes that have published commands.
     """
@@ -93,6 +94,7 @@ class CommandLink:
         self.node_names: list[str] = []
         self._wants_standby, self._standby_from_s = standby, -math.inf
         self._standby: _Child | None = None
+        self.was_at_rest = False
         self._begin()
         self._stand_by()
 
@@ -152,6 +154,7 @@ class CommandLink:
         if self._process.poll() is None:
             self._stand_by()
             return False
+        self.was_at_rest = self._process.returncode == 0
         self._socket.close()
         self._standby_from_s = time.monotonic() + _STANDBY_PAUSE_S
         self._begin()
@@ -173,7 +176,11 @@ class CommandLink:
         return self._number
 
     def heard(self) -> list[Told]:
-        """Return what the process has reported since the last call, oldest first."""
+        """Return what the process has reported since the last call, oldest first.
+
+        Where the link is cut in one direction only, the other one is cut too: the process then
+        brings the robot to rest and ends, and another one can take over.
+        """
         told = []
         while True:
             try:
@@ -183,6 +190,7 @@ class CommandLink:
             except OSError:  # nothing more
                 break
             if not data:
+                self._socket.close()
                 break
             _, content = opened(data)
             told.append(told_from(content))
@@ -192,7 +200,8 @@ class CommandLink:
             self.is_at_rest = not told[-1].moves
             if told[-1].motion:
                 self.positions.note(np.array(told[-1].motion[0]))
-        self.positions.note_read()
+        if self._socket.fileno() >= 0:  # else what it still sends, to come to rest, is not known
+            self.positions.note_read()
         return told
 
     def close(self) -> None:
