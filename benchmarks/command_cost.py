@@ -27,6 +27,7 @@ from ddpm_controller.control.moving.motion_loop import Order
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.moving.stream_settings import StreamSettings
 from ddpm_controller.control.states import State, Verdict
+from ddpm_controller.robots.outputs import JOINT_TRAJECTORY, RobotOutput
 from ddpm_controller.ros.commanding.command_link import CommandLink
 from ddpm_controller.ros.commanding.command_messages import CommandSettings
 from ddpm_controller.types import ActionChunk
@@ -86,13 +87,12 @@ class Commander:
         self._names = tuple(f"joint{i + 1}" for i in range(self.num_joints))
         self._limits = limits_of(self.num_joints)
         self._period_s = 1 / self.rate_hz
+        units = ("rad",) * self.num_joints
         settings = CommandSettings(
             node_name=f"commands_{self.name}",
             namespace="/",
-            topic=f"/{self.name}",
+            outputs=(RobotOutput("arm", f"/{self.name}", JOINT_TRAJECTORY, self._names, units),),
             status_topic=f"/{self.name}_status",
-            output="joint_trajectory",
-            joint_names=self._names,
             period_s=self._period_s,
             fade_s=0.2,
             stop_s=0.2,

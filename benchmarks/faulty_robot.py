@@ -32,7 +32,8 @@ from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory
 
 from ddpm_controller.bags.conversions import byte_array, seconds
-from ddpm_controller.robots.robot import COMPRESSED_IMAGE, Robot, RobotStream, load_robot
+from ddpm_controller.robots.robot import Robot, load_robot
+from ddpm_controller.robots.streams import COMPRESSED_IMAGE, RobotStream
 from ddpm_controller.ros.stamps import time_from
 from ddpm_controller.simulation.arm.robot_description import robot_description
 from ddpm_controller.simulation.worlds import WORLDS
@@ -145,7 +146,7 @@ class Joints(Node):
         self._description = self.create_publisher(String, "robot_description", latched)
         self._description.publish(String(data=robot_description()))
         self._states = self.create_publisher(JointState, stream.topic, qos_profile_sensor_data)
-        self.create_subscription(JointTrajectory, robot.action.topic, self._on_command, 10)
+        self.create_subscription(JointTrajectory, robot.outputs[0].topic, self._on_command, 10)
         self.create_timer(1 / stream.spec.rate_hz, self._send, clock=_STEADY)
 
     def _on_command(self, message: JointTrajectory) -> None:

@@ -22,7 +22,7 @@ from ddpm_controller.ros.graph.own_graph import use_own_domain
 from ddpm_controller.ros.graph.process_command import python_command
 
 CONTROLLER = {"command.stream": "rest_ended", "start.distance": "any"}
-ROBOT = {"world": "reach", "driver": "joint_trajectory_controller"}
+ROBOT = {"world": "reach", "driver": "controllers"}
 
 
 @dataclass(frozen=True)

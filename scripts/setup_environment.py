@@ -5,12 +5,14 @@ standard library is used, because this runs before anything is installed.
 """
 
 import argparse
+import os
 import re
 import shlex
 import shutil
 import sys
 import sysconfig
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 if sys.version_info[:2] not in ((3, 11), (3, 12)):
@@ -24,6 +26,8 @@ from system_packages import ensure_build_tools, gl_library
 
 REQUIREMENTS = ROOT / "requirements"
 MESSAGES = ROOT / "ddpm_msgs"
+BORROWED_MESSAGES = (REQUIREMENTS / "control_msgs", REQUIREMENTS / "tf2_msgs")
+"""Interfaces of packages that have no wheel."""
 # The wheels' CMake exports name folders of the machine that they were built on.
 BUILD_MACHINE_PATHS = (
     (re.compile(r"[^\";]*opt/python/cp[^\";]*/include/python3\.\d+"), "include"),
@@ -57,22 +61,30 @@ def fix_exports(environment: Environment) -> None:
             path.write_text(fixed, encoding="utf-8")
 
 
-def build_messages(environment: Environment) -> None:
-    """Build ddpm_msgs with Ninja and install it into the virtual environment."""
+def build_messages(environment: Environment, source: Path) -> None:
+    """Build a package of messages with Ninja and install it into the virtual environment."""
     fix_exports(environment)
-    build = str(environment.folder / "build_ddpm_msgs")
+    build = str(environment.folder / f"build_{source.name}")
     shutil.rmtree(build, ignore_errors=True)
     cmake = str(environment.folder / "bin" / "cmake")
     environment.run(
-        "ddpm_msgs: configure",
+        f"{source.name}: configure",
         [
-            *[cmake, "-G", "Ninja", "-S", str(MESSAGES), "-B", build, "-DBUILD_TESTING=OFF"],
+            *[cmake, "-G", "Ninja", "-S", str(source), "-B", build, "-DBUILD_TESTING=OFF"],
             f"-DCMAKE_INSTALL_PREFIX={environment.folder}",
             f"-DPython3_EXECUTABLE={environment.python}",
         ],
     )
-    environment.run("ddpm_msgs: build", [cmake, "--build", build])
-    environment.run("ddpm_msgs: install", [cmake, "--install", build])
+    environment.run(f"{source.name}: build", [cmake, "--build", build])
+    environment.run(f"{source.name}: install", [cmake, "--install", build])
+
+
+def build_borrowed(environment: Environment, source: Path) -> None:
+    """Build interfaces that have no wheel, unless a sourced ROS has the real package."""
+    prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
+    others = [Path(each) for each in prefixes if each and Path(each) != environment.folder]
+    if not any((each / f"share/{source.name}/package.xml").is_file() for each in others):
+        build_messages(environment, source)
 
 
 def install_project(environment: Environment) -> None:
@@ -104,8 +116,6 @@ def steps(environment: Environment, torch: list[str], tests: bool) -> list[Step]
     test = REQUIREMENTS / "test.txt"
     version = sys.version.split()[0]
     pip = environment.pip_arguments
-    sources = sorted(path for path in MESSAGES.rglob("*") if path.is_file())
-    names = [str(path.relative_to(ROOT)) for path in sources]
     package = [ROOT / "setup.py", *sorted((ROOT / "executables").iterdir())]
     wanted: list[Step] = [
         ("venv", [version, str(ROOT)], lambda: make_venv(environment)),
@@ -116,13 +126,27 @@ def steps(environment: Environment, torch: list[str], tests: bool) -> list[Step]
             [runtime],
             lambda: environment.pip("libraries", ["-r", str(runtime)]),
         ),
-        ("messages", [ros, *sources, *names], lambda: build_messages(environment)),
+        (
+            "messages",
+            [ros, *_contents(MESSAGES)],
+            lambda: build_messages(environment, MESSAGES),
+        ),
+        *(
+            (source.name, [ros, *_contents(source)], partial(build_borrowed, environment, source))
+            for source in BORROWED_MESSAGES
+        ),
         ("project", package, lambda: install_project(environment)),
         ("variables", [Path(__file__)], lambda: write_variables(environment)),
     ]
     if tests:
         wanted.append(("test", [test], lambda: environment.pip("test tools", ["-r", str(test)])))
     return wanted
+
+
+def _contents(folder: Path) -> list[Path | str]:
+    """Return the files of a folder, and their names."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [*files, *(str(path.relative_to(ROOT)) for path in files)]
 
 
 def main() -> int:

@@ -24,8 +24,8 @@ from ddpm_controller.identification.stream_latency import (
     StreamLatencyError,
 )
 from ddpm_controller.robots.robot import Robot, RobotError, load_robot
-from ddpm_controller.robots.robot_file import LONGEST_LATENCY_S
 from ddpm_controller.robots.robot_file_latencies import write_latencies
+from ddpm_controller.robots.stream_file import LONGEST_LATENCY_S
 from ddpm_controller.share import found_path
 
 
@@ -43,8 +43,8 @@ class CalibrationOptions:
     show how much later than its stamp a picture is. Keep the emergency stop at hand,
     keep clear of the arm, and deactivate the controller before. Ctrl-C stops smoothly.
 
-    The medians become latency_s of each stream (of a camera with what its stamps hide) and of the
-    action; comments in the file stay. What
+    The medians become latency_s of each stream (of a camera with what its stamps hide) and of each
+    action that was moved; comments in the file stay. What
     the controller does with them is in docs/explanation/timing.md. Example:
 
       ddpm calibrate-latency config/robots/sim_arm.yaml --yes-move --joints shoulder_pan elbow
@@ -52,7 +52,8 @@ class CalibrationOptions:
     Attributes:
         robot: Robot file; it is edited in place.
         yes_move: The robot may move. Without it only the streams are measured.
-        joints: Joints that are moved; all of the action when none is named.
+        joints: Joints that are moved; when none is named all of the actions but grippers that are
+            sent goals, or only larger changes.
         duration_s: How long the streams are listened to.
         amplitude_deg: Amplitude of a revolute joint's motion to both sides, degrees.
         amplitude_mm: Amplitude of a prismatic joint's, mm.
@@ -149,19 +150,28 @@ def _calibrate(
     console.print(f"picture: {options.picture}")
     if not options.yes_move:
         console.print("the robot was not moved: with --yes-move the actuation is measured too")
-    delays_s = [trace.found.delay_s for trace in found.joints.values()]
+    delays_s = {name: trace.found.delay_s for name, trace in found.joints.items()}
     if not options.dry_run:
         hidden_s = {name: max(_median_s(each), 0.0) for name, each in found.lags.items() if each}
         found_s = {
             name: each.median_s + hidden_s.get(name, 0.0) for name, each in found.streams.items()
         }
-        write_latencies(path, found_s, statistics.median(delays_s) if delays_s else None)
+        write_latencies(path, found_s, _of_outputs(robot, delays_s))
         console.print(f"written to {path}")
 
 
 def _progress_of(bar: Progress, label: str, total_s: float) -> Callable[[float], None]:
     task = bar.add_task(label, total=total_s)
     return lambda passed_s: bar.update(task, completed=passed_s)
+
+
+def _of_outputs(robot: Robot, delays_s: Mapping[str, float]) -> dict[str, float]:
+    """Return name of an output -> the median of its joints that were moved, s."""
+    found = {
+        output.name: [delays_s[name] for name in output.names if name in delays_s]
+        for output in robot.outputs
+    }
+    return {name: statistics.median(each) for name, each in found.items() if each}
 
 
 def _median_s(lags: Mapping[str, PictureLag]) -> float:
@@ -172,6 +182,12 @@ def _refuse_joints(options: CalibrationOptions, robot: Robot) -> None:
     known = robot.action_spec.joint_names
     if unknown := sorted(set(options.joints) - set(known)):
         raise ExcitationError(f"joints {unknown} are not among those of the action: {list(known)}")
+    followed = [name for each in robot.outputs if each.follows for name in each.names]
+    if still := sorted(set(options.joints) - set(followed)):
+        raise ExcitationError(
+            f"joints {still} do not follow small changes of their commands, so no latency can be "
+            f"measured; those that do are {followed}"
+        )
 
 
 def _tell(

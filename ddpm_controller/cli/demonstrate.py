@@ -13,6 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ddpm_controller.bags.files import BagError
 from ddpm_controller.bags.writer import Storage
+from ddpm_controller.robots.robot import RobotError, load_robot
+from ddpm_controller.share import share_path
 from ddpm_controller.simulation.worlds import WORLDS, WorldName, refuse_without_expert
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)
@@ -33,6 +35,8 @@ class DemonstrateOptions:
         in_process: Write the same bags without a ROS graph, many times faster.
         keep_failures: Keep episodes without success too.
         pictures: Record the cameras too; without them, in process only, it is much faster.
+        robot: Robot file that names topics and types of the commands; that of the world when left
+            out.
     """
 
     output: Path
@@ -43,6 +47,7 @@ class DemonstrateOptions:
     in_process: bool = False
     keep_failures: bool = False
     pictures: bool = True
+    robot: Path | None = None
 
     def __post_init__(self) -> None:
         if self.episodes < 1:
@@ -52,6 +57,11 @@ class DemonstrateOptions:
         if not (self.pictures or self.in_process):
             raise ValueError("the simulation node always takes pictures; add --in-process")
         refuse_without_expert(self.world)
+
+    @property
+    def robot_file(self) -> Path:
+        """The robot file that is used."""
+        return self.robot or Path(share_path(WORLDS[self.world].robot))
 
 
 def demonstrate(
@@ -89,7 +99,7 @@ def main() -> int:
     before = [signal.signal(number, signal.default_int_handler) for number in _ENDING]
     try:
         done, failures = _with_progress(options, console)
-    except BagError as error:
+    except (BagError, RobotError) as error:
         console.print(f"[red]{error}[/red]")
         return 1
     except KeyboardInterrupt:
@@ -131,6 +141,7 @@ def _in_process(
             storage=options.storage,
             pictures=options.pictures,
             keep_failure=options.keep_failures,
+            outputs=load_robot(options.robot_file).outputs,
         )
 
     try:
@@ -147,10 +158,16 @@ def _over_the_graph(
     from ddpm_controller.ros.simulation.graph_demonstrations import GraphDemonstrations
 
     settings = {"world": options.world, "mode": "lockstep", "expert": "true"}
+    settings["robot"] = str(options.robot_file.resolve())
+    outputs = load_robot(options.robot_file).outputs
     with (
         started("simulation", {**settings, "log_level": "warn"}) as simulation,
         GraphDemonstrations(
-            WORLDS[options.world].world, simulation, options.storage, options.keep_failures
+            WORLDS[options.world].world,
+            simulation,
+            options.storage,
+            options.keep_failures,
+            outputs,
         ) as demonstrations,
     ):
         return demonstrate(options, demonstrations.record, on_progress)

@@ -66,7 +66,7 @@ class ControlLoop:
         self.watch = ObservationWatch(
             settings.streams,
             settings.max_ages_s,
-            spec.joint_names,
+            spec,
             settings.max_lead_s,
             settings.filters,
             settings.rules,
@@ -86,8 +86,13 @@ class ControlLoop:
             spec, settings.fade_s, policy.departure, committed_s=settings.committed_s
         )
         self.right_of_way = RightOfWay()
-        self.following = FollowWatch(spec.joint_names, spec.units, settings.follow)
-        self._limits = settings.limits
+        self.following = FollowWatch(
+            spec.joint_names, spec.units, settings.follow, spec.are_velocities
+        )
+        self._limits: JointLimits | None = None
+        self._outdated: Verdict | None = None
+        if settings.limits is not None:
+            self.take_limits(settings.limits)
         self._no_limits_text = NO_LIMITS
         self._motion = self._guard = self._sent = None
         self._has_begun = self._keep_position = self._stopping = False
@@ -152,6 +157,26 @@ class ControlLoop:
         if self._limits is not None:
             raise ValueError("the loop has joint limits already: build another one")
         self._limits = limits
+        joints = limits.of_joints
+        self.watch.joints.take_limits(joints.lower, joints.upper, joints.velocity)
+
+    def note_newer_limits(self, limits: JointLimits) -> None:
+        """Stop and stay at rest where limits that came meanwhile are stricter; another loop moves.
+
+        Where those in force or looser ones come again, the robot resumes.
+        """
+        before, names = self._limits, self.settings.action_spec.joint_names
+        stricter = before.stricter_in(limits, names) if before is not None else ""
+        self._outdated = None
+        if before is None or not stricter:
+            return
+        ends = (limits.lower > before.lower) | (limits.upper < before.upper)
+        self._outdated = Verdict(
+            State.HOLDING,
+            Reason.LIMIT_POSITION if ends.any() else Reason.LIMIT_VELOCITY,
+            f"stricter limits came ({stricter}): deactivate and activate to move within them",
+        )
+        self.schedule.abandon(self._outdated.text)
 
     def refuse_limits(self, problem: str) -> None:
         """Note why the limits that came cannot be used."""
@@ -195,6 +220,8 @@ class ControlLoop:
     def plan_request(self, now_s: float) -> PlanRequest | None:
         """Return what to plan for when a plan is due at ``now_s``; ask once per plan."""
         if self._stopping or self._jump or self._limits is None or self.right_of_way.problem:
+            return None
+        if self._outdated is not None:
             return None
         if self.following.holds:
             return None
@@ -284,6 +311,8 @@ class ControlLoop:
             return Verdict(State.HOLDING, Reason.DEACTIVATED, "stopped by request")
         if self._jump:
             return Verdict(State.HOLDING, Reason.CLOCK_JUMP, self._jump)
+        if self._outdated is not None:
+            return self._outdated
         if not self.schedule.has_policy:
             return Verdict(State.HOLDING, Reason.NO_CHECKPOINT, "no checkpoint is loaded")
         return (
@@ -302,7 +331,8 @@ class ControlLoop:
             return
         stop_s = self.longest_stop_s + self.settings.committed_s + self.settings.period_s
         tolerance = self._limits.follow
-        event = self.following.look(now_s, *newest, tolerance, stop_s)
+        stamps_s, measured = newest
+        event = self.following.look(now_s, stamps_s, np.nan_to_num(measured), tolerance, stop_s)
         if event == "stops":
             self.schedule.abandon(self.following.text)
         elif event == "begins" and not self._stopping:
@@ -326,7 +356,8 @@ class ControlLoop:
         begin_at = None if self._has_begun else self._begin_at(now_s)
         keep_position, self._has_begun = self._keep_position, True
         if begin_at is not None:
-            self.following.begin(now_s, begin_at)
+            assert self._limits is not None
+            self.following.begin(now_s, self._limits.resting(begin_at))
         sent, self._sent = self._sent, None
         takeover = None
         if verdict.state == State.RUNNING:
@@ -334,8 +365,8 @@ class ControlLoop:
         elif verdict.reason in OBSERVATION_REASONS:
             self.schedule.abandon(verdict.text)
         chunk = self.schedule.sent_ahead(takeover.plan.chunk) if takeover else None
-        has_step = self._limits is not None and np.isfinite(self._limits.step).any()
-        measured = self.watch.measured(now_s) if has_step else None
+        needs_measured = self._limits is not None and self._limits.need_measured
+        measured = self.watch.measured(now_s) if needs_measured else None
         return Order(verdict, chunk, begin_at, keep_position, measured, sent), takeover
 
     def follow(self, now_s: float, verdict: Verdict) -> Command:

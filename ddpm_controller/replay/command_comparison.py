@@ -1,10 +1,12 @@
 """What is known when a recorded command was computed again."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from ddpm_controller.replay.plans import Difference
+from ddpm_controller.replay.recorded_outputs import OutputComparison
 from ddpm_controller.replay.recorded_run import RecordedCommand, RecordedRun
 
 
@@ -18,6 +20,8 @@ class CommandComparison:
         num_runs: Times that the controller started afresh.
         first: The first difference, if any.
         num_before: Commands along a chunk from before the recording began, which are given.
+        outputs: Output -> comparison of its own messages with the commands; of a robot whose only
+            output is sent all of a command there is none.
     """
 
     count: int
@@ -25,6 +29,7 @@ class CommandComparison:
     num_runs: int
     first: Difference | None
     num_before: int = 0
+    outputs: Mapping[str, OutputComparison] = field(default_factory=dict)
 
 
 def command_difference(
@@ -40,3 +45,33 @@ def command_difference(
     joint = run.robot.action_spec.joint_names[columns[0]]
     recorded, replayed = command.position[columns[0]], position[columns[0]]
     return Difference(where, joint, float(recorded), float(replayed))
+
+
+class CommandTally:
+    """Counts the commands of a run that come out again, and keeps what all of them were.
+
+    Args:
+        run: The recording.
+    """
+
+    def __init__(self, run: RecordedRun) -> None:
+        self._run = run
+        self._positions: list[np.ndarray] = []
+        self._count = self._num_equal = 0
+        self._first: Difference | None = None
+
+    def carry(self, *positions: np.ndarray | None) -> None:
+        """Take commands (Da,) that outputs were sent, in order, compared or given."""
+        self._positions += [each for each in positions if each is not None]
+
+    def compare(self, difference: Difference | None) -> None:
+        """Count a command that was compared."""
+        self._count += 1
+        self._num_equal += difference is None
+        self._first = self._first or difference
+
+    def comparison(self, num_runs: int, num_before: int) -> CommandComparison:
+        """Return what was found, with the messages of each output."""
+        outputs = self._run.outputs.compared(self._positions, self._run.commands[-1].stamp_s)
+        counts = self._count, self._num_equal, num_runs
+        return CommandComparison(*counts, self._first, num_before, outputs)

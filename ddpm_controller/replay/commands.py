@@ -12,7 +12,11 @@ from ddpm_controller.control.moving.leading_motion import LeadingMotion
 from ddpm_controller.control.moving.motion_loop import Sent
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.states import State
-from ddpm_controller.replay.command_comparison import CommandComparison, command_difference
+from ddpm_controller.replay.command_comparison import (
+    CommandComparison,
+    CommandTally,
+    command_difference,
+)
 from ddpm_controller.replay.measured import MeasuredPositions, followed
 from ddpm_controller.replay.plans import Difference
 from ddpm_controller.replay.recorded_decisions import RecordedDecisions
@@ -55,8 +59,8 @@ def compare_commands(run: RecordedRun) -> CommandComparison:
     num_before = _num_before(run, ticks, deployment)
     if 0 < num_before < len(ticks) and not ticks[num_before][1]:
         player.go_on(ticks[num_before - 1][0])
-    count = num_equal = 0
-    first: Difference | None = None
+    tally = CommandTally(run)
+    tally.carry(*(command.position for command, _ in ticks[:num_before]))
     sent: deque[RecordedCommand] = deque(maxlen=_UNTOLD)
     for command, begins in ticks[num_before:]:
         is_taken_up = begins and player.takes_up(command, sent)
@@ -66,15 +70,12 @@ def compare_commands(run: RecordedRun) -> CommandComparison:
         if not is_taken_up:
             position = player.tick(command.stamp_s, recorded=command.position)
         sent.append(command)
+        tally.carry(command.position if position is None else position)
         refused = player.refused(command.stamp_s)
         difference = refused or command_difference(run, command, position)
-        if begins and refused is None:
-            continue
-        count += 1
-        num_equal += difference is None
-        first = first or difference
-    num_runs = sum(begins for _, begins in ticks)
-    return CommandComparison(count, num_equal, num_runs, first, num_before)
+        if not begins or refused is not None:
+            tally.compare(difference)
+    return tally.comparison(sum(begins for _, begins in ticks), num_before)
 
 
 def _deployment(run: RecordedRun) -> Deployment:
@@ -88,6 +89,7 @@ class _Player:
     """The motion that was recorded, led by the recorded decisions."""
 
     def __init__(self, run: RecordedRun, limits: JointLimits, deployment: Deployment) -> None:
+        self._limits = limits
         self._decisions = RecordedDecisions(run, limits, deployment)
         given = self._decisions.settings
         self._streams = given.stream is not None
@@ -112,7 +114,9 @@ class _Player:
         if self._streams:  # in lockstep there is no other process
             return False
         for last in reversed(sent):
-            if last.motion is None or not last.motion.velocity.any():
+            if last.motion is None:
+                continue
+            if self._limits.is_rest(last.motion.position, last.motion.velocity):
                 continue
             self.go_on(last)
             taken_up = Sent(last.stamp_s, last.motion)
@@ -169,8 +173,10 @@ def _num_before(
         run.statuses[0].verdict.state,
     )
     follows = state == State.RUNNING and min(takeovers_s) > command.stamp_s
-    if not follows and not command.motion.velocity.any():  # a run begins at rest
-        return 0
+    motion = command.motion
+    assert run.limits is not None
+    if not follows and run.limits.is_rest(motion.position, motion.velocity):
+        return 0  # a run begins at rest
     for number, (command, begins) in enumerate(ticks):
         is_known = command.stamp_s in takeovers_s and deployment.stream_settings is None
         if number > 0 and (begins or is_known):

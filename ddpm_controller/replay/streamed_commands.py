@@ -12,7 +12,11 @@ from ddpm_controller.control.moving.motion_loop import Sent
 from ddpm_controller.control.moving.path import in_nanoseconds
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.states import State
-from ddpm_controller.replay.command_comparison import CommandComparison, command_difference
+from ddpm_controller.replay.command_comparison import (
+    CommandComparison,
+    CommandTally,
+    command_difference,
+)
 from ddpm_controller.replay.measured import MeasuredPositions, followed
 from ddpm_controller.replay.plans import Difference
 from ddpm_controller.replay.recorded_decisions import RecordedDecisions
@@ -36,8 +40,7 @@ def compare_streamed(
     player = _StreamPlayer(run, limits, deployment)
     ticks = list(run_ticks(run))
     steps = _steps(run.commands, 1.0 / deployment.control_rate_hz)
-    count = num_equal = num_before = 0
-    first: Difference | None = None
+    tally, num_before = CommandTally(run), 0
     is_known, begins, in_stop, last = False, False, False, run.commands[0]
     for i, (command, is_first) in enumerate(ticks):
         begins = begins or is_first
@@ -45,6 +48,8 @@ def compare_streamed(
             in_stop = all(player.is_stop(last, each) for each, _ in ticks[i : i + 2])
         if in_stop:
             continue  # by chance two of its points are a period apart
+        if steps[i] == "first" or not is_known:
+            tally.carry(command.position)
         if steps[i] == "first":
             player.resume(command, keeps_chunk=not begins)
             assert command.motion is not None
@@ -59,15 +64,15 @@ def compare_streamed(
             else:
                 num_before += 1
         if steps[i] == "next" and is_known:
-            position, refused = player.lead_to(command.stamp_s, command.position)
+            positions, refused = player.lead_to(command.stamp_s, command.position)
+            position = positions[-1] if positions else None
+            tally.carry(*positions)
             difference = refused or command_difference(run, command, position)
             if difference and player.is_stop(last, command):
                 continue  # by chance a period behind the last command
             last = command
-            count += 1
-            num_equal += difference is None
-            first = first or difference
-    return CommandComparison(count, num_equal, sum(each for _, each in ticks), first, num_before)
+            tally.compare(difference)
+    return tally.comparison(sum(each for _, each in ticks), num_before)
 
 
 def _in_moments(run: RecordedRun, lead_s: float) -> RecordedRun:
@@ -140,12 +145,13 @@ class _StreamPlayer:
 
     def lead_to(
         self, moment_s: float, recorded: np.ndarray
-    ) -> tuple[np.ndarray | None, Difference | None]:
-        """Return the command (Da,) of ``moment_s``, and whether a plan should not have led there.
+    ) -> tuple[list[np.ndarray | None], Difference | None]:
+        """Return commands (Da,) up to ``moment_s``, and whether a plan should not have led there.
 
         All moments since the last one count: above the rate of the points some are not recorded.
         """
-        position, refused = None, None
+        positions: list[np.ndarray | None] = []
+        refused = None
         while self._moment_s < moment_s - _SAME_MOMENT_S:
             self._moment_s = in_nanoseconds(self._moment_s + self._period_s)
             order = self._decisions.order(self._moment_s)
@@ -157,12 +163,13 @@ class _StreamPlayer:
             self._motion, position = followed(
                 self._motion, self._moment_s, order, places, recorded if is_last else None
             )
+            positions.append(position)
             if order.chunk is not None and order.verdict.state == State.RUNNING:
                 self._in_force = order.chunk
             if not self._motion.has_chunk:
                 self._in_force = None
             refused = refused or self._decisions.refused(self._moment_s)
-        return position, refused
+        return positions, refused
 
     def _decided_s(self, moment_s: float) -> float:
         """Return the latest time at which the motion of ``moment_s`` may have been decided."""

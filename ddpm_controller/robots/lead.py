@@ -17,7 +17,7 @@ def lead_from(parameters: Mapping[str, Any], robot: Robot) -> float:
     lead_s = parameters.get("lead_s", 0.0)
     if lead_s is not None:
         return float(lead_s)
-    return float(parameters.get(ACTION_LATENCY_KEY, robot.action.latency_s))
+    return float(parameters.get(ACTION_LATENCY_KEY, robot.latency_s))
 
 
 def delay_problem(name: str, delay_s: float, rows_last_s: float, remedy: str) -> str:

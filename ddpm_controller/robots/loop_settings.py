@@ -10,6 +10,7 @@ from ddpm_controller.control.loop_settings import LoopSettings, PolicyTerms
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.observing.stream_filter import StreamFilter
 from ddpm_controller.robots.lead import lead_from
+from ddpm_controller.robots.outputs import JOINT_TRAJECTORY, STAMPED
 from ddpm_controller.robots.robot import Robot
 
 _MOST_LEAD_S = 1.0
@@ -46,7 +47,9 @@ def deployment_from(parameters: Mapping[str, Any], robot: Robot) -> Deployment:
         for number, switch in _SWITCHES.items()
         if not parameters.get(switch, switch in _USUALLY_ON)
     }
-    if parameters.get("output") == "commands":  # an array has no room for more than its tick
+    # Only a trajectory has room for more than its tick. A controller from before outputs were in
+    # the robot file recorded which message it sent.
+    if not _streams(robot) or parameters.get("output") == "commands":
         values["stream"] = "single_point"
     return Deployment(**values | {"lead_s": lead_from(parameters, robot)})
 
@@ -83,7 +86,7 @@ def loop_settings(
         stop_s=deployment.stop_s,
         max_lead_s=math.inf if deployment.lockstep else _MOST_LEAD_S,
         lead_s=deployment.lead_s,
-        stream=deployment.stream_settings,
+        stream=deployment.stream_settings if _streams(robot) else None,
         filters=filters or {},
         rules=robot.rules,
         tolerance=deployment.tolerance,
@@ -93,15 +96,47 @@ def loop_settings(
     )
 
 
+def refuse_outputs(robot: Robot, deployment: Deployment) -> None:
+    """Refuse outputs that cannot be sent as they are deployed.
+
+    Raises:
+        ValueError: With the output, the rule and the remedy.
+    """
+    rate_hz, streams = deployment.control_rate_hz, deployment.stream_settings is not None
+    for each in robot.outputs:
+        if each.rate_hz is not None and each.rate_hz > rate_hz:
+            raise ValueError(
+                f"action {each.name!r}: rate_hz {each.rate_hz:g} is above control_rate_hz "
+                f"{rate_hz:g}: lower it, or leave it out for every command"
+            )
+        is_streamed = streams and not deployment.lockstep and each.type == JOINT_TRAJECTORY
+        if each.rate_hz is not None and is_streamed:
+            raise ValueError(
+                f"action {each.name!r}: trajectories that end at rest are sent as often as their "
+                "lead needs: leave rate_hz out, or set command.stream to single_point"
+            )
+        may_wait = each.type not in STAMPED or each.gripper is not None or each.rate_hz is not None
+        if deployment.lockstep and may_wait and len(robot.outputs) > 1:
+            raise ValueError(
+                f"action {each.name!r}: in lockstep every output answers every tick with its "
+                f"stamp: use a type of {sorted(STAMPED)}, without rate_hz, dead_band and binary"
+            )
+
+
 def command_age_s(robot: Robot, deployment: Deployment) -> float:
     """Return by how much a command is ahead of the newest measured position of the joints, s.
 
     The committed lead, a tick, the latencies of the robot file and a period of the measurement.
     """
-    measuring, stream = robot.measuring, deployment.stream_settings
-    latency_s = robot.action.latency_s + measuring.latency_s
-    periods_s = 1.0 / deployment.control_rate_hz + 1.0 / measuring.spec.rate_hz
-    return (stream.lead_s if stream else 0.0) + latency_s + periods_s
+    measured = [each.latency_s + 1.0 / each.spec.rate_hz for each in robot.measuring_streams]
+    stream, period_s = deployment.stream_settings, 1.0 / deployment.control_rate_hz
+    lead_s = stream.lead_s if stream else 0.0
+    return lead_s + robot.latency_s + period_s + max(measured, default=0.0)
+
+
+def _streams(robot: Robot) -> bool:
+    """Return whether something can take more than the command of a tick."""
+    return any(each.type == JOINT_TRAJECTORY for each in robot.outputs)
 
 
 def _max_ages_s(robot: Robot, deployment: Deployment) -> dict[str, float]:

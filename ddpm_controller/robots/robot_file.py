@@ -1,127 +1,137 @@
 """What may stand in a robot file, config/robots/<robot>.yaml. No rclpy."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
-    Discriminator,
     Field,
-    NonNegativeFloat,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
+    FiniteFloat,
+    field_validator,
     model_validator,
 )
 
-from ddpm_controller.control.observing.stream_rules import WhenStale
-from ddpm_controller.data.text_features import FEWEST_FEATURES, MOST_FEATURES
+from ddpm_controller.robots.recording_rules import RecordingRules
+from ddpm_controller.robots.stream_file import STREAM_FILES, AnyStreamFile, Latency
+from ddpm_controller.types import ActionKind, RelativeTo
 
-LONGEST_LATENCY_S = 2.0
-"""More is a clock that is wrong, not a latency."""
-
-_Latency = Annotated[float, Field(ge=0, lt=LONGEST_LATENCY_S, allow_inf_nan=False)]
+_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class StreamFile(BaseModel):
-    """An observation stream of joint values or images.
+class BinaryFile(BaseModel):
+    """A gripper that is only ever sent to two places, with a hysteresis between them.
 
     Attributes:
-        topic: Topic name, relative to the namespace of the controller.
+        open: Position that is sent to open it, in the unit of the joint.
+        closed: Position that is sent to close it.
+        close_above: Share of the way from open to closed above which it closes.
+        open_below: Share of that way below which it opens.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    open: FiniteFloat
+    closed: FiniteFloat
+    close_above: FiniteFloat = 0.6
+    open_below: FiniteFloat = 0.4
+
+
+class RecordedFile(BaseModel):
+    """Where an output's commands are found in recordings, if not as they are sent.
+
+    Attributes:
+        topic: Topic name, relative to the namespace of the controller; that of the joint states
+            learns where the joints were measured.
         type: Message type.
-        rate_hz: Rate at which the messages come, Hz; where several messages bring the joints,
-            that of the slowest.
-        max_age_s: Age from which the newest message is stale, by stamp and by arrival, s; above
-            latency_s. It counts for each joint by itself.
-        field: Field of a JointState that is observed.
-        names: Names of the values of a JointState, in the order that a policy sees.
-        units: Unit of each value, for example rad or m.
-        wraps: Joints that turn without end and whose driver reports them within one turn: a jump
-            from pi to -pi is no motion then. Positions only.
-        height: Rows of an image message, pixels.
-        width: Columns of an image message, pixels.
-        crop: Part of an image message that is kept, before the resize: top, left, height and
-            width, pixels of the message; all of it when left out.
-        resize: Height and width that a policy sees; as the message or the crop when left out.
-        depth_range_m: Nearest and farthest distance of a depth image, m, which a policy sees as
-            grey from 1 to 255, with 0 for no measurement; an image of colour or grey when left
-            out.
-        latency_s: Time from acquisition to arrival, as `ddpm calibrate-latency` measured, s; 0:
-            unknown.
-        when_stale: What the robot does meanwhile: hold and resume by itself, stop until a reset,
-            or mask: plan without the stream, where the policy can.
-        frozen_after_s: Time after a motion of the joints from which an unchanged picture counts
-            as frozen, s; 0: never; 0.5 when left out. Images only.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     topic: str
     type: Literal[
-        "sensor_msgs/msg/JointState", "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
+        "sensor_msgs/msg/JointState",
+        "trajectory_msgs/msg/JointTrajectory",
+        "std_msgs/msg/Float64MultiArray",
+        "std_msgs/msg/Float64",
+        "geometry_msgs/msg/Twist",
+        "geometry_msgs/msg/TwistStamped",
+        "geometry_msgs/msg/PoseStamped",
     ]
-    rate_hz: PositiveFloat
-    max_age_s: PositiveFloat
-    field: Literal["position", "velocity", "effort"] = "position"
-    names: tuple[str, ...] = ()
-    units: tuple[str, ...] = ()
-    wraps: tuple[str, ...] = ()
-    height: PositiveInt | None = None
-    width: PositiveInt | None = None
-    crop: tuple[NonNegativeInt, NonNegativeInt, PositiveInt, PositiveInt] | None = None
-    resize: tuple[PositiveInt, PositiveInt] | None = None
-    depth_range_m: tuple[float, float] | None = None
-    latency_s: _Latency = 0.0
-    when_stale: WhenStale = "hold"
-    frozen_after_s: NonNegativeFloat | None = None
 
 
-class TextFile(BaseModel):
-    """An observation stream of sentences; the newest one holds, whatever its age.
-
-    Attributes:
-        topic: Topic name, relative to the namespace of the controller.
-        type: Message type; the topic is latched.
-        text_features: Numbers that a sentence becomes; three times the words and pairs in use.
-        when_stale: What the robot does before the first sentence, as for other streams.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    topic: str
-    type: Literal["std_msgs/msg/String"]
-    text_features: Annotated[int, Field(ge=FEWEST_FEATURES, le=MOST_FEATURES)]
-    when_stale: WhenStale = "hold"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse_times(cls, given: dict[str, Any]) -> dict[str, Any]:
-        if wrong := sorted({"rate_hz", "max_age_s", "latency_s"} & set(given)):
-            raise ValueError(f"{wrong} are not for a text, which is published once and then holds")
-        return given
+def _no_effort(kind: Any) -> Any:
+    """Refuse what would be a force or a torque."""
+    if isinstance(kind, str) and any(word in kind for word in ("effort", "torque", "wrench")):
+        raise ValueError(
+            f"efforts are read, not commanded, got {kind!r}: command positions or velocities, and "
+            "observe efforts as a stream with field effort"
+        )
+    return kind
 
 
 class ActionFile(BaseModel):
-    """The command that is learned and sent: absolute positions.
+    """A command that is learned and sent, on a topic of its own.
 
     Attributes:
-        topic: Topic name of the recorded command, relative to the namespace of the controller.
-        type: Message type of the recorded command.
-        names: Names of the commanded joints, in the order that a policy plans.
-        units: Unit of each joint: rad or m.
-        period_s: Time between two rows of a plan, s.
+        name: Name of the output, for example arm or gripper; each in `actions` needs one.
+        topic: Topic or action name, relative to the namespace of the controller; what is
+            recorded and what is published.
+        type: Message type or action type.
+        kind: What the columns command: positions or velocities of joints, or a twist or a pose
+            of the end effector.
+        names: Names of the commanded joints, in the order that a policy plans; of a twist
+            linear.x to angular.z, of a pose x, y, z, rx, ry, rz.
+        units: Unit of each column, for example rad or m.
+        period_s: Time between two rows of a plan, s; the same for all, so the others may leave
+            it out.
+        rate_hz: Rate at which it is published, Hz, at most the control rate; every tick when left
+            out, and 10 Hz for an action.
         latency_s: Time from sending to the motion, as `ddpm calibrate-latency` measured, s; 0:
             unknown.
+        prefix: What the names have in front here and not in the messages, for two arms whose
+            drivers use the same names: with `left/`, left/waist is sent as waist.
+        relative_to: What the columns are learned relative to: none, or the measured or the
+            commanded state at the time of the plan; what is sent is absolute.
+        frame_id: Frame of a twist or a pose.
+        reference: Orientation x, y, z, w that the rotation vector of a pose counts from.
+        dead_band: Change of a gripper below which nothing is sent, in the unit of the joint.
+        binary: The two places of a gripper that knows no others; any position when left out.
+        max_effort: Force or torque with which a gripper may grip, N or N m.
+        recorded: Where the commands are found in recordings; as they are sent when left out,
+            and `<topic>/command` as joint states for an action.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    name: str = "action"
     topic: str
-    type: Literal["trajectory_msgs/msg/JointTrajectory", "std_msgs/msg/Float64MultiArray"]
+    type: Literal[
+        "trajectory_msgs/msg/JointTrajectory",
+        "std_msgs/msg/Float64MultiArray",
+        "std_msgs/msg/Float64",
+        "sensor_msgs/msg/JointState",
+        "geometry_msgs/msg/Twist",
+        "geometry_msgs/msg/TwistStamped",
+        "geometry_msgs/msg/PoseStamped",
+        "control_msgs/action/GripperCommand",
+        "control_msgs/action/ParallelGripperCommand",
+    ]
+    kind: Annotated[ActionKind, BeforeValidator(_no_effort)] = "joint_position"
     names: tuple[str, ...]
     units: tuple[str, ...]
-    period_s: PositiveFloat
-    latency_s: _Latency = 0.0
+    period_s: _Positive | None = None
+    rate_hz: _Positive | None = None
+    latency_s: Latency = 0.0
+    prefix: str = ""
+    relative_to: RelativeTo = "none"
+    frame_id: str = ""
+    reference: tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat] = (0.0, 0.0, 0.0, 1.0)
+    dead_band: _NotNegative = 0.0
+    binary: BinaryFile | None = None
+    max_effort: _Positive | None = None
+    recorded: RecordedFile | None = None
 
 
 class BoxFile(BaseModel):
@@ -144,26 +154,64 @@ class RobotFile(BaseModel):
     Attributes:
         robot: Name of the robot.
         streams: Observation streams by name, in the order in which a policy takes them.
-        action: The command.
+        action: The command, where all of it goes to one topic.
+        actions: The commands where there are several topics, as of an arm and a gripper; a plan
+            has the columns of all, in this order.
         joint_limits: Joint-limits file, relative to the robot file.
+        descriptions: Topics of the robot description, where it is not robot_description: topic ->
+            what stands before the names of its joints and links here, for two arms with one
+            description each, for example left/robot_description -> left/.
         end_effector: Link of the robot description whose path is drawn and held inside the box;
             empty: the last link.
         end_effector_box: Box that the end effector must not leave; without it there is none.
+        recordings: How recordings are read.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     robot: str
-    streams: dict[str, Annotated[StreamFile | TextFile, Discriminator("type")]]
-    action: ActionFile
+    streams: dict[str, AnyStreamFile]
+    action: ActionFile | None = None
+    actions: Annotated[tuple[ActionFile, ...], Field(min_length=1)] | None = None
     joint_limits: str | None = None
+    descriptions: Annotated[dict[str, str], Field(min_length=1)] = {"robot_description": ""}
     end_effector: str = ""
     end_effector_box: BoxFile | None = None
+    recordings: RecordingRules = RecordingRules()
+
+    @model_validator(mode="after")
+    def _refuse_both(self) -> Self:
+        if (self.action is None) == (self.actions is None):
+            raise ValueError(
+                "action or actions, one of them: a robot with one command topic has action, one "
+                "with several has actions, a list"
+            )
+        return self
+
+    @field_validator("descriptions")
+    @classmethod
+    def _refuse_same_prefix(cls, given: dict[str, str]) -> dict[str, str]:
+        if len(set(given.values())) < len(given):
+            raise ValueError(f"each needs a prefix of its own, got {given}")
+        return given
+
+    @property
+    def outputs(self) -> tuple[ActionFile, ...]:
+        """What is commanded, one for each topic."""
+        return (self.action,) if self.action is not None else self.actions or ()
 
 
 KEYS = frozenset(
     key
-    for model in (RobotFile, ActionFile, BoxFile, StreamFile, TextFile)
+    for model in (
+        RobotFile,
+        ActionFile,
+        BinaryFile,
+        RecordedFile,
+        BoxFile,
+        RecordingRules,
+        *STREAM_FILES,
+    )
     for key in model.model_fields
 )
 """All keys of a robot file, for a suggestion where one is misspelt."""

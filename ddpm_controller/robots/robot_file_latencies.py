@@ -17,17 +17,21 @@ from ddpm_controller.robots.robot import RobotError, load_robot
 _KEY = "latency_s"
 
 
+Place = tuple[str | int, ...]
+"""Keys and indices that lead to a mapping in the file."""
+
+
 def write_latencies(
-    path: Path, streams: Mapping[str, float], action_s: float | None = None
+    path: Path, streams: Mapping[str, float], outputs: Mapping[str, float] | None = None
 ) -> None:
-    """Set ``latency_s`` of streams, and of the action unless None, in a robot file.
+    """Set ``latency_s`` of streams and of outputs, by their names, in a robot file.
 
     Raises:
         RobotError: The file cannot be written, or cannot be edited without changing more.
     """
     beside = path.with_name(f".{path.name}.new")
     try:
-        text = with_latencies(path.read_text(encoding="utf-8"), streams, action_s)
+        text = with_latencies(path.read_text(encoding="utf-8"), streams, outputs)
         beside.write_text(text, encoding="utf-8")
         load_robot(beside)
         os.replace(beside, path)
@@ -42,44 +46,59 @@ def write_latencies(
         beside.unlink(missing_ok=True)
 
 
-def with_latencies(text: str, streams: Mapping[str, float], action_s: float | None = None) -> str:
+def with_latencies(
+    text: str, streams: Mapping[str, float], outputs: Mapping[str, float] | None = None
+) -> str:
     """Return the text of a robot file with latencies, s, rounded to 0.1 ms.
 
     Raises:
         ValueError: The edit would change something else, as with shared anchors.
     """
-    wanted: dict[tuple[str, ...], float] = {
+    expected = _unshared(yaml.safe_load(text))
+    wanted: dict[Place, float] = {
         ("streams", name): round(value, 4) for name, value in streams.items()
     }
-    if action_s is not None:
-        wanted[("action",)] = round(action_s, 4)
-    expected = _unshared(yaml.safe_load(text))
+    for name, value in (outputs or {}).items():
+        wanted[_place_of(expected, name)] = round(value, 4)
     for place, value in wanted.items():
         _inside(expected, place)[_KEY] = value
         text = _with_value(text, place, value)
     if yaml.safe_load(text) != expected:
-        lines = ", ".join(f"{'.'.join(place)}.{_KEY}: {v}" for place, v in wanted.items())
+        lines = ", ".join(
+            f"{'.'.join(map(str, place))}.{_KEY}: {v}" for place, v in wanted.items()
+        )
         raise ValueError(f"it is not written in a way that can be edited here; add {lines}")
     return text
 
 
 def _unshared(content: Any) -> Any:
     """Return a copy in which what two anchors share is there twice."""
+    if isinstance(content, list):
+        return [_unshared(value) for value in content]
     if not isinstance(content, dict):
         return content
     return {name: _unshared(value) for name, value in content.items()}
 
 
-def _inside(content: dict[str, Any], place: tuple[str, ...]) -> dict[str, Any]:
+def _place_of(content: dict[str, Any], name: str) -> Place:
+    """Return where the output ``name`` is: the only one, or one of a list."""
+    if "actions" not in content:
+        return ("action",)
+    names = [each.get("name") for each in content["actions"]]
+    return ("actions", names.index(name))
+
+
+def _inside(content: Any, place: Place) -> dict[str, Any]:
     for name in place:
         content = content[name]
-    return content
+    found: dict[str, Any] = content
+    return found
 
 
-def _with_value(text: str, place: tuple[str, ...], value: float) -> str:
+def _with_value(text: str, place: Place, value: float) -> str:
     node = yaml.compose(text)
     for name in place:
-        node = dict(_entries(node))[name]
+        node = node.value[name] if isinstance(name, int) else dict(_entries(node))[name]
     entries = dict(_entries(node))
     if _KEY in entries:
         old = entries[_KEY]

@@ -24,6 +24,7 @@ from ddpm_controller.training.config import (
     training_config_from,
 )
 from ddpm_controller.training.ema import Ema
+from ddpm_controller.types import ActionSpec
 
 Fingerprint = Mapping[str, Any]
 """What must be equal for a training to resume: recipe, data, streams and action. JSON values."""
@@ -146,6 +147,8 @@ def _completed(saved: Fingerprint) -> Fingerprint:
         return saved  # of another kind or broken: reported as it is
     streams = [{**_STREAM_BEFORE, **stream} for stream in saved.get("streams", ())]
     rest = {**_without(saved, "policy"), "streams": streams}
+    if "action_spec" in saved:
+        rest["action_spec"] = asdict(ActionSpec(**saved["action_spec"]))
     completed: Fingerprint = json.loads(json.dumps({**asdict(config), **rest}))
     return completed
 

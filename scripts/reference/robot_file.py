@@ -5,20 +5,34 @@ from pathlib import Path
 from tables import fields_table, summary
 
 from ddpm_controller.robots.joint_limits_file import JointEntry
+from ddpm_controller.robots.recording_rules import RecordingRules
 from ddpm_controller.robots.robot_file import (
     ActionFile,
+    BinaryFile,
     BoxFile,
+    RecordedFile,
     RobotFile,
+)
+from ddpm_controller.robots.stream_file import (
+    FieldsFile,
+    FramesFile,
     StreamFile,
     TextFile,
+    TransformFile,
 )
 
 _KINDS = {
     "The file": RobotFile,
     "streams: joint values and images": StreamFile,
+    "streams: fields of other messages": FieldsFile,
+    "streams: frames of tf": TransformFile,
+    "tf": FramesFile,
     "streams: sentences": TextFile,
-    "action": ActionFile,
+    "action, and each of actions": ActionFile,
+    "binary": BinaryFile,
+    "recorded": RecordedFile,
     "end_effector_box": BoxFile,
+    "recordings": RecordingRules,
     "A joint in the joint-limits file": JointEntry,
 }
 

@@ -24,8 +24,14 @@ _OF_EVERY_NODE = ("rcl_interfaces", "lifecycle_msgs", "type_description_interfac
 _MEANINGS = {
     "controller": {
         "/diagnostics": "Health of the checkpoint, the streams, the plans and the commands.",
-        "commands": "Commands, with `output` set to commands.",
-        "commands/claim": "Which controller commands there; see `ddpm_msgs/CommandClaim`.",
+        "arm_controller/joint_trajectory": "Commands of an output of the robot file that has "
+        "several; these are of `sim_arm_gripper.yaml`.",
+        "arm_controller/joint_trajectory/claim": "Which controller commands there; see "
+        "`ddpm_msgs/CommandClaim`.",
+        "controller/command": "All columns of the commands of several outputs, or of one that is "
+        "not a trajectory: for recordings, while there is a subscriber.",
+        "gripper_controller/gripper_cmd/claim": "The same, of goals of a gripper.",
+        "gripper_controller/gripper_cmd/command": "The goals of a gripper, for recordings.",
         "controller/action_chunk": "The chunk in force, when it is taken over.",
         "controller/load_checkpoint": "Swap policies while the robot moves.",
         "controller/memory": "What the policy remembered when the plan was requested.",
@@ -34,8 +40,8 @@ _MEANINGS = {
         "controller/reset": "Begin the run again: forget the chunk and what is remembered.",
         "controller/run_policy": "Run the policy until success or a time-out.",
         "controller/status": "State and reason, and the figures of the run.",
-        "joint_trajectory": "Commands: one point, a period ahead.",
-        "joint_trajectory/claim": "The same, with `output` set to joint_trajectory.",
+        "joint_trajectory": "Commands, where the robot file names this topic, as `sim_arm.yaml`.",
+        "joint_trajectory/claim": "Which controller commands there.",
         "robot_description": "URDF, for the joint limits and the drawn path.",
         "success": "True ends a RunPolicy goal; the parameter `success_topic`.",
     },
@@ -49,12 +55,12 @@ _MEANINGS = {
         "<camera>/image_raw": "Picture of a camera.",
         "<camera>/image_raw/compressed": "The same as JPEG, with `compressed`.",
         "block_corners": "Corners of the block.",
-        "commands": "Commands, as positions alone; with the driver forward.",
         "episode": "Begin and end of an episode.",
         "goal": "Goal of the episode, as numbers.",
         "instruction": "Goal of the episode, in words.",
         "joint_states": "Measured joints.",
-        "joint_trajectory": "Commands; with `expert` published, else subscribed.",
+        "joint_trajectory": "Commands, of the name and type that the robot file has; with "
+        "`expert` published instead.",
         "joint_velocity": "Measured joint velocities.",
         "light": "State of the light.",
         "object": "Pose of the object.",
@@ -145,16 +151,14 @@ def _controller() -> set[Endpoint]:
         return node
 
     found = set()
-    for output in ("joint_trajectory", "commands"):
-        found |= _of("controller", configured, **{"command.process": "false"}, output=output)
+    for name in ("sim_arm", "sim_arm_gripper"):
+        robot = f"config/robots/{name}.yaml"
+        found |= _of("controller", configured, **{"command.process": "false"}, robot=robot)
     return found
 
 
 def _simulation(world: str) -> set[Endpoint]:
-    found = set()
-    for driver in ("joint_trajectory_controller", "forward"):
-        found |= _of("simulation", Simulation, world=world, compressed="true", driver=driver)
-    return found
+    return _of("simulation", Simulation, world=world, compressed="true")
 
 
 def _of(name: str, make: Callable[[], Any], **parameters: str) -> set[Endpoint]:

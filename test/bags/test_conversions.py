@@ -5,21 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray
-from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from ddpm_controller.bags.conversions import (
     ConversionError,
-    command_from,
     seconds,
     stamp_from,
     vector_from,
 )
-from ddpm_controller.robots.robot import JOINT_TRAJECTORY, RobotAction
-from ddpm_controller.types import ActionSpec
 
 NAMES = ("shoulder", "elbow")
-ACTION = RobotAction(ActionSpec(NAMES, ("rad", "rad"), 0.1), "joint_trajectory", JOINT_TRAJECTORY)
 
 
 @given(st.integers(0, 2**31 - 1), st.integers(0, 999_999_999))
@@ -59,19 +53,3 @@ BAD_STATES = {
 def test_joints_that_are_not_all_there_are_refused_with_both_lists(names, numbers, text):
     with pytest.raises(ConversionError, match=text):
         vector_from(JointState(name=names, position=numbers), NAMES)
-
-
-def test_a_trajectory_commands_the_first_point_by_name_and_an_array_by_order():
-    point = JointTrajectoryPoint(positions=[2.0, 1.0])
-    trajectory = JointTrajectory(joint_names=["elbow", "shoulder"], points=[point])
-    np.testing.assert_array_equal(command_from(trajectory, ACTION), [1.0, 2.0])
-    array = Float64MultiArray(data=[1.0, 2.0])
-    np.testing.assert_array_equal(command_from(array, ACTION), [1.0, 2.0])
-
-
-@pytest.mark.parametrize(
-    "message", [JointTrajectory(joint_names=list(NAMES)), Float64MultiArray(data=[1.0])]
-)
-def test_a_command_of_another_size_is_refused(message):
-    with pytest.raises(ConversionError, match="command"):
-        command_from(message, ACTION)

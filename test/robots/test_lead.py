@@ -13,7 +13,7 @@ from ddpm_controller.ros.controller.policy_loader import load_policy
 
 def test_the_lead_is_the_parameter_or_below_0_the_latency_of_the_robot_when_recorded():
     robot = load_robot(SIM_ARM)
-    robot = replace(robot, action=replace(robot.action, latency_s=0.05))
+    robot = replace(robot, outputs=(replace(robot.outputs[0], latency_s=0.05),))
     assert lead_from({}, robot) == 0.0
     assert lead_from({"lead_s": 0.0}, robot) == 0.0
     assert lead_from({"lead_s": 0.02}, robot) == 0.02

@@ -11,7 +11,7 @@ from random_checkpoint import SIM_ARM
 from ddpm_controller.bags.conversions import observation_from, stamp_from
 from ddpm_controller.bags.element_stamps import element_stamps
 from ddpm_controller.bags.memory_messages import packed
-from ddpm_controller.bags.message_types import message_types
+from ddpm_controller.bags.message_types import message_types, plain
 from ddpm_controller.bags.writer import BagTopic, BagWriter
 from ddpm_controller.control.deployment import Deployment
 from ddpm_controller.control.loop import ControlLoop
@@ -28,7 +28,8 @@ from ddpm_controller.policy import DepartureLimit, PlanSettings
 from ddpm_controller.replay.recorded_run import PARAMETERS_KEY
 from ddpm_controller.robots.lead import ACTION_LATENCY_KEY
 from ddpm_controller.robots.loop_settings import loop_settings
-from ddpm_controller.robots.robot import load_robot
+from ddpm_controller.robots.outputs import JOINT_TRAJECTORY
+from ddpm_controller.robots.robot import COMMANDS_TOPIC, load_robot
 from ddpm_controller.simulation.arm.robot_description import robot_description
 from ddpm_controller.systems import restore
 
@@ -37,7 +38,6 @@ TOPICS = {
     "/joint_states": "sensor_msgs/msg/JointState",
     "/camera_fixed/image_raw": "sensor_msgs/msg/Image",
     "/camera_wrist/image_raw": "sensor_msgs/msg/Image",
-    "/joint_trajectory": "trajectory_msgs/msg/JointTrajectory",
     "/controller/action_chunk": "ddpm_msgs/msg/ActionChunk",
     "/controller/memory": "ddpm_msgs/msg/Memory",
     "/controller/status": "ddpm_msgs/msg/ControllerStatus",
@@ -176,10 +176,12 @@ def record_run(folder, scenario):
     if scenario.in_groups:
         parameters = given_as(values_from(parameters))
     provenance = {PARAMETERS_KEY: json.dumps(parameters)}
-    with BagWriter(folder, [BagTopic(n, k) for n, k in TOPICS.items()], provenance) as bag:
+    topics = TOPICS | {f"/{each.topic}": each.type for each in scenario.robot.outputs}
+    topics |= {f"/{scenario.robot.commands_topic}": JOINT_TRAJECTORY}
+    with BagWriter(folder, [BagTopic(n, k) for n, k in topics.items()], provenance) as bag:
         for topic, stamp_s, message in messages:
             sec, nanosec = stamp_from(stamp_s)
-            raw = bytes(message_types().serialize_cdr(message, TOPICS[topic]))
+            raw = bytes(message_types().serialize_cdr(message, topics[topic]))
             bag.write(topic, sec * 10**9 + nanosec, raw)
     return folder
 
@@ -207,6 +209,7 @@ class _Run:
         settings = loop_settings(self._robot, policy, deployment, limits=limits)
         self._loop = ControlLoop(replace(settings, rules=scenario.rules))
         self._told = None
+        self._outputs = _Outputs(self._robot, 1 / scenario.rate_hz)
         self._ahead = None
         if scenario.stream == "rest_ended" and not scenario.streams_in_lockstep:
             names, stream = settings.action_spec.joint_names, settings.stream
@@ -247,14 +250,15 @@ class _Run:
                 continue
             if dead == DEAD_TICKS:
                 self._loop.take_up(sent[-2], now_s)
-            commands, message = self._commands(now_s)
+            commands, trajectory = self._commands(now_s)
             if self._scenario.plan_ticks:
                 coming += self._request(tick, now_s)
-            if message is not None:
-                yield "/joint_trajectory", now_s, message
+            for topic, message in self._sent(now_s, commands, trajectory):
+                yield topic, now_s, message
             for command in commands:
                 if command.position is not None:
-                    position = position if tick in self._scenario.stands else command.position
+                    stands = tick in self._scenario.stands
+                    position = position if stands else self._moved(position, command)
                     motion = Motion(command.position, command.velocity, command.acceleration)
                     sent.append(Sent(command.stamp_s, motion))
                 stamp_s, takeover = command.stamp_s, command.takeover
@@ -266,11 +270,9 @@ class _Run:
                     yield "/controller/status", now_s, self._status(stamp_s, *self._told)
 
     def _commands(self, now_s):
-        """Commands of a tick, and the message that it sends."""
+        """Commands of a tick, and the points that it sends where it streams."""
         if self._ahead is None:
-            command = self._command(now_s)
-            sends = command.position is not None
-            return [command], self._trajectory(now_s, command) if sends else None
+            return [self._command(now_s)], None
         self._loop.advance(now_s)
         order, takeover = self._loop.order(now_s, self._loop.decide(now_s))
         self._takeover = takeover or self._takeover
@@ -280,7 +282,25 @@ class _Run:
             self._loop.note_led(each.stamp_s, each.position)
         if found.takes_chunk:
             commands[0] = replace(commands[0], takeover=self._takeover)
-        return commands, None if found.message is None else _points(found.message)
+        return commands, found.message
+
+    def _sent(self, now_s, commands, trajectory):
+        """Topic and message of all that a tick publishes."""
+        if self._robot.commands_topic == COMMANDS_TOPIC:
+            if self._ahead is not None:
+                return self._outputs.ahead(trajectory, commands, now_s)
+            return self._outputs.of(commands[-1])
+        topic = f"/{self._robot.commands_topic}"
+        if self._ahead is not None:
+            return [] if trajectory is None else [(topic, _points(trajectory))]
+        if commands[-1].position is None:
+            return []
+        return [(topic, self._trajectory(now_s, commands[-1]))]
+
+    def _moved(self, position, command):
+        """Where the robot is at the next tick."""
+        held = position + command.position / self._scenario.rate_hz
+        return np.where(self._robot.action_spec.are_velocities, held, command.position)
 
     _takeover = None
 
@@ -427,6 +447,52 @@ class _Run:
             shapes=np.array(arrays.shapes, np.uint32),
             data=np.array(arrays.data, np.uint8),
         )
+
+
+class _Outputs:
+    """The publishers of a robot with several topics, which publish into a list."""
+
+    def __init__(self, robot, period_s):
+        # Imported here: the messages of ROS are not needed for a robot with one topic.
+        from ddpm_controller.ros.commanding.command_publisher import CommandPublisher
+
+        self._published = []
+        self._publisher = CommandPublisher(
+            self, robot.outputs, period_s, 1, whole_topic=COMMANDS_TOPIC
+        )
+
+    def create_publisher(self, kind, topic, qos, event_callbacks=None):
+        module = kind.__module__.split(".")
+        return _ListedPublisher(self._published, f"/{topic}", f"{module[0]}/msg/{kind.__name__}")
+
+    def of(self, command):
+        if command.position is not None:
+            self._publisher.send(command)
+        return self._taken()
+
+    def ahead(self, trajectory, commands, now_s):
+        self._publisher.send_ahead(trajectory, commands, now_s)
+        return self._taken()
+
+    def _taken(self):
+        taken = list(self._published)
+        self._published.clear()
+        return taken
+
+
+@dataclass
+class _ListedPublisher:
+    published: list
+    topic: str
+    kind: str
+
+    def get_subscription_count(self):
+        return 1
+
+    def publish(self, message):
+        is_raw = isinstance(message, bytes)
+        found = message_types().deserialize_cdr(message, self.kind) if is_raw else plain(message)
+        self.published.append((self.topic, found))
 
 
 def _points(trajectory):

@@ -83,7 +83,8 @@ class TrajectoryStream:
         settings, path = self._settings, self._path
         if self.sent is not None:
             path.cut(self.sent.stamp_s)
-            if not self.sent.motion.is_rest:
+            last = self.sent.motion
+            if last.acceleration.any() or not self._limits.is_rest(last.position, last.velocity):
                 self._keep_tail(math.inf)
             path.forget(now_s - settings.past_s)
         if len(path) and path.end_s > now_s and np.any(path.motions[:, 1:]):

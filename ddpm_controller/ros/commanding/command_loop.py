@@ -12,7 +12,6 @@ import time
 from collections import deque
 from dataclasses import replace
 
-import numpy as np
 from ddpm_msgs.msg import ControllerStatus
 from rclpy.duration import Duration
 from rclpy.node import Node
@@ -71,12 +70,7 @@ class CommandLoop:
     ) -> None:
         self._link, self._settings, self._node = link, settings, node
         self._commands = CommandPublisher(
-            node,
-            settings.output,
-            settings.joint_names,
-            settings.period_s,
-            depth=1,
-            topic=settings.topic,
+            node, settings.outputs, settings.period_s, depth=1, whole_topic=settings.whole_topic
         )
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._last_words = node.create_publisher(ControllerStatus, settings.status_topic, latched)
@@ -115,10 +109,11 @@ class CommandLoop:
     def _wait_for_listener(self) -> None:
         """Give everybody time to be found: neither first commands nor last words must be lost."""
         patience_s = self._known_s + _PATIENCE_S
-        wanted = (
-            (self._commands.publisher, max(self._settings.listeners, 1)),
+        publishers, counts = self._commands.publishers, self._settings.listeners
+        wanted = [
+            *zip(publishers, (max(n, 1) for n in counts or (1,) * len(publishers)), strict=True),
             (self._last_words, self._settings.status_listeners),
-        )
+        ]
         while time.monotonic() < patience_s:
             if all(publisher.get_subscription_count() >= count for publisher, count in wanted):
                 time.sleep(_OTHER_SIDE_S)
@@ -197,8 +192,9 @@ class CommandLoop:
             return
         order = replace(self._order, verdict=self._verdict(self._motion))
         left_s = max(deadline_s - time.monotonic(), 0.0)
-        found = tick_of(self._motion, time.time() + left_s, order)
-        sent_s = self._sent(found, deadline_s)
+        now_s = time.time() + left_s
+        found = tick_of(self._motion, now_s, order)
+        sent_s = self._sent(found, now_s, deadline_s)
         begins = self._order.begin_at is not None
         for i, command in enumerate(found.commands):
             took_over = self._number if found.takes_chunk and i == 0 else 0
@@ -210,19 +206,21 @@ class CommandLoop:
         if self._lost:
             self._say(self._command)
             # Late ticks make a stop last longer than it was to.
-            if time.monotonic() > self._rest_s and not np.any(self._command.velocity):
+            if time.monotonic() > self._rest_s and self._motion.is_at_rest:
                 self._order = _QUIET
 
-    def _sent(self, found: Ahead, deadline_s: float) -> float:
+    def _sent(self, found: Ahead, now_s: float, deadline_s: float) -> float:
         """Publish what is due at ``deadline_s``; return when, monotonic time, or NaN."""
-        streams = isinstance(self._motion, LeadingMotion)
-        if (found.message if streams else found.commands[-1].position) is None:
+        if isinstance(self._motion, LeadingMotion):
+            if found.message is None and not self._commands.has_others:
+                return math.nan
+            time.sleep(max(deadline_s - time.monotonic(), 0.0))
+            self._commands.send_ahead(found.message, found.commands, now_s)
+            return math.nan if found.message is None else time.monotonic()
+        if found.commands[-1].position is None:
             return math.nan
         time.sleep(max(deadline_s - time.monotonic(), 0.0))
-        if found.message is not None:
-            self._commands.send_trajectory(found.message)
-        else:
-            self._commands.send(found.commands[-1])
+        self._commands.send(found.commands[-1])
         return time.monotonic()
 
     def _verdict(self, motion: MotionLoop | LeadingMotion) -> Verdict:
@@ -295,7 +293,7 @@ class CommandLoop:
 
     def wait_until_heard(self, patience_s: float) -> None:
         """Return when every listener has the last command and word, or the patience is over."""
-        for publisher in (self._commands.publisher, self._last_words):
+        for publisher in (*self._commands.publishers, self._last_words):
             publisher.wait_for_all_acked(Duration(seconds=patience_s))
 
 

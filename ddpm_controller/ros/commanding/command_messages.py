@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from ddpm_controller.control.gripper import BinaryGripper, GripperRule
 from ddpm_controller.control.moving.boxed_arm import BoxedArm, CartesianBox
 from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.motion_loop import Order, Sent
-from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.control.moving.safety import JointLimits, VelocityColumns
 from ddpm_controller.control.moving.stream_settings import StreamSettings
 from ddpm_controller.control.states import Reason, State, Verdict
+from ddpm_controller.robots.outputs import RobotOutput
 from ddpm_controller.types import ActionChunk
 
 LARGEST_PACKET = 1 << 20
@@ -27,15 +29,15 @@ class CommandSettings:
     Attributes:
         node_name: Node name of its node, whose only purpose are the publishers.
         namespace: Likewise.
-        topic: Topic of the commands, with namespace.
+        outputs: What is commanded, with topics that have their namespace.
+        whole_topic: Topic on which commands are recorded whole; empty: none.
         status_topic: Topic on which it reports why it stopped when the controller cannot any more.
-        output: ``joint_trajectory`` or ``commands``.
-        joint_names: In the order of the positions.
         period_s: Time between ticks.
         fade_s: As ``MotionLoop``.
         stop_s: As ``MotionLoop``.
         silence_s: When nothing came from the controller for so long, the robot is stopped.
-        listeners: Listeners of the commands, known to the controller; it waits a while for all.
+        listeners: Listeners of each output's commands, known to the controller; it waits a while
+            for all. Left out: one each.
         status_listeners: Listeners of its last words, likewise.
         priority: Priority of SCHED_FIFO, 1 to 99, where that is permitted; 0 asks for none.
         stream: Form of the trajectories; None: each message is the command of its tick.
@@ -44,19 +46,23 @@ class CommandSettings:
 
     node_name: str
     namespace: str
-    topic: str
+    outputs: tuple[RobotOutput, ...]
     status_topic: str
-    output: str
-    joint_names: tuple[str, ...]
     period_s: float
     fade_s: float
     stop_s: float
     silence_s: float
     priority: int
-    listeners: int = 1
+    listeners: tuple[int, ...] = ()
     status_listeners: int = 0
+    whole_topic: str = ""
     stream: StreamSettings | None = None
     stands_by: bool = False
+
+    @property
+    def joint_names(self) -> tuple[str, ...]:
+        """Columns of a command, in order."""
+        return tuple(name for output in self.outputs for name in output.names)
 
 
 @dataclass(frozen=True)
@@ -125,17 +131,34 @@ def settings_from(content: dict[str, Any]) -> CommandSettings:
     """Return what ``settings_packet`` was made of."""
     stream = content["stream"]
     told = {
-        "joint_names": tuple(content["joint_names"]),
+        "outputs": tuple(_output_from(each) for each in content["outputs"]),
+        "listeners": tuple(content["listeners"]),
         "stream": StreamSettings(**stream) if stream is not None else None,
     }
     return CommandSettings(**{**content, **told})
 
 
+def _output_from(content: dict[str, Any]) -> RobotOutput:
+    rule = content["gripper"]
+    if rule is not None:
+        binary = rule["binary"] and BinaryGripper(**rule["binary"])
+        rule = GripperRule(**{**rule, "binary": binary})
+    tuples = {name: tuple(content[name]) for name in ("names", "units", "reference")}
+    return RobotOutput(**{**content, **tuples, "gripper": rule})
+
+
 def limits_packet(limits: JointLimits) -> bytes:
     """Return the packet with the limits of the joints."""
-    rows = {f.name: getattr(limits, f.name) for f in fields(limits) if f.name != "arm"}
-    arm = asdict(limits.arm) if limits.arm else None
-    return packet("limits", {"arm": arm, **{name: row.tolist() for name, row in rows.items()}})
+    rows = {each.name: getattr(limits, each.name) for each in fields(limits)}
+    arm, velocities = rows.pop("arm"), rows.pop("velocities")
+    content: dict[str, Any] = {name: row.tolist() for name, row in rows.items()}
+    content["arm"] = asdict(arm) if arm else None
+    if velocities is not None:
+        content["velocities"] = [
+            *(row.tolist() for row in (velocities.chosen, velocities.lower, velocities.upper)),
+            velocities.late_s,
+        ]
+    return packet("limits", content)
 
 
 def limits_from(content: dict[str, Any]) -> JointLimits:
@@ -145,8 +168,13 @@ def limits_from(content: dict[str, Any]) -> JointLimits:
     if told is not None:
         box = CartesianBox(*(tuple(told["box"][name]) for name in ("lower", "upper")))
         arm = BoxedArm(box, told["urdf"], tuple(told["joint_names"]), told["link"])
-    rows = {name: np.array(values) for name, values in content.items() if name != "arm"}
-    return JointLimits(**rows, arm=arm)
+    velocities = None
+    if "velocities" in content:
+        *arrays, late_s = content["velocities"]
+        velocities = VelocityColumns(*map(np.array, arrays), late_s)
+    others = ("arm", "velocities")
+    rows = {name: np.array(values) for name, values in content.items() if name not in others}
+    return JointLimits(**rows, arm=arm, velocities=velocities)
 
 
 def order_packet(number: int, order: Order) -> bytes:

@@ -1,87 +1,154 @@
-"""The commands that leave the package."""
+"""The commands that leave the package: each output of the robot on its topic."""
 
-import numpy as np
+from collections import deque
+from collections.abc import Callable, Sequence
+
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
-from std_msgs.msg import Float64MultiArray
-from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from ddpm_controller.control.command import Command
-from ddpm_controller.ros.commanding.sent_positions import SentPositions
+from ddpm_controller.robots.outputs import JOINT_TRAJECTORY, RobotOutput, columns_of
+from ddpm_controller.ros.commanding.output_publisher import OutputPublisher
+from ddpm_controller.ros.commanding.sent_positions import SentCommands
 from ddpm_controller.ros.commanding.trajectory_messages import TrajectoryMessages
-from ddpm_controller.ros.stamps import duration_from, time_from
+from ddpm_controller.ros.output_messages import MESSAGES, Part, message_of
 from ddpm_controller.types import Trajectory
+
+_RECORDED_DEPTH = 100
 
 
 class CommandPublisher:
-    """Sends commands as the message that the robot takes.
+    """Sends commands as the messages that the robot takes.
 
-    A trajectory carries velocities and accelerations too, an array only positions.
+    Goals of an action are not sent here: see ``gripper_goals``.
 
     Args:
-        node: Owner of the publisher.
-        output: ``joint_trajectory`` or ``commands``.
-        joint_names: In the order of the positions.
+        node: Owner of the publishers.
+        outputs: Outputs of the robot, with their topics.
         period_s: A position is to be reached after one control period.
         depth: Commands kept for a reliable listener.
-        topic: Topic of the commands; left out: the name of the output.
-        events: What to call when a listener does not fit.
+        whole_topic: Topic on which commands are recorded with all of their columns; empty: none.
+        events: Topic -> what to call when a listener does not fit.
 
     Attributes:
-        positions: Positions that were sent lately.
+        sent: What was sent lately.
     """
 
     def __init__(
         self,
         node: Node,
-        output: str,
-        joint_names: tuple[str, ...],
+        outputs: Sequence[RobotOutput],
         period_s: float,
         depth: int,
-        topic: str = "",
-        events: PublisherEventCallbacks | None = None,
+        *,
+        whole_topic: str = "",
+        events: Callable[[str], PublisherEventCallbacks] | None = None,
     ) -> None:
-        self._trajectory = output == "joint_trajectory"
-        self._joint_names = list(joint_names)
-        self._period = duration_from(period_s)
-        kind = JointTrajectory if self._trajectory else Float64MultiArray
-        self._sent: Command | None = None
-        self.positions = SentPositions()
-        self._messages = TrajectoryMessages(joint_names)
-        self.publisher: Publisher = node.create_publisher(
-            kind, topic or output, QoSProfile(depth=depth), event_callbacks=events
-        )
+        self._node, self.sent = node, SentCommands(outputs)
+        columns = columns_of(outputs)
+        self._publishers = [
+            OutputPublisher(
+                node, each, columns[each.name], period_s, depth, events and events(each.topic)
+            )
+            for each in outputs
+            if not each.is_action
+        ]
+        self._period_s, self._ahead = period_s, deque[Command]()
+        self._whole = _WholeCommands(node, outputs, period_s, whole_topic) if whole_topic else None
+
+    @property
+    def publishers(self) -> list[Publisher]:
+        """Of the outputs, in order."""
+        return [each.publisher for each in self._publishers]
 
     def send(self, command: Command) -> None:
         """Publish ``command``, which has a position, as that of its tick."""
         assert command.position is not None
-        self._sent = command
-        self.positions.note(command.position)
-        if not self._trajectory:
-            self.publisher.publish(Float64MultiArray(data=command.position.tolist()))
-            return
-        point = JointTrajectoryPoint(
-            positions=command.position.tolist(),
-            velocities=_numbers(command.velocity),
-            accelerations=_numbers(command.acceleration),
-            time_from_start=self._period,
-        )
-        message = JointTrajectory(joint_names=self._joint_names, points=[point])
-        message.header.stamp = time_from(command.stamp_s)
-        self.publisher.publish(message)
+        self.sent.note(command.position)
+        for each in self._publishers:
+            each.send(command)
+        if self._whole is not None:
+            self._whole.send(command)
 
-    def send_trajectory(self, trajectory: Trajectory) -> None:
-        """Publish several points, which end at rest."""
-        self.positions.note(trajectory.positions[-1])
-        self.publisher.publish(self._messages.message(trajectory))
+    def send_ahead(
+        self, trajectory: Trajectory | None, commands: Sequence[Command], now_s: float
+    ) -> None:
+        """Publish points that end at rest, and to other outputs what is due now.
+
+        Args:
+            trajectory: Points for the outputs that take several; None: none are due.
+            commands: Commands that were decided for moments to come.
+            now_s: The tick.
+        """
+        if trajectory is not None:
+            self.sent.note(trajectory.positions[-1])
+            for each in self._publishers:
+                if each.is_trajectory:
+                    each.send_trajectory(trajectory)
+            if self._whole is not None:
+                self._whole.send_trajectory(trajectory)
+        due = self._due(commands, now_s)
+        for each in self._publishers:
+            if due is not None and not each.is_trajectory:
+                each.send(due)
+
+    @property
+    def has_others(self) -> bool:
+        """Whether an output takes only what is due at each tick."""
+        return not all(each.is_trajectory for each in self._publishers)
 
     def repeat(self) -> None:
         """Send the last command again, where it carries its tick and so does no harm."""
-        if self._trajectory and self._sent is not None:
-            self.send(self._sent)
+        for each in self._publishers:
+            each.repeat()
+
+    def close(self) -> None:
+        """Leave the topics."""
+        for publisher in self.publishers:
+            self._node.destroy_publisher(publisher)
+        if self._whole is not None:
+            self._node.destroy_publisher(self._whole.publisher)
+
+    def _due(self, commands: Sequence[Command], now_s: float) -> Command | None:
+        """Return the newest command whose moment has come; the others wait."""
+        moved = [each for each in commands if each.position is not None]
+        if moved and self._ahead and moved[0].stamp_s <= self._ahead[-1].stamp_s:
+            self._ahead.clear()  # the clock or the motion began again
+        self._ahead.extend(moved)
+        due = None
+        while self._ahead and self._ahead[0].stamp_s <= now_s + self._period_s / 2:
+            due = self._ahead.popleft()
+        if due is not None:
+            assert due.position is not None
+            self.sent.note(due.position)
+        return due
 
 
-def _numbers(values: np.ndarray | None) -> list[float]:
-    return [] if values is None else values.tolist()
+class _WholeCommands:
+    """Publishes all columns as one trajectory, for recordings, while there is a subscriber."""
+
+    def __init__(
+        self, node: Node, outputs: Sequence[RobotOutput], period_s: float, topic: str
+    ) -> None:
+        names = tuple(name for each in outputs for name in each.names)
+        units = tuple(unit for each in outputs for unit in each.units)
+        self._output = RobotOutput("whole", topic, JOINT_TRAJECTORY, names, units)
+        self._period_s, self._trajectories = period_s, TrajectoryMessages(names)
+        kind, _ = MESSAGES[JOINT_TRAJECTORY]
+        self.publisher: Publisher = node.create_publisher(
+            kind, topic, QoSProfile(depth=_RECORDED_DEPTH)
+        )
+
+    def send(self, command: Command) -> None:
+        if self.publisher.get_subscription_count() == 0:
+            return
+        assert command.position is not None
+        rows = (command.position, command.velocity, command.acceleration)
+        part = Part(command.stamp_s, *rows, self._period_s)
+        self.publisher.publish(message_of(self._output, part))
+
+    def send_trajectory(self, trajectory: Trajectory) -> None:
+        if self.publisher.get_subscription_count() > 0:
+            self.publisher.publish(self._trajectories.message(trajectory))

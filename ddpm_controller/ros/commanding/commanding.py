@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+import numpy as np
+
 from ddpm_controller.control.command import Command
 from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.moving.leading_motion import LeadingMotion
@@ -20,6 +22,14 @@ _SILENCE_S = 0.5
 """A command process that was silent for so long does not command either."""
 _GONE_S = 0.5
 """So long after the last command of a process that has died its motion is over: begin at rest."""
+
+
+NoteCommand = Callable[[float, np.ndarray], None]
+"""Called with the moment and the columns (Da,) of what was commanded: for goals of actions."""
+
+
+def note_nowhere(moment_s: float, position: np.ndarray) -> None:
+    """Do nothing: no output is an action."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +57,7 @@ class Commanding(Protocol):
 
     @property
     def is_at_rest(self) -> bool:
-        """Whether what was sent last had no velocity."""
+        """Whether what was sent last lets the robot rest."""
         ...
 
     def step(self, now_s: float) -> list[Done]:
@@ -73,10 +83,13 @@ class CommandHere:
     Args:
         loop: Decides and moves.
         publisher: Sends.
+        note: Receives what was commanded.
     """
 
-    def __init__(self, loop: ControlLoop, publisher: CommandPublisher) -> None:
-        self._loop, self._publisher = loop, publisher
+    def __init__(
+        self, loop: ControlLoop, publisher: CommandPublisher, note: NoteCommand = note_nowhere
+    ) -> None:
+        self._loop, self._publisher, self._note = loop, publisher, note
         self._missed = 0
         self.is_at_rest = True
 
@@ -89,10 +102,15 @@ class CommandHere:
         """Tick and send."""
         missed, self._missed = self._missed, 0
         command = self._loop.tick(now_s)
-        self.is_at_rest = command.velocity is None or not command.velocity.any()
+        limits, rate = self._loop.limits, command.velocity
+        self.is_at_rest = True
         if command.position is None:
             return [Done(command, missed=missed)]
+        assert limits is not None
+        assert rate is not None
+        self.is_at_rest = limits.is_rest(command.position, rate)
         self._publisher.send(command)
+        self._note(command.stamp_s, command.position)
         return [Done(command, time.monotonic(), missed)]
 
     def rest(self) -> list[Done]:
@@ -114,10 +132,13 @@ class CommandAhead:
     Args:
         loop: Decides.
         publisher: Sends.
+        note: As in ``CommandHere``.
     """
 
-    def __init__(self, loop: ControlLoop, publisher: CommandPublisher) -> None:
-        self._loop, self._publisher = loop, publisher
+    def __init__(
+        self, loop: ControlLoop, publisher: CommandPublisher, note: NoteCommand = note_nowhere
+    ) -> None:
+        self._loop, self._publisher, self._note = loop, publisher, note
         self._motion: LeadingMotion | None = None
         self._takeover: Takeover | None = None
         self._missed = 0
@@ -141,8 +162,8 @@ class CommandAhead:
             return [Done(command, missed=missed)]
         found = motion.tick(now_s, order)
         sent_s = math.nan
+        self._publisher.send_ahead(found.message, found.commands, now_s)
         if found.message is not None:
-            self._publisher.send_trajectory(found.message)
             sent_s = time.monotonic()
         sent = motion.stream.sent
         self.is_at_rest = sent is None or not sent.motion.velocity.any()
@@ -151,6 +172,8 @@ class CommandAhead:
             self._loop.note_begun(motion.stream.end_s)
         for each in commands:
             self._loop.note_led(each.stamp_s, each.position)
+            if each.position is not None:
+                self._note(each.stamp_s, each.position)
         if found.takes_chunk:
             commands[0] = replace(commands[0], takeover=self._takeover)
             self._takeover = None
@@ -177,11 +200,13 @@ class CommandAhead:
         return self._motion
 
 
-def commanding_here(loop: ControlLoop, publisher: CommandPublisher) -> CommandHere | CommandAhead:
+def commanding_here(
+    loop: ControlLoop, publisher: CommandPublisher, note: NoteCommand = note_nowhere
+) -> CommandHere | CommandAhead:
     """Return what commands from the calling thread, in the form of the loop's settings."""
     if loop.settings.stream is None:
-        return CommandHere(loop, publisher)
-    return CommandAhead(loop, publisher)
+        return CommandHere(loop, publisher, note)
+    return CommandAhead(loop, publisher, note)
 
 
 class CommandByOrder:
@@ -191,12 +216,17 @@ class CommandByOrder:
         loop: Decides; the other process moves.
         link: To that process.
         log_error: For its death.
+        note: As in ``CommandHere``.
     """
 
     def __init__(
-        self, loop: ControlLoop, link: CommandLink, log_error: Callable[[str], object]
+        self,
+        loop: ControlLoop,
+        link: CommandLink,
+        log_error: Callable[[str], object],
+        note: NoteCommand = note_nowhere,
     ) -> None:
-        self._loop, self._link, self._log_error = loop, link, log_error
+        self._loop, self._link, self._log_error, self._note = loop, link, log_error, note
         self._takeovers: dict[int, Takeover] = {}
         self._beginning = 0
         self._was_lost = self._is_deaf = self._has_died = False
@@ -301,6 +331,7 @@ class CommandByOrder:
             if 0 < told.began == self._beginning:
                 self._loop.note_begun(sent.stamp_s)
             self._loop.note_led(sent.stamp_s, sent.motion.position)
+            self._note(sent.stamp_s, sent.motion.position)
         command = Command(
             told.stamp_s, None, told.state, told.reason, told.text, limited=told.limited
         )

@@ -21,7 +21,8 @@ from ddpm_controller.control.moving.step_limit import StepLimit
 from ddpm_controller.control.moving.stream_settings import StreamSettings, limits_between
 from ddpm_controller.control.moving.trajectory_stream import TrajectoryStream
 from ddpm_controller.control.states import Reason, State
-from ddpm_controller.robots.robot import JOINT_TRAJECTORY, Robot
+from ddpm_controller.robots.outputs import JOINT_TRAJECTORY
+from ddpm_controller.robots.robot import Robot
 from ddpm_controller.ros.commanding.command_publisher import CommandPublisher
 
 WishAt = Callable[[float], Motion]
@@ -58,16 +59,16 @@ class GovernedSender:
     ) -> None:
         names, self._period_s = robot.action_spec.joint_names, period_s
         self._stream: TrajectoryStream | None = None
-        output, led_s = "commands", 0.0
-        if robot.action.type == JOINT_TRAJECTORY:
-            output, settings = "joint_trajectory", StreamSettings()
+        led_s = 0.0
+        if any(output.type == JOINT_TRAJECTORY for output in robot.outputs):
+            settings = StreamSettings()
             self._lead_s = max(settings.lead_s, 2 * period_s)
             settings = replace(settings, lead_s=self._lead_s)
             led_s = settings.past_s + settings.lead_s
             limits = limits_between(limits, period_s * settings.knot_ticks(period_s))
             self._stream = TrajectoryStream(names, limits, period_s, stop_s, settings)
         self.limits = limits
-        self._commands = CommandPublisher(node, output, names, period_s, depth=1)
+        self._commands = CommandPublisher(node, robot.outputs, period_s, depth=1)
         self._governor, self._near = governor_of(limits, period_s), StepLimit(limits, led_s)
         self._measured = begin
         self.sent = Sent(-np.inf, Motion.rest(np.clip(begin, limits.lower, limits.upper)))
@@ -79,7 +80,8 @@ class GovernedSender:
             return now_s
         if self._stream.sent is None:
             place = self.sent.motion.position
-            self._commands.send_trajectory(self._stream.begin(now_s, place, self._measured))
+            message = self._stream.begin(now_s, place, self._measured)
+            self._commands.send_ahead(message, (), now_s)
             self.sent = replace(self.sent, stamp_s=self._stream.end_s)
         return max(now_s + self._lead_s, self._stream.end_s)
 
@@ -105,15 +107,14 @@ class GovernedSender:
 
     @property
     def is_heard(self) -> bool:
-        """Whether there is a subscriber."""
-        return bool(self._commands.publisher.get_subscription_count())
+        """Whether there is a subscriber to every output."""
+        return all(each.get_subscription_count() for each in self._commands.publishers)
 
     def _sent_now(self, wish_at: WishAt, now_s: float) -> list[Sent]:
         before_s = self.sent.stamp_s
         elapsed_s = max(now_s - before_s, 0.0) if np.isfinite(before_s) else self._period_s
-        motion = self._step(wish_at, now_s, elapsed_s)
-        fields = (motion.position, State.RUNNING, Reason.NONE, "", None)
-        self._commands.send(Command(now_s, *fields, motion.velocity, motion.acceleration))
+        self._step(wish_at, now_s, elapsed_s)
+        self._commands.send(_command(self.sent))
         return [self.sent]
 
     def _ahead(self, wish_at: WishAt, now_s: float) -> list[Sent]:
@@ -128,8 +129,7 @@ class GovernedSender:
             stream.append(moment_s, self._step(wish_at, moment_s, self._period_s))
             new.append(self.sent)
         message = stream.message(now_s, self._near.around(self._measured))
-        if message is not None:
-            self._commands.send_trajectory(message)
+        self._commands.send_ahead(message, [_command(each) for each in new], now_s)
         return new
 
     def _step(self, wish_at: WishAt, moment_s: float, elapsed_s: float) -> Motion:
@@ -139,3 +139,9 @@ class GovernedSender:
         self._near.note(moment_s, motion.position)
         self.sent = Sent(moment_s, motion)
         return motion
+
+
+def _command(sent: Sent) -> Command:
+    motion = sent.motion
+    fields = (motion.position, State.RUNNING, Reason.NONE, "", None)
+    return Command(sent.stamp_s, *fields, motion.velocity, motion.acceleration)

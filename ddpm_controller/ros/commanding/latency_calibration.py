@@ -12,7 +12,7 @@ from ddpm_controller.identification.latency_picture import JointTrace
 from ddpm_controller.identification.picture_lag import PictureLag, picture_lag
 from ddpm_controller.identification.stream_latency import StreamLatency, stream_latency
 from ddpm_controller.robots.robot import Robot
-from ddpm_controller.robots.robot_file import LONGEST_LATENCY_S
+from ddpm_controller.robots.stream_file import LONGEST_LATENCY_S
 from ddpm_controller.ros.commanding.latency_measurement import LatencyMeasurement, Recorded
 
 _FARTHEST = 4.0
@@ -27,7 +27,7 @@ class Motions:
     """How the joints are moved.
 
     Attributes:
-        joints: Joints that are moved; all of the action when none is named.
+        joints: Joints that are moved; all that can be when none is named.
         amplitudes: Unit -> motion to both sides, rad or m.
         period_s: Time of one period.
         rate_hz: Commands per second.
@@ -56,6 +56,11 @@ class Calibration:
     ages_s: dict[str, np.ndarray]
     joints: dict[str, JointTrace] = field(default_factory=dict)
     lags: dict[str, dict[str, PictureLag]] = field(default_factory=dict)
+
+
+def followed_joints(robot: Robot) -> tuple[str, ...]:
+    """Return the joints whose latency can be measured: not those of grippers with a rule."""
+    return tuple(name for each in robot.outputs if each.follows for name in each.names)
 
 
 def calibrated(
@@ -134,7 +139,7 @@ def _excitations(
     limits = measurement.limits
     assert limits is not None  # else there is no pose
     found = {}
-    for name in motions.joints or spec.joint_names:
+    for name in motions.joints or followed_joints(robot):
         joint = spec.joint_names.index(name)
         wish = motions.amplitudes[spec.units[joint]]
         amplitude = safe_amplitude(wish, pose, joint, name, limits, motions.period_s)

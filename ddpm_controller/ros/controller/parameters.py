@@ -10,7 +10,6 @@ from ddpm_controller.control.parameter_names import WORDS
 from ddpm_controller.policy import PlanSettings, overrides_from
 from ddpm_controller.ros.parameters import fields_from, parameter
 
-OUTPUTS = ("joint_trajectory", "commands")
 LIVE = ("checkpoint",)
 """Parameters that may be set while the node is active."""
 REMOVED = {
@@ -19,7 +18,7 @@ REMOVED = {
         *("sampler", "num_inference_steps", "seam", "expected_delay_s", "surprise"),
         "transition_scale",
     )
-}
+} | {"output": "topic and type of the action in the robot file"}
 """Parameters of earlier releases that are no fields, and what is given in their place."""
 
 
@@ -181,12 +180,9 @@ class ControllerParameters:
         low=0,
         high=1000,
     )
-    output: str = parameter(
-        "joint_trajectory", "Message that is sent: joint_trajectory or commands."
-    )
     stream: str = parameter(
         Deployment.stream,
-        "Form of a joint_trajectory. rest_ended: points from a little before now, a committed "
+        "Form of a JointTrajectory. rest_ended: points from a little before now, a committed "
         "lead and a stop behind it, which a joint_trajectory_controller with default parameters "
         "follows exactly, and which brings the robot to rest when its sender dies. single_point: "
         "the command of the tick. In lockstep every message has the point of its tick.",
@@ -266,8 +262,6 @@ class ControllerParameters:
     )
 
     def __post_init__(self) -> None:
-        if self.output not in OUTPUTS:
-            raise ValueError(f"output must be one of {list(OUTPUTS)}, got {self.output!r}")
         overrides_from(self.policy_overrides)  # refused while it can be corrected
         # The form of a stream is checked there.
         Deployment(

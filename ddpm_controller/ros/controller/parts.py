@@ -17,8 +17,14 @@ from ddpm_controller.control.observing.stream_filter import StreamFilter
 from ddpm_controller.identification.noise_denoiser import filters_of
 from ddpm_controller.identification.state_denoiser import load_state_denoiser
 from ddpm_controller.robots.joint_limits_file import JointLimitsFileError
-from ddpm_controller.robots.loop_settings import command_age_s, deployment_from, loop_settings
-from ddpm_controller.robots.robot import JOINT_STATE, Robot
+from ddpm_controller.robots.loop_settings import (
+    command_age_s,
+    deployment_from,
+    loop_settings,
+    refuse_outputs,
+)
+from ddpm_controller.robots.outputs import RobotOutput
+from ddpm_controller.robots.robot import COMMANDS_TOPIC, Robot
 from ddpm_controller.ros.commanding.command_link import CommandLink
 from ddpm_controller.ros.commanding.command_messages import CommandSettings
 from ddpm_controller.ros.commanding.command_publisher import CommandPublisher
@@ -28,6 +34,7 @@ from ddpm_controller.ros.commanding.commanding import (
     Commanding,
     commanding_here,
 )
+from ddpm_controller.ros.commanding.gripper_goals import GripperGoals
 from ddpm_controller.ros.controller.chunk_pictures import ChunkPictures
 from ddpm_controller.ros.controller.inputs import ControllerInputs
 from ddpm_controller.ros.controller.parameters import ControllerParameters
@@ -42,7 +49,9 @@ from ddpm_controller.ros.controller.rate_check import (
 from ddpm_controller.ros.controller.report import ControlReport
 from ddpm_controller.ros.controller.session import ControlSession
 from ddpm_controller.ros.controller.topics import ControllerTopics
-from ddpm_controller.ros.neighbours.neighbours import CommandTopic, Neighbours
+from ddpm_controller.ros.neighbours.command_watch import CommandTopic
+from ddpm_controller.ros.neighbours.namespaces import mixed_namespaces
+from ddpm_controller.ros.neighbours.neighbours import Neighbours
 from ddpm_controller.ros.qos_events import QosEvents
 from ddpm_controller.share import found_path
 
@@ -61,7 +70,6 @@ class ControllerParts:
         wake: Called when a plan is there.
 
     Attributes:
-        load: Folder of a checkpoint -> policy that fits.
         loaded: The policy that the next session begins with; None: there is none.
         inputs: What is listened to.
         neighbours: What is known of other nodes.
@@ -85,7 +93,7 @@ class ControllerParts:
         stream = deployment.stream_settings
         if stream is not None and not deployed.lockstep:
             stream.refuse_period(1.0 / deployed.control_rate_hz)
-        self.load: Callable[[str], LoadedPolicy] = partial(
+        self._load = partial(
             load_policy,
             robot=robot,
             settings=deployed.plan_settings,
@@ -96,14 +104,18 @@ class ControllerParts:
         )
         self._filters = self._state_filters()
         loop_settings(robot, None, deployment)  # refuses what does not fit the robot
+        refuse_outputs(robot, deployment)
         self._planner = Planner(wake)
         self._commands = self._command_side()
+        self._goals = GripperGoals(node, robot.outputs)
         self.inputs = ControllerInputs(node, robot, deployed.lockstep, events, self._refuse_limits)
         self.neighbours = self._neighbours()
+        self._mixed = self._log_topics()
         self._pictures: ChunkPictures | None = None
         if deployed.pictures:
-            names = robot.action_spec.joint_names
-            self._pictures = ChunkPictures(node, names, robot.end_effector)
+            names, kinds = robot.action_spec.joint_names, set(robot.action_spec.kinds)
+            drawn = robot.descriptions if kinds == {"joint_position"} else {}
+            self._pictures = ChunkPictures(node, names, robot.end_effector, drawn)
 
     @property
     def decision_period_s(self) -> float:
@@ -155,6 +167,27 @@ class ControllerParts:
             log=self._node.get_logger().info,
         )
 
+    def load(self, folder: str) -> LoadedPolicy:
+        """Return the policy of a checkpoint that fits; from any thread.
+
+        Raises:
+            CheckpointError: As ``load_policy``.
+        """
+        loaded = self._load(folder)
+        for text in loaded.notes:
+            self._node.get_logger().warning(f"{folder}: not as in training: {text}")
+        return loaded
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """What a person should know of the streams, by subject."""
+        notes = dict(self.inputs.views.notes)
+        if self._mixed:
+            notes["namespaces"] = self._mixed
+        if self.loaded is not None and self.loaded.notes:
+            notes["checkpoint"] = f"not as in training: {'; '.join(self.loaded.notes)}"
+        return notes
+
     def limits_problem(self) -> str:
         """Take the limits as they are now; return why the file cannot be used, or an empty text.
 
@@ -168,14 +201,15 @@ class ControllerParts:
 
     def rate_problem(self) -> str:
         """Return why the control rate cannot be held, or an empty text; lockstep has time."""
-        deployed, spec = self._deployed, self._robot.action_spec
+        deployed = self._deployed
         if deployed.lockstep:
             return ""
         rate_hz = deployed.control_rate_hz
         # Nothing subscribes there, and nothing moves.
-        trial = CommandPublisher(
-            self._node, deployed.output, spec.joint_names, 1 / rate_hz, 1, "~/trial_command"
-        )
+        outputs = [
+            replace(each, topic=f"~/trial_command/{each.name}") for each in self._robot.outputs
+        ]
+        trial = CommandPublisher(self._node, outputs, 1 / rate_hz, 1)
         ticks = trial_ticks(self._settings, rate_hz, trial)
         num_ticks = ticks_a_message(self._deployment.stream_settings, rate_hz)
         try:
@@ -183,7 +217,7 @@ class ControllerParts:
         except RateError as error:
             return str(error)
         finally:
-            self._node.destroy_publisher(trial.publisher)
+            trial.close()
         share = 100 * median_s * rate_hz
         self._node.get_logger().info(
             f"a tick takes {1e3 * median_s:.2f} ms, {share:.0f} % of a period"
@@ -197,10 +231,21 @@ class ControllerParts:
         self.inputs.destroy()
         if self._pictures is not None:
             self._pictures.close()
-        if isinstance(self._commands, CommandLink):
-            self._commands.close()
-        else:
-            self._node.destroy_publisher(self._commands.publisher)
+        self._goals.close()
+        self._commands.close()
+
+    def _log_topics(self) -> str:
+        """Log how streams are read; return why states and commands may be of two robots."""
+        node, robot = self._node, self._robot
+        for text in robot.conversions:
+            node.get_logger().info(text)
+        sources = [source for each in robot.measuring_streams for source in each.sources]
+        states = [node.resolve_topic_name(each.topic) for each in sources]
+        commands = [node.resolve_topic_name(each.topic) for each in robot.outputs]
+        mixed = mixed_namespaces(states, commands) if states else ""
+        if mixed:
+            node.get_logger().warning(mixed)
+        return mixed
 
     def _refuse_limits(self, limits: JointLimits) -> None:
         """Raise a ValueError where the ticks are too far apart for ``limits``.
@@ -238,31 +283,49 @@ class ControllerParts:
         self._node.get_logger().info(f"state denoiser {folder} ({denoiser.hash[:12]})")
         return filters_of(denoiser)
 
+    @property
+    def _whole_topic(self) -> str:
+        """Where commands are recorded whole; empty where an output has all of them."""
+        return "~/command" if self._robot.commands_topic == COMMANDS_TOPIC else ""
+
+    @property
+    def _resolved_outputs(self) -> tuple[RobotOutput, ...]:
+        """The outputs, with names that other nodes know: remapped and with the namespace."""
+        resolve = self._node.resolve_topic_name
+        return tuple(replace(each, topic=resolve(each.topic)) for each in self._robot.outputs)
+
     def _command_side(self) -> CommandPublisher | CommandLink:
         """Return what sends the commands; another process has no simulated time."""
         node, deployed = self._node, self._deployed
-        joints, period_s = self._robot.action_spec.joint_names, 1.0 / deployed.control_rate_hz
+        period_s, whole_topic = 1.0 / deployed.control_rate_hz, self._whole_topic
         if not deployed.command_process or node.get_parameter("use_sim_time").value:
             # As the simulation keeps its states: a busy recorder may be many ticks behind.
             depth = 100 if deployed.lockstep else 1
-            events = self._events.of_publisher(deployed.output)
-            return CommandPublisher(node, deployed.output, joints, period_s, depth, events=events)
-        topic = node.resolve_topic_name(deployed.output)
+            return CommandPublisher(
+                node,
+                self._robot.outputs,
+                period_s,
+                depth,
+                whole_topic=whole_topic,
+                events=self._events.of_publisher,
+            )
+        outputs = self._resolved_outputs
         status_topic = node.resolve_topic_name("~/status")
         return CommandLink(
             CommandSettings(
                 node_name=f"{node.get_name()}_commands",
                 namespace=node.get_namespace(),
-                topic=topic,
+                outputs=outputs,
                 status_topic=status_topic,
-                output=deployed.output,
-                joint_names=joints,
+                whole_topic=whole_topic and node.resolve_topic_name(whole_topic),
                 period_s=period_s,
                 fade_s=deployed.fade_s,
                 stop_s=deployed.stop_s,
                 silence_s=deployed.silence_s,
                 priority=deployed.command_priority or 0,
-                listeners=node.count_subscribers(topic),
+                listeners=tuple(
+                    node.count_subscribers(each.topic) for each in outputs if not each.is_action
+                ),
                 status_listeners=node.count_subscribers(status_topic),
                 stream=self._deployment.stream_settings,
             ),
@@ -270,21 +333,20 @@ class ControllerParts:
         )
 
     def _neighbours(self) -> Neighbours:
-        node, commands, streams = self._node, self._commands, self._robot.streams
+        node, commands = self._node, self._commands
         own = [node.get_fully_qualified_name()]
-        topic = CommandTopic(
-            node.resolve_topic_name(self._deployed.output),
-            self._deployed.output,
-            self._robot.action_spec.joint_names,
-            commands.node_names if isinstance(commands, CommandLink) else own,
-            commands.positions,
-        )
-        states = dict.fromkeys(each.topic for each in streams if each.type == JOINT_STATE)
-        return Neighbours(node, topic, [node.resolve_topic_name(each) for each in states])
+        publishers = commands.node_names if isinstance(commands, CommandLink) else own
+        topics = [
+            CommandTopic(each, publishers, commands.sent.of[each.name])
+            for each in self._resolved_outputs
+        ]
+        shared, descriptions = self.inputs.shared_joints, self._robot.descriptions
+        return Neighbours(node, topics, shared, self._goals, descriptions)
 
     def _commanding(self, loop: ControlLoop) -> Commanding:
         if isinstance(self._commands, CommandLink):
-            return CommandByOrder(loop, self._commands, self._node.get_logger().error)
+            log_error = self._node.get_logger().error
+            return CommandByOrder(loop, self._commands, log_error, self._goals.note)
         if self._deployed.lockstep:  # a command is that of its tick
-            return CommandHere(loop, self._commands)
-        return commanding_here(loop, self._commands)
+            return CommandHere(loop, self._commands, self._goals.note)
+        return commanding_here(loop, self._commands, self._goals.note)

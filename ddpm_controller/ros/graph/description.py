@@ -53,21 +53,6 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class ChoiceOfFile:
-    """What belongs to a parameter in a parameter file; empty where the file does not have it.
-
-    Attributes:
-        file: The parameter file.
-        parameter: Name of the parameter.
-        of: Pairs of text and value.
-    """
-
-    file: "Value"
-    parameter: str
-    of: tuple[tuple[str, "Value"], ...]
-
-
-@dataclass(frozen=True)
 class Words:
     """The words of a text, each of its own on a command line; none of an empty text."""
 
@@ -107,7 +92,7 @@ class Environment:
     default: "Value | Variable"
 
 
-Value = Plain | Setting | Equals | AnyOf | FirstOf | Share | Choice | ChoiceOfFile | TextOf
+Value = Plain | Setting | Equals | AnyOf | FirstOf | Share | Choice | TextOf
 
 
 @dataclass(frozen=True)

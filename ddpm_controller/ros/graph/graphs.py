@@ -8,7 +8,6 @@ from ddpm_controller.ros.graph.description import (
     AnyOf,
     Argument,
     Choice,
-    ChoiceOfFile,
     Environment,
     Equals,
     FirstOf,
@@ -44,8 +43,6 @@ _CONTROLLER_ARGUMENTS = (
     ),
     Argument("autostart", "true", "Configure and activate the controller by itself.", bool),
     Argument("seed", "0", "Seed of the denoising noise.", int),
-    Argument("trajectory_topic", "joint_trajectory", "Where the JointTrajectory commands go."),
-    Argument("commands_topic", "commands", "Where the Float64MultiArray commands go."),
 )
 _ROBOT_ARGUMENT = Argument(
     "robot",
@@ -70,17 +67,11 @@ _WORLD_ARGUMENTS = (
     Argument("world_seed", "0", "Seed of the world's first start.", int),
     Argument(
         "driver",
-        "",
-        "What takes the commands in real time: joint_trajectory_controller, forward for output "
-        "commands, or direct for single points; empty: as the output in params_file, if there is "
-        "one, needs it.",
-        choices=("", "joint_trajectory_controller", "forward", "direct"),
+        "controllers",
+        "What takes the commands in real time: controllers, of the types that the robot file "
+        "names, or direct for single points.",
+        choices=("controllers", "direct"),
     ),
-)
-_DRIVERS = (("joint_trajectory", "joint_trajectory_controller"), ("commands", "forward"))
-"""Output of a controller -> driver that takes it."""
-_DRIVER = FirstOf(
-    (Setting("driver"), ChoiceOfFile(Setting("params_file"), "output", _DRIVERS)),
 )
 _LOCKSTEP = Equals("mode", "lockstep")
 
@@ -103,10 +94,6 @@ def _controller(
             *more,
         ),
         params_file=Setting("params_file"),
-        remappings=(
-            ("joint_trajectory", Setting("trajectory_topic")),
-            ("commands", Setting("commands_topic")),
-        ),
         lifecycle=True,
         autostart=Setting("autostart"),
         respawn=Setting("use_respawn"),
@@ -129,7 +116,7 @@ def _rviz(sim_time: Value) -> Process:
     )
 
 
-def _simulation(expert: Setting | bool, driver: Value) -> Process:
+def _simulation(expert: Setting | bool) -> Process:
     return Process(
         "simulation",
         name="simulation",
@@ -138,7 +125,8 @@ def _simulation(expert: Setting | bool, driver: Value) -> Process:
             ("mode", Setting("mode")),
             ("seed", Setting("world_seed")),
             ("expert", expert),
-            ("driver", driver),
+            ("driver", Setting("driver")),
+            ("robot", _ROBOT_OF_WORLD),
         ),
         respawn=Setting("use_respawn"),
     )
@@ -181,10 +169,11 @@ SIMULATION = Graph(
     "A simulated arm in its world.",
     (
         *_COMMON,
+        _WORLD_ROBOT_ARGUMENT,
         *_WORLD_ARGUMENTS,
         Argument("expert", "false", "Let the scripted expert move the arm.", bool),
     ),
-    (_simulation(Setting("expert"), Setting("driver")),),
+    (_simulation(Setting("expert")),),
     _WORLD_ENVIRONMENT,
 )
 
@@ -197,7 +186,7 @@ _DEMO_ARGUMENTS = (
     Argument("checkpoint", "", "Folder of the checkpoint; empty: models/<world> as shipped."),
 )
 _DEMO_NODES = (
-    _simulation(expert=False, driver=_DRIVER),
+    _simulation(expert=False),
     _controller(
         FirstOf((Setting("checkpoint"), Share("models/{world}"))),
         _ROBOT_OF_WORLD,

@@ -15,6 +15,7 @@ from ddpm_controller.ros.graph.resolution import ResolvedProcess
 _BEGIN = (
     "import ctypes, importlib, os, sys; ctypes.CDLL(None).prctl(1, 15); sys.argv[0] = {name!r}; "
     "os.environ.update({threads!r} | dict(os.environ)); "
+    "from ddpm_controller.ros.graph.transports import stay_here; stay_here(); "
     "sys.exit(importlib.import_module({module!r}).{function}())"
 )
 

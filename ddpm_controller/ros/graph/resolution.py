@@ -7,15 +7,11 @@ Nothing here knows launch or starts a process: `launch_actions` and `supervisor`
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from pathlib import Path
-
-import yaml
 
 from ddpm_controller.ros.graph.description import (
     AnyOf,
     Argument,
     Choice,
-    ChoiceOfFile,
     Equals,
     FirstOf,
     Graph,
@@ -139,9 +135,6 @@ def plain(value: Value, settings: Mapping[str, Plain]) -> Plain:
             return next((found for one in values if (found := plain(one, settings)) != ""), "")
         case Choice(name, of):
             return plain(dict(of)[str(settings[name])], settings)
-        case ChoiceOfFile(file, name, of):
-            text = _in_parameter_file(str(plain(file, settings)), name)
-            return plain(dict(of).get(text, ""), settings)
         case Share(relative):
             return share_path(relative.format_map(settings))
         case TextOf(function, values):
@@ -184,22 +177,6 @@ def _words(value: Value | Words, settings: Mapping[str, Plain]) -> list[str]:
     if isinstance(value, Words):
         return str(plain(value.text, settings)).split()
     return [str(plain(value, settings))]
-
-
-def _in_parameter_file(path: str, name: str) -> str:
-    """Return the text of a parameter, of whatever node; empty where the file does not have it.
-
-    Raises:
-        GraphArgumentError: The file cannot be read.
-    """
-    try:
-        sections = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
-        found = [each["ros__parameters"].get(name, "") for each in sections.values()]
-    except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
-        raise GraphArgumentError(
-            f"{path} is no parameter file of nodes with ros__parameters: {error}"
-        ) from None
-    return str(next((text for text in reversed(found) if text != ""), ""))
 
 
 def _boolean(text: str) -> bool:

@@ -25,14 +25,16 @@ class CommandClaims:
         node: Owner of publisher and subscription.
         topic: Command topic, with namespace.
         group: Group of the callback.
+        own_id: Name of this controller's claims: the same on all of its topics, so that of two
+            controllers the same one comes first on each.
 
     Attributes:
         book: Claims of the others.
     """
 
-    def __init__(self, node: Node, topic: str, group: CallbackGroup) -> None:
+    def __init__(self, node: Node, topic: str, group: CallbackGroup, own_id: str) -> None:
         self._node, self._topic = node, topic
-        self.book = ClaimBook()
+        self.book = ClaimBook(own_id)
         name = node.get_fully_qualified_name()
         self._own = Claim(self.book.id, name, socket.gethostname(), os.getpid(), 0.0, Intent.NONE)
         self._claimed_s = 0.0
@@ -49,15 +51,21 @@ class CommandClaims:
         )
         self._publish()
 
-    def declare(self, intent: Intent, now_s: float) -> None:
-        """Publish what this controller does; a claim is repeated as long as it holds."""
+    def declare(self, intent: Intent, now_s: float, since_s: float) -> None:
+        """Publish what this controller does; a claim is repeated as long as it holds.
+
+        Args:
+            intent: What it does.
+            now_s: Monotonic time.
+            since_s: System time, from which on a new claim counts.
+        """
         before = self._own.intent
         if before == intent == Intent.NONE:
             return
         self._own = replace(self._own, intent=intent)
         if before == Intent.NONE:
             self._claimed_s = now_s
-            self._own = replace(self._own, since_s=time.time())
+            self._own = replace(self._own, since_s=since_s)
         self._publish()
 
     def is_settled(self, now_s: float) -> bool:
@@ -73,7 +81,7 @@ class CommandClaims:
 
     def close(self) -> None:
         """End the claim and leave the topic."""
-        self.declare(Intent.NONE, 0.0)
+        self.declare(Intent.NONE, 0.0, 0.0)
         self._node.destroy_subscription(self._subscription)
         self._node.destroy_publisher(self._publisher)
 

@@ -9,6 +9,10 @@ from rclpy.node import Node
 from rclpy.parameter import parameter_value_to_python
 from rclpy.task import Future
 
+from ddpm_controller.robots.outputs import JOINT_TRAJECTORY, MULTI_ARRAY
+
+_COMPARED = frozenset({JOINT_TRAJECTORY, MULTI_ARRAY})
+"""Types whose controllers have a parameter with their joints."""
 _SHORT_S = 1.5
 """A run does not begin before the answer, but no longer than this."""
 _PATIENCE_S = 15.0
@@ -16,21 +20,23 @@ _PATIENCE_S = 15.0
 
 
 def mismatch(
-    output: str, own: Sequence[str], theirs: Sequence[str], *, allows_partial: bool = False
+    kind: str, own: Sequence[str], theirs: Sequence[str], *, allows_partial: bool = False
 ) -> str:
     """Return why a controller of the joints ``theirs`` cannot take our commands, or nothing.
 
     A trajectory names its joints, and they must be all that the controller has. An array does
-    not, so that another order moves the wrong joints.
+    not, so that another order moves the wrong joints. Other types are not compared.
 
     Args:
-        output: ``joint_trajectory`` or ``commands``.
+        kind: Type of the commands, by its full name.
         own: Joints that are commanded.
         theirs: Joints of the controller.
         allows_partial: Whether it takes trajectories of some of its joints.
     """
     lists = f"its joints are {list(theirs)}, the robot file commands {list(own)}"
-    if output != "joint_trajectory":
+    if kind not in _COMPARED:
+        return ""
+    if kind == MULTI_ARRAY:
         same = set(own) == set(theirs)
         why = f"in another order: {lists}" if same else lists
         return "" if list(own) == list(theirs) else why
@@ -47,21 +53,22 @@ class ListenerJoints:
 
     Args:
         node: Owner of the clients.
-        output: ``joint_trajectory`` or ``commands``.
+        kind: Type of the commands, by its full name.
         joint_names: Joints that are commanded.
         group: Group of the answers.
     """
 
     def __init__(
-        self, node: Node, output: str, joint_names: Sequence[str], group: CallbackGroup
+        self, node: Node, kind: str, joint_names: Sequence[str], group: CallbackGroup
     ) -> None:
-        self._node, self._output, self._joint_names = node, output, tuple(joint_names)
+        self._node, self._kind, self._joint_names = node, kind, tuple(joint_names)
         self._group = group
         self._asked: dict[str, tuple[Client, Future | None, float]] = {}
         self._found: dict[str, str | None] = {}
 
     def look(self, nodes: Sequence[str], now_s: float) -> None:
         """Ask the nodes that have not been asked, and collect answers."""
+        nodes = nodes if self._kind in _COMPARED else ()
         for name in set(self._found) - set(nodes):
             del self._found[name]  # one that comes back may have other joints
         for name in nodes:
@@ -105,7 +112,7 @@ class ListenerJoints:
         client, future, since_s = self._asked[name]
         if future is None and client.service_is_ready():
             names = ["joints", "allow_partial_joints_goal"]
-            names = names if self._output == "joint_trajectory" else names[:1]
+            names = names if self._kind == JOINT_TRAJECTORY else names[:1]
             future = client.call_async(GetParameters.Request(names=names))
             self._asked[name] = (client, future, since_s)
         elif future is not None and future.done():
@@ -124,4 +131,4 @@ class ListenerJoints:
         if not joints or not all(isinstance(each, str) for each in joints):
             return None
         allows_partial = len(values) > 1 and values[1] is True
-        return mismatch(self._output, self._joint_names, joints, allows_partial=allows_partial)
+        return mismatch(self._kind, self._joint_names, joints, allows_partial=allows_partial)

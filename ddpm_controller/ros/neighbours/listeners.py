@@ -5,15 +5,12 @@ from collections.abc import Sequence
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 
+from ddpm_controller.robots.outputs import RobotOutput
 from ddpm_controller.ros.neighbours.endpoints import foreign, listed, node_of
 from ddpm_controller.ros.neighbours.listener_joints import ListenerJoints
 
 _GONE_S = 1.0
 """A listener that comes back within this time was not gone: the graph is not always complete."""
-_TYPES = {
-    "joint_trajectory": "trajectory_msgs/msg/JointTrajectory",
-    "commands": "std_msgs/msg/Float64MultiArray",
-}
 
 
 class Listeners:
@@ -25,9 +22,7 @@ class Listeners:
 
     Args:
         node: Looks at the graph.
-        topic: Command topic, with namespace.
-        output: ``joint_trajectory`` or ``commands``.
-        joint_names: Joints that are commanded.
+        output: What is commanded; its topic has the namespace.
         group: Group of what arrives.
 
     Attributes:
@@ -35,16 +30,9 @@ class Listeners:
         joints: What is known of their joints.
     """
 
-    def __init__(
-        self,
-        node: Node,
-        topic: str,
-        output: str,
-        joint_names: Sequence[str],
-        group: CallbackGroup,
-    ) -> None:
-        self._node, self._topic, self._output = node, topic, output
-        self.joints = ListenerJoints(node, output, joint_names, group)
+    def __init__(self, node: Node, output: RobotOutput, group: CallbackGroup) -> None:
+        self._node, self._topic, self._type = node, output.topic, output.type
+        self.joints = ListenerJoints(node, output.type, output.message_names, group)
         self.names: list[str] = []
         self._seen_s = float("-inf")
 
@@ -84,7 +72,7 @@ class Listeners:
     def _nothing_subscribed(self) -> str:
         text = (
             f"nothing is subscribed to {self._topic}: is the robot's controller loaded and "
-            "active? Its topic may have another name: remap"
+            "active? Its topic may have another name: correct the robot file, or remap"
         )
         similar = self._similar()
         return f"{text}; subscribed of this type are {listed(similar)}" if similar else text
@@ -94,7 +82,7 @@ class Listeners:
         own = self._node.get_fully_qualified_name()
         found = []
         for topic, types in self._node.get_topic_names_and_types():
-            if topic == self._topic or _TYPES[self._output] not in types:
+            if topic == self._topic or self._type not in types:
                 continue
             infos = self._node.get_subscriptions_info_by_topic(topic)
             publishers = map(node_of, self._node.get_publishers_info_by_topic(topic))

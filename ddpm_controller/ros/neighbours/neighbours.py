@@ -1,22 +1,16 @@
 """All that a configured controller knows of the other nodes on its topics."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
-from std_msgs.msg import Float64MultiArray
-from trajectory_msgs.msg import JointTrajectory
 
 from ddpm_controller.control.states import Reason, State, Verdict
-from ddpm_controller.ros.commanding.sent_positions import SentPositions
+from ddpm_controller.ros.commanding.gripper_goals import GripperGoals
 from ddpm_controller.ros.neighbours.claims import Intent
-from ddpm_controller.ros.neighbours.command_claims import CommandClaims
-from ddpm_controller.ros.neighbours.endpoints import listed
-from ddpm_controller.ros.neighbours.listeners import Listeners
-from ddpm_controller.ros.neighbours.other_commands import OtherCommands
-from ddpm_controller.ros.neighbours.other_goals import OtherGoals
+from ddpm_controller.ros.neighbours.command_watch import CommandTopic, CommandWatch, GoalWatch
 from ddpm_controller.ros.neighbours.sources import several_publishers, volatile_descriptions
 
 LOOK_PERIOD_S = 0.2
@@ -26,26 +20,6 @@ _GRAPH_PERIOD_S = 1.0
 _DISCOVERY_S = 0.5
 """Others are found within this time on a quiet network: Fast DDS announces a new process five
 times in it, and this one has been there since before it was configured."""
-_KINDS = {"joint_trajectory": JointTrajectory, "commands": Float64MultiArray}
-
-
-@dataclass(frozen=True)
-class CommandTopic:
-    """The topic on which a controller commands.
-
-    Attributes:
-        name: Name with namespace.
-        output: ``joint_trajectory`` or ``commands``.
-        joint_names: Joints that are commanded.
-        publishers: Nodes that publish our commands.
-        sent: What was sent lately.
-    """
-
-    name: str
-    output: str
-    joint_names: tuple[str, ...]
-    publishers: Sequence[str]
-    sent: SentPositions
 
 
 class Neighbours:
@@ -53,46 +27,55 @@ class Neighbours:
 
     Args:
         node: Owner of what is subscribed and published.
-        commands: Topic of our commands.
-        state_topics: Topics of joint states, with namespaces.
+        topics: Where we command, one for each output.
+        shared_joints: Returns, of each topic of joint states, those with several publishers.
+        goals: Sends the outputs that are actions.
+        descriptions: Topics of the robot description.
 
     Attributes:
         notes: What is worth a warning, by subject.
         no_description: Why a robot description cannot arrive, where that is seen.
     """
 
-    def __init__(self, node: Node, commands: CommandTopic, state_topics: Sequence[str]) -> None:
-        self._node, self._topic, self._state_topics = node, commands, tuple(state_topics)
-        group = ReentrantCallbackGroup()
-        self._claims = CommandClaims(node, commands.name, group)
-        self._others = OtherCommands(
-            node, commands.name, _KINDS[commands.output], group, self._claims.book.explains
-        )
-        self._listeners = Listeners(
-            node, commands.name, commands.output, commands.joint_names, group
-        )
-        self._goals = OtherGoals(node, group)
+    def __init__(
+        self,
+        node: Node,
+        topics: Sequence[CommandTopic],
+        shared_joints: Callable[[], Mapping[str, Sequence[str]]],
+        goals: GripperGoals,
+        descriptions: Iterable[str] = ("robot_description",),
+    ) -> None:
+        self._node, self._shared_joints = node, shared_joints
+        self._descriptions = tuple(descriptions)
+        group, own_id = ReentrantCallbackGroup(), uuid.uuid4().hex
+        clients = {each.output.name: each for each in goals.grippers}
+        self._watches: list[CommandWatch | GoalWatch] = [
+            GoalWatch(node, clients[each.output.name], each.output.topic, group, own_id)
+            if each.output.is_action
+            else CommandWatch(node, each, group, own_id)
+            for each in topics
+        ]
         self.notes: dict[str, str] = {}
         self.no_description = ""
         self._warned: set[str] = set()
         self._since_s = self._looked_s = time.monotonic()
-        self._counts = (0, 0)
         self._quiet_s = float("-inf")
         self._look_at_graph(self._since_s)
 
     def look(self, intent: Intent) -> Verdict | None:
         """Publish what this controller does; return what forbids it to command, or None."""
-        now_s = time.monotonic()
-        self._claims.declare(intent, now_s)
+        now_s, since_s = time.monotonic(), time.time()
+        for each in self._watches:
+            each.claims.declare(intent, now_s, since_s)
         if intent != Intent.NONE:
             self._quiet_s = now_s
-        topic = self._topic.name
-        counts = self._node.count_publishers(topic), self._node.count_subscribers(topic)
-        if counts != self._counts or now_s - self._looked_s >= _GRAPH_PERIOD_S:
-            self._counts, self._looked_s = counts, now_s
+        changed = [each.has_changed() for each in self._watches]
+        if any(changed) or now_s - self._looked_s >= _GRAPH_PERIOD_S:
+            self._looked_s = now_s
             self._look_at_graph(now_s)
-        elif self._listeners.joints.is_pending:
-            self._listeners.joints.look(self._listeners.names, now_s)
+        else:
+            for each in self._watches:
+                each.look_at_joints(now_s)
         self._warn(now_s)
         return self._found(intent, now_s)
 
@@ -100,59 +83,41 @@ class Neighbours:
         """Return why an activation is refused: what is known for certain; None: it is not."""
         if problem := self._other_commander(Intent.NONE, time.monotonic()):
             return Verdict(State.INACTIVE, Reason.OTHER_COMMANDER, problem)
-        if problem := self._listeners.other_joints:
+        if problem := _first(each.other_joints for each in self._watches):
             return Verdict(State.INACTIVE, Reason.NO_LISTENER, problem)
         return None
 
     def close(self) -> None:
         """Leave the topics."""
-        self._claims.close()
-        self._others.close()
-        self._goals.close()
-        self._listeners.close()
+        for each in self._watches:
+            each.close()
 
     def _found(self, intent: Intent, now_s: float) -> Verdict | None:
         if problem := self._other_commander(intent, now_s):
             return Verdict(State.WAITING, Reason.OTHER_COMMANDER, problem)
         in_motion = intent == Intent.COMMANDS
         if not in_motion and not self._is_settled(now_s):
-            text = f"looking who else commands {self._topic.name}"
-            return Verdict(State.WAITING, Reason.NONE, text)
-        if problem := self._listeners.problem(now_s, in_motion=in_motion):
-            return Verdict(State.WAITING, Reason.NO_LISTENER, problem)
-        return None
+            names = ", ".join(each.name for each in self._watches)
+            return Verdict(State.WAITING, Reason.NONE, f"looking who else commands {names}")
+        problem = _first(
+            each.listener_problem(now_s, in_motion=in_motion) for each in self._watches
+        )
+        return Verdict(State.WAITING, Reason.NO_LISTENER, problem) if problem else None
 
     def _other_commander(self, intent: Intent, now_s: float) -> str:
-        problem = self._claims.problem(now_s) or self._goals.problem(now_s)
-        return problem or self._foreign_commands(intent, now_s)
-
-    def _foreign_commands(self, intent: Intent, now_s: float) -> str:
-        sent = self._topic.sent
-        # Without a control thread nothing is sent, so that all of it is known.
-        known_s = sent.known_s if intent != Intent.NONE else now_s
-        if intent == Intent.NONE and self._quiet_s > float("-inf"):
-            sent.gap_s = max(sent.gap_s, self._quiet_s)
-        return self._others.problem(sent, known_s, now_s)
+        return _first(each.other_commander(intent, now_s, self._quiet_s) for each in self._watches)
 
     def _is_settled(self, now_s: float) -> bool:
-        found = now_s - self._since_s >= _DISCOVERY_S and self._claims.is_settled(now_s)
-        return found and not self._listeners.joints.is_awaited(now_s)
+        found = now_s - self._since_s >= _DISCOVERY_S
+        return found and all(each.is_settled(now_s) for each in self._watches)
 
     def _look_at_graph(self, now_s: float) -> None:
-        watchers = {self._node.get_fully_qualified_name(), *self._claims.book.nodes}
-        self._others.look(self._topic.publishers)
-        self._listeners.look(tuple(watchers), now_s)
-        self._goals.look(self._listeners.names)
-        self.no_description = volatile_descriptions(self._node)
-        notes = several_publishers(self._node, self._state_topics)
-        if self._others.names:
-            notes["other publishers of commands"] = (
-                f"{listed(self._others.names)} may publish on {self._topic.name}"
-            )
-        for name, why in self._listeners.joints.problems.items():
-            notes[f"joints of {name}"] = f"{name} does not take these commands: {why}"
-        if not self._listeners.names:
-            notes["commands"] = self._listeners.problem(now_s, in_motion=False)
+        notes: dict[str, str] = {}
+        for each in self._watches:
+            each.look_at_graph(now_s)
+            notes |= each.notes(now_s)
+        self.no_description = volatile_descriptions(self._node, self._descriptions)
+        notes |= several_publishers(self._node, self._shared_joints())
         if self.no_description:
             notes["robot_description"] = self.no_description
         self.notes = notes
@@ -165,3 +130,8 @@ class Neighbours:
         for text in sorted(notes - self._warned):
             self._node.get_logger().warning(text)
         self._warned = notes
+
+
+def _first(texts: Iterable[str]) -> str:
+    """Return the first text that is not empty; all are asked for."""
+    return next((text for text in list(texts) if text), "")

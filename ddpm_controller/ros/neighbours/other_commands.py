@@ -9,6 +9,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 
+from ddpm_controller.bags.message_types import message_class
 from ddpm_controller.ros.commanding.sent_positions import SentPositions
 from ddpm_controller.ros.neighbours.endpoints import foreign, listed
 
@@ -65,7 +66,7 @@ class OtherCommands:
     Args:
         node: Owner of the subscription.
         topic: Command topic, with namespace.
-        kind: Type of the commands.
+        kind: Type of the commands, by its full name.
         group: Group of the callback.
         is_explained: As ``ForeignMessages``.
 
@@ -77,7 +78,7 @@ class OtherCommands:
         self,
         node: Node,
         topic: str,
-        kind: type,
+        kind: str,
         group: CallbackGroup,
         is_explained: Callable[[float, float], bool],
     ) -> None:
@@ -91,7 +92,7 @@ class OtherCommands:
         self.names = foreign(self._node.get_publishers_info_by_topic(self._topic), own)
         if self.names and self._subscription is None:
             self._subscription = self._node.create_subscription(
-                self._kind,
+                message_class(self._kind),
                 self._topic,
                 lambda message: self._messages.take(message, time.monotonic()),
                 QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT),

@@ -1,7 +1,7 @@
 """Goals that others send to the robot's controller, as MoveIt does, past the command topic."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from action_msgs.msg import GoalStatus, GoalStatusArray
@@ -27,17 +27,27 @@ class OtherGoals:
     Args:
         node: Owner of the subscriptions.
         group: Group of their callbacks.
+        is_ours: Whether a goal of this identity was sent by us.
     """
 
-    def __init__(self, node: Node, group: CallbackGroup) -> None:
-        self._node, self._group = node, group
+    def __init__(
+        self,
+        node: Node,
+        group: CallbackGroup,
+        is_ours: Callable[[bytes], bool] = lambda goal: False,
+    ) -> None:
+        self._node, self._group, self._is_ours = node, group, is_ours
         self._subscriptions: dict[str, Subscription] = {}
         self._executed: set[str] = set()
         self._last_s: dict[str, float] = {}
 
     def look(self, listeners: Sequence[str]) -> None:
         """Watch the actions of the nodes ``listeners``, where they have one."""
-        actions = {f"{name}/{_ACTION}" for name in listeners}
+        self.watch([f"{name}/{_ACTION}" for name in listeners])
+
+    def watch(self, names: Sequence[str]) -> None:
+        """Watch the actions ``names`` and no others, where they are served."""
+        actions = set(names)
         for action in actions - self._subscriptions.keys():
             if self._node.count_publishers(_status_topic(action)):
                 self._subscriptions[action] = self._node.create_subscription(
@@ -73,13 +83,16 @@ class OtherGoals:
         self._last_s.pop(action, None)
 
     def _on_status(self, action: str, message: GoalStatusArray) -> None:
-        is_executed = any(each.status in _EXECUTED for each in message.status_list)
+        is_executed = any(
+            each.status in _EXECUTED and not self._is_ours(bytes(each.goal_info.goal_id.uuid))
+            for each in message.status_list
+        )
         if is_executed or action in self._executed:
             self._last_s[action] = time.monotonic()
         (self._executed.add if is_executed else self._executed.discard)(action)
 
     def _clients(self, action: str) -> list[str]:
-        found = []
+        found, own = [], self._node.get_fully_qualified_name()
         for name, namespace in self._node.get_node_names_and_namespaces():
             try:
                 used = get_action_client_names_and_types_by_node(self._node, name, namespace)
@@ -87,7 +100,7 @@ class OtherGoals:
                 continue
             if action in dict(used):
                 found.append(f"{namespace.rstrip('/')}/{name}")
-        return found
+        return [each for each in found if each != own]
 
 
 def _status_topic(action: str) -> str:

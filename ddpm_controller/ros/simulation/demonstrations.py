@@ -1,7 +1,7 @@
 """Demonstrations recorded in process: the messages of the ROS graph, many times faster."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -11,18 +11,23 @@ from ddpm_msgs.msg import EpisodeMark
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Bool, String
 
+from ddpm_controller.bags.conversions import seconds
 from ddpm_controller.bags.writer import BagTopic, BagWriter, Storage
+from ddpm_controller.robots.outputs import RobotOutput, spec_of
+from ddpm_controller.robots.robot import load_robot
+from ddpm_controller.ros.output_messages import recorded_messages, recorded_types
 from ddpm_controller.ros.simulation.messages import (
     camera_info_message,
     image_message,
     joint_state_message,
     mark_message,
     time_from,
-    trajectory_message,
     vector_message,
 )
+from ddpm_controller.share import share_path
 from ddpm_controller.simulation.session import Session, Tick
 from ddpm_controller.simulation.world import Camera, World
+from ddpm_controller.simulation.worlds import WORLDS, Driver, make_driver
 
 Message = tuple[str, Any]
 """Absolute topic and message."""
@@ -37,6 +42,7 @@ def record_in_process(
     pictures: bool = True,
     storage: Storage = "mcap",
     keep_failure: bool = False,
+    outputs: Sequence[RobotOutput] = (),
 ) -> bool:
     """Let the expert solve the episode of ``seed``, write it to a bag and return its success.
 
@@ -51,21 +57,24 @@ def record_in_process(
         pictures: Record the cameras too.
         storage: Storage format of the bag.
         keep_failure: Keep an episode without success too.
+        outputs: Topics of the commands; left out: those of the world's robot file.
 
     Raises:
         BagWriteError: The disk refuses.
         ValueError: There is no expert for this world.
     """
-    session = Session(world, camera_hz, expert=True, pictures=pictures)
+    outputs = outputs or load_robot(share_path(WORLDS[world.name].robot)).outputs
+    driver, names = driver_of(world, outputs)
+    session = Session(world, camera_hz, expert=True, pictures=pictures, driver=driver)
     tick = session.reset(seed)
     provenance = demonstration_provenance(world.name, seed, "in process")
     latest_ns = tick.stamp_ns + round(world.timeout_s * 1e9)
-    bag = BagWriter(folder, _topics(world, pictures), provenance, storage)
+    bag = BagWriter(folder, _topics(tick, world, pictures, outputs), provenance, storage)
     with contextlib.suppress(_FailedError), bag:
         _write(bag, tick, [("/robot_description", String(data=world.robot_description()))])
         _write(bag, tick, _tick_messages(session, tick))
         while (command := session.expert_command()) is not None:
-            _write(bag, tick, [_command_message(session, tick, command)])
+            _write(bag, tick, _command_messages(session, tick, command, outputs, names))
             if tick.ends or tick.stamp_ns >= latest_ns:
                 break
             tick = session.step(command)
@@ -73,6 +82,22 @@ def record_in_process(
         if not tick.success and not keep_failure:
             raise _FailedError
     return tick.success
+
+
+def driver_of(
+    world: World, outputs: Sequence[RobotOutput]
+) -> tuple[Driver | None, tuple[str, ...]]:
+    """Return what takes the commands of a robot, and the names of their columns.
+
+    None where these are positions of the world's joints, and the columns are theirs.
+
+    Raises:
+        ValueError: The world has no such controller.
+    """
+    spec = spec_of(outputs, world.tick_s)
+    if set(spec.kinds) == {"joint_position"}:
+        return None, world.joint_names
+    return make_driver(world, spec), spec.joint_names
 
 
 def demonstration_provenance(world: str, seed: int, recorder: str) -> dict[str, str]:
@@ -88,16 +113,18 @@ class _FailedError(Exception):
     """Makes the writer remove the bag of an episode that is not to be kept."""
 
 
-def _topics(world: World, pictures: bool) -> list[BagTopic]:
+def _topics(
+    tick: Tick, world: World, pictures: bool, outputs: Sequence[RobotOutput]
+) -> list[BagTopic]:
     topics = [
         BagTopic("/clock", "rosgraph_msgs/msg/Clock"),
         BagTopic("/joint_states", "sensor_msgs/msg/JointState"),
-        BagTopic("/joint_trajectory", "trajectory_msgs/msg/JointTrajectory"),
+        *(BagTopic(f"/{topic}", kind) for topic, kind in recorded_types(outputs).items()),
         BagTopic("/episode", "ddpm_msgs/msg/EpisodeMark"),
         BagTopic("/success", "std_msgs/msg/Bool", transient_local=True, depth=1),
         BagTopic("/robot_description", "std_msgs/msg/String", transient_local=True, depth=1),
     ]
-    topics += [BagTopic(f"/{name}", "sensor_msgs/msg/JointState") for name in world.vectors]
+    topics += [BagTopic(f"/{name}", "sensor_msgs/msg/JointState") for name in tick.vectors]
     if world.instruction:
         kind = "std_msgs/msg/String"
         topics.append(BagTopic("/instruction", kind, transient_local=True, depth=1))
@@ -125,10 +152,17 @@ def _tick_messages(session: Session, tick: Tick) -> Iterator[Message]:
     yield "/clock", Clock(clock=time_from(tick.stamp_ns))
 
 
-def _command_message(session: Session, tick: Tick, command: np.ndarray) -> Message:
-    world = session.world
-    message = trajectory_message(command, tick.stamp_ns, world.tick_s, world.joint_names)
-    return "/joint_trajectory", message
+def _command_messages(
+    session: Session,
+    tick: Tick,
+    command: np.ndarray,
+    outputs: Sequence[RobotOutput],
+    names: Sequence[str],
+) -> Iterator[Message]:
+    stamp_s, tick_s = seconds(time_from(tick.stamp_ns)), session.world.tick_s
+    found = recorded_messages(outputs, command, names, stamp_s, tick_s)
+    for topic, message in found:
+        yield f"/{topic}", message
 
 
 def _write(bag: BagWriter, tick: Tick, messages: Iterator[Message] | list[Message]) -> None:

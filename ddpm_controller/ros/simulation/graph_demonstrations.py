@@ -3,6 +3,7 @@
 import math
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from subprocess import Popen
 from typing import Self
@@ -19,7 +20,9 @@ from rosgraph_msgs.msg import Clock
 from ddpm_controller.bags.files import BagError
 from ddpm_controller.bags.writer import Storage
 from ddpm_controller.bags.writer_thread import Recording
+from ddpm_controller.robots.outputs import RobotOutput
 from ddpm_controller.ros.asking import ask
+from ddpm_controller.ros.output_messages import recorded_types
 from ddpm_controller.ros.recorder import Recorder
 from ddpm_controller.ros.simulation.demonstrations import demonstration_provenance
 from ddpm_controller.simulation.world import World
@@ -29,7 +32,6 @@ CAMERA_HZ = 25.0
 _TOPICS = {
     "/clock": "rosgraph_msgs/msg/Clock",
     "joint_states": "sensor_msgs/msg/JointState",
-    "joint_trajectory": "trajectory_msgs/msg/JointTrajectory",
     "episode": "ddpm_msgs/msg/EpisodeMark",
     "success": "std_msgs/msg/Bool",
     "robot_description": "std_msgs/msg/String",
@@ -48,6 +50,7 @@ class GraphDemonstrations:
         simulation: Its process; an error names it when it has ended.
         storage: Storage format of the bags.
         keep_failures: Keep episodes without success too.
+        outputs: What its robot file commands.
     """
 
     def __init__(
@@ -56,8 +59,9 @@ class GraphDemonstrations:
         simulation: Popen[bytes],
         storage: Storage,
         keep_failures: bool,
+        outputs: Sequence[RobotOutput],
     ) -> None:
-        self._world = world
+        self._world, self._commands = world, recorded_types(outputs)
         self._simulation = simulation
         self._keep_failures = keep_failures
         self._now_ns = 0
@@ -72,7 +76,7 @@ class GraphDemonstrations:
         deep = QoSProfile(depth=100)
         self._node.create_subscription(Clock, "/clock", self._on_clock, deep)
         self._node.create_subscription(EpisodeMark, "episode", self._on_mark, deep)
-        topics = dict(_TOPICS)
+        topics = _TOPICS | self._commands
         told = world()  # an object: the class does not know which vectors there are
         topics.update(dict.fromkeys(told.vectors, "sensor_msgs/msg/JointState"))
         if told.instruction:
@@ -183,7 +187,8 @@ class GraphDemonstrations:
         """Return which messages are missing between two moments, or an empty text."""
         ticks = round((end_ns - begin_ns) * 1e-9 * TICK_HZ)
         images = math.floor(ticks * CAMERA_HZ / TICK_HZ) + 1
-        wanted = {"/joint_states": ticks + 1, "/joint_trajectory": ticks}
+        wanted = {"/joint_states": ticks + 1}
+        wanted |= {f"/{topic}": ticks for topic in self._commands}
         wanted |= {f"/{camera.name}/image_raw": images for camera in self._world.cameras}
         missing = [
             f"{recording.counts.get(topic, 0)} of {count} on {topic}"

@@ -1,6 +1,7 @@
 """What the `simulation` node publishes and receives, as ROS messages."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import simplejpeg
@@ -10,8 +11,11 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
 from std_msgs.msg import Float64MultiArray, Header
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from ddpm_controller.bags.conversions import byte_array, seconds
+from ddpm_controller.bags.command_messages import command_from
+from ddpm_controller.bags.conversions import ConversionError, byte_array, seconds
+from ddpm_controller.robots.outputs import JOINT_TRAJECTORY, MULTI_ARRAY, RobotOutput
 from ddpm_controller.ros.stamps import duration_from
+from ddpm_controller.simulation.drivers.forward_controller import Targets
 from ddpm_controller.simulation.drivers.interpolation import Point
 from ddpm_controller.simulation.session import Tick
 from ddpm_controller.simulation.world import Camera, World
@@ -105,6 +109,39 @@ def mark_message(tick: Tick, mark: int, world: str) -> EpisodeMark:
         success=tick.success,
         note=tick.note,
     )
+
+
+def set_point_from(message: Any, output: RobotOutput) -> np.ndarray:
+    """Return what a message sets the joints of an output to at once, (D,).
+
+    Raises:
+        CommandError: Other joints, another number of points or values, or not finite.
+    """
+    if output.type == JOINT_TRAJECTORY:
+        return command_from_trajectory(message, output.message_names)
+    if output.type == MULTI_ARRAY:
+        return command_from_array(message, output.message_names)
+    try:
+        row = command_from(message, output, output.type)
+    except ConversionError as error:
+        raise CommandError(str(error)) from None
+    if row is None:
+        wanted = list(output.message_names)
+        raise CommandError(f"a command names {list(message.name)}, not {wanted}")
+    return _finite(row, output.names)
+
+
+def targets_from(message: Any, output: RobotOutput) -> Trajectory | Targets:
+    """Return a message as what the controller of an output takes, whatever is wrong with it.
+
+    Raises:
+        CommandError: See ``trajectory_from``; or it is no command of this output at all.
+    """
+    if output.type == JOINT_TRAJECTORY:
+        return trajectory_from(message)
+    if output.type == MULTI_ARRAY:
+        return Targets(np.array(message.data))
+    return Targets(set_point_from(message, output))
 
 
 def trajectory_message(

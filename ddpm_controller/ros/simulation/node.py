@@ -2,8 +2,9 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,38 +17,37 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
-from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
-from ddpm_controller.robots.robot import continuous_joints
+from ddpm_controller.bags.message_types import message_class
+from ddpm_controller.robots.outputs import STAMPED, RobotOutput
+from ddpm_controller.robots.robot import continuous_joints, load_robot
+from ddpm_controller.ros.answered import answer_always
 from ddpm_controller.ros.parameters import declare, fields_from, parameter, read
+from ddpm_controller.ros.private_memory import keep_private
+from ddpm_controller.ros.simulation.demonstrations import driver_of
+from ddpm_controller.ros.simulation.gripper_server import GripperServer
 from ddpm_controller.ros.simulation.joint_states import JOINT_STATES, JointStates
 from ddpm_controller.ros.simulation.messages import (
     CommandError,
-    command_from_array,
-    command_from_trajectory,
     nanoseconds,
+    set_point_from,
     set_points_message,
+    targets_from,
     time_from,
-    trajectory_from,
-    trajectory_message,
 )
-from ddpm_controller.ros.simulation.robot_side import DRIVERS, RobotSide
+from ddpm_controller.ros.simulation.robot_sides import DRIVERS, RobotSides
 from ddpm_controller.ros.simulation.topics import SimulationTopics
+from ddpm_controller.share import found_path
 from ddpm_controller.simulation.drivers.forward_controller import Targets
 from ddpm_controller.simulation.session import Session, Tick
 from ddpm_controller.simulation.worlds import WORLDS
-from ddpm_controller.types import Trajectory
 
 MODES = ("real_time", "lockstep")
 _REPEAT_S = 0.5
 _LATE_TICKS = 10  # so far behind, real time gives up catching up
-_LOOK_AROUND_S = 1.0
-_UNHEARD = {
-    "joint_trajectory_controller": ("commands", "forward"),
-    "forward": ("joint_trajectory", "joint_trajectory_controller"),
-}
-"""Driver -> command topic that it does not take, and the driver that does."""
+_SILENCE_S = 0.2
+"""Without a command for so long, a robot that is led by velocities or poses stays."""
 _EXPERT_HASTE = 10.0  # times real time, at the most
 
 
@@ -72,12 +72,18 @@ class SimulationParameters:
         False, "Let the scripted expert move the arm, as a controller would.", read_only=True
     )
     compressed: bool = parameter(False, "Publish the images as JPEG too.", read_only=True)
+    robot: str = parameter(
+        "",
+        "Robot file that names topics and types of the commands; empty: that of the world.",
+        read_only=True,
+    )
     driver: str = parameter(
-        "joint_trajectory_controller",
-        "What takes the commands in real time. joint_trajectory_controller accepts, refuses and "
-        "interpolates as that of ros2_control does with default parameters; forward holds the "
-        "last array on commands. direct takes a single point or an array as the set point, as "
-        "lockstep always does, where a command is that of its tick.",
+        "controllers",
+        "What takes the commands in real time. controllers: each output of the robot file has "
+        "one; that of a JointTrajectory accepts, refuses and interpolates as the "
+        "joint_trajectory_controller of ros2_control does with default parameters, those of "
+        "other types hold the last target. direct: each message is the set point at once, as in "
+        "lockstep, where a command is that of its tick.",
         read_only=True,
     )
     driver_hz: float = parameter(
@@ -113,8 +119,8 @@ class SimulationParameters:
     )
     speed_scaling: float = parameter(
         1.0,
-        "Speed scaling of joint_trajectory_controller: the share of the time by which a "
-        "trajectory advances, as a slider on a teach pendant sets it.",
+        "Speed scaling: the share of the time by which a trajectory advances, as a slider on a "
+        "teach pendant sets it; without effect on other types of commands.",
         low=0.0,
         high=1.0,
     )
@@ -139,8 +145,6 @@ class SimulationParameters:
             self._refuse_changed((*of_time, *of_drivers), "mode real_time")
         if self.expert or self.driver == "direct":
             self._refuse_changed(of_drivers, "a driver that is not direct, and no expert")
-        if self.driver == "forward":
-            self._refuse_changed(("speed_scaling",), "driver joint_trajectory_controller")
 
     def _refuse_changed(self, names: Sequence[str], needed: str) -> None:
         """Refuse parameters that would be without effect."""
@@ -165,7 +169,10 @@ class Simulation(Node):
         self._deployed = declare(self, SimulationParameters)
         self._lockstep = self._deployed.mode == "lockstep"
         self._world = WORLDS[self._deployed.world].world(self._deployed.tick_hz)
-        self._session = Session(self._world, self._deployed.camera_hz, self._deployed.expert)
+        self._outputs = self._commanded()
+        self._driver, self._columns = driver_of(self._world, self._outputs)
+        rate_hz, expert = self._deployed.camera_hz, self._deployed.expert
+        self._session = Session(self._world, rate_hz, expert, driver=self._driver)
         self._system_clock = Clock(clock_type=ClockType.SYSTEM_TIME)
         self._states = JointStates(
             self,
@@ -175,26 +182,28 @@ class Simulation(Node):
             states_hz=self._deployed.states_hz,
             clock_offset_s=self._deployed.clock_offset_s,
         )
-        self._topics = SimulationTopics(self, self._world, self._deployed.compressed, self._states)
+        commanded = self._outputs if self._deployed.expert else ()
+        self._topics = SimulationTopics(
+            self,
+            self._world,
+            self._deployed.compressed,
+            self._states,
+            commanded,
+            self._session.vectors,
+            self._columns,
+        )
         self.create_service(ResetWorld, "~/reset", self._on_reset)
         self._side = self._robot_side()
-        self._received = 0
+        self._received, self._commanded_s = 0, -math.inf
+        self._answered: set[str] = set()
+        self._grippers: list[tuple[int, GripperServer]] = []
         self._apply(self._deployed)
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(lambda _: self._apply(self._present()))
-        self._set_points = self.create_publisher(
-            JointTrajectory, "~/set_points", QoSProfile(depth=100)
-        )
-        driver = "direct" if self._side is None else self._deployed.driver
-        depth = QoSProfile(depth=10 if self._side is None else 200)  # a busy world takes them late
-        if not self._deployed.expert and driver != "forward":
-            self.create_subscription(
-                JointTrajectory, "joint_trajectory", self._on_trajectory, depth
-            )
-        if not self._deployed.expert and driver != "joint_trajectory_controller":
-            self.create_subscription(Float64MultiArray, "commands", self._on_array, depth)
-        if self._side is not None:
-            self.create_timer(_LOOK_AROUND_S, self._tell_unheard, clock=self._system_clock)
+        deep = QoSProfile(depth=100)
+        self._set_points = self.create_publisher(JointTrajectory, "~/set_points", deep)
+        if not expert:
+            self._subscribe()
         self._begin(self._deployed.seed)
 
     def run(self, executor: SingleThreadedExecutor) -> None:
@@ -207,16 +216,51 @@ class Simulation(Node):
     def close(self) -> None:
         """Free the world and leave the graph."""
         self._world.close()
+        for _, server in self._grippers:
+            server.close()
         self.destroy_node()
 
-    def _robot_side(self) -> RobotSide | None:
+    def _commanded(self) -> tuple[RobotOutput, ...]:
+        """Return the outputs of the robot file.
+
+        Raises:
+            ValueError: They are not of this world's joints, with both lists.
+        """
+        deployed, names = self._deployed, self._world.joint_names
+        file = found_path(deployed.robot or WORLDS[deployed.world].robot)
+        robot = load_robot(file)
+        commanded = robot.action_spec.joint_names
+        are_positions = set(robot.action_spec.kinds) == {"joint_position"}
+        if are_positions and sorted(commanded) != sorted(names):
+            raise ValueError(
+                f"robot file {file} commands {list(commanded)}, world {deployed.world} has joints "
+                f"{list(names)}: use a robot file of this world"
+            )
+        return robot.outputs
+
+    def _subscribe(self) -> None:
+        """Receive the commands of every output, on its topic."""
+        depth = QoSProfile(depth=10 if self._side is None else 200)  # a busy world takes them late
+        for output in self._outputs:
+            if output.is_action:
+                server = GripperServer(self, output, partial(self._on_goal, output))
+                self._grippers.append((self._world.joint_names.index(output.names[0]), server))
+                continue
+            self.create_subscription(
+                message_class(output.type),
+                output.topic,
+                partial(self._on_command, output),
+                depth,
+            )
+
+    def _robot_side(self) -> RobotSides | None:
         """Return what takes the commands; None: each is the set point of a tick."""
         deployed = self._deployed
-        if self._lockstep or deployed.expert or deployed.driver == "direct":
+        if self._lockstep or deployed.expert or deployed.driver == "direct" or self._driver:
             return None
         names = self._world.joint_names
-        return RobotSide(
-            deployed.driver,
+        return RobotSides(
+            self._outputs,
             names,
             deployed.driver_hz,
             continuous_joints(self._world.robot_description(), names),
@@ -238,34 +282,37 @@ class Simulation(Node):
     def _apply(self, deployed: SimulationParameters) -> None:
         """Let the robot's side be as it is set, from its next update on."""
         if self._side is not None:
-            self._side.stop.is_on = deployed.protective_stop
-            self._side.refusal.is_on = deployed.refuses
-            self._side.speed_scaling = deployed.speed_scaling
+            self._side.switch(
+                stop=deployed.protective_stop,
+                refusal=deployed.refuses,
+                speed_scaling=deployed.speed_scaling,
+            )
 
     def _begin(self, seed: int) -> None:
         self._tell(self._session.reset(seed, self._now_ns()))
         self._begin_ns = self._tick.stamp_ns
-        self._command = self._world.command_in_force
+        self._command = self._held()
         if self._side is not None:
             self._side.reset()
 
-    def _tell_unheard(self) -> None:
-        """Say so where a node commands on the topic that the driver does not take."""
-        topic, other = _UNHEARD[self._deployed.driver]
-        if self.count_publishers(topic) > 0:
-            self.get_logger().warning(
-                f"nothing moves by what is sent on {topic}: the driver is "
-                f"{self._deployed.driver}, start with driver:={other}",
-                throttle_duration_sec=5.0,
-            )
+    def _held(self) -> np.ndarray:
+        """Return the command that keeps the robot where it is."""
+        held = self._world.command_in_force
+        return held if self._driver is None else self._driver.row_for(held)
 
     def _advance(self) -> None:
         """Apply the command in force for one tick and publish the result."""
         if self._side is not None:
             self._follow(self._side)
+        if self._driver is not None and not self._lockstep and self._is_silent():
+            self._command = self._held()
         self._tell(self._session.step(self._command, self._now_ns()))
 
-    def _follow(self, side: RobotSide) -> None:
+    def _is_silent(self) -> bool:
+        """Return whether no command has come for too long."""
+        return time.monotonic() - self._commanded_s > _SILENCE_S
+
+    def _follow(self, side: RobotSides) -> None:
         """Let the driver make its updates up to now; the last one counts for this tick."""
         now_s = self._system_clock.now().nanoseconds * 1e-9
         measured, velocity = self._world.positions, self._world.velocities
@@ -284,6 +331,9 @@ class Simulation(Node):
     def _tell(self, tick: Tick) -> None:
         self._tick = tick
         self._topics.tell(tick)
+        for column, server in self._grippers:
+            moment_s = tick.stamp_ns * 1e-9
+            server.advance(float(tick.positions[column]), float(tick.velocities[column]), moment_s)
         self._told_s = self._heard_s = time.monotonic()
 
     def _now_ns(self) -> int | None:
@@ -337,12 +387,8 @@ class Simulation(Node):
         command = self._session.expert_command()
         if command is None:
             return False
-        self._command = command
-        self._topics.tell_command(
-            trajectory_message(
-                command, self._tick.stamp_ns, self._world.tick_s, self._world.joint_names
-            )
-        )
+        self._command, self._commanded_s = command, time.monotonic()
+        self._topics.tell_command(command, self._tick, self._world.tick_s)
         return True
 
     def _repeat(self) -> None:
@@ -358,50 +404,56 @@ class Simulation(Node):
         self._topics.repeat(self._tick)
         self._told_s = now_s
 
-    def _on_trajectory(self, message: JointTrajectory, info: dict[str, int]) -> None:
-        stamp_ns = nanoseconds(message.header.stamp)
+    def _on_command(self, output: RobotOutput, message: Any, info: dict[str, int]) -> None:
+        stamp_ns = nanoseconds(message.header.stamp) if output.type in STAMPED else 0
         # Lockstep: the answer to this tick, once. Real time: nothing from before a reset.
-        if self._lockstep and stamp_ns != self._tick.stamp_ns:
+        if self._lockstep and output.type in STAMPED and stamp_ns != self._tick.stamp_ns:
             return
         if 0 < stamp_ns < self._begin_ns:
             return
         if self._side is not None:
-            self._receive(self._side, trajectory_from, message, info)
+            self._receive(self._side, output, message, info)
         else:
-            self._accept(command_from_trajectory, message)
+            self._accept(output, message)
 
-    def _on_array(self, message: Float64MultiArray, info: dict[str, int]) -> None:
+    def _on_goal(self, output: RobotOutput, target: float) -> None:
+        """Let a gripper go where its action leads it."""
         if self._side is not None:
-            self._receive(self._side, _targets_from, message, info)
-            return
-        self._accept(command_from_array, message)
+            now_s = self._system_clock.now().nanoseconds * 1e-9
+            self._side.receive(output.name, Targets(np.array([target])), now_s)
+        else:
+            self._set(output, np.array([target]))
 
     def _receive(
-        self,
-        side: RobotSide,
-        content_of: Callable[[Any], Trajectory | Targets],
-        message: Any,
-        info: dict[str, int],
+        self, side: RobotSides, output: RobotOutput, message: Any, info: dict[str, int]
     ) -> None:
         """Let the driver have a message when it was sent, however late a busy world takes it."""
         self._received += 1
         now_ns = self._system_clock.now().nanoseconds
+        came_s = min(info["source_timestamp"], now_ns) * 1e-9
         try:
-            side.receive(content_of(message), min(info["source_timestamp"], now_ns) * 1e-9)
+            side.receive(output.name, targets_from(message, output), came_s)
         except CommandError as error:
-            side.refused += 1
+            side.note_refused(output.name)
             self.get_logger().warning(f"refused: {error}", throttle_duration_sec=1.0)
 
-    def _accept(
-        self, command_from: Callable[[Any, Sequence[str]], np.ndarray], message: Any
-    ) -> None:
+    def _accept(self, output: RobotOutput, message: Any) -> None:
+        """Let a message be the set point; in lockstep time waits for every output."""
         try:
-            self._command = command_from(message, self._world.joint_names)
+            row = set_point_from(message, output)
         except CommandError as error:
             self.get_logger().warning(f"refused: {error}", throttle_duration_sec=1.0)
             return
-        if self._lockstep:
+        self._set(output, row)
+        self._answered.add(output.name)
+        if self._lockstep and len(self._answered) == len(self._outputs):
+            self._answered.clear()
             self._advance()
+
+    def _set(self, output: RobotOutput, row: np.ndarray) -> None:
+        command = np.array(self._command)
+        command[[self._columns.index(name) for name in output.names]] = row
+        self._command, self._commanded_s = command, time.monotonic()
 
     def _on_reset(
         self, request: ResetWorld.Request, response: ResetWorld.Response
@@ -413,10 +465,6 @@ class Simulation(Node):
         return response
 
 
-def _targets_from(message: Float64MultiArray) -> Targets:
-    return Targets(np.array(message.data))
-
-
 def main() -> int:
     """Run the node until it is interrupted."""
     rclpy.init()
@@ -424,6 +472,8 @@ def main() -> int:
     simulation = None
     try:
         simulation = Simulation()
+        answer_always(simulation)
+        keep_private()
         executor.add_node(simulation)
         simulation.run(executor)
     except (KeyboardInterrupt, ExternalShutdownException):

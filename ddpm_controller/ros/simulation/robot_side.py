@@ -25,7 +25,6 @@ from ddpm_controller.simulation.drivers.variants import (
 )
 from ddpm_controller.types import Trajectory
 
-DRIVERS = ("direct", "joint_trajectory_controller", "forward")
 _MOST_UPDATES = 1000
 """That are made up for at one tick; more have gone by while the world stood still."""
 

@@ -1,5 +1,6 @@
 """Everything that the `simulation` node publishes, in the order of a tick."""
 
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 import numpy as np
@@ -10,8 +11,11 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
 from std_msgs.msg import Bool, String
-from trajectory_msgs.msg import JointTrajectory
 
+from ddpm_controller.bags.conversions import seconds
+from ddpm_controller.bags.message_types import message_class
+from ddpm_controller.robots.outputs import RobotOutput
+from ddpm_controller.ros.output_messages import recorded_messages, recorded_types
 from ddpm_controller.ros.simulation.joint_states import STREAM_QOS, JointStates
 from ddpm_controller.ros.simulation.messages import (
     SCORE_NAMES,
@@ -42,17 +46,26 @@ class SimulationTopics:
             instruction if it has them.
         compressed: Also publish JPEG.
         joint_states: Publishes the joints.
+        outputs: What the expert commands; nothing without an expert.
+        vectors: Vectors of each tick.
+        names: Columns of a command.
     """
 
     def __init__(
-        self, node: Node, world: World, compressed: bool, joint_states: JointStates
+        self,
+        node: Node,
+        world: World,
+        compressed: bool,
+        joint_states: JointStates,
+        outputs: Sequence[RobotOutput],
+        vectors: Iterable[str],
+        names: Sequence[str],
     ) -> None:
         self._world = type(world)
-        cameras = world.cameras
         self._clock = node.create_publisher(Clock, "/clock", STREAM_QOS)
         self._joint_states = joint_states
         self._vectors = {
-            name: node.create_publisher(JointState, name, STREAM_QOS) for name in world.vectors
+            name: node.create_publisher(JointState, name, STREAM_QOS) for name in vectors
         }
         facts = partial(_publisher_where, node)
         self._scores = facts(world.score is not None, JointState, "score", STREAM_QOS)
@@ -60,24 +73,17 @@ class SimulationTopics:
         self._instruction = facts(bool(world.instruction), String, "instruction", FACT_QOS)
         self._success = node.create_publisher(Bool, "success", FACT_QOS)
         self._episode = node.create_publisher(EpisodeMark, "episode", STREAM_QOS)
-        self._images = {
-            camera.name: node.create_publisher(Image, f"{camera.name}/image_raw", STREAM_QOS)
-            for camera in cameras
+        of_cameras = partial(_publisher_of_each, node, world.cameras)
+        self._images = of_cameras(Image, "image_raw")
+        self._infos = of_cameras(CameraInfo, "camera_info")
+        self._compressed = (
+            of_cameras(CompressedImage, "image_raw/compressed") if compressed else {}
+        )
+        self._outputs, self._names = tuple(outputs), tuple(names)
+        self._commands = {
+            topic: node.create_publisher(message_class(kind), topic, STREAM_QOS)
+            for topic, kind in recorded_types(outputs).items()
         }
-        self._infos = {
-            camera.name: node.create_publisher(
-                CameraInfo, f"{camera.name}/camera_info", STREAM_QOS
-            )
-            for camera in cameras
-        }
-        self._compressed = {
-            camera.name: node.create_publisher(
-                CompressedImage, f"{camera.name}/image_raw/compressed", STREAM_QOS
-            )
-            for camera in cameras
-            if compressed
-        }
-        self._commands = node.create_publisher(JointTrajectory, "joint_trajectory", STREAM_QOS)
         self._description = node.create_publisher(String, "robot_description", FACT_QOS)
         self._description.publish(String(data=world.robot_description()))
 
@@ -109,9 +115,12 @@ class SimulationTopics:
                 self._tell_image(tick, camera)
         self._clock.publish(Clock(clock=time_from(tick.stamp_ns)))
 
-    def tell_command(self, message: JointTrajectory) -> None:
-        """Publish the expert's command."""
-        self._commands.publish(message)
+    def tell_command(self, command: np.ndarray, tick: Tick, tick_s: float) -> None:
+        """Publish the expert's command for a tick, as any controller would send it."""
+        stamp_s = seconds(time_from(tick.stamp_ns))
+        found = recorded_messages(self._outputs, command, self._names, stamp_s, tick_s)
+        for topic, message in found:
+            self._commands[topic].publish(message)
 
     def _tell_score(self, tick: Tick) -> None:
         if self._scores is not None and tick.score is not None:
@@ -128,6 +137,15 @@ class SimulationTopics:
         if camera.name in self._compressed:
             self._compressed[camera.name].publish(compressed_message(tick, camera))
         self._infos[camera.name].publish(camera_info_message(tick, camera))
+
+
+def _publisher_of_each(
+    node: Node, cameras: Sequence[Camera], kind: type, topic: str
+) -> dict[str, Publisher]:
+    return {
+        camera.name: node.create_publisher(kind, f"{camera.name}/{topic}", STREAM_QOS)
+        for camera in cameras
+    }
 
 
 def _publisher_where(

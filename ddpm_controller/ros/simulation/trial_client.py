@@ -1,7 +1,8 @@
 """Closed-loop trials over ROS: reset the world, run the policy, watch, and note what happened."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,18 +16,21 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.task import Future
 from sensor_msgs.msg import Image, JointState
-from trajectory_msgs.msg import JointTrajectory
 
+from ddpm_controller.bags.command_messages import command_from
 from ddpm_controller.bags.conversions import (
     ConversionError,
     part_of_vector,
     positions_from,
     seconds,
 )
-from ddpm_controller.bags.images import image_from
+from ddpm_controller.bags.message_types import message_class
 from ddpm_controller.control.states import Reason, State
 from ddpm_controller.evaluation.results import FRAMES_PER_TRIAL, TallyWatch, Trial
+from ddpm_controller.messages.images import image_from
+from ddpm_controller.robots.outputs import JOINT_TRAJECTORY, RobotOutput, columns_of
 from ddpm_controller.ros.asking import ask
+from ddpm_controller.ros.output_messages import recorded_types
 
 _LAST_PATIENCE_S = 5.0
 _SAME_STAMP_S = 1e-6
@@ -41,7 +45,7 @@ class TrialClient(Node):
     """Asks a running `simulation` and `controller` for one trial after the other.
 
     Args:
-        joint_names: Columns of the recorded curves.
+        outputs: What is commanded, with the columns of the recorded curves.
         cameras: Names of the cameras whose frames are kept, (name, height, width).
         namespace: Namespace of the nodes that are asked.
         patience_s: Wall time after which a node that does not answer is an error.
@@ -49,13 +53,14 @@ class TrialClient(Node):
 
     def __init__(
         self,
-        joint_names: tuple[str, ...],
+        outputs: Sequence[RobotOutput],
         cameras: tuple[tuple[str, int, int], ...],
         namespace: str = "",
         patience_s: float = 60.0,
     ) -> None:
         super().__init__("trial_client", namespace=namespace)
-        self._joint_names = joint_names
+        self._joint_names = joint_names = tuple(n for each in outputs for n in each.names)
+        self._outputs, self._columns = tuple(outputs), columns_of(outputs)
         self._patience_s = patience_s
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self)
@@ -64,7 +69,7 @@ class TrialClient(Node):
         self._frames: dict[str, list[tuple[float, np.ndarray]]] = {}
         self._newest: np.ndarray = np.full(len(joint_names), np.nan)
         self._curve: list[tuple[float, np.ndarray, np.ndarray]] = []
-        self._command: JointTrajectory | None = None
+        self._commands: dict[str, tuple[str, Any]] = {}
         self._scores: list[tuple[float, float]] = []
         self._tallies: list[tuple[float, dict[str, float]]] = []
         self._success_stamp_s: float | None = None
@@ -75,7 +80,10 @@ class TrialClient(Node):
         self.create_subscription(ControllerStatus, "controller/status", self._on_status, latched)
         deep = QoSProfile(depth=100)
         self.create_subscription(JointState, "joint_states", self._on_joint_state, deep)
-        self.create_subscription(JointTrajectory, "joint_trajectory", self._on_command, deep)
+        for output in outputs:
+            ((topic, kind),) = recorded_types([output]).items()
+            take = partial(self._on_command, output, kind)
+            self.create_subscription(message_class(kind), topic, take, deep)
         self.create_subscription(JointState, "score", self._on_score, deep)
         self.create_subscription(JointState, "tally", self._on_tally, deep)
         self.create_subscription(EpisodeMark, "episode", self._on_mark, deep)
@@ -143,7 +151,8 @@ class TrialClient(Node):
             raise TrialError(str(error)) from error
         if not answer.success:
             raise TrialError(f"the simulation refused to reset: {answer.message}")
-        self._command, self._newest = None, np.full(len(self._joint_names), np.nan)
+        self._commands.clear()
+        self._newest = np.full(len(self._joint_names), np.nan)
         self._curve.clear()
         self._scores.clear()
         self._tallies.clear()
@@ -259,10 +268,7 @@ class TrialClient(Node):
         if not np.isfinite(positions).all():
             return
         stamp_s = seconds(message.header.stamp)
-        command = np.full(len(self._joint_names), np.nan)
-        if self._command is not None:
-            command = positions_from(self._command, self._joint_names, stamp_s)
-        self._curve.append((stamp_s, positions, command))
+        self._curve.append((stamp_s, positions, self._commanded(stamp_s)))
 
     def _on_mark(self, message: EpisodeMark) -> None:
         if message.mark == EpisodeMark.END:
@@ -275,12 +281,26 @@ class TrialClient(Node):
         tally = dict(zip(message.name, message.position, strict=True))
         self._tallies.append((seconds(message.header.stamp), tally))
 
-    def _on_command(self, message: JointTrajectory) -> None:
+    def _commanded(self, stamp_s: float) -> np.ndarray:
+        """Return what was in force at a moment, (Da,); NaN of what was not commanded yet."""
+        command = np.full(len(self._joint_names), np.nan)
+        for output in self._outputs:
+            if output.name not in self._commands:
+                continue
+            kind, message = self._commands[output.name]
+            columns = self._columns[output.name]
+            if kind == JOINT_TRAJECTORY:
+                command[columns] = positions_from(message, output.message_names, stamp_s)
+            else:
+                command[columns] = command_from(message, output, kind)
+        return command
+
+    def _on_command(self, output: RobotOutput, kind: str, message: Any) -> None:
         try:
-            positions_from(message, self._joint_names)  # refuses what does not fit
-            self._command = message
+            if command_from(message, output, kind) is not None:  # refuses what does not fit
+                self._commands[output.name] = kind, message
         except ConversionError as error:
-            self._leave_out("joint_trajectory", error)
+            self._leave_out(output.topic, error)
 
     def _leave_out(self, topic: str, error: ConversionError) -> None:
         """Warn once of another robot on a topic: its messages do not end a trial."""

@@ -17,7 +17,7 @@ from ddpm_controller.share import share_path
 from ddpm_controller.simulation.worlds import WORLDS
 
 _DRIVERS = {"single_point": "direct"}
-"""Form of the commands -> driver that they need; others: as the output needs it."""
+"""Form of the commands -> driver that they need; others: controllers."""
 
 
 def trials_over_ros(
@@ -53,7 +53,7 @@ def trials_over_ros(
             "checkpoint": str(checkpoint.resolve()),
             "params_file": params_file,
             "log_level": "warn",
-            "driver": _DRIVERS.get(str(parameters.get("command.stream")), ""),
+            "driver": _DRIVERS.get(str(parameters.get("command.stream")), "controllers"),
         }
         with started("arm", given) as child, connected("", world, robot) as client:
             check = partial(_refuse_if_ended, child, client)
@@ -77,11 +77,11 @@ def connected(namespace: str, world: str = "pick_place", robot: str = "") -> Ite
         world: Key of ``WORLDS``; its cameras are watched, whether the policy sees them or not.
         robot: Path of the robot file; empty: that of the world.
     """
-    action = load_robot(robot or share_path(WORLDS[world].robot)).action_spec
+    outputs = load_robot(robot or share_path(WORLDS[world].robot)).outputs
     cameras = tuple((each.name, each.height, each.width) for each in WORLDS[world].world.cameras)
     rclpy.init()
     try:
-        client = TrialClient(action.joint_names, cameras, namespace=namespace)
+        client = TrialClient(outputs, cameras, namespace=namespace)
         try:
             yield client
         finally:

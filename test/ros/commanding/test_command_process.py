@@ -24,6 +24,7 @@ from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.motion_loop import MotionLoop, Order, Sent
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.states import Reason, State, Verdict
+from ddpm_controller.robots.outputs import JOINT_TRAJECTORY, RobotOutput
 from ddpm_controller.ros.commanding.command_link import CommandLink
 from ddpm_controller.ros.commanding.command_messages import (
     CommandSettings,
@@ -47,10 +48,8 @@ PERIOD_S = 0.01
 SETTINGS = CommandSettings(
     node_name="arm_commands",
     namespace="/",
-    topic="/joint_trajectory",
+    outputs=(RobotOutput("arm", "/joint_trajectory", JOINT_TRAJECTORY, JOINTS, ("rad", "rad")),),
     status_topic="/arm/status",
-    output="joint_trajectory",
-    joint_names=JOINTS,
     period_s=PERIOD_S,
     fade_s=0.2,
     stop_s=0.2,

@@ -16,7 +16,7 @@ from ddpm_controller.share import share_path
 from ddpm_controller.simulation.arm.robot_description import robot_description
 
 LIMITS = load_robot(share_path("config/robots/sim_arm.yaml")).limits(robot_description())
-DRIVEN = {"world": "reach", "mode": "real_time", "driver": "joint_trajectory_controller"}
+DRIVEN = {"world": "reach", "mode": "real_time", "driver": "controllers"}
 
 
 class Record:

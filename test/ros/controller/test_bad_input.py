@@ -228,7 +228,6 @@ REFUSED = {
     "overrides while active": ("policy.overrides", ["sampler=ddpm"], "while active"),
     "read-only robot": ("robot", "other.yaml", "read-only"),
     "read-only lockstep": ("lockstep", True, "read-only"),
-    "unknown output": ("output", "torque", "joint_trajectory"),
     "wrong type": ("seed", "one", "type"),
     "number out of range": ("command.lead_s", -1.0, "as_robot_file, or a number from 0 to 2"),
     "unknown word": ("start.distance", "none", "must be as_checkpoint or any, or a number from"),

@@ -18,7 +18,7 @@ from ddpm_controller.bags.conversions import seconds
 from ddpm_controller.control.states import Reason, State
 from ddpm_controller.ros.asking import ask
 
-DRIVEN = {"world": "reach", "driver": "joint_trajectory_controller", "camera_hz": 10.0}
+DRIVEN = {"world": "reach", "driver": "controllers", "camera_hz": 10.0}
 
 
 @pytest.fixture(scope="module")

@@ -28,11 +28,6 @@ def test_outcomes_have_the_numbers_of_the_action():
     assert all(getattr(RunPolicy.Result, outcome.name) == outcome for outcome in Outcome)
 
 
-def test_an_output_that_does_not_exist_is_refused():
-    with pytest.raises(ValueError, match="torque"):
-        ControllerParameters(output="torque")
-
-
 def test_settings_left_open_are_the_checkpoints():
     settings = ControllerParameters().plan_settings
     assert (settings.n_action_steps, settings.overrides) == (None, {})

@@ -18,7 +18,7 @@ OF_PLANS = {
 }
 """Recorded with each plan, or named when a bag is replayed."""
 OF_PROCESSES = {
-    *("output", "command_process", "command_standby", "command_priority", "silence_s"),
+    *("command_process", "command_standby", "command_priority", "silence_s"),
     *("run_on_activate", "success_topic", "pictures"),
 }
 

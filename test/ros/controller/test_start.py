@@ -8,6 +8,7 @@ from broken_checkpoints import edit, rename_joints
 from controller_driver import FakeRobot, client, process_of
 from lifecycle_msgs.msg import Transition
 from random_checkpoint import save_random_checkpoint
+from robot_files import array_robot
 
 from ddpm_controller.control.states import Reason, State
 from ddpm_controller.robots.robot import joint_limits
@@ -30,9 +31,9 @@ def test_without_limits_nothing_is_sent_and_they_are_waited_for(checkpoint):
         node.until_running()
 
 
-def test_float_arrays_are_sent_in_the_order_of_the_robot_file():
+def test_float_arrays_are_sent_in_the_order_of_the_robot_file(tmp_path):
     """Without a checkpoint it holds where it is: a busy machine may lose the first commands."""
-    parameters = {"output": "commands", "control_rate_hz": 100.0}
+    parameters = {"robot": array_robot(tmp_path), "control_rate_hz": 100.0}
     with client() as node, process_of("controller", **parameters):
         FakeRobot(node)
         node.bring_up()

@@ -145,33 +145,14 @@ def test_the_robot_of_the_world_is_taken_unless_another_is_given():
     assert all(Path(robot(world=world)).exists() for world in WORLDS)
 
 
-@pytest.mark.parametrize(
-    ("content", "given", "driver"),
-    [
-        ("output: joint_trajectory", {}, "joint_trajectory_controller"),
-        ("output: commands", {}, "forward"),
-        ("seed: 1", {}, None),
-        ("output: commands", {"driver": "direct"}, "direct"),
-    ],
-)
-def test_the_driver_is_the_one_that_takes_the_output_unless_another_is_given(
-    tmp_path, content, given, driver
-):
-    path = tmp_path / "mine.yaml"
-    path.write_text(f"/**:\n  ros__parameters:\n    {content}\n")
-    simulation = settings_of(ARM, params_file=str(path), **given).processes[0]
-    assert simulation.parameters.get("driver") == driver
-    assert settings_of(ARM).processes[0].parameters["driver"] == "joint_trajectory_controller"
-    assert "driver" not in settings_of(GRAPHS["simulation"]).processes[0].parameters
-
-
-@pytest.mark.parametrize("content", ["- 1", "controller: 3", "a: {b: 1}", "{", None])
-def test_what_is_no_parameter_file_is_refused_with_its_path(tmp_path, content):
-    path = tmp_path / "mine.yaml"
-    if content is not None:
-        path.write_text(content)
-    with pytest.raises(GraphArgumentError, match=r"mine.yaml is no parameter file of nodes"):
-        settings_of(ARM, params_file=str(path))
+def test_the_simulation_has_the_robot_file_of_the_controller_and_its_drivers():
+    simulation, controller = settings_of(ARM, world="drum").processes[:2]
+    assert simulation.parameters["robot"] == controller.parameters["robot"]
+    assert simulation.parameters["driver"] == "controllers"
+    given = settings_of(ARM, driver="direct", robot="my/own.yaml").processes[0]
+    assert (given.parameters["driver"], given.parameters["robot"]) == ("direct", "my/own.yaml")
+    alone = settings_of(GRAPHS["simulation"], world="drum").processes[0]
+    assert alone.parameters["robot"] == share_path("config/robots/drum.yaml")
 
 
 @pytest.mark.parametrize("name", ["arm", "controller"])
@@ -209,7 +190,7 @@ def test_a_wrong_launch_argument_is_refused_in_words(given, text):
 
 
 def test_the_command_line_of_a_node_says_all_that_the_description_says(tmp_path):
-    given = {"namespace": "left", "trajectory_topic": "arm/goal", "log_level": "debug"}
+    given = {"namespace": "left", "log_level": "debug"}
     controller = resolve(ARM, given | {"seed": "7"}, {}).processes[1]
     words = command_of(controller, tmp_path)
     ros = words[words.index("--ros-args") :]
@@ -220,7 +201,7 @@ def test_the_command_line_of_a_node_says_all_that_the_description_says(tmp_path)
     assert ros[9] == "--params-file"
     written = yaml.safe_load(Path(ros[10]).read_text())
     assert written["/left/controller"]["ros__parameters"]["seed"] == 7
-    assert ros[11:] == ["-r", "joint_trajectory:=arm/goal", "-r", "commands:=commands"]
+    assert ros[11:] == []
 
 
 def test_a_child_finds_the_package_from_any_folder(tmp_path):

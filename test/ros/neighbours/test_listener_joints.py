@@ -2,25 +2,27 @@
 
 import pytest
 
+from ddpm_controller.robots.outputs import FLOAT64, JOINT_TRAJECTORY, MULTI_ARRAY
 from ddpm_controller.ros.neighbours.listener_joints import mismatch
 
 OURS = ("a", "b", "c")
 
 
 @pytest.mark.parametrize(
-    ("output", "theirs", "partial", "fits"),
+    ("kind", "theirs", "partial", "fits"),
     [
-        ("joint_trajectory", ["c", "a", "b"], False, True),
-        ("joint_trajectory", ["a", "b"], True, False),
-        ("joint_trajectory", ["a", "b", "c", "d"], False, False),
-        ("joint_trajectory", ["a", "b", "c", "d"], True, True),
-        ("commands", ["a", "b", "c"], False, True),
-        ("commands", ["c", "a", "b"], False, False),
-        ("commands", ["a", "b"], False, False),
+        (JOINT_TRAJECTORY, ["c", "a", "b"], False, True),
+        (JOINT_TRAJECTORY, ["a", "b"], True, False),
+        (JOINT_TRAJECTORY, ["a", "b", "c", "d"], False, False),
+        (JOINT_TRAJECTORY, ["a", "b", "c", "d"], True, True),
+        (MULTI_ARRAY, ["a", "b", "c"], False, True),
+        (MULTI_ARRAY, ["c", "a", "b"], False, False),
+        (MULTI_ARRAY, ["a", "b"], False, False),
+        (FLOAT64, ["a", "b"], False, True),
     ],
 )
-def test_a_trajectory_names_its_joints_and_an_array_has_their_order(output, theirs, partial, fits):
-    text = mismatch(output, OURS, theirs, allows_partial=partial)
+def test_a_trajectory_names_its_joints_and_an_array_has_their_order(kind, theirs, partial, fits):
+    text = mismatch(kind, OURS, theirs, allows_partial=partial)
     assert (text == "") == fits
     if not fits:
         assert str(theirs) in text
@@ -28,5 +30,5 @@ def test_a_trajectory_names_its_joints_and_an_array_has_their_order(output, thei
 
 
 def test_the_remedies_are_named():
-    assert "allow_partial_joints_goal" in mismatch("joint_trajectory", OURS, [*OURS, "d"])
-    assert "another order" in mismatch("commands", OURS, OURS[::-1])
+    assert "allow_partial_joints_goal" in mismatch(JOINT_TRAJECTORY, OURS, [*OURS, "d"])
+    assert "another order" in mismatch(MULTI_ARRAY, OURS, OURS[::-1])

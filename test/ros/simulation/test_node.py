@@ -16,11 +16,11 @@ from rclpy.parameter_client import AsyncParameterClient
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
-from std_msgs.msg import Bool, Float64MultiArray, String
+from std_msgs.msg import Bool, String
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from ddpm_controller.bags.conversions import seconds, vector_from
-from ddpm_controller.bags.images import image_from
+from ddpm_controller.messages.images import image_from
 from ddpm_controller.ros.asking import ask
 from ddpm_controller.ros.graph.process_command import python_command
 from ddpm_controller.ros.simulation.messages import nanoseconds
@@ -52,7 +52,6 @@ class Robot(Node):
         ):
             self.create_subscription(kind, topic, self.heard[topic].append, qos)
         self.trajectories = self.create_publisher(JointTrajectory, "joint_trajectory", 10)
-        self.arrays = self.create_publisher(Float64MultiArray, "commands", 10)
         self.resets = self.create_client(ResetWorld, "simulation/reset")
 
     def until(self, happened: Callable[[], object]) -> None:
@@ -207,13 +206,6 @@ class TestLockstep:
         robot.step(start)
         assert robot.now_ns() == stamp_ns + 20_000_000
 
-    def test_an_array_in_the_canonical_order_is_a_command_too(self, robot):
-        stamp_ns = robot.reset(5)
-        robot.until(lambda: robot.arrays.get_subscription_count() > 0)
-        robot.arrays.publish(Float64MultiArray(data=robot.positions_at(stamp_ns).tolist()))
-        robot.until(lambda: robot.now_ns() > stamp_ns)
-        assert robot.now_ns() == stamp_ns + 20_000_000
-
     def test_a_late_listener_gets_the_description_with_limits(self, robot):
         robot.until(lambda: robot.heard["robot_description"])
         assert 'name="wrist_roll"' in robot.heard["robot_description"][0].data
@@ -276,16 +268,12 @@ def test_real_time_stamps_are_the_system_clock_and_a_command_moves_the_arm():
         assert process.wait() == 0
 
 
-def test_what_is_sent_on_a_topic_that_the_driver_does_not_take_is_told(capfd):
-    with simulation(world="reach") as (robot, _):
-        robot.until(robot.answers)
-        seen = ""
-        deadline_s = time.monotonic() + PATIENCE_S
-        while "nothing moves by what is sent on commands" not in seen:
-            assert time.monotonic() < deadline_s, seen
-            robot.spin()
-            seen += capfd.readouterr().err
-        assert "start with driver:=forward" in seen
+def test_a_robot_file_of_another_world_is_refused_with_both_lists():
+    command = parameters(world="reach", robot="config/robots/pusht.yaml")
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 1
+    assert "pusher_x" in result.stderr
+    assert f"world reach has joints {list(JOINT_NAMES)}" in result.stderr
 
 
 def test_an_unknown_world_is_refused_with_the_list_of_worlds():

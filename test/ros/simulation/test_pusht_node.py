@@ -12,7 +12,7 @@ from ddpm_msgs.srv import ResetWorld
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image, JointState
-from std_msgs.msg import Bool, Float64MultiArray, String
+from std_msgs.msg import Bool, String
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 pytest.importorskip("gym_pusht", reason="needs the extra pusht")
@@ -20,7 +20,7 @@ pytest.importorskip("gym_pusht", reason="needs the extra pusht")
 from pusht_checkpoint import PUSHT
 
 from ddpm_controller.bags.conversions import observation_from
-from ddpm_controller.bags.images import image_from
+from ddpm_controller.messages.images import image_from
 from ddpm_controller.robots.robot import joint_limits, load_robot
 from ddpm_controller.ros.asking import ask
 from ddpm_controller.ros.graph.process_command import python_command
@@ -52,7 +52,6 @@ class Client:
         for topic, kind in (("robot_description", String), ("success", Bool)):
             self.node.create_subscription(kind, topic, self.heard[topic].append, latched)
         self.commands = self.node.create_publisher(JointTrajectory, "joint_trajectory", 10)
-        self.arrays = self.node.create_publisher(Float64MultiArray, "commands", 10)
         self.resets = self.node.create_client(ResetWorld, "simulation/reset")
 
     def until(self, happened):
@@ -138,18 +137,6 @@ def test_what_is_published_is_what_the_session_sees_and_a_trajectory_moves_the_p
         stamp_ns, tick = client.now_ns(), session.step(target)
     assert np.linalg.norm(tick.positions - start) > 0.03
     assert np.linalg.norm(tick.positions - target) < np.linalg.norm(start - target)
-
-
-def test_an_array_is_a_command_too_and_one_for_other_joints_is_not(client):
-    stamp_ns = client.reset(1)
-    client.until(lambda: client.arrays.get_subscription_count() > 0)
-    client.arrays.publish(Float64MultiArray(data=[0.1] * 7))  # an arm's
-    told = len(client.heard["joint_states"])
-    client.until(lambda: len(client.heard["joint_states"]) > told + 1)  # told again, waiting
-    assert client.now_ns() == stamp_ns
-    client.arrays.publish(Float64MultiArray(data=[0.1, 0.2]))
-    client.until(lambda: client.now_ns() > stamp_ns)
-    assert client.now_ns() == stamp_ns + 20_000_000
 
 
 def test_a_late_listener_gets_limits_and_camera_info_belongs_to_the_picture(client):

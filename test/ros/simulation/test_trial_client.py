@@ -6,13 +6,17 @@ import rclpy
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from ddpm_controller.robots.outputs import JOINT_TRAJECTORY, RobotOutput
 from ddpm_controller.ros.simulation.trial_client import TrialClient
+
+JOINTS = ("shoulder", "elbow")
+OUTPUT = RobotOutput("arm", "joint_trajectory", JOINT_TRAJECTORY, JOINTS, ("rad", "rad"))
 
 
 @pytest.fixture
 def client():
     rclpy.init()
-    client = TrialClient(("shoulder", "elbow"), ())
+    client = TrialClient([OUTPUT], ())
     client.warnings = []
     client.get_logger = lambda: client
     client.warning = client.warnings.append
@@ -31,9 +35,9 @@ def command(*names, points=1):
     [(command("wheel", "elbow"), "'shoulder'"), (command("shoulder", points=0), "no points")],
 )
 def test_a_command_for_other_joints_is_left_out_with_one_warning(client, foreign, why):
-    client._on_command(command("elbow", "shoulder"))
+    client._on_command(OUTPUT, JOINT_TRAJECTORY, command("elbow", "shoulder"))
     for _ in range(2):
-        client._on_command(foreign)
+        client._on_command(OUTPUT, JOINT_TRAJECTORY, foreign)
     client._on_joint_state(JointState(name=["elbow", "shoulder"], position=[2.0, 1.0]))
     ((_, positions, commanded),) = client._curve
     np.testing.assert_allclose(positions, [1.0, 2.0])
