@@ -97,7 +97,6 @@ def tried(case: Case) -> Result:
     """Run a case in a child of this process, which is ended where it hangs."""
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
-    began_s = time.monotonic()
     child = context.Process(target=_child, args=(case, sender), daemon=True)
     child.start()
     sender.close()

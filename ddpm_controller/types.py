@@ -157,7 +157,7 @@ class Measuring:
 
     Attributes:
         streams: Streams that measure a column, each once.
-        places: Of each column the number of its stream, and of the element there; None: it is not
+        places: Number of the stream of each column, and of the element there; None: it is not
             measured, as a column of a twist.
     """
 

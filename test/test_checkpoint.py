@@ -429,7 +429,11 @@ SWAPPED = ("elbow", "shoulder", "gripper")
         ),
         (STREAMS, ActionSpec(SWAPPED, UNITS, 0.1), [str(JOINTS), str(SWAPPED)]),
         (STREAMS, ActionSpec(JOINTS[:2], UNITS[:2], 0.1), [str(JOINTS), str(JOINTS[:2])]),
-        (STREAMS, ActionSpec(JOINTS, UNITS, 0.05), ["period_s=0.1", "period_s=0.05"]),
+        (
+            STREAMS,
+            ActionSpec(JOINTS, UNITS, 0.05),
+            ["action period_s: checkpoint 0.1\n", "robot 0.05"],
+        ),
     ],
 )
 def test_a_robot_that_does_not_fit_is_refused_with_both_lists(

@@ -15,6 +15,9 @@ from ddpm_controller.robots.commanded_limits import FOLLOW_M, FOLLOW_RAD
 from ddpm_controller.robots.outputs import RobotOutput
 from ddpm_controller.robots.robot import Robot
 
+_MOST_LAG_S = 5.0
+"""A stamp that is further behind its recording is of another clock, as of a simulation."""
+
 
 def plausible_rows(
     bag: Path,
@@ -99,6 +102,28 @@ def refuse_other_clocks(bag: Path, robot: Robot, leads_ns: Mapping[str, Sequence
             f"bag {bag}: the stamps of {name} are {abs(lead_s):.3f} s {side} the time at which "
             f"they were recorded, those of the commands {command_s:+.3f} s; max_age_s is "
             f"{max_age_s}: set the clocks (chrony) and record again, or correct the stamps"
+        )
+
+
+def refuse_arrivals(bag: Path, robot: Robot, leads_ns: Mapping[str, Sequence[int]]) -> None:
+    """Raise where messages without a stamp would count by another clock than the stamps.
+
+    Args:
+        bag: For messages.
+        robot: Its streams.
+        leads_ns: As ``refuse_other_clocks``.
+
+    Raises:
+        BagError: With the offset.
+    """
+    arrival = sorted({each.topic for each in robot.streams if each.counts_from_arrival})
+    stamped = [each.spec.name for each in robot.streams if each.is_stamped]
+    leads_s = [float(np.median(leads_ns[name])) * 1e-9 for name in stamped if name in leads_ns]
+    if arrival and leads_s and (offset_s := min(leads_s, key=abs)) < -_MOST_LAG_S:
+        raise BagError(
+            f"bag {bag}: {arrival} have no stamps and count from when they were recorded, which "
+            f"is {-offset_s:.0f} s later than the stamps of the others: record with the clock of "
+            "the stamps (ros2 bag record --use-sim-time)"
         )
 
 

@@ -148,6 +148,6 @@ class _Frames:
     def _refuse_on_the_way(self, wrong: Mapping[str, str]) -> None:
         """Refuse links that cannot be used, but those of other parts of the robot."""
         frames = self._buffer.way(self._parent, self._child) if wrong else []
-        texts = [text for child, text in wrong.items() if not frames or child in frames]
+        texts = [text for child, text in wrong.items() if child in frames]
         if texts:
             raise TransformError("; ".join(texts))

@@ -12,6 +12,7 @@ from ddpm_controller.bags.files import BagError, OpenBag, RecordedMessage, resol
 from ddpm_controller.bags.recorded_commands import RecordedCommands
 from ddpm_controller.bags.screening import (
     plausible_rows,
+    refuse_arrivals,
     refuse_other_clocks,
     uncommanded_parts,
 )
@@ -100,6 +101,7 @@ class Tape:
             BagError: It has to be refused.
         """
         refuse_other_clocks(self.bag, self._robot, self._leads_ns)
+        refuse_arrivals(self.bag, self._robot, self._leads_ns)
         self._take_out_glitches()
         for output in self._robot.outputs:
             track = _measured(self.observations, self._robot, output)

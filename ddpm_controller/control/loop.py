@@ -86,7 +86,9 @@ class ControlLoop:
             spec, settings.fade_s, policy.departure, committed_s=settings.committed_s
         )
         self.right_of_way = RightOfWay()
-        self.following = FollowWatch(spec.joint_names, spec.units, settings.follow)
+        self.following = FollowWatch(
+            spec.joint_names, spec.units, settings.follow, spec.are_velocities
+        )
         self._limits: JointLimits | None = None
         self._outdated: Verdict | None = None
         if settings.limits is not None:
@@ -156,7 +158,8 @@ class ControlLoop:
         if self._limits is not None:
             raise ValueError("the loop has joint limits already: build another one")
         self._limits = limits
-        self.watch.joints.take_limits(limits.lower, limits.upper, limits.velocity)
+        joints = limits.of_joints
+        self.watch.joints.take_limits(joints.lower, joints.upper, joints.velocity)
 
     def note_newer_limits(self, limits: JointLimits) -> None:
         """Stop and stay at rest where limits that came meanwhile are stricter; another loop moves.

@@ -45,3 +45,33 @@ def command_difference(
     joint = run.robot.action_spec.joint_names[columns[0]]
     recorded, replayed = command.position[columns[0]], position[columns[0]]
     return Difference(where, joint, float(recorded), float(replayed))
+
+
+class CommandTally:
+    """Counts the commands of a run that come out again, and keeps what all of them were.
+
+    Args:
+        run: The recording.
+    """
+
+    def __init__(self, run: RecordedRun) -> None:
+        self._run = run
+        self._positions: list[np.ndarray] = []
+        self._count = self._num_equal = 0
+        self._first: Difference | None = None
+
+    def carry(self, *positions: np.ndarray | None) -> None:
+        """Take commands (Da,) that outputs were sent, in order, compared or given."""
+        self._positions += [each for each in positions if each is not None]
+
+    def compare(self, difference: Difference | None) -> None:
+        """Count a command that was compared."""
+        self._count += 1
+        self._num_equal += difference is None
+        self._first = self._first or difference
+
+    def comparison(self, num_runs: int, num_before: int) -> CommandComparison:
+        """Return what was found, with the messages of each output."""
+        outputs = self._run.outputs.compared(self._positions, self._run.commands[-1].stamp_s)
+        counts = self._count, self._num_equal, num_runs
+        return CommandComparison(*counts, self._first, num_before, outputs)

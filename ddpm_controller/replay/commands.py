@@ -12,7 +12,11 @@ from ddpm_controller.control.moving.leading_motion import LeadingMotion
 from ddpm_controller.control.moving.motion_loop import Sent
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.states import State
-from ddpm_controller.replay.command_comparison import CommandComparison, command_difference
+from ddpm_controller.replay.command_comparison import (
+    CommandComparison,
+    CommandTally,
+    command_difference,
+)
 from ddpm_controller.replay.measured import MeasuredPositions, followed
 from ddpm_controller.replay.plans import Difference
 from ddpm_controller.replay.recorded_decisions import RecordedDecisions
@@ -55,9 +59,8 @@ def compare_commands(run: RecordedRun) -> CommandComparison:
     num_before = _num_before(run, ticks, deployment)
     if 0 < num_before < len(ticks) and not ticks[num_before][1]:
         player.go_on(ticks[num_before - 1][0])
-    count = num_equal = 0
-    first: Difference | None = None
-    computed = [command.position for command, _ in ticks[:num_before]]
+    tally = CommandTally(run)
+    tally.carry(*(command.position for command, _ in ticks[:num_before]))
     sent: deque[RecordedCommand] = deque(maxlen=_UNTOLD)
     for command, begins in ticks[num_before:]:
         is_taken_up = begins and player.takes_up(command, sent)
@@ -67,17 +70,12 @@ def compare_commands(run: RecordedRun) -> CommandComparison:
         if not is_taken_up:
             position = player.tick(command.stamp_s, recorded=command.position)
         sent.append(command)
-        computed.append(command.position if position is None else position)
+        tally.carry(command.position if position is None else position)
         refused = player.refused(command.stamp_s)
         difference = refused or command_difference(run, command, position)
-        if begins and refused is None:
-            continue
-        count += 1
-        num_equal += difference is None
-        first = first or difference
-    num_runs = sum(begins for _, begins in ticks)
-    outputs = run.outputs.compared(computed)
-    return CommandComparison(count, num_equal, num_runs, first, num_before, outputs)
+        if not begins or refused is not None:
+            tally.compare(difference)
+    return tally.comparison(sum(begins for _, begins in ticks), num_before)
 
 
 def _deployment(run: RecordedRun) -> Deployment:

@@ -44,17 +44,19 @@ class RecordedOutputs:
     Attributes:
         outputs: Outputs of the robot.
         trajectories: Output -> key and positions (N, D) of each trajectory.
-        numbers: Output -> numbers (D,) of each other message.
-        whole: Key -> positions (N, Da) of the trajectories with all columns.
+        numbers: Output -> moment and numbers (D,) of each other message; one without a stamp
+            counts from when it was recorded.
+        whole: Key -> positions (N, Da) of the trajectories with all columns; a few that follow
+            each other may have the same.
     """
 
     outputs: tuple[RobotOutput, ...]
     trajectories: dict[str, list[tuple[Key, np.ndarray]]] = field(default_factory=dict)
-    numbers: dict[str, list[np.ndarray]] = field(default_factory=dict)
-    whole: dict[Key, np.ndarray] = field(default_factory=dict)
+    numbers: dict[str, list[tuple[float, np.ndarray]]] = field(default_factory=dict)
+    whole: dict[Key, list[np.ndarray]] = field(default_factory=dict)
 
-    def add(self, output: RobotOutput, message: Any) -> None:
-        """Keep a message of an output.
+    def add(self, output: RobotOutput, stamp_s: float, message: Any) -> None:
+        """Keep a message of an output, which counts from ``stamp_s``.
 
         Raises:
             ConversionError: Names or sizes are not those of the robot file.
@@ -63,33 +65,43 @@ class RecordedOutputs:
             found = _key(message), _positions(message, output.message_names)
             self.trajectories.setdefault(output.name, []).append(found)
         else:
-            self.numbers.setdefault(output.name, []).append(_numbers(message, output))
+            numbers = stamp_s, _numbers(message, output)
+            self.numbers.setdefault(output.name, []).append(numbers)
 
     def add_whole(self, message: Any) -> None:
         """Keep a trajectory with all columns."""
         names = tuple(name for output in self.outputs for name in output.names)
-        self.whole[_key(message)] = _positions(message, names)
+        self.whole.setdefault(_key(message), []).append(_positions(message, names))
 
-    def compared(self, computed: Sequence[np.ndarray]) -> dict[str, OutputComparison]:
-        """Return output -> comparison with the commands (Da,) that were computed, in order."""
+    def compared(
+        self, computed: Sequence[np.ndarray], until_s: float
+    ) -> dict[str, OutputComparison]:
+        """Return output -> comparison with commands that were computed.
+
+        Args:
+            computed: Commands (Da,) in order.
+            until_s: Moment of the last one; later messages are of commands that no recorded
+                trajectory has for good.
+        """
         columns, found = columns_of(self.outputs), {}
         for output in self.outputs:
             own = columns[output.name]
             if output.name in self.trajectories:
                 found[output.name] = self._of_trajectories(output.name, own)
             elif output.name in self.numbers:
+                numbers = [row for stamp_s, row in self.numbers[output.name] if stamp_s <= until_s]
                 rows = [row[own] for row in computed]
-                found[output.name] = _in_order(output, self.numbers[output.name], rows)
+                found[output.name] = _in_order(output, numbers, rows)
         return found
 
     def _of_trajectories(self, name: str, columns: slice) -> OutputComparison:
         """Compare with the whole trajectories; one that the recorder lost does not count."""
-        pairs = [
-            (rows, self.whole[key][:, columns])
+        are_equal = [
+            any(np.array_equal(rows, each[:, columns]) for each in self.whole[key])
             for key, rows in self.trajectories[name]
             if key in self.whole
         ]
-        return OutputComparison(len(pairs), sum(np.array_equal(*pair) for pair in pairs))
+        return OutputComparison(len(are_equal), sum(are_equal))
 
 
 def _in_order(

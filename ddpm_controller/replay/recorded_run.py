@@ -332,7 +332,7 @@ def _keep(run: RecordedRun, reader: StreamReader, role: _Role, recorded: Recorde
     if isinstance(role, StreamSource):
         _keep_observation(run, reader, role, recorded)
     elif isinstance(role, RobotOutput):
-        run.outputs.add(role, message)
+        run.outputs.add(role, recorded.stamp_ns * 1e-9, message)
     elif role == CHUNK_TOPIC:
         run.chunks.append(_chunk(message))
     elif role == MEMORY_TOPIC:

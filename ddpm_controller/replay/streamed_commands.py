@@ -12,7 +12,11 @@ from ddpm_controller.control.moving.motion_loop import Sent
 from ddpm_controller.control.moving.path import in_nanoseconds
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.states import State
-from ddpm_controller.replay.command_comparison import CommandComparison, command_difference
+from ddpm_controller.replay.command_comparison import (
+    CommandComparison,
+    CommandTally,
+    command_difference,
+)
 from ddpm_controller.replay.measured import MeasuredPositions, followed
 from ddpm_controller.replay.plans import Difference
 from ddpm_controller.replay.recorded_decisions import RecordedDecisions
@@ -36,9 +40,7 @@ def compare_streamed(
     player = _StreamPlayer(run, limits, deployment)
     ticks = list(run_ticks(run))
     steps = _steps(run.commands, 1.0 / deployment.control_rate_hz)
-    count = num_equal = num_before = 0
-    first: Difference | None = None
-    computed: list[np.ndarray] = []
+    tally, num_before = CommandTally(run), 0
     is_known, begins, in_stop, last = False, False, False, run.commands[0]
     for i, (command, is_first) in enumerate(ticks):
         begins = begins or is_first
@@ -47,7 +49,7 @@ def compare_streamed(
         if in_stop:
             continue  # by chance two of its points are a period apart
         if steps[i] == "first" or not is_known:
-            computed.append(command.position)
+            tally.carry(command.position)
         if steps[i] == "first":
             player.resume(command, keeps_chunk=not begins)
             assert command.motion is not None
@@ -64,16 +66,13 @@ def compare_streamed(
         if steps[i] == "next" and is_known:
             positions, refused = player.lead_to(command.stamp_s, command.position)
             position = positions[-1] if positions else None
-            computed += [each for each in positions if each is not None]
+            tally.carry(*positions)
             difference = refused or command_difference(run, command, position)
             if difference and player.is_stop(last, command):
                 continue  # by chance a period behind the last command
             last = command
-            count += 1
-            num_equal += difference is None
-            first = first or difference
-    num_runs, outputs = sum(each for _, each in ticks), run.outputs.compared(computed)
-    return CommandComparison(count, num_equal, num_runs, first, num_before, outputs)
+            tally.compare(difference)
+    return tally.comparison(sum(each for _, each in ticks), num_before)
 
 
 def _in_moments(run: RecordedRun, lead_s: float) -> RecordedRun:

@@ -10,7 +10,7 @@ from ddpm_controller.robots.robot_description import DescriptionError
 _FOLLOW = {"m": 0.02, "rad": 0.1}
 """Farthest that a pose is from where it was led, by its unit."""
 _TURN = GivenLimits(-math.pi, math.pi, place="half a turn")
-"""A rotation vector says no more."""
+"""A rotation vector reaches no further."""
 
 
 def cartesian_limits(

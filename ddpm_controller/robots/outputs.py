@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ddpm_controller.control.moving.gripper import BinaryGripper, GripperRule
-from ddpm_controller.robots.robot_file import ActionFile
+from ddpm_controller.control.gripper import GripperRule
 from ddpm_controller.robots.rotation_vectors import quaternion_from
 from ddpm_controller.types import ActionKind, ActionSpec, RelativeTo
 
@@ -200,56 +199,4 @@ def spec_of(outputs: Sequence[RobotOutput], period_s: float) -> ActionSpec:
         period_s,
         tuple(each.kind for each in outputs for _ in each.names),
         tuple(each.relative_to for each in outputs for _ in each.names),
-    )
-
-
-def outputs_from(files: Sequence[ActionFile]) -> tuple[tuple[RobotOutput, ...], float]:
-    """Return the outputs that a robot file names, and the time between two rows of a plan, s.
-
-    Raises:
-        ValueError: They contradict each other, or one breaks a rule.
-    """
-    for what, values in (
-        ("name", [each.name for each in files]),
-        ("topic", [each.topic for each in files]),
-    ):
-        if len(set(values)) != len(values):
-            raise ValueError(f"actions: each needs a {what} of its own, got {values}")
-    periods_s = {each.period_s for each in files if each.period_s is not None}
-    if files[0].period_s is None or len(periods_s) != 1:
-        raise ValueError(
-            f"actions: the first needs a period_s, and all the same or none, got "
-            f"{[each.period_s for each in files]}"
-        )
-    outputs = tuple(_output(each) for each in files)
-    spec_of(outputs, files[0].period_s)  # refuses what does not go together
-    return outputs, files[0].period_s
-
-
-def _output(file: ActionFile) -> RobotOutput:
-    gripper = None
-    rate_hz = file.rate_hz
-    is_action = file.type in ACTIONS
-    if is_action or file.dead_band or file.binary or file.max_effort:
-        binary = None if file.binary is None else BinaryGripper(**dict(file.binary))
-        gripper = GripperRule(file.dead_band, binary, file.max_effort)
-    if is_action and rate_hz is None:
-        rate_hz = ACTION_RATE_HZ
-    recorded = file.recorded
-    return RobotOutput(
-        name=file.name,
-        topic=file.topic,
-        type=file.type,
-        names=file.names,
-        units=file.units,
-        kind=file.kind,
-        rate_hz=rate_hz,
-        latency_s=file.latency_s,
-        relative_to=file.relative_to,
-        frame_id=file.frame_id,
-        reference=file.reference,
-        gripper=gripper,
-        prefix=file.prefix,
-        recorded_topic=recorded.topic if recorded else "",
-        recorded_type=recorded.type if recorded else "",
     )

@@ -86,6 +86,14 @@ class StreamFile(BaseModel):
     when_stale: WhenStale = "hold"
     frozen_after_s: _NotNegative | None = None
 
+    @model_validator(mode="after")
+    def _refuse_topics(self) -> "StreamFile":
+        if (self.topic is None) == (self.topics is None):
+            raise ValueError("topic or topics, one of them")
+        if self.topics and self.type != "sensor_msgs/msg/JointState":
+            raise ValueError("topics is for joints; an image has one topic")
+        return self
+
 
 class FieldsFile(BaseModel):
     """An observation stream of fields of a message.
@@ -202,7 +210,7 @@ class TransformFile(BaseModel):
 
     tf: FramesFile
     topic: _Word = "/tf"
-    type: Literal["tf2_msgs/msg/TFMessage"] = TRANSFORMS
+    type: Literal["tf2_msgs/msg/TFMessage"] = "tf2_msgs/msg/TFMessage"
     fields: _Words | None = None
     rate_hz: _Positive
     max_age_s: _Positive

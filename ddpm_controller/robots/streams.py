@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ddpm_controller.control.observing.rotations import normalized
+from ddpm_controller.control.observing.rotations import RotationError, normalized
 from ddpm_controller.control.observing.stream_rules import StreamRule
 from ddpm_controller.data.text_features import text_names
 from ddpm_controller.messages.fields import FieldError, MessageField, fields_of
@@ -163,7 +163,7 @@ def stream_from(name: str, file: AnyStreamFile) -> RobotStream:
         if isinstance(file, FieldsFile | TransformFile):
             return _fields(name, file)
         return _joints(name, file) if file.type == JOINT_STATE else _image(name, file)
-    except FieldError as error:
+    except (FieldError, RotationError) as error:
         raise ValueError(f"stream {name!r}: {file.type}: {error}") from None
 
 
@@ -216,11 +216,9 @@ def _joints(name: str, file: StreamFile) -> RobotStream:
     if file.wraps and file.field != "position":
         raise ValueError(f"stream {name!r}: wraps is for positions, not for {file.field}")
     _refuse_image_fields(name, file)
-    if (file.topic is None) == (file.topics is None):
-        raise ValueError(f"stream {name!r}: topic or topics, one of them")
     return RobotStream(
         _vector(name, file, file.names, file.units),
-        file.topic or next(iter(file.topics or ())),
+        next(iter(file.topics)) if file.topics else str(file.topic),
         file.type,
         file.max_age_s,
         file.field,
@@ -247,8 +245,9 @@ def _vector(
 
 
 def _fields(name: str, file: FieldsFile | TransformFile) -> RobotStream:
-    is_transform = isinstance(file, TransformFile)
-    structure = TRANSFORM if is_transform else STRUCTURES[file.type]
+    structure, frames = STRUCTURES.get(file.type, TRANSFORM), None
+    if isinstance(file, TransformFile):
+        frames = (_frame(file.tf.parent), _frame(file.tf.child))
     fields = fields_of(structure, file.fields or (), normalized(file.reference))
     own_names = tuple(each for field in fields for each in field.names)
     names = file.names or own_names
@@ -264,7 +263,7 @@ def _fields(name: str, file: FieldsFile | TransformFile) -> RobotStream:
         file.type,
         file.max_age_s,
         fields=fields,
-        frames=(_frame(file.tf.parent), _frame(file.tf.child)) if is_transform else None,
+        frames=frames,
         units=units,
         latency_s=file.latency_s,
         rule=StreamRule(file.when_stale),
@@ -304,20 +303,19 @@ def _units_of(
 def _image(name: str, file: StreamFile) -> RobotStream:
     if file.height is None or file.width is None:
         raise ValueError(f"stream {name!r}: an image needs height and width of its messages")
-    if file.topic is None:
-        raise ValueError(f"stream {name!r}: an image needs a topic, and has one")
+    topic = str(file.topic)
     size = (file.height, file.width)
     shape = (*(file.resize or (file.crop or size)[-2:]), 3)
     spec = StreamSpec(name, "image", shape, file.rate_hz, depth_range_m=file.depth_range_m)
     frozen_s = FROZEN_AFTER_S if file.frozen_after_s is None else file.frozen_after_s
     return RobotStream(
         spec,
-        file.topic,
+        topic,
         file.type,
         file.max_age_s,
         message_size=size,
         crop=file.crop,
-        camera_info=file.camera_info or camera_info_of(file.topic),
+        camera_info=file.camera_info or camera_info_of(topic),
         latency_s=file.latency_s,
         rule=StreamRule(file.when_stale, frozen_s),
     )

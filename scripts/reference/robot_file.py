@@ -12,13 +12,21 @@ from ddpm_controller.robots.robot_file import (
     BoxFile,
     RecordedFile,
     RobotFile,
+)
+from ddpm_controller.robots.stream_file import (
+    FieldsFile,
+    FramesFile,
     StreamFile,
     TextFile,
+    TransformFile,
 )
 
 _KINDS = {
     "The file": RobotFile,
     "streams: joint values and images": StreamFile,
+    "streams: fields of other messages": FieldsFile,
+    "streams: frames of tf": TransformFile,
+    "tf": FramesFile,
     "streams: sentences": TextFile,
     "action, and each of actions": ActionFile,
     "binary": BinaryFile,

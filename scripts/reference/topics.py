@@ -60,7 +60,7 @@ _MEANINGS = {
         "instruction": "Goal of the episode, in words.",
         "joint_states": "Measured joints.",
         "joint_trajectory": "Commands, of the name and type that the robot file has; with "
-        "`expert` published, else subscribed.",
+        "`expert` published instead.",
         "joint_velocity": "Measured joint velocities.",
         "light": "State of the light.",
         "object": "Pose of the object.",

@@ -117,7 +117,7 @@ def test_a_robot_that_is_late_by_a_known_time_is_found_without_the_lead_of_its_c
             code, said = result(node, process)
         node.until_rest()
     assert code == 0, said
-    assert load_robot(robot_file).action.latency_s == pytest.approx(late_s, abs=0.03)
+    assert load_robot(robot_file).latency_s == pytest.approx(late_s, abs=0.03)
     keeps_limits(node.led)
 
 
@@ -129,7 +129,7 @@ def test_it_moves_nothing_unless_it_may(robot_file):
         assert code == 0, said
         assert "the robot was not moved: with --yes-move" in said
         assert node.heard["joint_trajectory"] == []
-    assert load_robot(robot_file).action.latency_s == 0.0
+    assert load_robot(robot_file).latency_s == 0.0
     assert robot_file.read_text().count("latency_s") == 3
 
 

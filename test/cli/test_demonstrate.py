@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 from random_checkpoint import SIM_ARM
+from robot_files import SIM_ARM_GRIPPER
 
 from ddpm_controller.bags.episodes import read_episodes
 from ddpm_controller.bags.files import BagError, OpenBag, digest
@@ -55,6 +56,18 @@ def test_a_demonstration_depends_on_its_seed_alone(in_process, tmp_path, monkeyp
     first, second = (read_episodes([tmp_path / name], robot)[0] for name in ("mcap", "db"))
     np.testing.assert_array_equal(first.actions, second.actions)
     np.testing.assert_array_equal(first.values["camera_wrist"], second.values["camera_wrist"])
+
+
+def test_an_arm_and_a_gripper_with_topics_of_their_own_are_learned_as_one(
+    in_process, tmp_path, monkeypatch
+):
+    words = ("--world", "reach", "-n", 1, "--in-process", "--robot", SIM_ARM_GRIPPER)
+    assert run_command(monkeypatch, *words, "--output", tmp_path) == 0
+    (apart,) = read_episodes([tmp_path], load_robot(SIM_ARM_GRIPPER))
+    together, _ = read_episodes([in_process], load_robot(SIM_ARM))
+    np.testing.assert_array_equal(apart.actions, together.actions)
+    with OpenBag(tmp_path / "reach_00000") as bag:
+        assert "/joint_trajectory" not in bag.topics
 
 
 def test_the_ros_graph_gives_the_same_bags(in_process, tmp_path, monkeypatch):

@@ -53,7 +53,8 @@ def test_a_message_that_the_commands_do_not_give_is_noticed(tmp_path, checkpoint
     file = gripper_robot(tmp_path, **STATE, rate_hz=None)
     bag = record_run(tmp_path / "bag", Scenario((checkpoint,), file=file, **STREAM))
     run = read_run(bag, load_robot(file))
-    run.outputs.numbers["gripper"][20] = np.nextafter(run.outputs.numbers["gripper"][20], 1.0)
+    stamp_s, row = run.outputs.numbers["gripper"][20]
+    run.outputs.numbers["gripper"][20] = stamp_s, np.nextafter(row, 1.0)
     key, rows = run.outputs.trajectories["arm"][5]
     run.outputs.trajectories["arm"][5] = key, np.nextafter(rows, 1.0)
     found = compare_commands(run)

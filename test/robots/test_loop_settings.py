@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from random_checkpoint import SIM_ARM
+from robot_files import SIM_ARM_GRIPPER, array_robot, gripper_robot
 
 from ddpm_controller.control.deployment import Deployment
 from ddpm_controller.control.loop import ControlLoop
@@ -13,7 +14,12 @@ from ddpm_controller.control.moving.stream_settings import StreamSettings
 from ddpm_controller.control.observing.follow_watch import FollowRules
 from ddpm_controller.control.planning.chunk_check import ChunkTolerance
 from ddpm_controller.robots.lead import ACTION_LATENCY_KEY
-from ddpm_controller.robots.loop_settings import command_age_s, deployment_from, loop_settings
+from ddpm_controller.robots.loop_settings import (
+    command_age_s,
+    deployment_from,
+    loop_settings,
+    refuse_outputs,
+)
 from ddpm_controller.robots.robot import load_robot
 from ddpm_controller.simulation.arm.robot_description import robot_description
 
@@ -106,7 +112,7 @@ def test_a_share_counts_only_where_an_approach_is_asked_for(recorded, share):
 def test_a_command_is_ahead_of_what_is_measured_by_lead_latency_and_periods(
     latency_s, deployment, age_s
 ):
-    robot = replace(ROBOT, action=replace(ROBOT.action, latency_s=latency_s))
+    robot = replace(ROBOT, outputs=(replace(ROBOT.outputs[0], latency_s=latency_s),))
     assert command_age_s(robot, deployment) == pytest.approx(age_s)
 
 
@@ -169,3 +175,45 @@ def test_a_loop_is_not_changed_from_outside():
     assert LoopSettings.__dataclass_params__.frozen
     with pytest.raises(AttributeError):
         ControlLoop(SETTINGS).limits = None
+
+
+def test_only_a_trajectory_is_streamed(tmp_path):
+    streams = {"stream": "rest_ended"}
+    assert deployment_from(streams, load_robot(SIM_ARM_GRIPPER)).stream == "rest_ended"
+    assert deployment_from(streams, load_robot(array_robot(tmp_path))).stream == "single_point"
+
+
+NUMBER = {"type": "std_msgs/msg/Float64", "topic": "go", "dead_band": 0.0, "rate_hz": None}
+STATE = NUMBER | {"type": "sensor_msgs/msg/JointState"}
+MISFITS = {
+    "a rate above that of the control": (STATE | {"rate_hz": 60.0}, {}, "60 is above .* 50"),
+    "a stream with a rate": (
+        STATE | {"type": "trajectory_msgs/msg/JointTrajectory", "rate_hz": 20.0},
+        {"stream": "rest_ended"},
+        "leave rate_hz out, or set command.stream",
+    ),
+    "no stamp in lockstep": (NUMBER, {"lockstep": True}, "'gripper': in lockstep every output"),
+    "a rate in lockstep": (STATE | {"rate_hz": 20.0}, {"lockstep": True}, "in lockstep"),
+    "a dead band in lockstep": (STATE | {"dead_band": 0.1}, {"lockstep": True}, "in lockstep"),
+}
+
+
+@pytest.mark.parametrize(("gripper", "deployed", "text"), MISFITS.values(), ids=MISFITS)
+def test_outputs_that_cannot_be_sent_as_deployed_are_refused(tmp_path, gripper, deployed, text):
+    robot = load_robot(gripper_robot(tmp_path, **gripper))
+    with pytest.raises(ValueError, match=text):
+        refuse_outputs(robot, deployment_from(deployed, robot))
+
+
+@pytest.mark.parametrize(
+    ("gripper", "deployed"),
+    [
+        (NUMBER, {"stream": "rest_ended"}),
+        (STATE | {"rate_hz": 50.0}, {}),
+        (STATE, {"lockstep": True}),
+        ({}, {"stream": "rest_ended"}),
+    ],
+)
+def test_outputs_that_can_be_sent_are_not_refused(tmp_path, gripper, deployed):
+    robot = load_robot(gripper_robot(tmp_path, **gripper))
+    refuse_outputs(robot, deployment_from(deployed, robot))

@@ -8,12 +8,12 @@ from ddpm_controller.control.moving.boxed_arm import CartesianBox
 from ddpm_controller.control.moving.safety import ACCELERATION_TIME_S, JERK_TIME_S
 from ddpm_controller.control.observing.stream_rules import StreamRule
 from ddpm_controller.robots.robot import (
-    FROZEN_AFTER_S,
     RobotError,
     continuous_joints,
     joint_limits,
     load_robot,
 )
+from ddpm_controller.robots.streams import FROZEN_AFTER_S
 from ddpm_controller.simulation.arm.arm import JOINT_NAMES
 from ddpm_controller.simulation.arm.robot_description import robot_description
 
@@ -387,7 +387,7 @@ def test_latencies_are_unknown_until_they_are_given(tmp_path):
     path.write_text(yaml.safe_dump(file, sort_keys=False))
     calibrated = load_robot(path)
     assert [each.latency_s for each in calibrated.streams] == [0.0, 0.0, 0.034]
-    assert calibrated.action.latency_s == 0.05
+    assert calibrated.latency_s == 0.05
 
 
 def test_the_joints_that_turn_without_end_are_known_in_the_order_that_was_asked_for():

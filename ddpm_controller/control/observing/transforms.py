@@ -119,12 +119,15 @@ class TransformBuffer:
         self._links = {child: link for child, link in self._links.items() if link.is_static}
 
     def way(self, parent: str, child: str) -> list[str]:
-        """Return the frames whose links lie between two; empty while they are not connected.
+        """Return the frames whose links lie between two; those without a link, where they part.
 
         Raises:
             TransformError: The frames form a loop.
         """
-        up, down = self._ways(parent, child) or ([], [])
+        ways = self._ways(parent, child)
+        if ways is None:
+            return [list(self._above(frame))[-1] for frame in (parent, child)]
+        up, down = ways
         return up + down
 
     def newest(self, parent: str, child: str) -> tuple[float, Transform] | None:

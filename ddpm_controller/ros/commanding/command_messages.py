@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from ddpm_controller.control.gripper import BinaryGripper, GripperRule
 from ddpm_controller.control.moving.boxed_arm import BoxedArm, CartesianBox
-from ddpm_controller.control.moving.gripper import BinaryGripper, GripperRule
 from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.motion_loop import Order, Sent
-from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.control.moving.safety import JointLimits, VelocityColumns
 from ddpm_controller.control.moving.stream_settings import StreamSettings
-from ddpm_controller.control.moving.velocity_columns import VelocityColumns
 from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.robots.outputs import RobotOutput
 from ddpm_controller.types import ActionChunk

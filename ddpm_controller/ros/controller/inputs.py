@@ -1,5 +1,6 @@
 """Everything that the controller listens to: streams, joint limits and the clock."""
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -193,6 +194,8 @@ class ControllerInputs:
             self._said[name] = (source, message)
         if session is None and not stream.frames:  # links from before count later too
             return
+        if session is not None and stream.is_text:
+            session.post(partial(session.hear, name, message.data))
         try:
             found = self._read(source, message, quarrel)
         except ConversionError as error:
@@ -202,8 +205,6 @@ class ControllerInputs:
             return
         if session is None:
             return
-        if stream.is_text:
-            session.post(partial(session.hear, name, message.data))
         if found is None or found.present is not None:
             self._note_others(session, source, message)
         if found is not None:
@@ -215,8 +216,11 @@ class ControllerInputs:
             _refuse_joints(source, message, quarrel)
         if problem := self.views.problems.get(source.stream.spec.name):
             raise ConversionError(problem)
-        found = self._reader.read(source, message, self._came_s())
-        if found is not None and source.stream.is_stamped:
+        stream = source.stream
+        may_lack_stamp = bool(stream.fields) or not stream.is_stamped
+        came_s = self._came_s() if may_lack_stamp else math.nan  # the clock costs a little
+        found = self._reader.read(source, message, came_s)
+        if found is not None and stream.is_stamped:
             self._newest_s = max(self._newest_s, found.stamp_s)
         return found
 

@@ -72,7 +72,7 @@ class Listeners:
     def _nothing_subscribed(self) -> str:
         text = (
             f"nothing is subscribed to {self._topic}: is the robot's controller loaded and "
-            "active? Its topic may have another name: remap"
+            "active? Its topic may have another name: correct the robot file, or remap"
         )
         similar = self._similar()
         return f"{text}; subscribed of this type are {listed(similar)}" if similar else text

@@ -92,7 +92,7 @@ class OtherGoals:
         (self._executed.add if is_executed else self._executed.discard)(action)
 
     def _clients(self, action: str) -> list[str]:
-        found = []
+        found, own = [], self._node.get_fully_qualified_name()
         for name, namespace in self._node.get_node_names_and_namespaces():
             try:
                 used = get_action_client_names_and_types_by_node(self._node, name, namespace)
@@ -100,7 +100,7 @@ class OtherGoals:
                 continue
             if action in dict(used):
                 found.append(f"{namespace.rstrip('/')}/{name}")
-        return found
+        return [each for each in found if each != own]
 
 
 def _status_topic(action: str) -> str:

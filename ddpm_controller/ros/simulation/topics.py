@@ -46,7 +46,7 @@ class SimulationTopics:
             instruction if it has them.
         compressed: Also publish JPEG.
         joint_states: Publishes the joints.
-        outputs: What the expert commands.
+        outputs: What the expert commands; nothing without an expert.
         vectors: Vectors of each tick.
         names: Columns of a command.
     """
@@ -62,7 +62,6 @@ class SimulationTopics:
         names: Sequence[str],
     ) -> None:
         self._world = type(world)
-        cameras = world.cameras
         self._clock = node.create_publisher(Clock, "/clock", STREAM_QOS)
         self._joint_states = joint_states
         self._vectors = {
@@ -74,23 +73,12 @@ class SimulationTopics:
         self._instruction = facts(bool(world.instruction), String, "instruction", FACT_QOS)
         self._success = node.create_publisher(Bool, "success", FACT_QOS)
         self._episode = node.create_publisher(EpisodeMark, "episode", STREAM_QOS)
-        self._images = {
-            camera.name: node.create_publisher(Image, f"{camera.name}/image_raw", STREAM_QOS)
-            for camera in cameras
-        }
-        self._infos = {
-            camera.name: node.create_publisher(
-                CameraInfo, f"{camera.name}/camera_info", STREAM_QOS
-            )
-            for camera in cameras
-        }
-        self._compressed = {
-            camera.name: node.create_publisher(
-                CompressedImage, f"{camera.name}/image_raw/compressed", STREAM_QOS
-            )
-            for camera in cameras
-            if compressed
-        }
+        of_cameras = partial(_publisher_of_each, node, world.cameras)
+        self._images = of_cameras(Image, "image_raw")
+        self._infos = of_cameras(CameraInfo, "camera_info")
+        self._compressed = (
+            of_cameras(CompressedImage, "image_raw/compressed") if compressed else {}
+        )
         self._outputs, self._names = tuple(outputs), tuple(names)
         self._commands = {
             topic: node.create_publisher(message_class(kind), topic, STREAM_QOS)
@@ -149,6 +137,15 @@ class SimulationTopics:
         if camera.name in self._compressed:
             self._compressed[camera.name].publish(compressed_message(tick, camera))
         self._infos[camera.name].publish(camera_info_message(tick, camera))
+
+
+def _publisher_of_each(
+    node: Node, cameras: Sequence[Camera], kind: type, topic: str
+) -> dict[str, Publisher]:
+    return {
+        camera.name: node.create_publisher(kind, f"{camera.name}/{topic}", STREAM_QOS)
+        for camera in cameras
+    }
 
 
 def _publisher_where(

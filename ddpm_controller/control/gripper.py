@@ -8,7 +8,7 @@ from dataclasses import dataclass
 class BinaryGripper:
     """A gripper that is only ever sent to two places.
 
-    The two thresholds are apart, so that a wish which trembles around one does not make it
+    The two thresholds are apart, so that a motion which trembles around one does not make it
     open and close.
 
     Attributes:
