@@ -188,7 +188,7 @@ class Simulation(Node):
             self._world,
             self._deployed.compressed,
             self._states,
-            commanded if self._deployed.expert else (),
+            commanded,
             self._session.vectors,
             self._columns,
         )
