@@ -58,6 +58,8 @@ class ControlLoop:
 
     _motion: MotionLoop | LeadingMotion | None
     _guard: BoxGuard | None
+    _limits: JointLimits | None
+    _outdated: Verdict | None
     _sent: Sent | None
 
     def __init__(self, settings: LoopSettings) -> None:
@@ -81,8 +83,7 @@ class ControlLoop:
         self.following = FollowWatch(
             spec.joint_names, spec.units, settings.follow, spec.are_velocities
         )
-        self._limits: JointLimits | None = None
-        self._outdated: Verdict | None = None
+        self._limits = self._outdated = None
         if settings.limits is not None:
             self.take_limits(settings.limits)
         self._no_limits_text = NO_LIMITS
