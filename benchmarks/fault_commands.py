@@ -28,7 +28,7 @@ def steps(graph: FaultGraph) -> tuple[float, float, float]:
     spans_s = np.diff(graph.led.moments_s)
     # A simulated time that leaps has no spans.
     counts = (spans_s > 0.5 * UPDATE_S) & (spans_s < 1.5 * UPDATE_S)
-    moved = np.abs(np.diff(graph.led.column("position"), axis=0))[counts] / UPDATE_S
+    moved = np.abs(np.diff(graph.led.column("position"), axis=0))[counts] / spans_s[counts, None]
     accelerations = np.abs([each.completed().acceleration for each in graph.led.points])
     return (
         float((moved / graph.limits.velocity).max()),

@@ -32,7 +32,8 @@ from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory
 
 from ddpm_controller.bags.conversions import byte_array, seconds
-from ddpm_controller.robots.robot import COMPRESSED_IMAGE, Robot, RobotStream, load_robot
+from ddpm_controller.robots.robot import Robot, load_robot
+from ddpm_controller.robots.streams import COMPRESSED_IMAGE, RobotStream
 from ddpm_controller.ros.stamps import time_from
 from ddpm_controller.simulation.arm.robot_description import robot_description
 from ddpm_controller.simulation.worlds import WORLDS

@@ -20,7 +20,7 @@ from rich.table import Table
 from sensor_msgs.msg import CompressedImage, Image
 
 from ddpm_controller.bags.conversions import byte_array
-from ddpm_controller.bags.images import image_from
+from ddpm_controller.messages.images import image_from
 
 HEIGHT, WIDTH = 480, 640
 RANGE_M = (0.2, 2.0)

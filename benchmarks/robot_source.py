@@ -20,7 +20,7 @@ from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory
 
-from ddpm_controller.robots.robot import COMPRESSED_IMAGE
+from ddpm_controller.robots.streams import COMPRESSED_IMAGE
 from ddpm_controller.share import share_path
 from ddpm_controller.simulation.arm.arm import JOINT_NAMES
 from ddpm_controller.simulation.arm.robot_description import robot_description

@@ -12,10 +12,8 @@ import importlib.metadata
 import json
 import os
 import platform
-import re
-import stat
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +25,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+from ddpm_controller.given_files import file_content, one_line, parsed_json
 from ddpm_controller.types import ActionSpec, StreamSpec
 
 FORMAT_VERSION = 1
@@ -38,8 +37,11 @@ DEPARTURE_LIMIT_NAME = "departure_limit.json"
 ACTION_STATISTICS = "action"
 """Key of the action in ``Manifest.statistics``, beside the names of the streams."""
 MOST_MANIFEST_BYTES = 8 << 20
-MOST_NESTING = 32
-"""A manifest that this package writes has about 0.1 MB and is nested six deep."""
+"""A manifest that this package writes has about 0.1 MB."""
+_WEIGHT_TYPES = frozenset(
+    {torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.bool}
+)
+"""What networks of this package hold; from another type weights would be rounded silently."""
 
 
 class CheckpointError(RuntimeError):
@@ -158,12 +160,17 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
 
     Raises:
         CheckpointError: If it is missing, unfinished, truncated, edited, of another format
-            version, or has weights that are not finite.
+            version, or has weights that are not finite or of another type.
     """
     folder = Path(folder)
     manifest = load_manifest(folder)
     if not manifest.weights_file:
         return Checkpoint(manifest, {}, folder)
+    if Path(manifest.weights_file).name != manifest.weights_file:
+        raise CheckpointError(
+            f"{folder / MANIFEST_NAME}: weights_file {one_line(manifest.weights_file)!r} must be "
+            "the name of a file beside it: copy the whole folder again"
+        )
     path = folder / manifest.weights_file
     try:
         content = file_content(path)
@@ -185,7 +192,8 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
     try:
         weights = load_tensors(content)
     except (SafetensorError, ValueError) as error:
-        raise CheckpointError(f"{path}: not a safetensors file ({error})") from error
+        raise CheckpointError(f"{path}: not a safetensors file ({one_line(error)})") from error
+    _refuse_other_types(weights, str(path))
     _refuse_not_finite(weights, str(path))
     return Checkpoint(manifest, weights, folder)
 
@@ -207,12 +215,12 @@ def load_manifest(folder: Path | str) -> Manifest:
         ) from None
     except (OSError, ValueError) as error:
         raise CheckpointError(
-            f"{path}: not a readable manifest ({error}); copy the checkpoint again"
+            f"{path}: not a readable manifest ({one_line(error)}); copy the checkpoint again"
         ) from error
     version = fields.get("format_version") if isinstance(fields, dict) else None
     if version != FORMAT_VERSION:
         raise CheckpointError(
-            f"{path}: format version {version} but this release reads {FORMAT_VERSION}; "
+            f"{path}: format version {one_line(version)} but this release reads {FORMAT_VERSION}; "
             f"train again or use the release that wrote it"
         )
     if fields.get("manifest_sha256") != _manifest_digest(fields):
@@ -223,15 +231,24 @@ def load_manifest(folder: Path | str) -> Manifest:
     try:
         return Manifest.model_validate(fields)
     except ValidationError as error:
-        raise CheckpointError(f"{path}: not a valid manifest: {error}") from error
+        raise CheckpointError(f"{path}: not a valid manifest: {one_line(error)}") from error
 
 
 def refuse_mismatch(
-    manifest: Manifest, streams: tuple[StreamSpec, ...], action_spec: ActionSpec
+    manifest: Manifest,
+    streams: tuple[StreamSpec, ...],
+    action_spec: ActionSpec,
+    problems: Sequence[str] = (),
 ) -> None:
     """Raise unless the robot has every stream and exactly the action that the policy learned.
 
     The robot may have more streams. Rates are not compared: streams are sampled by time.
+
+    Args:
+        manifest: That of the checkpoint.
+        streams: Streams of the robot.
+        action_spec: Action of the robot.
+        problems: What else does not fit, a line each with both sides.
 
     Raises:
         CheckpointError: With both lists.
@@ -247,43 +264,12 @@ def refuse_mismatch(
     for name, value in learned.items():
         if value != commanded[name]:
             lines += [f"action {name}: checkpoint {value}", f"  robot {commanded[name]}"]
+    lines += problems
     if lines:
         raise CheckpointError(
             "the checkpoint does not fit the robot; use one trained for it or correct the robot "
             "file:\n" + "\n".join(lines)
         )
-
-
-def file_content(path: Path, most_bytes: int | None = None) -> bytes:
-    """Return what is in a file; never waits, as a pipe or a device would let it.
-
-    Raises:
-        OSError: It cannot be read.
-        ValueError: It is not a regular file, or larger than ``most_bytes``.
-    """
-    # Without O_NONBLOCK a named pipe is not even opened before something writes into it.
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode):
-            raise ValueError("it is not a regular file")
-        if most_bytes is not None and found.st_size > most_bytes:
-            raise ValueError(f"it has {found.st_size} bytes, the most are {most_bytes}")
-        return file.read()
-
-
-def parsed_json(text: str) -> Any:
-    """Return what a JSON text holds; the parser recurses, so its depth is counted before.
-
-    Raises:
-        ValueError: It is no JSON, or nested too deep.
-    """
-    depth = 0
-    without_strings = re.sub(r'(?s)"(?:[^"\\]++|\\.)*+"?', "", text)  # in one pass, whatever comes
-    for bracket in re.finditer(r"[\[{]|[\]}]", without_strings):
-        depth += 1 if bracket[0] in "[{" else -1
-        if depth > MOST_NESTING:
-            raise ValueError(f"it is nested more than {MOST_NESTING} deep")
-    return json.loads(text)
 
 
 def _essence(stream: StreamSpec) -> str:
@@ -307,6 +293,16 @@ def _refuse_not_finite(weights: Mapping[str, Tensor], where: str) -> None:
             f"{where}: {len(wrong)} of {len(weights)} weights are not finite, first {wrong[0]!r}; "
             f"the training diverged: use an earlier checkpoint or a lower learning rate"
         )
+
+
+def _refuse_other_types(weights: Mapping[str, Tensor], where: str) -> None:
+    for name, each in weights.items():
+        if each.dtype not in _WEIGHT_TYPES:
+            known = sorted(str(kind).removeprefix("torch.") for kind in _WEIGHT_TYPES)
+            raise CheckpointError(
+                f"{where}: weight {name!r} is of type {str(each.dtype).removeprefix('torch.')}, "
+                f"which is none of {known}: save the checkpoint with float32"
+            )
 
 
 def write_atomically(path: Path, content: bytes) -> None:

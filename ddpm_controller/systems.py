@@ -1,6 +1,6 @@
 """Every system by the kind that its checkpoints carry. The only file that knows them all."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from ddpm_controller.policies.diffusion_policy.policy import (
     DiffusionPolicyConfig,
     DiffusionPolicyNetwork,
 )
+from ddpm_controller.policies.inputs.relative_actions import RelativeActions
 from ddpm_controller.policy import PlanSettings, Policy
 
 
@@ -37,6 +38,8 @@ class System:
             image throughout a training.
         keeps_ranges: config -> whether weights that do not learn see numbers in the ranges of the
             initial checkpoint, so that these ranges cannot change.
+        relative: (action spec, streams) -> what each row of a chunk is learned relative to; None
+            for a system that learns absolute actions only.
         bound: (network, batch of training, generator) -> the bound on -log p(actions |
             observations), a ``diffusion.bound.Bound``; None for a system that has none.
     """
@@ -47,12 +50,17 @@ class System:
     based_on: Callable[[Any, Checkpoint | None], Any] = lambda config, initial: config
     fixed_encoders: Callable[[Any], Mapping[str, Any]] = lambda network: {}
     keeps_ranges: Callable[[Any], bool] = lambda config: False
+    relative: Callable[[Any, Sequence[Any]], Any] | None = None
     bound: Callable[[Any, Mapping[str, Any], Any], Any] | None = None
 
 
 SYSTEMS: dict[str, System] = {
     "diffusion_policy": System(
-        DiffusionPolicyConfig, DiffusionPolicy.restore, DiffusionPolicyNetwork, bound=policy_bound
+        DiffusionPolicyConfig,
+        DiffusionPolicy.restore,
+        DiffusionPolicyNetwork,
+        relative=RelativeActions,
+        bound=policy_bound,
     ),
     "diff_control": System(
         DiffControlConfig,

@@ -6,6 +6,7 @@ Values only, numpy only. Arrays are taken as they come and must not be changed a
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -97,7 +98,8 @@ def measuring_stream(
 
     A stream of their velocities has the same names, but other units than rad and m.
     """
-    found = [stream for stream in streams if set(joint_names) <= set(stream.names)]
+    vectors = [stream for stream in streams if stream.kind == "vector"]
+    found = [stream for stream in vectors if set(joint_names) <= set(stream.names)]
     measured = (each for each in found if each.units_of(joint_names) <= _POSITION_UNITS)
     return next(measured, found[0] if found else None)
 
@@ -137,6 +139,89 @@ class ActionSpec:
         if not self.period_s > 0:
             raise ValueError(f"period_s must be above 0, got {self.period_s}")
 
+    @property
+    def are_velocities(self) -> np.ndarray:
+        """Which columns are velocities, (Da,) bool: 0 keeps the robot where it is."""
+        return np.array([kind in ("joint_velocity", "twist") for kind in self.kinds])
+
+    @property
+    def measured_names(self) -> tuple[str, ...]:
+        """Columns of which a stream measures where the robot is: all but those of a twist."""
+        pairs = zip(self.joint_names, self.kinds, strict=True)
+        return tuple(name for name, kind in pairs if kind != "twist")
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """Where it is measured what the columns of an action move.
+
+    Attributes:
+        streams: Streams that measure a column, each once.
+        places: Number of the stream of each column, and of the element there; None: it is not
+            measured, as a column of a twist.
+    """
+
+    streams: tuple[StreamSpec, ...]
+    places: tuple[tuple[int, int] | None, ...]
+
+    @cached_property
+    def _columns_of_one(self) -> list[int] | None:
+        """Elements of the only stream, where it measures all columns; None: it does not."""
+        found = [place[1] for place in self.places if place is not None]
+        return found if len(self.streams) == 1 and len(found) == len(self.places) else None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the streams."""
+        return tuple(stream.name for stream in self.streams)
+
+    @property
+    def are_measured(self) -> np.ndarray:
+        """Which columns are, (Da,) bool."""
+        return np.array([place is not None for place in self.places])
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Unit in which each column is measured; empty where it is not."""
+        return tuple(
+            "" if place is None else self.streams[place[0]].units[place[1]]
+            for place in self.places
+        )
+
+    def row(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the columns (..., Da) of streams (..., D) by name; NaN: not there."""
+        if self._columns_of_one is not None and self.names[0] in values:
+            alone: np.ndarray = values[self.names[0]][..., self._columns_of_one]
+            return alone
+        known = [values.get(name) for name in self.names]
+        some = next((each for each in known if each is not None), np.zeros(0))
+        found = np.full((*some.shape[:-1], len(self.places)), np.nan)
+        for column, place in enumerate(self.places):
+            elements = None if place is None else known[place[0]]
+            if place is not None and elements is not None:
+                found[..., column] = elements[..., place[1]]
+        return found
+
+
+def measuring(streams: Sequence[StreamSpec], action_spec: ActionSpec) -> Measuring | None:
+    """Return what measures the columns of an action; None where one is measured by no stream.
+
+    A stream that has all goes before several that have some each.
+    """
+    names, wanted = action_spec.joint_names, action_spec.measured_names
+    whole = measuring_stream(streams, wanted) if wanted else None
+    chosen = {name: whole or measuring_stream(streams, [name]) for name in wanted}
+    if None in chosen.values():
+        return None
+    used = tuple(dict.fromkeys(each for each in chosen.values() if each is not None))
+    return Measuring(used, tuple(_place(name, chosen.get(name), used) for name in names))
+
+
+def _place(
+    name: str, stream: StreamSpec | None, used: Sequence[StreamSpec]
+) -> tuple[int, int] | None:
+    return None if stream is None else (used.index(stream), stream.names.index(name))
+
 
 @dataclass(frozen=True)
 class Observation:
@@ -170,7 +255,7 @@ class Observation:
 
 @dataclass(frozen=True)
 class ActionChunk:
-    """Rows of commanded positions in absolute time.
+    """Rows of commands in absolute time: positions, or what the action's kinds are.
 
     Row ``i`` is the command for the moment ``start_s + i * period_s``.
 

@@ -7,7 +7,7 @@ import os
 
 import numpy as np
 
-from ddpm_controller.bags.resizing import resized
+from ddpm_controller.messages.resizing import resized
 from ddpm_controller.policy import PlanSettings
 from ddpm_controller.simulation.arm.reach_world import ReachWorld
 from ddpm_controller.systems import restore

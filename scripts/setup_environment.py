@@ -12,6 +12,7 @@ import shutil
 import sys
 import sysconfig
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 if sys.version_info[:2] not in ((3, 11), (3, 12)):
@@ -25,7 +26,8 @@ from system_packages import ensure_build_tools, gl_library
 
 REQUIREMENTS = ROOT / "requirements"
 MESSAGES = ROOT / "ddpm_msgs"
-CONTROL_MESSAGES = REQUIREMENTS / "control_msgs"
+BORROWED_MESSAGES = (REQUIREMENTS / "control_msgs", REQUIREMENTS / "tf2_msgs")
+"""Interfaces of packages that have no wheel."""
 # The wheels' CMake exports name folders of the machine that they were built on.
 BUILD_MACHINE_PATHS = (
     (re.compile(r"[^\";]*opt/python/cp[^\";]*/include/python3\.\d+"), "include"),
@@ -77,12 +79,12 @@ def build_messages(environment: Environment, source: Path) -> None:
     environment.run(f"{source.name}: install", [cmake, "--install", build])
 
 
-def build_control_messages(environment: Environment) -> None:
-    """Build the gripper interfaces of control_msgs, unless a sourced ROS has the real package."""
+def build_borrowed(environment: Environment, source: Path) -> None:
+    """Build interfaces that have no wheel, unless a sourced ROS has the real package."""
     prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
     others = [Path(each) for each in prefixes if each and Path(each) != environment.folder]
-    if not any((each / "share/control_msgs/package.xml").is_file() for each in others):
-        build_messages(environment, CONTROL_MESSAGES)
+    if not any((each / f"share/{source.name}/package.xml").is_file() for each in others):
+        build_messages(environment, source)
 
 
 def install_project(environment: Environment) -> None:
@@ -129,10 +131,9 @@ def steps(environment: Environment, torch: list[str], tests: bool) -> list[Step]
             [ros, *_contents(MESSAGES)],
             lambda: build_messages(environment, MESSAGES),
         ),
-        (
-            "control_messages",
-            [ros, *_contents(CONTROL_MESSAGES)],
-            lambda: build_control_messages(environment),
+        *(
+            (source.name, [ros, *_contents(source)], partial(build_borrowed, environment, source))
+            for source in BORROWED_MESSAGES
         ),
         ("project", package, lambda: install_project(environment)),
         ("variables", [Path(__file__)], lambda: write_variables(environment)),

@@ -16,19 +16,21 @@ PACKAGE = Path(__file__).parents[1] / "ddpm_controller"
 NAME = PACKAGE.name
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
-LEARNED = {"types", "policy", "checkpoint", "diffusion", "networks", "inference"}
+LEARNED = {"types", "given_files", "policy", "checkpoint", "diffusion", "networks", "inference"}
 EVERYTHING_BUT_CLI = {
     *LEARNED,
     *("systems", "policies", "planners", "dynamics", "rewards", "data", "training", "control"),
-    *("robots", "bags", "replay", "identification", "simulation", "evaluation", "share", "ros"),
+    *("messages", "robots", "bags", "replay", "identification", "survey", "simulation"),
+    *("evaluation", "share", "ros"),
 }
 MAY_IMPORT: Mapping[str, set[str]] = {
     "types": set(),
     "share": set(),
+    "given_files": set(),
     "policy": {"types"},
-    "checkpoint": {"types"},
-    "diffusion": set(),
-    "networks": {"diffusion"},
+    "checkpoint": {"types", "given_files"},
+    "diffusion": {"given_files"},
+    "networks": {"diffusion", "given_files"},
     "inference": {"diffusion", "networks"},
     "policies": LEARNED,
     "planners": LEARNED | {"dynamics", "rewards"},
@@ -36,16 +38,20 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "rewards": {"types", "checkpoint", "diffusion", "networks"},
     "systems": {"policy", "checkpoint", "policies", "planners", "inference"},
     "data": {"types"},
-    "training": {"types", "checkpoint", "data", "networks", "systems"},
+    "training": {"types", "given_files", "checkpoint", "data", "networks", "systems"},
     "control": {"types", "policy"},
     "simulation": {"types"},
-    "robots": {"types", "control", "data", "share"},
-    "bags": {"types", "control", "data", "robots"},
-    "replay": {"types", "policy", "checkpoint", "systems", "control", "robots", "bags"},
+    "messages": {"types", "control"},
+    "robots": {"types", "given_files", "control", "data", "messages", "share"},
+    "bags": {"types", "given_files", "control", "data", "messages", "robots"},
+    "replay": {
+        *("types", "given_files", "policy", "checkpoint", "systems", "control", "robots", "bags"),
+    },
     "identification": {
         *("types", "checkpoint", "control", "data", "diffusion", "networks", "training"),
         *("robots", "bags"),
     },
+    "survey": {"types", "messages", "robots", "bags"},
     "evaluation": {"types", "policy", "systems", "control", "simulation", "data", "robots"},
     "ros": EVERYTHING_BUT_CLI,
     "cli": EVERYTHING_BUT_CLI,
@@ -95,19 +101,22 @@ def may_import(room: str, folder: str) -> set[str] | None:
     return rules.get(folder, None if folder == "" else rules.get(OTHERS, set()))
 
 
-WITHOUT_TORCH = {"types", "policy", "control", "simulation", "evaluation", "robots", "bags"}
+WITHOUT_TORCH = {
+    *("types", "policy", "control", "simulation", "evaluation", "messages", "robots", "bags"),
+}
 WITHOUT_CLOCK = {
     *("types", "policy", "control", "diffusion", "networks", "policies", "simulation", "replay"),
-    *("planners", "dynamics", "rewards", "inference"),
+    *("planners", "dynamics", "rewards", "inference", "messages"),
 }
 CLOCK_READERS = {"time", "datetime"}
 ROS = {
     *("rclpy", "launch", "launch_ros", "ament_index_python", "ddpm_msgs", "sensor_msgs"),
     *("std_msgs", "std_srvs", "trajectory_msgs", "builtin_interfaces", "rosgraph_msgs"),
     *("lifecycle_msgs", "rcl_interfaces", "diagnostic_msgs", "geometry_msgs"),
-    *("visualization_msgs", "action_msgs", "control_msgs", "unique_identifier_msgs"),
+    *("visualization_msgs", "action_msgs", "nav_msgs", "tf2_msgs"),
+    *("control_msgs", "unique_identifier_msgs"),
 }
-READS_BAGS = {"bags", "replay", "identification", "ros", "cli"}
+READS_BAGS = {"bags", "replay", "identification", "survey", "ros", "cli"}
 FORBIDDEN_NAMES = {"utils", "util", "common", "helpers", "helper", "base", "misc", "manager"}
 THREE_LEVELS = {"ros", "policies", "control", "simulation", "diffusion"}
 MOST_FILES = 18  # design: about twelve in a folder

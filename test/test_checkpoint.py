@@ -1,5 +1,6 @@
 import dataclasses
 import errno
+import hashlib
 import json
 import os
 import resource
@@ -7,6 +8,7 @@ import signal
 import threading
 
 import pytest
+import safetensors.torch
 import torch
 
 from ddpm_controller import checkpoint as checkpoint_file
@@ -17,6 +19,7 @@ from ddpm_controller.checkpoint import (
     refuse_mismatch,
     save_checkpoint,
 )
+from ddpm_controller.given_files import MOST_NESTING
 from ddpm_controller.types import ActionSpec, StreamSpec
 
 JOINTS = ("shoulder", "elbow", "gripper")
@@ -110,12 +113,12 @@ def test_a_missing_checkpoint_is_named(tmp_path):
 def test_a_manifest_nested_deeper_than_any_of_ours_is_refused_before_it_is_parsed(tmp_path):
     save(tmp_path)
     deep = "x"
-    for _ in range(checkpoint_file.MOST_NESTING - 2):
+    for _ in range(MOST_NESTING - 2):
         deep = [deep]
     edit(tmp_path, lambda fields: fields["config"].update(deep=deep), reseal=True)
     assert load_manifest(tmp_path).config["deep"] == deep
     edit(tmp_path, lambda fields: fields["config"].update(deep=[deep]), reseal=True)
-    with pytest.raises(CheckpointError, match=f"nested more than {checkpoint_file.MOST_NESTING}"):
+    with pytest.raises(CheckpointError, match=f"nested more than {MOST_NESTING}"):
         load_manifest(tmp_path)
     edit(tmp_path, lambda fields: fields["config"].update(deep='a "quoted [[' * 99), reseal=True)
     assert load_manifest(tmp_path)  # brackets of a text are none
@@ -441,3 +444,28 @@ def test_a_robot_that_does_not_fit_is_refused_with_both_lists(
         refuse_mismatch(load_manifest(tmp_path), streams, action_spec)
     for text in texts:
         assert text in str(error.value)
+
+
+@pytest.mark.parametrize("kind", [torch.int8, torch.complex64, torch.float8_e4m3fn])
+def test_weights_of_a_type_that_no_network_has_are_refused_with_it(tmp_path, kind):
+    """Copied into a network they would be rounded, or lose a part, silently."""
+    save(tmp_path, weights={"layer.bias": torch.ones(20)})
+    path = weights_of(tmp_path)
+    content = safetensors.torch.save({"layer.bias": torch.ones(20).to(kind)})
+    path.write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    edit(tmp_path, lambda fields: fields.update(weights_sha256=digest), reseal=True)
+    name = str(kind).removeprefix("torch.")
+    with pytest.raises(
+        CheckpointError, match=rf"weight 'layer.bias' is of type {name}, .*float32"
+    ):
+        load_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../weights.safetensors", "/etc/hostname", "in/weights"])
+def test_weights_lie_beside_the_manifest(tmp_path, name):
+    """Even where a manifest is sealed again."""
+    save(tmp_path)
+    edit(tmp_path, lambda fields: fields.update(weights_file=name), reseal=True)
+    with pytest.raises(CheckpointError, match="must be the name of a file beside it"):
+        load_checkpoint(tmp_path)

@@ -3,7 +3,7 @@
 Duck-typed as ``conversions``: a message is whatever has the fields.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,8 @@ from ddpm_controller.bags.conversions import (
     positions_from,
     vector_from,
 )
+from ddpm_controller.data.commanded_motion import CommandedPoints
+from ddpm_controller.messages.rotation_vectors import rotation_vector_from
 from ddpm_controller.robots.outputs import (
     FLOAT64,
     JOINT_STATE,
@@ -25,7 +27,6 @@ from ddpm_controller.robots.outputs import (
     RobotOutput,
     component,
 )
-from ddpm_controller.robots.rotation_vectors import rotation_vector_from
 
 
 def command_from(message: Any, output: RobotOutput, kind: str) -> np.ndarray | None:
@@ -46,9 +47,39 @@ def command_from(message: Any, output: RobotOutput, kind: str) -> np.ndarray | N
     return _READERS[kind](message, output)
 
 
+def commanded_points(message: Any, output: RobotOutput, stamp_ns: int) -> CommandedPoints | None:
+    """Return what one recorded message commands as a motion; None as ``command_from``.
+
+    Raises:
+        ConversionError: Names or sizes are not those of the robot file, or its points go back in
+            time.
+    """
+    first = command_from(message, output, output.in_bags[1])
+    if first is None:
+        return None
+    points = getattr(message, "points", ())
+    if len(points) < 2:
+        after_ns = np.array([_after_ns(point) for point in points] or [0])
+        return CommandedPoints(stamp_ns, after_ns, first[None])
+    after_ns = np.array([_after_ns(point) for point in points])
+    if (np.diff(after_ns) <= 0).any():
+        raise ConversionError(
+            f"the points of a command are at {(after_ns / 1e9).tolist()} s from its start: the "
+            "times must rise"
+        )
+    names = list(message.joint_names)
+    columns = [names.index(name) for name in output.message_names]
+    positions = _rows([point.positions for point in points], names, "positions")[:, columns]
+    velocities = None
+    if all(len(point.velocities) == len(names) for point in points):
+        velocities = _rows([point.velocities for point in points], names, "velocities")
+        velocities = velocities[:, columns]
+    return CommandedPoints(stamp_ns, after_ns, positions, velocities)
+
+
 def _trajectory(message: Any, output: RobotOutput) -> np.ndarray:
     """Return the positions of the first point, by name."""
-    return positions_from(message, output.names)
+    return positions_from(message, output.message_names)
 
 
 def _array(message: Any, output: RobotOutput) -> np.ndarray:
@@ -68,10 +99,10 @@ def _number(message: Any, output: RobotOutput) -> np.ndarray:
 
 def _joint_state(message: Any, output: RobotOutput) -> np.ndarray | None:
     field = "velocity" if output.kind == "joint_velocity" else "position"
-    found = part_of_vector(message, output.names, field)
+    found = part_of_vector(message, output.message_names, field)
     if found is None or found[1] is None:
         return None if found is None else found[0]
-    return vector_from(message, output.names, field)  # refuses, as some are missing
+    return vector_from(message, output.message_names, field)  # refuses, as some are missing
 
 
 def _twist(message: Any, output: RobotOutput) -> np.ndarray:
@@ -111,6 +142,20 @@ def _refuse_frame(message: Any, output: RobotOutput) -> None:
         raise ConversionError(
             f"command is in frame {frame!r}, the robot file has {output.frame_id!r}"
         )
+
+
+def _rows(points: Sequence[Any], names: Sequence[str], what: str) -> np.ndarray:
+    sizes = {len(point) for point in points}
+    if sizes != {len(names)}:
+        raise ConversionError(
+            f"{len(names)} joint names but points with {sorted(sizes)} numbers in {what}"
+        )
+    return np.array([np.asarray(point, dtype=np.float64) for point in points])
+
+
+def _after_ns(point: Any) -> int:
+    after = point.time_from_start
+    return int(after.sec) * 1_000_000_000 + int(after.nanosec)
 
 
 _READERS: dict[str, Callable[[Any, RobotOutput], np.ndarray | None]] = {

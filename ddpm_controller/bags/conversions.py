@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from ddpm_controller.bags.image_error import ImageError
-from ddpm_controller.bags.images import image_from
 from ddpm_controller.data.text_features import TextError, text_features
-from ddpm_controller.robots.robot import RobotStream
+from ddpm_controller.messages.fields import FieldError
+from ddpm_controller.messages.image_encodings import ImageError
+from ddpm_controller.messages.images import image_from
+from ddpm_controller.robots.streams import RobotStream
 
 
 class ConversionError(ValueError):
@@ -46,42 +47,66 @@ def stamp_from(stamp_s: float) -> tuple[int, int]:
 
 
 def observation_from(
-    message: Any, stream: RobotStream, came_s: float = math.nan
+    message: Any, stream: RobotStream, came_s: float = math.nan, prefix: str = ""
 ) -> tuple[float, np.ndarray, np.ndarray | None] | None:
     """Return what one message of a topic brings of ``stream``; None: nothing.
 
     It is the acquisition time, the value, and which elements of a vector the message has, (D,);
     None: all. The others are NaN in the value: another message brings them. Whether the numbers
-    are finite is for the buffer.
+    are finite is for the buffer. Frames are read by ``StreamReader``.
 
     Args:
         message: Message of the stream's type.
         stream: What is read.
-        came_s: When it came, which stands for the acquisition of a text: that has no stamp.
+        came_s: When it came, which stands for the acquisition where a message has no stamp.
+        prefix: Stands before the joints of the message in the names of the stream.
 
     Raises:
         ConversionError: Sizes or encoding are not those of the robot file, a joint has two
-            numbers or none, or a text has no word.
+            numbers or none, a field is not there or not measured, or a text has no word.
     """
-    stamp_s = came_s if stream.is_text else seconds(message.header.stamp)
     try:
+        stamp_s = _stamp_s(message, stream, came_s)
         if stream.is_text:
             return stamp_s, text_features(message.data, stream.spec.shape[0]), None
+        if stream.fields:
+            return stamp_s, values_of(message, stream), None
         if stream.spec.kind == "vector":
-            found = part_of_vector(message, stream.spec.names, stream.field)
-            return None if found is None else (stamp_s, *found)
+            found = part_of_vector(message, stream.spec.names, stream.field, prefix)
+            return None if found is None else (stamp_s, stream.in_si(found[0]), found[1])
         height, width = stream.message_size
         part = (stream.spec.shape[:2], stream.crop, stream.spec.depth_range_m)
         return stamp_s, image_from(message, height, width, *part), None
-    except (ConversionError, ImageError, TextError) as error:
+    except (ConversionError, FieldError, ImageError, TextError) as error:
         joints = error.joints if isinstance(error, ConversionError) else ()
         raise ConversionError(f"{stream.spec.name}: {error}", joints) from None
 
 
+def values_of(message: Any, stream: RobotStream) -> np.ndarray:
+    """Return the fields of a message that a stream observes, in SI; (D,) float64.
+
+    Raises:
+        FieldError: One is not there, or not measured.
+    """
+    return stream.in_si(
+        np.array([x for each in stream.fields for x in each.values(message)], dtype=np.float64)
+    )
+
+
+def _stamp_s(message: Any, stream: RobotStream, came_s: float) -> float:
+    """Return the acquisition time; of fields without one, also with a stamp of 0, the arrival."""
+    if not stream.is_stamped:
+        return came_s
+    stamp_s = seconds(message.header.stamp)
+    return came_s if stream.fields and stamp_s == 0 else stamp_s
+
+
 def part_of_vector(
-    message: Any, names: Sequence[str], field: str = "position"
+    message: Any, names: Sequence[str], field: str = "position", prefix: str = ""
 ) -> tuple[np.ndarray, np.ndarray | None] | None:
     """Return the elements of ``names`` that a JointState has; None: it has none of them.
+
+    ``prefix`` stands before each of its joints.
 
     Returns:
         Values, (D,) float64, NaN where the message has no such joint; and which it has, (D,), or
@@ -91,13 +116,14 @@ def part_of_vector(
         ConversionError: The field is empty or of another length than the names, or a joint has
             two numbers.
     """
-    places = {name: i for i, name in enumerate(message.name)}  # once for all of the names
+    have = [prefix + name for name in message.name] if prefix else message.name
+    places = {name: i for i, name in enumerate(have)}  # once for all of the names
     wanted = [name for name in names if name in places]
     if not wanted:
         return None
-    numbers = _numbers(message.name, getattr(message, field), f"field {field!r}", wanted)
-    if len(places) != len(message.name):
-        _refuse_contradiction(list(message.name), numbers, wanted)
+    numbers = _numbers(have, getattr(message, field), f"field {field!r}", wanted)
+    if len(places) != len(have):
+        _refuse_contradiction(list(have), numbers, wanted)
     if len(wanted) == len(names):
         row, present = numbers[[places[name] for name in names]], None
     else:

@@ -9,17 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ddpm_controller.bags.command_messages import command_from
-from ddpm_controller.bags.conversions import ConversionError, observation_from
-from ddpm_controller.bags.files import (
-    BagError,
-    OpenBag,
-    RecordedMessage,
-    digest,
-    find_bags,
-    resolve_topic,
-)
-from ddpm_controller.bags.recorded_commands import RecordedCommands
+from ddpm_controller.bags.camera_infos import camera_views
+from ddpm_controller.bags.files import BagError, OpenBag, digest, find_bags
+from ddpm_controller.bags.tape import Seen, Span, Tape, seconds_of, topics_of
 from ddpm_controller.control.observing.observation_buffer import (
     ObservationBuffer,
     ObservationError,
@@ -27,13 +19,10 @@ from ddpm_controller.control.observing.observation_buffer import (
 )
 from ddpm_controller.control.observing.stream_filter import StreamFilter
 from ddpm_controller.control.observing.turns import TURN, turns_towards
-from ddpm_controller.robots.outputs import RobotOutput
-from ddpm_controller.robots.robot import Robot, RobotStream
+from ddpm_controller.robots.robot import Robot
+from ddpm_controller.robots.trained_sources import SOURCES, sources_of
 from ddpm_controller.types import Episode, Observation, measuring_stream
 
-MARK_TOPIC = "episode"
-MARK_TYPE = "ddpm_msgs/msg/EpisodeMark"
-_NEVER_NS = np.iinfo(np.int64).max
 OnProgress = Callable[[int, int], None]
 """Called with the bags read and the bags in all."""
 
@@ -77,7 +66,8 @@ def read_demonstrations(
             f"all {len(episodes)} episodes are marked as failed; record some that succeed"
         )
     names = [{"name": bag.name, "sha256": digest(bag)} for bag in bags]
-    provenance = {"robot": robot.name, "bags": names}
+    sources = sources_of(robot.streams, camera_views(bags, robot))
+    provenance = {"robot": robot.name, "bags": names, SOURCES: sources}
     return Demonstrations(kept, provenance, len(episodes) - len(kept))
 
 
@@ -127,180 +117,22 @@ def read_bag(
     Raises:
         BagError: The bag is damaged, lacks a topic, or its messages do not fit the robot.
     """
-    tape = _Tape(bag, robot)
+    tape = Tape(bag, robot)
     with OpenBag(bag) as source:
-        topics = _topics(source, robot)
+        topics = topics_of(source, robot)
         for message in source.messages(topics):
             for role in topics[message.topic]:
                 tape.add(role, message)
+    tape.finish()
     return [
         _episode(tape, robot, span, f"{bag}#{n}", filters) for n, span in enumerate(tape.spans())
     ]
 
 
-_Role = RobotStream | RobotOutput | str
-"""What a recorded topic is: a stream, the command of an output, or the marks."""
-
-
-@dataclass
-class _Span:
-    """From where to where an episode lasts, ns."""
-
-    begin_ns: int
-    end_ns: int
-    success: bool | None = None
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """What one message brings of a stream; see ``observation_from``."""
-
-    stream: str
-    stamp_ns: int
-    value: np.ndarray
-    present: np.ndarray | None
-
-    @property
-    def part(self) -> bytes:
-        """Key that differs between messages with other joints of the stream."""
-        return b"" if self.present is None else self.present.tobytes()
-
-
-class _Tape:
-    """Converted messages of one bag, in the order of recording."""
-
-    def __init__(self, bag: Path, robot: Robot) -> None:
-        self.bag = bag
-        self.observations: list[_Seen] = []
-        self.commands = RecordedCommands(robot.outputs)
-        self._robot = robot
-        self._marks: list[RecordedMessage] = []
-        self._newest_ns = 0
-        self._others: dict[str, set[str]] = {}
-
-    def add(self, role: _Role, message: RecordedMessage) -> None:
-        """Keep one message of a stream, of a command or of the marks."""
-        try:
-            if isinstance(role, RobotStream):
-                self._add_observation(role, message)
-                if role.is_text:
-                    return
-            elif isinstance(role, RobotOutput):
-                self._add_command(role, message)
-            else:
-                self._marks.append(message)
-        except ConversionError as error:
-            raise BagError(f"bag {self.bag}, topic {message.topic}: {error}") from error
-        self._newest_ns = max(self._newest_ns, message.stamp_ns)
-
-    def spans(self) -> list[_Span]:
-        """Return where the episodes are.
-
-        Raises:
-            BagError: A stream or the command has no message, or no episode has a moment with all.
-        """
-        first_ns = self._first_ns()
-        spans: list[_Span] = []
-        is_open = False
-        for mark in self._marks:
-            begins = mark.message.mark == 0
-            if is_open:
-                spans[-1].end_ns = mark.stamp_ns - int(begins)
-                spans[-1].success = None if begins else bool(mark.message.success)
-            if begins:
-                spans.append(_Span(max(mark.stamp_ns, first_ns), self._newest_ns))
-            is_open = begins
-        if not self._marks:
-            spans.append(_Span(first_ns, self._newest_ns))
-        spans = [span for span in spans if span.begin_ns <= span.end_ns]
-        if not spans:
-            raise BagError(
-                f"bag {self.bag}: {len(self._marks)} marks, but no moment between BEGIN and END "
-                "at which all streams and the command have come; record from before BEGIN to END"
-            )
-        return spans
-
-    def _add_observation(self, stream: RobotStream, message: RecordedMessage) -> None:
-        found = observation_from(message.message, stream)
-        if found is None or found[2] is not None:
-            self._others.setdefault(stream.spec.name, set()).update(message.message.name)
-        if found is not None:
-            # A text has no stamp: it counts from the newest one before it.
-            stamp_ns = self._newest_ns if stream.is_text else message.header_ns
-            self.observations.append(_Seen(stream.spec.name, stamp_ns, *found[1:]))
-
-    def _add_command(self, output: RobotOutput, message: RecordedMessage) -> None:
-        row = command_from(message.message, output, output.in_bags[1])
-        if row is None:  # the joints of another part of the robot
-            return
-        if not np.isfinite(row).all():
-            raise BagError(
-                f"bag {self.bag}, topic {message.topic}: a command is not finite: {row}"
-            )
-        self.commands.add(output, message.stamp_ns, row)
-
-    def _first_ns(self) -> int:
-        """Return the moment from which every stream and the command are there."""
-        firsts_ns = {
-            each.spec.name: np.full(len(each.spec.names) or 1, _NEVER_NS)
-            for each in self._robot.streams
-        }
-        for seen in self.observations:
-            first_ns = firsts_ns[seen.stream]
-            chosen = slice(None) if seen.present is None else seen.present
-            first_ns[chosen] = np.minimum(first_ns[chosen], seen.stamp_ns)
-        empty = [
-            self._missing(each, firsts_ns[each.spec.name] == _NEVER_NS)
-            for each in self._robot.streams
-            if (firsts_ns[each.spec.name] == _NEVER_NS).any()
-        ]
-        empty += [f"no message on {[topic]}" for topic in self.commands.missing]
-        if empty:
-            raise BagError(f"bag {self.bag}: {'; '.join(empty)}; record these topics")
-        latest_ns = max(int(first_ns.max()) for first_ns in firsts_ns.values())
-        return max(latest_ns, self.commands.first_ns)
-
-    def _missing(self, stream: RobotStream, missing: np.ndarray) -> str:
-        """Return what of a stream has not come, and what its topic has instead."""
-        others = self._others.get(stream.spec.name)
-        if others is None:
-            return f"no message on {[stream.topic]}"
-        names = [name for name, is_so in zip(stream.spec.names, missing, strict=True) if is_so]
-        return (
-            f"joints {names} of stream {stream.spec.name} are in no message on {[stream.topic]}: "
-            f"these have {sorted(others)}"
-        )
-
-
-def _topics(bag: OpenBag, robot: Robot) -> dict[str, list[_Role]]:
-    """Return recorded topic -> the streams, outputs or marks that it is."""
-    recorded = bag.topics
-    roles: dict[str, list[_Role]] = {}
-    wanted: list[tuple[str, str, _Role]] = [
-        *((stream.topic, stream.type, stream) for stream in robot.streams),
-        *((*output.in_bags, output) for output in robot.outputs),
-    ]
-    missing = []
-    for name, message_type, role in wanted:
-        topic = resolve_topic(name, recorded)
-        if topic is None or recorded[topic] != message_type:
-            missing.append(f"{name} ({message_type})")
-        else:
-            roles.setdefault(topic, []).append(role)
-    if missing:
-        have = ", ".join(f"{topic} ({kind})" for topic, kind in sorted(recorded.items()))
-        raise BagError(
-            f"bag {bag.folder} has no topic {', '.join(missing)}; it has {have or 'none'}. "
-            "Record it, or name the recorded topic and type in the robot file"
-        )
-    marks = resolve_topic(MARK_TOPIC, [t for t, kind in recorded.items() if kind == MARK_TYPE])
-    return {**roles, marks: [MARK_TOPIC]} if marks else roles
-
-
 def _episode(
-    tape: _Tape,
+    tape: Tape,
     robot: Robot,
-    span: _Span,
+    span: Span,
     source: str,
     filters: Mapping[str, StreamFilter] | None,
 ) -> Episode:
@@ -309,6 +141,9 @@ def _episode(
     moments_ns = range(span.begin_ns, span.end_ns + 1, period_ns)
     player = _Player(tape, robot, filters)
     observations = [player.at(moment_ns) for moment_ns in moments_ns]
+    for name, texts in player.refused.items():
+        text = f"{len(texts)} messages of {name} were not used, the last: {texts[-1]}"
+        warnings.warn(f"bag {tape.bag}: {text}", stacklevel=2)
     values = {
         name: np.stack([observation.values[name] for observation in observations])
         for name in robot.max_ages_s
@@ -323,7 +158,7 @@ def _episode(
 
 
 def _actions(
-    tape: _Tape, moments_ns: Sequence[int], values: Mapping[str, np.ndarray], robot: Robot
+    tape: Tape, moments_ns: Sequence[int], values: Mapping[str, np.ndarray], robot: Robot
 ) -> np.ndarray:
     """Return the commands in force, (N, Da).
 
@@ -332,7 +167,7 @@ def _actions(
     Raises:
         BagError: It is not measured.
     """
-    actions = tape.commands.at(moments_ns)
+    actions = tape.commanded(moments_ns)
     for column, name in enumerate(robot.action_spec.joint_names):
         unknown = np.isnan(actions[:, column])
         if not unknown.any():
@@ -366,7 +201,7 @@ class _Player:
     """Feeds the buffer of the robot in the order of arrival and samples it."""
 
     def __init__(
-        self, tape: _Tape, robot: Robot, filters: Mapping[str, StreamFilter] | None
+        self, tape: Tape, robot: Robot, filters: Mapping[str, StreamFilter] | None
     ) -> None:
         self._bag = tape.bag
         self._max_ages_s = robot.max_ages_s
@@ -374,9 +209,9 @@ class _Player:
         longest_s += max((each.history_s for each in (filters or {}).values()), default=0.0)
         self._buffer = ObservationBuffer(robot.stream_specs, self._max_ages_s, longest_s, filters)
         self._has_begun = False
-        self._refused: dict[str, str] = {}
+        self.refused: dict[str, list[str]] = {}
         # Of each stream and each set of its joints by itself: none waits for another publisher.
-        self._coming: dict[tuple[str, bytes], list[tuple[int, _Seen]]] = {}
+        self._coming: dict[tuple[str, bytes], list[tuple[int, Seen]]] = {}
         for number, seen in reversed(list(enumerate(tape.observations))):
             self._coming.setdefault((seen.stream, seen.part), []).append((number, seen))
 
@@ -388,21 +223,22 @@ class _Player:
                 turn.
         """
         for seen in self._come_by(moment_ns):
-            stamp_s = _seconds(seen.stamp_ns)
+            stamp_s = seconds_of(seen.stamp_ns)
             # What the robot refuses is refused here: both keep the last good value.
             try:
                 self._buffer.add(seen.stream, stamp_s, seen.value, seen.present)
             except WholeTurnError as error:
                 raise BagError(f"bag {self._bag} at {stamp_s:.3f} s: {error}") from None
             except ObservationError as error:
-                self._refused[seen.stream] = str(error)
+                self.refused.setdefault(seen.stream, []).append(str(error))
         if not self._has_begun:
             self._has_begun = True
             self._buffer.begin_turns()
-        moment_s = _seconds(moment_ns)
+        moment_s = seconds_of(moment_ns)
         observation = self._buffer.sample(moment_s)
         if observation is None:
-            refused = f"; refused: {'; '.join(self._refused.values())}" if self._refused else ""
+            newest = [texts[-1] for texts in self.refused.values()]
+            refused = f"; refused: {'; '.join(newest)}" if newest else ""
             raise BagError(
                 f"bag {self._bag}: no usable observation before {moment_s:.3f} s{refused}"
             )
@@ -415,9 +251,9 @@ class _Player:
                 )
         return observation
 
-    def _come_by(self, moment_ns: int) -> list[_Seen]:
+    def _come_by(self, moment_ns: int) -> list[Seen]:
         """Return what has come since the last moment, in the order of recording."""
-        come: list[tuple[int, _Seen]] = []
+        come: list[tuple[int, Seen]] = []
         for coming in self._coming.values():
             while coming and coming[-1][1].stamp_ns <= moment_ns:
                 come.append(coming.pop())
@@ -429,9 +265,3 @@ class _Player:
             return name
         stamps_s = observation.element_stamps_s[name]
         return f"joint {min(stamps_s, key=lambda each: stamps_s[each])!r} of {name}"
-
-
-def _seconds(stamp_ns: int) -> float:
-    """Return s exactly as ``conversions.seconds`` does, so that stamps compare equal."""
-    sec, nanosec = divmod(stamp_ns, 1_000_000_000)
-    return float(sec + nanosec * 1e-9)

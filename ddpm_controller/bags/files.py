@@ -8,6 +8,9 @@ from typing import Any, Self, cast
 
 from rosbags.highlevel import AnyReader, AnyReaderError
 from rosbags.rosbag2 import Reader
+from rosbags.typesys import Stores, get_typestore
+
+from ddpm_controller.given_files import one_line
 
 STORAGE_SUFFIXES = (".mcap", ".db3")
 MAX_SURPLUS_BYTES = 128
@@ -34,6 +37,11 @@ class RecordedMessage:
     log_ns: int
     message: Any
     serialized: bytes
+
+    @property
+    def log_s(self) -> float:
+        """When it was recorded, s, as a stamp of that moment is read."""
+        return self.log_ns // 1_000_000_000 + self.log_ns % 1_000_000_000 * 1e-9
 
     @property
     def header_ns(self) -> int:
@@ -88,8 +96,11 @@ class OpenBag:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        _refuse_pipes(folder)
         try:
-            self._reader = AnyReader([folder])
+            # Recorders up to Humble write no definitions into sqlite3.
+            without = get_typestore(Stores.ROS2_HUMBLE)
+            self._reader = AnyReader([folder], default_typestore=without)
             self._reader.open()
             storage = cast(Reader, self._reader.readers[0]).storage
             self.provenance = dict(storage.metadata.custom or {})
@@ -181,8 +192,15 @@ def _is_bag(folder: Path) -> bool:
     return (folder / "metadata.yaml").exists() or any(map(_is_storage, folder.iterdir()))
 
 
+def _refuse_pipes(bag: Path) -> None:
+    """Refuse what a reader would wait for, or read without an end."""
+    for file in [bag, *bag.iterdir()] if bag.is_dir() else [bag]:
+        if file.exists() and not (file.is_file() or file.is_dir()):
+            raise BagError(f"bag {bag}: {file.name} is not a regular file: copy the bag again")
+
+
 def _damaged(bag: Path, error: Exception) -> BagError:
-    reason = str(error) or type(error).__name__
+    reason = one_line(error) or type(error).__name__
     if bag.is_dir() and not (bag / "metadata.yaml").exists():
         remedy = "its recording was not finished; rebuild the metadata with `ros2 bag reindex`"
     else:

@@ -15,6 +15,7 @@ from rosbags.typesys.store import Typestore
 from ddpm_controller.bags.files import BagError
 
 OWN_PACKAGE = "ddpm_msgs"
+TRANSFORMS = "tf2_msgs/msg/TFMessage"
 
 
 @functools.cache
@@ -32,9 +33,19 @@ def message_types() -> Typestore:
 
 
 def message_class(message_type: str) -> Any:
-    """Return the rclpy class of a message type; imports its package."""
+    """Return the rclpy class of a message type; imports its package.
+
+    Raises:
+        BagError: Its package is not installed.
+    """
     package, folder, name = message_type.split("/")
-    return getattr(importlib.import_module(f"{package}.{folder}"), name)
+    try:
+        return getattr(importlib.import_module(f"{package}.{folder}"), name)
+    except (ImportError, AttributeError):
+        raise BagError(
+            f"the message type {message_type} is not installed: sudo apt install "
+            f"ros-jazzy-{package.replace('_', '-')}"
+        ) from None
 
 
 def plain(message: Any) -> Any:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from ddpm_controller.bags.message_types import TRANSFORMS
 from ddpm_controller.bags.writer import BagTopic, BagWriteError, BagWriter, Storage
 
 FOREVER_NS = 2**63 - 1
@@ -31,6 +32,12 @@ class Arrival:
     received_ns: int
     source_ns: int
     serialized: bytes
+
+    @property
+    def fact(self) -> tuple[str, bytes]:
+        """Key of what holds: the newest of a latched topic, but each message of static frames."""
+        each = self.serialized if self.topic.type == TRANSFORMS else b""
+        return self.topic.name, each
 
 
 @dataclass(frozen=True)
@@ -102,7 +109,7 @@ class HeaderOrder:
         self._newest_source_ns = 0
         self._stamp_ns = 0
         self._last: dict[str, tuple[int, bytes]] = {}
-        self._early_facts: dict[str, Arrival] = {}
+        self._early_facts: dict[tuple[str, bytes], Arrival] = {}
 
     def cut(self, begin_ns: int, end_ns: int) -> None:
         """Leave out what is stamped before ``begin_ns`` or after ``end_ns``."""
@@ -135,7 +142,7 @@ class HeaderOrder:
                 self._early_facts.clear()
                 yield self._stamp_ns, arrival
             elif arrival.topic.transient_local and not own_ns and self._stamp_ns <= self._end_ns:
-                self._early_facts[arrival.topic.name] = arrival  # still holds at the beginning
+                self._early_facts[arrival.fact] = arrival  # still holds at the beginning
 
     def _own_stamp_ns(self, arrival: Arrival) -> int:
         if arrival.topic.type not in self._stamped_types:

@@ -24,8 +24,8 @@ from ddpm_controller.identification.stream_latency import (
     StreamLatencyError,
 )
 from ddpm_controller.robots.robot import Robot, RobotError, load_robot
-from ddpm_controller.robots.robot_file import LONGEST_LATENCY_S
 from ddpm_controller.robots.robot_file_latencies import write_latencies
+from ddpm_controller.robots.stream_file import LONGEST_LATENCY_S
 from ddpm_controller.share import found_path
 
 

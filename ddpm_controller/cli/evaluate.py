@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-import torch
 import tyro
 from rich.console import Console
 
-from ddpm_controller.bags.images import seen
 from ddpm_controller.checkpoint import (
     CheckpointError,
     load_checkpoint,
@@ -27,11 +25,14 @@ from ddpm_controller.evaluation.published_protocol import MAX_STEPS, STEP_HZ, ru
 from ddpm_controller.evaluation.report import (
     coverage_table,
     draw,
+    refuse_unwritable,
     table,
     trial_line,
     write_json,
 )
 from ddpm_controller.evaluation.results import Summary, Trial, summarize
+from ddpm_controller.messages.images import seen
+from ddpm_controller.networks.device import use_threads
 from ddpm_controller.policies.monitors.departure_limit import (
     asked_departure_limit,
     load_departure_limit,
@@ -159,6 +160,7 @@ def evaluate(
     robot = load_robot(options.robot_file)
     checkpoint = load_checkpoint(options.folder)
     refuse_mismatch(checkpoint.manifest, robot.stream_specs, robot.action_spec)
+    refuse_unwritable(options.results)
     runs = _over_ros(options) if options.over_ros else _in_process(options, robot, on_step)
     trials = []
     for trial in runs:
@@ -193,7 +195,7 @@ def _facts(options: EvaluateOptions, checkpoint_hash: str, how: str) -> dict[str
 
 
 def _in_process(options: EvaluateOptions, robot: Robot, on_step: OnStep) -> Iterable[Trial]:
-    torch.set_num_threads(options.torch_num_threads)
+    use_threads(options.torch_num_threads)
     policy = _restored(options)
     view = policy_view(robot)
     if options.protocol == "published":
@@ -289,7 +291,7 @@ def main() -> int:
                 lambda step, steps: status.update(f"all trials at step {step} of {steps}"),
             )
     except (CheckpointError, RobotError, ValueError, RuntimeError) as error:
-        console.print(f"[red]evaluate: {error}[/red]")
+        console.print(f"evaluate: {error}", style="red", markup=False, highlight=False)
         return 1
     console.print(table(f"{options.world}, {options.folder}", summary))
     if summary.coverage is not None:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import torch
 import tyro
 from rich.console import Console
 from rich.progress import Progress
@@ -20,7 +19,8 @@ from ddpm_controller.checkpoint import (
     refuse_mismatch,
 )
 from ddpm_controller.evaluation.nll import NllReport, draw_nll, evaluate_nll
-from ddpm_controller.evaluation.report import finite_or_none
+from ddpm_controller.evaluation.report import finite_or_none, refuse_unwritable
+from ddpm_controller.networks.device import use_threads
 from ddpm_controller.policy import BoundSettings
 from ddpm_controller.robots.robot import load_robot
 from ddpm_controller.share import share_path
@@ -143,8 +143,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return 0, or 1 after an error."""
     command = tyro.cli(EvaluateNll, args=arguments)
     console = Console(highlight=False)
-    torch.set_num_threads(command.torch_num_threads)
     try:
+        use_threads(command.torch_num_threads)
+        refuse_unwritable(command.output)
         report = measured(command, console)
     except (CheckpointError, ValueError) as error:
         console.print("error:", error, markup=False, soft_wrap=True)

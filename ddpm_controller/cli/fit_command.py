@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-import torch
 from rich.console import Console
 from rich.progress import Progress
 
 from ddpm_controller.bags.episodes import read_episodes
 from ddpm_controller.bags.files import find_bags
 from ddpm_controller.checkpoint import Checkpoint, CheckpointError
+from ddpm_controller.networks.device import use_threads
 from ddpm_controller.robots.robot import Robot
 from ddpm_controller.types import Episode
 
@@ -48,8 +48,8 @@ def run_fit(fit: Callable[[OnProgress], Fitted], path: Path, num_threads: int) -
         num_threads: Threads of torch.
     """
     console = Console(highlight=False)
-    torch.set_num_threads(num_threads)
     try:
+        use_threads(num_threads)
         with Progress(console=console) as bar:
             task = bar.add_task("bags")
             fitted = fit(lambda done, total: bar.update(task, completed=done, total=total))

@@ -11,11 +11,13 @@ import sys
 from collections.abc import Sequence
 
 from ddpm_controller.ros.graph.executables import EXECUTABLES, NODES, THREADS
+from ddpm_controller.ros.graph.transports import stay_here
 
 COMMANDS = {
     "Run on a robot or in simulation": {
         "demo": "Run the shipped policy on a few simulated episodes over ROS.",
         "start": "Start a graph of nodes without launch, for example `ddpm start arm`.",
+        "new_robot": "Write a first robot file, from a running robot or from a bag.",
         "status": "Show what a running controller does and why.",
         "controller": "ROS node: observations in, plans, limited commands out.",
         "trainer": "ROS node: trains when its action is called.",
@@ -42,6 +44,8 @@ COMMANDS = {
 }
 """Group -> name -> one line for ``ddpm --help``; the modules are those of EXECUTABLES."""
 
+TRACEBACK = "DDPM_TRACEBACK"
+"""Environment variable: where it is set, an error is shown with the lines that led to it."""
 _USAGE = """\
 usage: ddpm COMMAND [OPTIONS]
 
@@ -91,9 +95,20 @@ def _run(name: str, words: Sequence[str]) -> int:
     module, function = EXECUTABLES[name].split(":")
     for variable, value in THREADS.items():
         os.environ.setdefault(variable, value)
+    stay_here()
     # What tyro and rclpy read, and what a usage line begins with.
     sys.argv = [f"ddpm {shown(name)}", *words]
-    code: int = getattr(importlib.import_module(module), function)()
+    try:
+        code: int = getattr(importlib.import_module(module), function)()
+    except (OSError, ValueError, RuntimeError, MemoryError) as error:
+        # What was given cannot be used; a mistake in this package is of another type.
+        if os.environ.get(TRACEBACK):
+            raise
+        from ddpm_controller.given_files import one_line  # it takes a moment to import
+
+        text = one_line(error) or type(error).__name__
+        sys.stderr.write(f"ddpm {shown(name)}: {text} (all of it: {TRACEBACK}=1)\n")
+        return 1
     return code
 
 

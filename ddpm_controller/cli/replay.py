@@ -1,17 +1,18 @@
 """The command `replay`: is a recorded run reproduced, bit for bit, and if not, where not first?"""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import tyro
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from ddpm_controller.bags.files import BagError
 from ddpm_controller.checkpoint import CheckpointError
+from ddpm_controller.networks.device import usable_device, use_threads
 from ddpm_controller.replay.command_comparison import CommandComparison
 from ddpm_controller.replay.commands import compare_commands
 from ddpm_controller.replay.plans import PlanComparison, Policies, compare_plans
@@ -44,12 +45,13 @@ class ReplayOptions:
     device: str = "cpu"
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code is 0 when all is the same, 1 when not, 2 for an error."""
-    options = tyro.cli(ReplayOptions)
+    options = tyro.cli(ReplayOptions, args=arguments)
     console = Console(soft_wrap=True)
-    torch.set_num_threads(options.torch_num_threads)
     try:
+        use_threads(options.torch_num_threads)
+        usable_device(options.device)
         robot = load_robot(options.robot or share_path(SIM_ARM))
         run = read_run(options.bag, robot)
         if options.graph:
@@ -58,7 +60,7 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     except (BagError, CheckpointError, RobotError, ValueError) as error:
-        console.print(f"[red]{error}[/red]")
+        console.print(f"error: {error}", style="red", markup=False, highlight=False)
         return NOT_POSSIBLE
 
 

@@ -121,6 +121,8 @@ def _demonstrations(command: TrainCommand, robot: Robot, console: Console) -> De
             _tell(console, "[yellow]warning:[/]", str(warning.message))
     if found.left_out:
         _tell(console, "[yellow]warning:[/]", f"{found.left_out} failed episodes left out")
+    for text in robot.conversions:
+        _tell(console, "[yellow]note:[/]", text)
     moments = sum(len(episode) for episode in found.episodes)
     console.print(f"{len(found.episodes)} episodes, {moments} moments")
     return found

@@ -58,6 +58,8 @@ class ControlLoop:
 
     _motion: MotionLoop | LeadingMotion | None
     _guard: BoxGuard | None
+    _limits: JointLimits | None
+    _outdated: Verdict | None
     _sent: Sent | None
 
     def __init__(self, settings: LoopSettings) -> None:
@@ -66,35 +68,30 @@ class ControlLoop:
         self.watch = ObservationWatch(
             settings.streams,
             settings.max_ages_s,
-            spec.joint_names,
+            spec,
             settings.max_lead_s,
             settings.filters,
             settings.rules,
         )
-        self.schedule = PlanSchedule(
-            spec,
-            policy.n_obs_steps,
-            settings.replan_period_s,
-            settings.period_s,
-            settings.lead_s,
-            _deadline(settings),
-            committed_s=settings.committed_s,
-        )
+        self.schedule = _schedule(settings)
         self.start_check = StartCheck(spec, self.schedule, policy.gate)
         self.distribution = DistributionWatch(settings.out_of_distribution_plans)
         self.departure = DepartureWatch(
             spec, settings.fade_s, policy.departure, committed_s=settings.committed_s
         )
         self.right_of_way = RightOfWay()
-        self.following = FollowWatch(spec.joint_names, spec.units, settings.follow)
-        self._limits = settings.limits
+        self.following = FollowWatch(
+            spec.joint_names, spec.units, settings.follow, spec.are_velocities
+        )
+        self._limits = self._outdated = None
+        if settings.limits is not None:
+            self.take_limits(settings.limits)
         self._no_limits_text = NO_LIMITS
         self._motion = self._guard = self._sent = None
         self._has_begun = self._keep_position = self._stopping = False
         self._jump, self._jump_over_s = "", -math.inf
         self._free_s, self._quiet_s = -math.inf, math.nan
         self._kept: np.ndarray | None = None
-        self._moved_s, self._led_to = -math.inf, np.zeros(0)
         self._remember(policy.n_obs_steps)
 
     # What comes in
@@ -153,6 +150,26 @@ class ControlLoop:
         if self._limits is not None:
             raise ValueError("the loop has joint limits already: build another one")
         self._limits = limits
+        joints = limits.of_joints
+        self.watch.joints.take_limits(joints.lower, joints.upper, joints.velocity)
+
+    def note_newer_limits(self, limits: JointLimits) -> None:
+        """Stop and stay at rest where limits that came meanwhile are stricter; another loop moves.
+
+        Where those in force or looser ones come again, the robot resumes.
+        """
+        before, names = self._limits, self.settings.action_spec.joint_names
+        stricter = before.stricter_in(limits, names) if before is not None else ""
+        self._outdated = None
+        if before is None or not stricter:
+            return
+        ends = (limits.lower > before.lower) | (limits.upper < before.upper)
+        self._outdated = Verdict(
+            State.HOLDING,
+            Reason.LIMIT_POSITION if ends.any() else Reason.LIMIT_VELOCITY,
+            f"stricter limits came ({stricter}): deactivate and activate to move within them",
+        )
+        self.schedule.abandon(self._outdated.text)
 
     def refuse_limits(self, problem: str) -> None:
         """Note why the limits that came cannot be used."""
@@ -196,6 +213,8 @@ class ControlLoop:
     def plan_request(self, now_s: float) -> PlanRequest | None:
         """Return what to plan for when a plan is due at ``now_s``; ask once per plan."""
         if self._stopping or self._jump or self._limits is None or self.right_of_way.problem:
+            return None
+        if self._outdated is not None:
             return None
         if self.following.holds:
             return None
@@ -264,11 +283,13 @@ class ControlLoop:
 
     def note_led(self, moment_s: float, position: np.ndarray | None) -> None:
         """Note where the robot is led, (Da,), at a moment that may be ahead of now."""
-        if position is None:
-            return
-        self.following.lead(moment_s, position)
-        if not np.array_equal(position, self._led_to):
-            self._moved_s, self._led_to = moment_s, position
+        if position is not None:
+            self.following.lead(moment_s, position)
+
+    def note_begun(self, committed_s: float) -> None:
+        """Note up to which moment the rest is committed with which the present run begins."""
+        if self._has_begun and self.settings.stream is not None:
+            self._free_s = committed_s - self.settings.committed_s
 
     def decide(self, now_s: float) -> Verdict:
         """Return what may be done at ``now_s``, with the reason."""
@@ -283,6 +304,8 @@ class ControlLoop:
             return Verdict(State.HOLDING, Reason.DEACTIVATED, "stopped by request")
         if self._jump:
             return Verdict(State.HOLDING, Reason.CLOCK_JUMP, self._jump)
+        if self._outdated is not None:
+            return self._outdated
         if not self.schedule.has_policy:
             return Verdict(State.HOLDING, Reason.NO_CHECKPOINT, "no checkpoint is loaded")
         return (
@@ -301,7 +324,8 @@ class ControlLoop:
             return
         stop_s = self.longest_stop_s + self.settings.committed_s + self.settings.period_s
         tolerance = self._limits.follow
-        event = self.following.look(now_s, *newest, tolerance, stop_s)
+        stamps_s, measured = newest
+        event = self.following.look(now_s, stamps_s, np.nan_to_num(measured), tolerance, stop_s)
         if event == "stops":
             self.schedule.abandon(self.following.text)
         elif event == "begins" and not self._stopping:
@@ -325,13 +349,8 @@ class ControlLoop:
         begin_at = None if self._has_begun else self._begin_at(now_s)
         keep_position, self._has_begun = self._keep_position, True
         if begin_at is not None:
-            self.following.begin(now_s, begin_at)
-        if begin_at is not None and self.settings.stream is not None:
-            self._free_s = now_s + self.settings.stream.begin_s + self.settings.stream.past_s
-            # Who moves elsewhere begins behind what has been committed, and the stop behind that.
-            if self._motion is None and self._moved_s > now_s - self.settings.stream.past_s:
-                behind_s = self.settings.committed_s + self.longest_stop_s
-                self._free_s += behind_s + 2 * self.settings.period_s
+            assert self._limits is not None
+            self.following.begin(now_s, self._limits.resting(begin_at))
         sent, self._sent = self._sent, None
         takeover = None
         if verdict.state == State.RUNNING:
@@ -339,8 +358,8 @@ class ControlLoop:
         elif verdict.reason in OBSERVATION_REASONS:
             self.schedule.abandon(verdict.text)
         chunk = self.schedule.sent_ahead(takeover.plan.chunk) if takeover else None
-        has_step = self._limits is not None and np.isfinite(self._limits.step).any()
-        measured = self.watch.measured(now_s) if has_step else None
+        needs_measured = self._limits is not None and self._limits.need_measured
+        measured = self.watch.measured(now_s) if needs_measured else None
         return Order(verdict, chunk, begin_at, keep_position, measured, sent), takeover
 
     def follow(self, now_s: float, verdict: Verdict) -> Command:
@@ -348,7 +367,10 @@ class ControlLoop:
         order, takeover = self.order(now_s, verdict)
         if self._limits is None:
             return Command(now_s, None, verdict.state, verdict.reason, verdict.text)
-        command = self._motion_within(self._limits).follow(now_s, order)
+        motion = self._motion_within(self._limits)
+        command = motion.follow(now_s, order)
+        if order.begin_at is not None and isinstance(motion, LeadingMotion):
+            self.note_begun(motion.stream.end_s)
         self.note_led(now_s, command.position)
         return replace(command, takeover=takeover) if takeover else command
 
@@ -389,7 +411,7 @@ class ControlLoop:
         self._keep_position = keep_position and (self._keep_position or self._has_begun)
         self._has_begun, self._sent, self._kept = False, None, None
         self.following.forget()
-        # The tick that begins it sends no plan either.
+        # What moves knows when it is free, and reports it once it has begun.
         self._free_s = math.inf if self.settings.stream is not None else -math.inf
         self.start_check.begin()
         self.distribution.begin()
@@ -414,6 +436,19 @@ class ControlLoop:
         if problem is not None or measured is None:
             return problem
         return self.right_of_way.problem or self.start_check.state(measured, self._limits)
+
+
+def _schedule(settings: LoopSettings) -> PlanSchedule:
+    """Return the schedule of a run that has no plan yet."""
+    return PlanSchedule(
+        settings.action_spec,
+        settings.policy.n_obs_steps,
+        settings.replan_period_s,
+        settings.period_s,
+        settings.lead_s,
+        _deadline(settings),
+        committed_s=settings.committed_s,
+    )
 
 
 def _deadline(settings: LoopSettings) -> Deadline | None:

@@ -16,7 +16,7 @@ from itertools import pairwise
 import numpy as np
 
 FEWEST_FEATURES, MOST_FEATURES = 8, 1024
-LONGEST_WORDS = 64
+LONGEST_WORDS, LONGEST_TEXT = 64, 4096
 """An instruction is a sentence; more is a mistake, and costs time at every message."""
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _BEGIN, _END = "<", ">"
@@ -41,6 +41,8 @@ def text_features(text: str, num_features: int) -> np.ndarray:
     Raises:
         TextError: There is no word, or there are more than ``LONGEST_WORDS``.
     """
+    if len(text) > LONGEST_TEXT:
+        raise TextError(f"a text of {len(text)} letters, the most are {LONGEST_TEXT}")
     words = words_of(text)
     if not 1 <= len(words) <= LONGEST_WORDS:
         raise TextError(f"a text needs 1 to {LONGEST_WORDS} words, {text[:60]!r} has {len(words)}")

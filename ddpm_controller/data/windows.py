@@ -32,13 +32,19 @@ class WindowDataset:
     rows ``k - To + 1 .. k - To + Tp``. Before the start the first moment is repeated, as a
     controller does that has just been started. Beyond either end the nearest row is repeated: a
     network never sees a zero, which would be a pose. What is repeated is masked, but for the rows
-    behind the end of an episode that ``stays``: there, to stay is what is demonstrated.
+    behind the end of an episode that ``stays``: there, to stay is what is demonstrated. Velocities
+    are 0 there.
 
     Images stay uint8, and a batch is one gather per stream, so no loader processes are needed.
     """
 
     def __init__(
-        self, episodes: Sequence[Episode], n_obs_steps: int, horizon: int, stays: bool = False
+        self,
+        episodes: Sequence[Episode],
+        n_obs_steps: int,
+        horizon: int,
+        stays: bool = False,
+        are_velocities: np.ndarray | None = None,
     ) -> None:
         """Lay the episodes out one after the other.
 
@@ -47,6 +53,7 @@ class WindowDataset:
             n_obs_steps: To.
             horizon: Tp.
             stays: Whether the robot stays where it is when an episode has ended.
+            are_velocities: (Da,) bool, columns of which 0 is to stay; None: there is none.
 
         Raises:
             ValueError: Without any episode, with an empty one, or with a window of no length.
@@ -63,6 +70,7 @@ class WindowDataset:
         self.n_obs_steps = n_obs_steps
         self.horizon = horizon
         self.stays = stays
+        self._velocities = np.flatnonzero([] if are_velocities is None else are_velocities)
         lengths = np.array([len(episode) for episode in episodes])
         self.starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
         self._first = np.repeat(self.starts, lengths)  # (N,) first moment of the same episode
@@ -98,9 +106,12 @@ class WindowDataset:
         oldest = indices[:, None] - (self.n_obs_steps - 1)
         observed = np.maximum(oldest + np.arange(self.n_obs_steps), first)  # (B, To)
         rows = oldest + np.arange(self.horizon)  # (B, Tp)
+        actions = self._actions[np.clip(rows, first, last)]
+        if self._velocities.size:
+            actions[..., self._velocities] *= (rows <= last)[..., None]
         return WindowBatch(
             values={name: block[observed] for name, block in self._values.items()},
-            actions=self._actions[np.clip(rows, first, last)],
+            actions=actions,
             mask=(rows >= first) & (self.stays | (rows <= last)),
         )
 

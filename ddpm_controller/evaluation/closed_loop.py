@@ -20,7 +20,7 @@ from ddpm_controller.evaluation.stream_values import vector_value
 from ddpm_controller.policy import Policy, plan_batch
 from ddpm_controller.simulation.session import Session, Tick
 from ddpm_controller.simulation.world import World
-from ddpm_controller.simulation.worlds import world_entry
+from ddpm_controller.simulation.worlds import make_driver, world_entry
 from ddpm_controller.types import Plan
 
 View = Callable[[str, np.ndarray], np.ndarray]
@@ -145,8 +145,8 @@ class _Run:
         self.loop = ControlLoop(self.loop_settings)
         self.loop.start(self.policy.initial_memory(self.seed))
         pictures = self.keep or any(stream.kind == "image" for stream in self.policy.facts.streams)
-        self.session = Session(self.world, self.settings.camera_hz, False, pictures)
-        self.columns = [self.world.joint_names.index(name) for name in spec.joint_names]
+        driver = make_driver(self.world, spec)
+        self.session = Session(self.world, self.settings.camera_hz, False, pictures, driver)
         self.tick = self.session.reset(self.seed)
         self.start_s = self.now_s
         self.timeout_s = self.settings.timeout_s or self.world.timeout_s
@@ -207,14 +207,25 @@ class _Run:
         )
 
     def _step(self, command: Command) -> None:
-        target = self.world.command_in_force
-        sent = np.full(len(self.columns), np.nan)
-        if command.position is not None:
-            target[self.columns] = sent[:] = command.position
         if self.keep:
-            measured = self.tick.positions[self.columns]
+            measured = self._measured()
+            sent = np.full_like(measured, np.nan)
+            if command.position is not None:
+                sent[:] = command.position
             self.rows.append((self.now_s - self.start_s, measured, sent))
-        self.tick = self.session.step(target)
+        self.tick = self.session.step(command.position)
+
+    def _measured(self) -> np.ndarray:
+        """Return what the columns of the action have become, (Da,); NaN: not known."""
+        spec, world = self.policy.facts.action_spec, self.world
+        known = dict(zip(world.joint_names, self.tick.positions, strict=True))
+        rates = dict(zip(world.joint_names, self.tick.velocities, strict=True))
+        for vector in self.tick.vectors.values():
+            known |= zip(vector.names, vector.values, strict=True)
+        pairs = zip(spec.joint_names, spec.are_velocities, strict=True)
+        return np.array(
+            [(rates if is_rate else known).get(name, np.nan) for name, is_rate in pairs]
+        )
 
     def _observe(self, tick: Tick) -> None:
         self.tallies.note(self.now_s - self.start_s, tick.tally)

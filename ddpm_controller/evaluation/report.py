@@ -1,6 +1,7 @@
 """A set of trials as a table, a JSON file and a picture."""
 
 import json
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -173,3 +174,20 @@ def _draw_trial(part: SubFigure, trial: Trial) -> None:
 def finite_or_none(value: float) -> float | None:
     """Return a number as JSON can have it, which has no NaN."""
     return value if np.isfinite(value) else None
+
+
+def refuse_unwritable(folder: Path) -> None:
+    """Make a folder and write into it, so that hours of work have a place.
+
+    Raises:
+        ValueError: Nothing can be written there; with the reason.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ValueError(
+            f"output {folder}: nothing can be written there ({error.strerror}): choose another "
+            "folder"
+        ) from None

@@ -5,9 +5,10 @@ from dataclasses import fields
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
-from torch import nn
+from torch import Tensor, nn
 
 from ddpm_controller.checkpoint import Checkpoint, CheckpointError
+from ddpm_controller.given_files import one_line
 
 Config = TypeVar("Config")
 Network = TypeVar("Network", bound=nn.Module)
@@ -47,10 +48,20 @@ def restored_network(
     try:
         config = config_from(manifest.config)
         made = network(config, manifest.action_spec, manifest.streams, manifest.statistics)
+        _refuse_other_types(checkpoint.weights, made.state_dict())
         made.load_state_dict(dict(checkpoint.weights))
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, RuntimeError, TypeError, KeyError) as error:
         raise CheckpointError(
             f"{checkpoint.folder}: config and weights do not make a {manifest.kind} of this "
-            f"release: {error}"
+            f"release: {one_line(error)}"
         ) from error
     return made
+
+
+def _refuse_other_types(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
+    """Refuse whole numbers where the network has fractions, and the other way round."""
+    for name, each in given.items():
+        if name in wanted and each.is_floating_point() != wanted[name].is_floating_point():
+            raise ValueError(
+                f"weight {name!r} is of type {each.dtype}, the network has {wanted[name].dtype}"
+            )

@@ -89,6 +89,7 @@ class _Player:
     """The motion that was recorded, led by the recorded decisions."""
 
     def __init__(self, run: RecordedRun, limits: JointLimits, deployment: Deployment) -> None:
+        self._limits = limits
         self._decisions = RecordedDecisions(run, limits, deployment)
         given = self._decisions.settings
         self._streams = given.stream is not None
@@ -113,7 +114,9 @@ class _Player:
         if self._streams:  # in lockstep there is no other process
             return False
         for last in reversed(sent):
-            if last.motion is None or not last.motion.velocity.any():
+            if last.motion is None:
+                continue
+            if self._limits.is_rest(last.motion.position, last.motion.velocity):
                 continue
             self.go_on(last)
             taken_up = Sent(last.stamp_s, last.motion)
@@ -170,8 +173,10 @@ def _num_before(
         run.statuses[0].verdict.state,
     )
     follows = state == State.RUNNING and min(takeovers_s) > command.stamp_s
-    if not follows and not command.motion.velocity.any():  # a run begins at rest
-        return 0
+    motion = command.motion
+    assert run.limits is not None
+    if not follows and run.limits.is_rest(motion.position, motion.velocity):
+        return 0  # a run begins at rest
     for number, (command, begins) in enumerate(ticks):
         is_known = command.stamp_s in takeovers_s and deployment.stream_settings is None
         if number > 0 and (begins or is_known):

@@ -12,7 +12,7 @@ import numpy as np
 from ddpm_controller.control.moving.motion_loop import MotionLoop, Order
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.replay.recorded_run import RecordedRun
-from ddpm_controller.types import measuring_stream
+from ddpm_controller.types import Measuring, measuring
 
 _SAME_MOMENT_S = 1e-6
 _LATEST_S = 0.3
@@ -30,13 +30,11 @@ class MeasuredPositions:
     def __init__(self, run: RecordedRun, limits: JointLimits) -> None:
         self._stamps_s: list[float] = []
         self._rows = np.zeros((0, len(limits.step)))
-        names = run.robot.action_spec.joint_names
-        measuring = measuring_stream(run.robot.stream_specs, names)
-        if not np.isfinite(limits.step).any() or measuring is None:
+        found = measuring(run.robot.stream_specs, run.robot.action_spec)
+        if not limits.need_measured or found is None:
             return
-        self._stamps_s, rows = _newest(run.values[measuring.name], len(measuring.names))
-        columns = [measuring.names.index(name) for name in names]
-        self._rows = np.array([row[columns] for row in rows]).reshape(-1, len(names))
+        self._stamps_s, rows = _newest(_columns(run, found), found.are_measured)
+        self._rows = np.array(rows).reshape(-1, len(found.places))
 
     def before(self, moment_s: float) -> np.ndarray:
         """Return those (N, Da) that may have been the newest at ``moment_s``, newest first."""
@@ -45,20 +43,36 @@ class MeasuredPositions:
         return self._rows[max(min(begin, end - 1), 0) : end][::-1]
 
 
-def _newest(values: Mapping[float, np.ndarray], size: int) -> tuple[list[float], list[np.ndarray]]:
+def _columns(run: RecordedRun, found: Measuring) -> Mapping[float, np.ndarray]:
+    """Return acquisition time -> what is measured of each column, (Da,); NaN: nothing then."""
+    if len(found.streams) == 1:
+        name = found.names[0]
+        return {stamp_s: found.row({name: row}) for stamp_s, row in run.values[name].items()}
+    rows: dict[float, np.ndarray] = {}
+    for name in found.names:
+        for stamp_s, row in run.values[name].items():
+            some = found.row({name: row})
+            rows[stamp_s] = np.where(np.isnan(some), rows.get(stamp_s, some), some)
+    return dict(sorted(rows.items()))
+
+
+def _newest(
+    values: Mapping[float, np.ndarray], are_measured: np.ndarray
+) -> tuple[list[float], list[np.ndarray]]:
     """Return what was newest of each joint whenever a message came, and its newest stamp.
 
     Args:
         values: Acquisition time -> (D,), in the order of recording; NaN of joints that no message
             of that time has.
-        size: D.
+        are_measured: (D,) bool, joints that some message has.
     """
+    size = len(are_measured)
     row, row_s = np.full(size, np.nan), np.full(size, -np.inf)
     stamps_s, rows = list[float](), list[np.ndarray]()
     for stamp_s, value in values.items():
         newer = np.isfinite(value) & (stamp_s > row_s)
         row, row_s = np.where(newer, value, row), np.where(newer, stamp_s, row_s)
-        if newer.any() and np.isfinite(row).all():
+        if newer.any() and np.isfinite(row[are_measured]).all():
             stamps_s.append(float(row_s.max()))
             rows.append(row)
     return stamps_s, rows

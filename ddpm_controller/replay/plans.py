@@ -13,6 +13,7 @@ from ddpm_controller.checkpoint import Checkpoint, load_checkpoint, refuse_misma
 from ddpm_controller.control.states import OBSERVATION_REASONS, Reason, State
 from ddpm_controller.policy import EXPECTED_DELAY, PlanSettings, Policy, memory_difference
 from ddpm_controller.replay.recorded_run import RecordedChunk, RecordedRun, RecordedStatus
+from ddpm_controller.robots.trained_sources import SOURCES, compare_sources
 from ddpm_controller.systems import restore
 from ddpm_controller.types import ActionChunk, Memory, Plan
 
@@ -99,7 +100,9 @@ class Policies:
         self._policies: dict[tuple[object, ...], Policy] = {}
         for folder in checkpoints:
             checkpoint = load_checkpoint(folder)
-            refuse_mismatch(checkpoint.manifest, run.robot.stream_specs, run.robot.action_spec)
+            sources, robot = checkpoint.manifest.provenance.get(SOURCES, {}), run.robot
+            refused = compare_sources(sources, robot.streams).refused
+            refuse_mismatch(checkpoint.manifest, robot.stream_specs, robot.action_spec, refused)
             self._checkpoints[checkpoint.hash] = checkpoint
 
     def of(self, chunk: RecordedChunk) -> Policy:

@@ -62,7 +62,7 @@ class RecordedOutputs:
             ConversionError: Names or sizes are not those of the robot file.
         """
         if output.type == JOINT_TRAJECTORY:
-            found = _key(message), _positions(message, output.names)
+            found = _key(message), _positions(message, output.message_names)
             self.trajectories.setdefault(output.name, []).append(found)
         else:
             numbers = stamp_s, _numbers(message, output)

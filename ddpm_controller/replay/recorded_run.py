@@ -1,6 +1,6 @@
 """Contents of a bag about a controller: what it saw, planned, decided and commanded. No rclpy."""
 
-import json
+import bisect
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,27 +11,37 @@ import numpy as np
 
 from ddpm_controller.bags.conversions import (
     ConversionError,
-    observation_from,
     positions_from,
     seconds,
 )
 from ddpm_controller.bags.element_stamps import element_stamps_from
 from ddpm_controller.bags.files import BagError, OpenBag, RecordedMessage, resolve_topic
 from ddpm_controller.bags.memory_messages import memory_from
+from ddpm_controller.bags.stream_reader import StreamReader
 from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.parameter_names import values_from
 from ddpm_controller.control.states import Reason, State, Verdict
+from ddpm_controller.given_files import one_line, parsed_json
 from ddpm_controller.replay.recorded_outputs import RecordedOutputs
 from ddpm_controller.replay.recorded_turns import RecordedTurns
-from ddpm_controller.robots.outputs import RobotOutput
-from ddpm_controller.robots.robot import COMMANDS_TOPIC, Robot, RobotStream
+from ddpm_controller.robots.joined_description import Descriptions
+from ddpm_controller.robots.outputs import JOINT_STATE, JOINT_TRAJECTORY, RobotOutput
+from ddpm_controller.robots.robot import COMMANDS_TOPIC, Robot
+from ddpm_controller.robots.streams import STRING, StreamSource
 from ddpm_controller.types import Memory, Observation
 
 CHUNK_TOPIC = "controller/action_chunk"
 MEMORY_TOPIC = "controller/memory"
 STATUS_TOPIC = "controller/status"
-DESCRIPTION_TOPIC = "robot_description"
+_ARRIVAL_S = 0.1
+"""A message without a stamp comes to the controller and to the recorder within this time."""
+_OWN_TOPICS = {
+    CHUNK_TOPIC: "ddpm_msgs/msg/ActionChunk",
+    MEMORY_TOPIC: "ddpm_msgs/msg/Memory",
+    STATUS_TOPIC: "ddpm_msgs/msg/ControllerStatus",
+}
+_Role = StreamSource | RobotOutput | str
 PARAMETERS_KEY = "controller_parameters"
 """Key of the bag's custom data: JSON of the controller's parameters while it was recorded."""
 
@@ -124,6 +134,7 @@ class RecordedRun:
             asked; bags from before have none.
         turns: Stream with joints that are reported within one turn -> its turns.
         outputs: What each output was sent, where no single one is sent all.
+        descriptions: What the bag has of the robot description.
     """
 
     bag: Path
@@ -140,6 +151,9 @@ class RecordedRun:
     newest_s: float = 0.0
     outputs: RecordedOutputs = field(default_factory=lambda: RecordedOutputs(()))
     _ahead: list[RecordedCommand] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.descriptions = Descriptions(self.robot.descriptions)
 
     def receive(self, points: list[RecordedCommand]) -> None:
         """Take the points of one more message; those that nothing can replace are commands.
@@ -200,7 +214,10 @@ class RecordedRun:
         self, name: str, stamp_s: float, elements_s: Mapping[str, float]
     ) -> Sequence[float]:
         """Return the acquisition time of each element of a stream, or one for all."""
-        names = next((s.names for s in self.robot.stream_specs if s.name == name), ())
+        stream = next((s for s in self.robot.streams if s.spec.name == name), None)
+        if stream is not None and stream.counts_from_arrival:
+            return [_nearest(list(self.values[name]), stamp_s)]
+        names = () if stream is None else stream.spec.names
         stamps_s = [elements_s.get(f"{name}/{each}", stamp_s) for each in names]
         return stamps_s if len(set(stamps_s)) > 1 else [stamp_s]
 
@@ -238,14 +255,15 @@ def read_run(bag: Path, robot: Robot) -> RecordedRun:
     run = RecordedRun(bag, robot, {stream.spec.name: {} for stream in robot.streams})
     run.outputs = RecordedOutputs(robot.outputs)
     with OpenBag(bag) as source:
-        run.parameters = values_from(json.loads(source.provenance.get(PARAMETERS_KEY, "{}")))
-        roles = _roles(source, robot)
+        run.parameters = _parameters(source)
+        roles, reader = _roles(source, robot), StreamReader(robot.streams)
         for message in source.messages(roles):
             try:
                 for role in roles[message.topic]:
-                    _keep(run, role, message)
-            except ConversionError as error:
-                raise BagError(f"bag {bag}, topic {message.topic}: {error}") from error
+                    _keep(run, reader, role, message)
+            except (ValueError, AttributeError, KeyError, IndexError) as error:
+                # A message of another release lacks a field, or has a number that is no state.
+                raise BagError(f"bag {bag}, topic {message.topic}: {one_line(error)}") from error
     run.turns = {
         spec.name: RecordedTurns.of(spec, run.values[spec.name])
         for spec in robot.stream_specs
@@ -254,36 +272,66 @@ def read_run(bag: Path, robot: Robot) -> RecordedRun:
     if not run.chunks:
         raise BagError(
             f"bag {bag} has no plan of a controller; record {CHUNK_TOPIC}, {STATUS_TOPIC}, "
-            f"{DESCRIPTION_TOPIC}, the streams and the command, as `record` does"
+            f"{', '.join(robot.descriptions)}, the streams and the command, as `record` does"
         )
     return run
 
 
-def _roles(source: OpenBag, robot: Robot) -> dict[str, list[str | RobotOutput]]:
-    """Return recorded topic -> what it is to a run: one thing, or several streams."""
-    wanted: list[tuple[str, str | RobotOutput]] = [
-        (stream.topic, stream.spec.name) for stream in robot.streams
+def _parameters(source: OpenBag) -> Mapping[str, Any]:
+    """Return the recorded parameters of the controller.
+
+    Raises:
+        BagError: They are damaged.
+    """
+    text = source.provenance.get(PARAMETERS_KEY, "{}")
+    try:
+        recorded = parsed_json(str(text))
+        if not isinstance(recorded, dict):
+            raise ValueError("they are no names with values")
+        return values_from(recorded)
+    except (ValueError, TypeError) as error:
+        raise BagError(
+            f"bag {source.folder}: {PARAMETERS_KEY} in its metadata.yaml cannot be read "
+            f"({one_line(error)}): copy the bag again"
+        ) from None
+
+
+def _roles(source: OpenBag, robot: Robot) -> dict[str, list[_Role]]:
+    """Return recorded topic -> what it is to a run: one thing, or of several streams."""
+    wanted: list[tuple[str, str, _Role]] = [
+        *((each.topic, s.type, each) for s in robot.streams for each in s.sources),
+        *((topic, kind, topic) for topic, kind in _OWN_TOPICS.items()),
+        *((topic, STRING, topic) for topic in robot.descriptions),
+        (robot.commands_topic, JOINT_TRAJECTORY, "command"),
     ]
-    wanted += [(t, t) for t in (CHUNK_TOPIC, MEMORY_TOPIC, STATUS_TOPIC, DESCRIPTION_TOPIC)]
-    wanted.append((robot.commands_topic, "command"))
     if robot.commands_topic == COMMANDS_TOPIC:
         wanted += [
-            (each.mirror_topic if each.is_action else each.topic, each) for each in robot.outputs
+            (each.mirror_topic, JOINT_STATE, each)
+            if each.is_action
+            else (each.topic, each.type, each)
+            for each in robot.outputs
         ]
-    roles: dict[str, list[str | RobotOutput]] = {}
-    for name, role in wanted:
+    roles: dict[str, list[_Role]] = {}
+    for name, kind, role in wanted:
         topic = resolve_topic(name, source.topics)
+        if topic is not None and source.topics[topic] != kind:
+            raise BagError(
+                f"bag {source.folder}: {topic} has type {source.topics[topic]}, a run has {kind}: "
+                "name the robot file of the recording"
+            )
         if topic is not None:
             roles.setdefault(topic, []).append(role)
     return roles
 
 
-def _keep(run: RecordedRun, role: str | RobotOutput, recorded: RecordedMessage) -> None:
+def _keep(run: RecordedRun, reader: StreamReader, role: _Role, recorded: RecordedMessage) -> None:
     message = recorded.message
     if recorded.header_ns:
         run.oldest_s = min(run.oldest_s, recorded.header_ns * 1e-9)
         run.newest_s = max(run.newest_s, recorded.header_ns * 1e-9)
-    if isinstance(role, RobotOutput):
+    if isinstance(role, StreamSource):
+        _keep_observation(run, reader, role, recorded)
+    elif isinstance(role, RobotOutput):
         run.outputs.add(role, recorded.stamp_ns * 1e-9, message)
     elif role == CHUNK_TOPIC:
         run.chunks.append(_chunk(message))
@@ -295,27 +343,40 @@ def _keep(run: RecordedRun, role: str | RobotOutput, recorded: RecordedMessage) 
         stamp_s = seconds(message.header.stamp)
         rate_hz, checkpoint_hash = message.control_rate_hz, str(message.checkpoint_hash)
         run.statuses.append(RecordedStatus(stamp_s, verdict, rate_hz, checkpoint_hash))
-    elif role == DESCRIPTION_TOPIC:
-        robot = run.robot
-        run.limits = robot.limits(message.data)
+    elif role in run.robot.descriptions:
+        if run.descriptions.take(role, message.data):
+            run.limits = run.robot.limits(run.descriptions.text)
     elif role == "command":
         run.receive(points_from(message, run.robot))
         run.outputs.add_whole(message)
-    else:
-        stream = next(s for s in run.robot.streams if s.spec.name == role)
-        _keep_observation(run, stream, message)
 
 
-def _keep_observation(run: RecordedRun, stream: RobotStream, message: Any) -> None:
-    found = observation_from(message, stream, run.newest_s)
+def _keep_observation(
+    run: RecordedRun, reader: StreamReader, source: StreamSource, recorded: RecordedMessage
+) -> None:
+    stream = source.stream
+    came_s = run.newest_s if stream.is_text else recorded.log_s
+    try:
+        found = reader.read(source, recorded.message, came_s)
+    except ConversionError:
+        if stream.fields:  # without a value at that moment: the controller did not use it either
+            return
+        raise
     if found is None:
         return
-    stamp_s, value, present = found
-    values = run.values[stream.spec.name]
-    before = values.get(stamp_s)
-    if present is not None and before is not None:  # another part of the same moment
+    value, values = found.value, run.values[stream.spec.name]
+    before = values.get(found.stamp_s)
+    if found.present is not None and before is not None:  # another part of the same moment
         value = np.where(np.isnan(before), value, before)
-    values[stamp_s] = value
+    values[found.stamp_s] = value
+
+
+def _nearest(stamps_s: Sequence[float], stamp_s: float) -> float:
+    """Return the nearest of sorted stamps, if it is near enough to be of the same message."""
+    place = bisect.bisect_left(stamps_s, stamp_s)
+    near_s = stamps_s[max(place - 1, 0) : place + 1]
+    found_s = min(near_s, key=lambda each: abs(each - stamp_s), default=math.inf)
+    return found_s if abs(found_s - stamp_s) < _ARRIVAL_S else stamp_s
 
 
 def points_from(message: Any, robot: Robot) -> list[RecordedCommand]:

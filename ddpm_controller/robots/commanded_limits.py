@@ -8,7 +8,7 @@ from ddpm_controller.robots.given_limits import GivenLimits
 from ddpm_controller.robots.lined_yaml import nearest
 from ddpm_controller.robots.robot_description import DescribedJoint, DescriptionError
 
-_FOLLOW_RAD, _FOLLOW_M = 0.1, 0.02
+FOLLOW_RAD, FOLLOW_M = 0.1, 0.02
 """Farthest that a joint that follows is from where it was led: a sag of an arm is less."""
 _SUFFIX = "_joint"
 _FEWEST_WITH_PREFIX = 2
@@ -62,7 +62,7 @@ def _limits(joint: DescribedJoint, given: GivenLimits | None) -> GivenLimits:
         )
     if limits.follow_tolerance is not None:
         return limits
-    usual = _FOLLOW_M if joint.kind == "prismatic" else _FOLLOW_RAD
+    usual = FOLLOW_M if joint.kind == "prismatic" else FOLLOW_RAD
     return replace(limits, follow_tolerance=usual)
 
 

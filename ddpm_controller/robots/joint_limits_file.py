@@ -15,8 +15,9 @@ from pydantic import (
     model_validator,
 )
 
+from ddpm_controller.given_files import file_text, one_line
 from ddpm_controller.robots.given_limits import GivenLimits
-from ddpm_controller.robots.lined_yaml import LinedYaml, LinedYamlError, nearest, read_lined_yaml
+from ddpm_controller.robots.lined_yaml import LinedYaml, nearest, read_lined_yaml
 
 
 class JointLimitsFileError(ValueError):
@@ -196,10 +197,10 @@ def read_given_limits(path: Path) -> Mapping[str, GivenLimits]:
     """
     who = f"joint-limits file {path}"
     try:
-        file = _unwrapped(read_lined_yaml(path.read_text(encoding="utf-8")))
+        file = _unwrapped(read_lined_yaml(file_text(path)))
     except OSError as error:
         raise JointLimitsFileError(f"{who}: {error.strerror}") from None
-    except (LinedYamlError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise JointLimitsFileError(f"{who}: {error}") from None
     try:
         entries = _File.model_validate(file.content).joint_limits
@@ -231,4 +232,4 @@ def _misspelt(content: object) -> str:
     """Return a suggestion for a file without ``joint_limits``."""
     if not isinstance(content, dict) or "joint_limits" in content:
         return ""
-    return f"; it has {list(content)}{nearest('joint_limits', map(str, content))}"
+    return f"; it has {one_line(list(content))}{nearest('joint_limits', map(str, content))}"

@@ -14,6 +14,10 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from ddpm_controller.given_files import one_line, refuse_large_yaml
+
+_MOST_PROBLEMS = 6
+_MOST_LETTERS = 80
 Place = tuple[str | int, ...]
 """Keys and indices that lead to a value."""
 
@@ -66,9 +70,10 @@ class LinedYaml:
             if each["type"] == "extra_forbidden":
                 text += nearest(str(place[-1]), keys)
             elif not isinstance(each["input"], dict | list):
-                text += f", got {each['input']!r}"
-            texts.append(text)
-        return "; ".join(texts)
+                text += f", got {one_line(repr(each['input']), _MOST_LETTERS)}"
+            texts.append(one_line(text))
+        more = [f"and {len(texts) - _MOST_PROBLEMS} more"] if len(texts) > _MOST_PROBLEMS else []
+        return "; ".join(texts[:_MOST_PROBLEMS] + more)
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
@@ -81,8 +86,12 @@ def read_lined_yaml(text: str) -> LinedYaml:
     """Read one document; ``!degrees`` and ``!radians`` as in the files of robot descriptions.
 
     Raises:
-        LinedYamlError: Not YAML, or a key is given twice; with the line.
+        LinedYamlError: Not YAML, too large, or a key is given twice; with the line.
     """
+    try:
+        refuse_large_yaml(text)
+    except ValueError as error:
+        raise LinedYamlError(str(error)) from None
     try:
         loader = _Loader(text)
         try:
@@ -95,7 +104,7 @@ def read_lined_yaml(text: str) -> LinedYaml:
         finally:
             loader.dispose()
     except yaml.YAMLError as error:
-        raise LinedYamlError(f"not YAML: {error}") from None
+        raise LinedYamlError(f"not YAML: {one_line(error)}") from None
 
 
 def _note(node: yaml.Node, place: Place, lines: dict[Place, int], around: set[int]) -> None:
@@ -125,11 +134,12 @@ def _note(node: yaml.Node, place: Place, lines: dict[Place, int], around: set[in
 def _radians(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> float:
     text = str(loader.construct_scalar(node))
     try:
+        if len(text) > _MOST_LETTERS:
+            raise ValueError("too long for a number")
         return _number(ast.parse(text.strip(), mode="eval").body)
     except (SyntaxError, ValueError, ZeroDivisionError, OverflowError):
-        raise LinedYamlError(
-            f"line {node.start_mark.line + 1}: {node.tag} needs a number, got {text!r}"
-        ) from None
+        line, shown = node.start_mark.line + 1, one_line(text, _MOST_LETTERS)
+        raise LinedYamlError(f"line {line}: {node.tag} needs a number, got {shown!r}") from None
 
 
 def _degrees(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> float:

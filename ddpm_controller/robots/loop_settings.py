@@ -49,8 +49,7 @@ def deployment_from(parameters: Mapping[str, Any], robot: Robot) -> Deployment:
     }
     # Only a trajectory has room for more than its tick. A controller from before outputs were in
     # the robot file recorded which message it sent.
-    streams = any(each.type == JOINT_TRAJECTORY for each in robot.outputs)
-    if not streams or parameters.get("output") == "commands":
+    if not _streams(robot) or parameters.get("output") == "commands":
         values["stream"] = "single_point"
     return Deployment(**values | {"lead_s": lead_from(parameters, robot)})
 
@@ -87,7 +86,7 @@ def loop_settings(
         stop_s=deployment.stop_s,
         max_lead_s=math.inf if deployment.lockstep else _MOST_LEAD_S,
         lead_s=deployment.lead_s,
-        stream=deployment.stream_settings,
+        stream=deployment.stream_settings if _streams(robot) else None,
         filters=filters or {},
         rules=robot.rules,
         tolerance=deployment.tolerance,
@@ -129,10 +128,15 @@ def command_age_s(robot: Robot, deployment: Deployment) -> float:
 
     The committed lead, a tick, the latencies of the robot file and a period of the measurement.
     """
-    measuring, stream = robot.measuring, deployment.stream_settings
-    latency_s = robot.latency_s + measuring.latency_s
-    periods_s = 1.0 / deployment.control_rate_hz + 1.0 / measuring.spec.rate_hz
-    return (stream.lead_s if stream else 0.0) + latency_s + periods_s
+    measured = [each.latency_s + 1.0 / each.spec.rate_hz for each in robot.measuring_streams]
+    stream, period_s = deployment.stream_settings, 1.0 / deployment.control_rate_hz
+    lead_s = stream.lead_s if stream else 0.0
+    return lead_s + robot.latency_s + period_s + max(measured, default=0.0)
+
+
+def _streams(robot: Robot) -> bool:
+    """Return whether something can take more than the command of a tick."""
+    return any(each.type == JOINT_TRAJECTORY for each in robot.outputs)
 
 
 def _max_ages_s(robot: Robot, deployment: Deployment) -> dict[str, float]:

@@ -5,7 +5,7 @@ Apart from ``outputs``, which the process that commands reads too: it has no use
 
 from collections.abc import Sequence
 
-from ddpm_controller.control.moving.gripper import BinaryGripper, GripperRule
+from ddpm_controller.control.gripper import BinaryGripper, GripperRule
 from ddpm_controller.robots.outputs import ACTION_RATE_HZ, ACTIONS, RobotOutput, spec_of
 from ddpm_controller.robots.robot_file import ActionFile
 
@@ -56,6 +56,7 @@ def _output(file: ActionFile) -> RobotOutput:
         frame_id=file.frame_id,
         reference=file.reference,
         gripper=gripper,
+        prefix=file.prefix,
         recorded_topic=recorded.topic if recorded else "",
         recorded_type=recorded.type if recorded else "",
     )

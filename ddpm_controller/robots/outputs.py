@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ddpm_controller.control.moving.gripper import GripperRule
-from ddpm_controller.robots.rotation_vectors import quaternion_from
+from ddpm_controller.control.gripper import GripperRule
+from ddpm_controller.messages.rotation_vectors import quaternion_from
 from ddpm_controller.types import ActionKind, ActionSpec, RelativeTo
 
 JOINT_STATE = "sensor_msgs/msg/JointState"
@@ -65,6 +65,7 @@ class RobotOutput:
         frame_id: Frame of a twist or a pose.
         reference: Orientation x, y, z, w that the rotation vector of a pose counts from.
         gripper: When a changed position is sent; None: always.
+        prefix: What the names have in front and those of its messages have not.
         recorded_topic: Topic from which its commands are learned; empty: as they are sent.
         recorded_type: Type of that topic.
     """
@@ -81,6 +82,7 @@ class RobotOutput:
     frame_id: str = ""
     reference: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 1.0)
     gripper: GripperRule | None = None
+    prefix: str = ""
     recorded_topic: str = ""
     recorded_type: str = ""
 
@@ -105,6 +107,12 @@ class RobotOutput:
                 f"action {self.name!r}: a trajectory is followed point by point, so dead_band, "
                 "binary and max_effort are not for it: remove them"
             )
+        without = [name for name in self.names if not name.startswith(self.prefix)]
+        if without:
+            raise ValueError(
+                f"action {self.name!r}: names must begin with prefix {self.prefix!r}, got "
+                f"{without}"
+            )
         if self.kind == "twist":
             self._refuse_names(TWIST_NAMES)
         if self.kind == "pose" and tuple(map(component, self.names)) != POSE_NAMES:
@@ -120,6 +128,11 @@ class RobotOutput:
                 f"action {self.name!r}: names of a {self.kind} must be among {list(allowed)}, "
                 f"got {wrong}"
             )
+
+    @property
+    def message_names(self) -> tuple[str, ...]:
+        """Names of the columns as its messages and its controller have them."""
+        return tuple(name.removeprefix(self.prefix) for name in self.names)
 
     @property
     def is_action(self) -> bool:

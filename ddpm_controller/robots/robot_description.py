@@ -185,7 +185,14 @@ def _parsed(urdf: str) -> tuple[ElementTree.Element, Mapping[ElementTree.Element
             raise DescriptionError(_xacro_text(f"<{tag}>", line))
         lines[builder.start(tag, attributes)] = line
 
+    def refuse_entity(name: str, *_: object) -> None:
+        raise DescriptionError(
+            f"robot_description, line {parser.CurrentLineNumber + skipped}: it defines the entity "
+            f"{name!r}, and a URDF has none: publish it with the text in its place"
+        )
+
     parser.StartElementHandler, parser.EndElementHandler = begin, builder.end
+    parser.EntityDeclHandler = refuse_entity
     try:
         parser.Parse(text, True)
         return builder.close(), lines

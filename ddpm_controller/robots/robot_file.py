@@ -4,102 +4,19 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
-    Discriminator,
     Field,
-    NonNegativeFloat,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
+    FiniteFloat,
+    field_validator,
     model_validator,
 )
 
-from ddpm_controller.control.observing.stream_rules import WhenStale
-from ddpm_controller.data.text_features import FEWEST_FEATURES, MOST_FEATURES
+from ddpm_controller.robots.stream_file import STREAM_FILES, AnyStreamFile, Latency
 from ddpm_controller.types import ActionKind, RelativeTo
 
-LONGEST_LATENCY_S = 2.0
-"""More is a clock that is wrong, not a latency."""
-
-_Latency = Annotated[float, Field(ge=0, lt=LONGEST_LATENCY_S, allow_inf_nan=False)]
-
-
-class StreamFile(BaseModel):
-    """An observation stream of joint values or images.
-
-    Attributes:
-        topic: Topic name, relative to the namespace of the controller.
-        type: Message type.
-        rate_hz: Rate at which the messages come, Hz; where several messages bring the joints,
-            that of the slowest.
-        max_age_s: Age from which the newest message is stale, by stamp and by arrival, s; above
-            latency_s. It counts for each joint by itself.
-        field: Field of a JointState that is observed.
-        names: Names of the values of a JointState, in the order that a policy sees.
-        units: Unit of each value, for example rad or m.
-        wraps: Joints that turn without end and whose driver reports them within one turn: a jump
-            from pi to -pi is no motion then. Positions only.
-        height: Rows of an image message, pixels.
-        width: Columns of an image message, pixels.
-        crop: Part of an image message that is kept, before the resize: top, left, height and
-            width, pixels of the message; all of it when left out.
-        resize: Height and width that a policy sees; as the message or the crop when left out.
-        depth_range_m: Nearest and farthest distance of a depth image, m, which a policy sees as
-            grey from 1 to 255, with 0 for no measurement; an image of colour or grey when left
-            out.
-        latency_s: Time from acquisition to arrival, as `ddpm calibrate-latency` measured, s; 0:
-            unknown.
-        when_stale: What the robot does meanwhile: hold and resume by itself, stop until a reset,
-            or mask: plan without the stream, where the policy can.
-        frozen_after_s: Time after a motion of the joints from which an unchanged picture counts
-            as frozen, s; 0: never; 0.5 when left out. Images only.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    topic: str
-    type: Literal[
-        "sensor_msgs/msg/JointState", "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
-    ]
-    rate_hz: PositiveFloat
-    max_age_s: PositiveFloat
-    field: Literal["position", "velocity", "effort"] = "position"
-    names: tuple[str, ...] = ()
-    units: tuple[str, ...] = ()
-    wraps: tuple[str, ...] = ()
-    height: PositiveInt | None = None
-    width: PositiveInt | None = None
-    crop: tuple[NonNegativeInt, NonNegativeInt, PositiveInt, PositiveInt] | None = None
-    resize: tuple[PositiveInt, PositiveInt] | None = None
-    depth_range_m: tuple[float, float] | None = None
-    latency_s: _Latency = 0.0
-    when_stale: WhenStale = "hold"
-    frozen_after_s: NonNegativeFloat | None = None
-
-
-class TextFile(BaseModel):
-    """An observation stream of sentences; the newest one holds, whatever its age.
-
-    Attributes:
-        topic: Topic name, relative to the namespace of the controller.
-        type: Message type; the topic is latched.
-        text_features: Numbers that a sentence becomes; three times the words and pairs in use.
-        when_stale: What the robot does before the first sentence, as for other streams.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    topic: str
-    type: Literal["std_msgs/msg/String"]
-    text_features: Annotated[int, Field(ge=FEWEST_FEATURES, le=MOST_FEATURES)]
-    when_stale: WhenStale = "hold"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse_times(cls, given: dict[str, Any]) -> dict[str, Any]:
-        if wrong := sorted({"rate_hz", "max_age_s", "latency_s"} & set(given)):
-            raise ValueError(f"{wrong} are not for a text, which is published once and then holds")
-        return given
+_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class BinaryFile(BaseModel):
@@ -114,10 +31,10 @@ class BinaryFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    open: float
-    closed: float
-    close_above: float = 0.6
-    open_below: float = 0.4
+    open: FiniteFloat
+    closed: FiniteFloat
+    close_above: FiniteFloat = 0.6
+    open_below: FiniteFloat = 0.4
 
 
 class RecordedFile(BaseModel):
@@ -143,6 +60,16 @@ class RecordedFile(BaseModel):
     ]
 
 
+def _no_effort(kind: Any) -> Any:
+    """Refuse what would be a force or a torque."""
+    if isinstance(kind, str) and any(word in kind for word in ("effort", "torque", "wrench")):
+        raise ValueError(
+            f"efforts are read, not commanded, got {kind!r}: command positions or velocities, and "
+            "observe efforts as a stream with field effort"
+        )
+    return kind
+
+
 class ActionFile(BaseModel):
     """A command that is learned and sent, on a topic of its own.
 
@@ -162,6 +89,8 @@ class ActionFile(BaseModel):
             out, and 10 Hz for an action.
         latency_s: Time from sending to the motion, as `ddpm calibrate-latency` measured, s; 0:
             unknown.
+        prefix: What the names have in front here and not in the messages, for two arms whose
+            drivers use the same names: with `left/`, left/waist is sent as waist.
         relative_to: What the columns are learned relative to: none, or the measured or the
             commanded state at the time of the plan; what is sent is absolute.
         frame_id: Frame of a twist or a pose.
@@ -188,18 +117,19 @@ class ActionFile(BaseModel):
         "control_msgs/action/GripperCommand",
         "control_msgs/action/ParallelGripperCommand",
     ]
-    kind: ActionKind = "joint_position"
+    kind: Annotated[ActionKind, BeforeValidator(_no_effort)] = "joint_position"
     names: tuple[str, ...]
     units: tuple[str, ...]
-    period_s: PositiveFloat | None = None
-    rate_hz: PositiveFloat | None = None
-    latency_s: _Latency = 0.0
+    period_s: _Positive | None = None
+    rate_hz: _Positive | None = None
+    latency_s: Latency = 0.0
+    prefix: str = ""
     relative_to: RelativeTo = "none"
     frame_id: str = ""
-    reference: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 1.0)
-    dead_band: NonNegativeFloat = 0.0
+    reference: tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat] = (0.0, 0.0, 0.0, 1.0)
+    dead_band: _NotNegative = 0.0
     binary: BinaryFile | None = None
-    max_effort: PositiveFloat | None = None
+    max_effort: _Positive | None = None
     recorded: RecordedFile | None = None
 
 
@@ -217,6 +147,24 @@ class BoxFile(BaseModel):
     upper: tuple[float, float, float]
 
 
+class RecordingRules(BaseModel):
+    """How recordings of the robot are read.
+
+    Attributes:
+        glitches: What becomes of single numbers that no robot can have had, as an encoder sends
+            them: refuse the recording with the moment, joint and value, or leave_out these
+            messages.
+        uncommanded: What becomes of a part in which the joints go away from the last command while
+            no other comes, as when a robot is guided by hand: leave_out that part, refuse the
+            recording, or learn from what is measured there.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    glitches: Literal["refuse", "leave_out"] = "refuse"
+    uncommanded: Literal["leave_out", "refuse", "measured"] = "leave_out"
+
+
 class RobotFile(BaseModel):
     """A robot file.
 
@@ -227,20 +175,26 @@ class RobotFile(BaseModel):
         actions: The commands where there are several topics, as of an arm and a gripper; a plan
             has the columns of all, in this order.
         joint_limits: Joint-limits file, relative to the robot file.
+        descriptions: Topics of the robot description, where it is not robot_description: topic ->
+            what stands before the names of its joints and links here, for two arms with one
+            description each, for example left/robot_description -> left/.
         end_effector: Link of the robot description whose path is drawn and held inside the box;
             empty: the last link.
         end_effector_box: Box that the end effector must not leave; without it there is none.
+        recordings: How recordings are read.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     robot: str
-    streams: dict[str, Annotated[StreamFile | TextFile, Discriminator("type")]]
+    streams: dict[str, AnyStreamFile]
     action: ActionFile | None = None
     actions: Annotated[tuple[ActionFile, ...], Field(min_length=1)] | None = None
     joint_limits: str | None = None
+    descriptions: Annotated[dict[str, str], Field(min_length=1)] = {"robot_description": ""}
     end_effector: str = ""
     end_effector_box: BoxFile | None = None
+    recordings: RecordingRules = RecordingRules()
 
     @model_validator(mode="after")
     def _refuse_both(self) -> Self:
@@ -250,6 +204,13 @@ class RobotFile(BaseModel):
                 "with several has actions, a list"
             )
         return self
+
+    @field_validator("descriptions")
+    @classmethod
+    def _refuse_same_prefix(cls, given: dict[str, str]) -> dict[str, str]:
+        if len(set(given.values())) < len(given):
+            raise ValueError(f"each needs a prefix of its own, got {given}")
+        return given
 
     @property
     def outputs(self) -> tuple[ActionFile, ...]:
@@ -265,8 +226,8 @@ KEYS = frozenset(
         BinaryFile,
         RecordedFile,
         BoxFile,
-        StreamFile,
-        TextFile,
+        RecordingRules,
+        *STREAM_FILES,
     )
     for key in model.model_fields
 )

@@ -61,7 +61,7 @@ def _trajectory(output: RobotOutput, part: Part) -> JointTrajectory:
         time_from_start=duration_from(part.period_s),
     )
     return JointTrajectory(
-        header=_header(output, part), joint_names=list(output.names), points=[point]
+        header=_header(output, part), joint_names=list(output.message_names), points=[point]
     )
 
 
@@ -75,7 +75,7 @@ def _number(output: RobotOutput, part: Part) -> Float64:
 
 def _joint_state(output: RobotOutput, part: Part) -> JointState:
     """Return positions, or velocities where these are what is commanded."""
-    message = JointState(header=_header(output, part), name=list(output.names))
+    message = JointState(header=_header(output, part), name=list(output.message_names))
     if output.kind == "joint_velocity":
         message.velocity = part.position.tolist()
     else:
@@ -152,7 +152,7 @@ def recorded_messages(
 def mirror_of(output: RobotOutput, stamp_s: float, place: float) -> JointState:
     """Return the message that shows a goal of a gripper, for recordings."""
     message = JointState(
-        header=Header(stamp=time_from(stamp_s)), name=list(output.names), position=[place]
+        header=Header(stamp=time_from(stamp_s)), name=list(output.message_names), position=[place]
     )
     if output.gripper is not None and output.gripper.max_effort is not None:
         message.effort = [output.gripper.max_effort]

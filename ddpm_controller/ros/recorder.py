@@ -74,7 +74,7 @@ class Recorder:
         self._found_s = time.monotonic()
         self._thread: BagThread | None = None
         self._order: Order = ReceivedOrder()
-        self._facts: dict[str, Arrival] = {}  # newest of each transient-local topic
+        self._facts: dict[tuple[str, bytes], Arrival] = {}  # newest of each transient-local topic
         self.subscribe_published()
         node.create_timer(0.1, self.subscribe_published)
 
@@ -197,7 +197,7 @@ class Recorder:
             self._note_missed(topic.name, info)
         arrival = Arrival(topic, received_ns, source_ns, serialized)
         if topic.transient_local:
-            self._facts[topic.name] = arrival
+            self._facts[arrival.fact] = arrival
         if self._thread is not None:
             self._put(arrival)
 

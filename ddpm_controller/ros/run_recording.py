@@ -12,6 +12,7 @@ from rclpy.parameter import parameter_value_to_python
 from rclpy.parameter_client import AsyncParameterClient
 from rclpy.task import Future
 
+from ddpm_controller.bags.camera_infos import CAMERA_INFO, camera_info_topics
 from ddpm_controller.bags.writer import Storage
 from ddpm_controller.bags.writer_thread import Recording
 from ddpm_controller.replay.recorded_run import PARAMETERS_KEY
@@ -29,9 +30,11 @@ _LONGEST_WAIT_S = 3.0
 
 def run_topics(robot: Robot) -> dict[str, str]:
     """Return relative topic -> type of all that a replay and a look at a run need."""
-    topics = {stream.topic: stream.type for stream in robot.streams}
+    topics = {each.topic: s.type for s in robot.streams for each in s.sources}
+    topics |= dict.fromkeys(camera_info_topics(robot), CAMERA_INFO)
     topics |= dict(output.in_bags for output in robot.outputs) | recorded_types(robot.outputs)
     topics |= {robot.commands_topic: JOINT_TRAJECTORY}
+    topics |= dict.fromkeys(robot.descriptions, "std_msgs/msg/String")
     return topics | {
         "/clock": "rosgraph_msgs/msg/Clock",
         "/parameter_events": "rcl_interfaces/msg/ParameterEvent",
@@ -41,7 +44,6 @@ def run_topics(robot: Robot) -> dict[str, str]:
         "controller/status": "ddpm_msgs/msg/ControllerStatus",
         "episode": "ddpm_msgs/msg/EpisodeMark",
         "success": "std_msgs/msg/Bool",
-        "robot_description": "std_msgs/msg/String",
     }
 
 

@@ -12,7 +12,7 @@ from ddpm_controller.simulation.world import (
     NamedVector,
     World,
 )
-from ddpm_controller.simulation.worlds import Expert, make_expert
+from ddpm_controller.simulation.worlds import Driver, Expert, make_expert
 
 START_NS = 1_000_000_000
 """Lockstep time of the first tick; not zero, which means "no time yet" to ROS."""
@@ -63,13 +63,20 @@ class Session:
         camera_hz: Rate of the pictures, at most the world's rate.
         expert: Whether ``expert_command`` is used.
         pictures: Whether ``images`` are rendered; without them ticks come faster.
+        driver: What takes the commands, rows of an action (Da,); None: they are set points (D,)
+            of the world.
 
     Raises:
         ValueError: The cameras' rate does not divide the world's.
     """
 
     def __init__(
-        self, world: World, camera_hz: float, expert: bool, pictures: bool = True
+        self,
+        world: World,
+        camera_hz: float,
+        expert: bool,
+        pictures: bool = True,
+        driver: Driver | None = None,
     ) -> None:
         ticks_per_image = 1.0 / (world.tick_s * camera_hz)
         self._ticks_per_image = round(ticks_per_image)
@@ -78,7 +85,7 @@ class Session:
                 f"camera_hz {camera_hz} must divide tick_hz {1 / world.tick_s:g}; use for example "
                 f"{1 / world.tick_s:g} or {0.5 / world.tick_s:g}"
             )
-        self.world = world
+        self.world, self._driver = world, driver
         self._wants_expert = expert
         self._wants_pictures = pictures
         self._expert: Expert | None = None
@@ -103,21 +110,33 @@ class Session:
         self._ended = False
         return self._tick(stamp_ns, begins=True)
 
-    def step(self, command: np.ndarray, stamp_ns: int | None = None) -> Tick:
-        """Apply a command (D,) for a tick; return what is seen then.
+    def step(self, command: np.ndarray | None, stamp_ns: int | None = None) -> Tick:
+        """Apply a command for a tick, or none; return what is seen then.
 
         Raises:
             ValueError: The command is refused; see ``World.step``.
         """
+        if command is None:
+            command = self.world.command_in_force
+        elif self._driver is not None:
+            command = self._driver.target(command)
         self.world.step(command)
         self._ticks += 1
         return self._tick(stamp_ns, begins=False)
 
+    @property
+    def vectors(self) -> Mapping[str, NamedVector]:
+        """What is measured besides the joints, by the world and by its driver."""
+        if self._driver is None:
+            return self.world.vectors
+        return {**self.world.vectors, **self._driver.vectors}
+
     def expert_command(self) -> np.ndarray | None:
-        """Return the expert's command (D,) for the present tick; None when it is done."""
+        """Return the expert's command for the present tick; None when it is done."""
         if self._expert is None or self._expert.done:
             return None
-        return self._expert.command()
+        command = self._expert.command()
+        return command if self._driver is None else self._driver.row_for(command)
 
     def _tick(self, stamp_ns: int | None, begins: bool) -> Tick:
         self._stamp_ns = self._stamp_ns + self._tick_ns if stamp_ns is None else stamp_ns
@@ -131,7 +150,7 @@ class Session:
             stamp_ns=self._stamp_ns,
             positions=self.world.positions,
             velocities=self.world.velocities,
-            vectors=self.world.vectors,
+            vectors=self.vectors,
             images={camera.name: self.world.render(camera.name) for camera in cameras},
             success=success,
             score=self.world.score,

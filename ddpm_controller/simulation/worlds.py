@@ -18,7 +18,9 @@ from ddpm_controller.simulation.disturbances import (
     UNPERTURBED,
     Perturbation,
 )
-from ddpm_controller.simulation.world import World
+from ddpm_controller.simulation.position_driver import PositionDriver
+from ddpm_controller.simulation.world import NamedVector, World
+from ddpm_controller.types import ActionSpec
 
 
 class Expert(Protocol):
@@ -36,6 +38,23 @@ class Expert(Protocol):
         ...
 
 
+class Driver(Protocol):
+    """The controller of a simulated robot: what it makes of a row of an action."""
+
+    def target(self, row: np.ndarray) -> np.ndarray:
+        """Return the set points (D,) of the next tick under a row (Da,)."""
+        ...
+
+    def row_for(self, target: np.ndarray) -> np.ndarray:
+        """Return the row (Da,) that leads the set points to ``target`` (D,) in the next tick."""
+        ...
+
+    @property
+    def vectors(self) -> Mapping[str, NamedVector]:
+        """What it measures besides the joints, by the name of the observation stream."""
+        ...
+
+
 @dataclass(frozen=True)
 class WorldEntry:
     """What belongs to a world.
@@ -49,6 +68,8 @@ class WorldEntry:
         protocols: Ways to run trials, see the command ``evaluate``.
         demonstrations: Command that brings demonstrations of the task.
         extra: Optional dependency of the package that the world needs; empty for none.
+        driver_module_and_class: What takes actions of other kinds than positions of joints, made
+            from a world and an action; empty where nothing does.
     """
 
     module_and_class: str
@@ -61,6 +82,7 @@ class WorldEntry:
     protocols: tuple[str, ...] = ("controller",)
     demonstrations: str = "demonstrate"
     extra: str = ""
+    driver_module_and_class: str = ""
 
     def __post_init__(self) -> None:
         named = (self.module_and_class, self.expert_module_and_class)
@@ -100,12 +122,14 @@ WORLDS: dict[str, WorldEntry] = {
         "arm.reach_expert:ReachExpert",
         robot="config/robots/sim_arm.yaml",
         recipe="config/training/reach.yaml",
+        driver_module_and_class="arm.action_driver:ActionDriver",
     ),
     "pick_place": WorldEntry(
         "arm.pick_place_world:PickPlaceWorld",
         "arm.pick_place_expert:PickPlaceExpert",
         robot="config/robots/sim_arm.yaml",
         recipe="config/training/pick_place.yaml",
+        driver_module_and_class="arm.action_driver:ActionDriver",
     ),
     "pusht": WorldEntry(
         "pusht.pusht_world:PushTWorld",
@@ -205,6 +229,20 @@ def make_expert(world: World, seed: int) -> Expert:
     refuse_without_expert(world.name)
     expert: Expert = _imported(WORLDS[world.name].expert_module_and_class)(world, seed)
     return expert
+
+
+def make_driver(world: World, spec: ActionSpec) -> Driver:
+    """Return the controller of the robot that takes the actions of ``spec``.
+
+    Raises:
+        ValueError: The world has none for their kinds.
+    """
+    entry = WORLDS.get(world.name)
+    others = set(spec.kinds) - {"joint_position"}
+    if not others or entry is None or not entry.driver_module_and_class:
+        return PositionDriver(world, spec)
+    driver: Driver = _imported(entry.driver_module_and_class)(world, spec)
+    return driver
 
 
 def _imported(module_and_class: str) -> Any:

@@ -1,16 +1,17 @@
 """What a training is: every choice that changes the weights, in one frozen value."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
+from ddpm_controller.given_files import file_text, one_line, parsed_json, parsed_yaml
 from ddpm_controller.systems import SYSTEMS
+
+MOST_NOISE_BYTES = 16 << 20
 
 
 class TrainingError(RuntimeError):
@@ -33,9 +34,8 @@ class TrainingConfig:
             gate reach as far as the recordings, and the weights learn the new scale; ``keep``: as
             they are, and such recordings are refused. A frozen base keeps its own either way.
         stay_at_end: Learn to stay at the last command of an episode behind its end, as Chi et al.
-            2023 do. False: nothing is learned of it, and a chunk that reaches beyond the moment
-            at which demonstrations end is undefined there; for commands in which the same number
-            again is no rest, as velocities.
+            2023 do; velocities are 0 there. False: nothing is learned of it, and a chunk that
+            reaches beyond the moment at which demonstrations end is undefined there.
         num_steps: Updates in all; the learning rate reaches 0 with the last.
         batch_size: Windows per update, over all shards and processes.
         num_shards: Parts in which a batch is worked off, each with its own noise. The same
@@ -150,15 +150,17 @@ def read_training_config(path: Path) -> TrainingConfig:
             message names the file, the key, the value and the rule.
     """
     try:
-        given = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise TrainingError(f"{path}: cannot be read: {error}") from error
+        given = parsed_yaml(file_text(path))
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"{path}: cannot be read: {one_line(error)}") from error
     if not isinstance(given, Mapping):
-        raise TrainingError(f"{path}: has keys and values at the top, got {given!r}")
+        raise TrainingError(
+            f"{path}: needs keys and values at the top, got {one_line(repr(given))}"
+        )
     try:
         return training_config_from(_with_noise(given, path.parent))
-    except (OSError, ValueError, ValidationError) as error:
-        raise TrainingError(f"{path}: {error}") from error
+    except (OSError, ValueError, TypeError) as error:  # pydantic's are ValueErrors
+        raise TrainingError(f"{path}: {one_line(error)}") from error
 
 
 def _with_noise(given: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
@@ -168,7 +170,11 @@ def _with_noise(given: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
         return given
     policy = _with_noise(policy, folder)  # of a policy around another one
     if isinstance(policy.get("noise"), str):
-        fields = json.loads((folder / policy["noise"]).read_text(encoding="utf-8"))
+        fields = parsed_json(file_text(folder / policy["noise"], MOST_NOISE_BYTES))
+        if not isinstance(fields, dict):
+            raise ValueError(
+                f"noise {policy['noise']}: not a noise file; `ddpm fit-noise` writes one"
+            )
         fields.pop("provenance", None)  # of the file; what it is worth is not what it is
         policy = {**policy, "noise": fields}
     return {**given, "policy": policy}
@@ -181,16 +187,19 @@ def training_config_from(given: Mapping[str, Any]) -> TrainingConfig:
         ValueError: If a key is unknown or a value breaks a rule (pydantic's error included).
     """
     kind = given.get("kind", "diffusion_policy")
-    if kind not in SYSTEMS:
+    if not isinstance(kind, str) or kind not in SYSTEMS:
         raise ValueError(f"kind is one of {sorted(SYSTEMS)}, got {kind!r}")
-    policy = _built(SYSTEMS[kind].config, given.get("policy") or {}, "policy")
+    policy = given.get("policy") or {}
+    if not isinstance(policy, Mapping):
+        raise ValueError(f"policy needs keys and values, got {policy!r}")
+    policy = _built(SYSTEMS[kind].config, policy, "policy")
     config: TrainingConfig = _built(TrainingConfig, {**given, "policy": policy}, "training")
     return config
 
 
 def _built(config_class: type[Any], given: Mapping[str, Any], where: str) -> Any:
     known = [field.name for field in fields(config_class)]
-    unknown = sorted(set(given) - set(known))
+    unknown = sorted(map(str, set(given) - set(known)))
     if unknown:
         raise ValueError(f"{where}: unknown {unknown}; known are {known}")
     return TypeAdapter(config_class).validate_python(dict(given))

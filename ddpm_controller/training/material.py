@@ -4,14 +4,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
+import torch
+
 from ddpm_controller.checkpoint import Checkpoint, load_checkpoint, refuse_mismatch
-from ddpm_controller.data.statistics import episode_statistics, episodes_digest, refuse_misfits
+from ddpm_controller.data.statistics import (
+    ACTION,
+    episode_statistics,
+    episodes_digest,
+    refuse_misfits,
+)
 from ddpm_controller.data.windows import WindowDataset, split_episodes
 from ddpm_controller.systems import SYSTEMS
 from ddpm_controller.training.config import TrainingConfig
 from ddpm_controller.training.ranges import Statistics, beyond, refuse_beyond, widened
 from ddpm_controller.training.state import Fingerprint
 from ddpm_controller.types import ActionSpec, Episode, StreamSpec
+
+_AT_ONCE = 1024
+"""Windows whose ranges are looked at together."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +86,8 @@ def material_from(
     initial = _initial(config, action_spec, streams)
     statistics, lines = _ranges(training, initial, config, action_spec, streams)
     steps, rows = config.policy.training_window
-    windows = WindowDataset(training, steps, rows, stays=config.stay_at_end)
+    at_rest = action_spec.are_velocities
+    windows = WindowDataset(training, steps, rows, config.stay_at_end, at_rest)
     return Material(
         windows=windows,
         validation=WindowDataset(validation, steps, rows) if validation else None,
@@ -105,7 +117,16 @@ def _ranges(
     streams: Sequence[StreamSpec],
 ) -> tuple[Statistics, list[str]]:
     """Return the ranges to train with, and what in them is wider than the checkpoint's."""
-    found = episode_statistics(training, streams)
+
+    def ranges_of(episodes: Sequence[Episode]) -> Statistics:
+        found = episode_statistics(episodes, streams)
+        if relative is None:
+            return found
+        windows = WindowDataset(episodes, *config.policy.training_window)
+        return {**found, ACTION: _relative_range(windows, relative)}
+
+    relative = _relative(config, action_spec, streams)
+    found = ranges_of(training)
     if initial is None:
         return found, []
     known = initial.manifest.statistics
@@ -116,11 +137,40 @@ def _ranges(
         sources = [
             each.source
             for each in training
-            if lines and beyond(known, episode_statistics([each], streams), streams, action_spec)
+            if lines and beyond(known, ranges_of([each]), streams, action_spec)
         ]
         refuse_beyond(lines, sources, initial, is_frozen)
         return known, []
     return widened(known, found), lines
+
+
+def _relative(
+    config: TrainingConfig, action_spec: ActionSpec, streams: Sequence[StreamSpec]
+) -> Any | None:
+    """Return what makes actions relative; None where all are absolute."""
+    if set(action_spec.relative_to) == {"none"}:
+        return None
+    relative = SYSTEMS[config.kind].relative
+    if relative is None:
+        learn = [kind for kind, system in SYSTEMS.items() if system.relative]
+        raise ValueError(
+            f"{config.kind} does not learn relative_to {set(action_spec.relative_to)}: use one of "
+            f"{learn}, or set relative_to to none in the robot file"
+        )
+    return relative(action_spec, streams)
+
+
+def _relative_range(windows: WindowDataset, relative: Any) -> dict[str, list[float]]:
+    """Return the smallest and largest action as it is learned, each (Da,)."""
+    lowest, highest = np.inf, -np.inf
+    for indices in np.array_split(np.arange(len(windows)), len(windows) // _AT_ONCE + 1):
+        batch = windows.gather(indices)
+        vectors = {k: torch.from_numpy(v) for k, v in batch.values.items() if v.ndim == 3}
+        in_force = torch.from_numpy(batch.actions[:, windows.n_obs_steps - 1])
+        rows = batch.actions - relative.reference(vectors, in_force).numpy()[:, None]
+        lowest = np.minimum(lowest, rows.min(axis=(0, 1)))
+        highest = np.maximum(highest, rows.max(axis=(0, 1)))
+    return {"min": np.asarray(lowest).tolist(), "max": np.asarray(highest).tolist()}
 
 
 def _initial(

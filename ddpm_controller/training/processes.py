@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
+from ddpm_controller.networks.device import usable_device, use_threads
 from ddpm_controller.training.config import TrainingConfig, TrainingError
 
 
@@ -47,7 +48,7 @@ class OneProcess:
     rank = 0
 
     def __init__(self, device: str) -> None:
-        self.device = torch.device(device)
+        self.device = usable_device(device)
 
     def prepared(self, module: nn.Module) -> nn.Module:
         """Return the module itself."""
@@ -122,7 +123,7 @@ def processes_for(config: TrainingConfig) -> Processes:
 def torch_threads(count: int) -> Iterator[None]:
     """Give torch ``count`` threads for a while."""
     before = torch.get_num_threads()
-    torch.set_num_threads(count)
+    use_threads(count)
     try:
         yield
     finally:

@@ -10,19 +10,29 @@ from ddpm_controller.robots.robot_file import (
     BinaryFile,
     BoxFile,
     RecordedFile,
+    RecordingRules,
     RobotFile,
+)
+from ddpm_controller.robots.stream_file import (
+    FieldsFile,
+    FramesFile,
     StreamFile,
     TextFile,
+    TransformFile,
 )
 
 _KINDS = {
     "The file": RobotFile,
     "streams: joint values and images": StreamFile,
+    "streams: fields of other messages": FieldsFile,
+    "streams: frames of tf": TransformFile,
+    "tf": FramesFile,
     "streams: sentences": TextFile,
     "action, and each of actions": ActionFile,
     "binary": BinaryFile,
     "recorded": RecordedFile,
     "end_effector_box": BoxFile,
+    "recordings": RecordingRules,
     "A joint in the joint-limits file": JointEntry,
 }
 

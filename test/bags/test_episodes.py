@@ -114,7 +114,7 @@ def test_a_bag_and_the_live_buffer_see_the_same(tmp_path, robot):
     messages = []
     for k in range(120):
         stamp_ns = begin_ns + k * 20 * MS + int(random.integers(0, 3 * MS))
-        row = random.normal(size=2)
+        row = 0.05 * random.normal(size=2)
         messages.append(("/joint_states", stamp_ns, joint_state(stamp_ns, *row)))
         messages.append(("/joint_trajectory", stamp_ns, trajectory(stamp_ns, *row)))
         if k % 2 == 0:

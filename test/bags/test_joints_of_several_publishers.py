@@ -73,15 +73,19 @@ def apart(random, num_ticks=120):
     for k in range(num_ticks):
         ns = START_NS + k * 20 * MS
         late_ns = random.integers(0, 15 * MS, 4)
-        send("/joint_states", ns + late_ns[0], states(ns, ["lift"], random.normal(size=1)))
+        send("/joint_states", ns + late_ns[0], states(ns, ["lift"], 0.05 * random.normal(size=1)))
         for half in (0, 10 * MS):
             send("/joint_states", ns + half, states(ns + half, ["wheel"], [k]))
         if k % 2 == 0:
             send("/camera/image_raw", ns + late_ns[1], image(ns, k))
         if k % 5 in (0, 2):
             ns += int(late_ns[3])
-            send("/joint_states", ns + late_ns[2], states(ns, ["grip"], random.normal(size=1)))
-        send("/joint_trajectory", ns, trajectory(ns, *random.normal(size=2)))
+            send(
+                "/joint_states",
+                ns + late_ns[2],
+                states(ns, ["grip"], 0.05 * random.normal(size=1)),
+            )
+        send("/joint_trajectory", ns, trajectory(ns, *0.05 * random.normal(size=2)))
     return sorted(messages, key=lambda message: message[1])
 
 

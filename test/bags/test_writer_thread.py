@@ -6,7 +6,7 @@ import struct
 import pytest
 
 from ddpm_controller.bags.files import OpenBag
-from ddpm_controller.bags.message_types import message_types
+from ddpm_controller.bags.message_types import TRANSFORMS, message_types
 from ddpm_controller.bags.writer import BagTopic
 from ddpm_controller.bags.writer_thread import Arrival, BagThread, HeaderOrder, ReceivedOrder
 
@@ -89,6 +89,22 @@ def test_a_cut_keeps_what_is_inside_and_the_facts_that_hold():
         (80, "/joint_states", 40),
         (100, "/joint_states", 50),
     ]
+
+
+def test_static_frames_of_several_nodes_all_hold_and_each_is_kept_once():
+    order, frames = (
+        header_order(hold=True),
+        BagTopic("/tf_static", TRANSFORMS, transient_local=True),
+    )
+    messages = [(1, b"\0\1\0\0arm"), (2, b"\0\1\0\0camera"), (3, b"\0\1\0\0arm")]
+    arrivals = [Arrival(frames, 0, ms * MS, content) for ms, content in messages]
+    arrivals.append(arrival(STATE, 20, 120))
+    order.cut(110 * MS, 130 * MS)
+    for each in arrivals:
+        assert not list(order.add(each))
+    written = [each.serialized[4:] for _, each in order.rest()]
+    assert written[:2] == [b"arm", b"camera"]
+    assert len(written) == 3
 
 
 def test_the_thread_writes_what_it_is_given(tmp_path):

@@ -45,7 +45,7 @@ class Relay:
 
 @pytest.fixture
 def robot_file(tmp_path):
-    shutil.copy(SIM_ARM.with_name("sim_arm_limits.yaml"), tmp_path)
+    shutil.copytree(SIM_ARM.parent / "limits", tmp_path / "limits")
     return shutil.copy(SIM_ARM, tmp_path / "robot.yaml")
 
 

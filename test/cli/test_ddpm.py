@@ -117,3 +117,51 @@ def test_a_command_starts_no_thread_a_core_unless_the_user_sets_how_many(monkeyp
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert main(["fit-noise"]) == 0
     assert os.environ["OMP_NUM_THREADS"] == "3"
+
+
+@pytest.mark.parametrize("error", [OSError("no\nroom"), ValueError("no\nroom"), MemoryError()])
+def test_what_a_command_cannot_use_is_one_line(error, monkeypatch, capsys):
+    def fails():
+        raise error
+
+    monkeypatch.setattr("ddpm_controller.cli.fit_noise.main", fails)
+    monkeypatch.setattr(sys, "argv", ["restored"])
+    assert main(["fit-noise"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("ddpm fit-noise: ")
+    monkeypatch.setenv("DDPM_TRACEBACK", "1")
+    with pytest.raises(type(error)):
+        main(["fit-noise"])
+
+
+def test_a_mistake_in_this_package_is_not_hidden(monkeypatch):
+    monkeypatch.setattr("ddpm_controller.cli.fit_noise.main", lambda: {}["missing"])
+    monkeypatch.setattr(sys, "argv", ["restored"])
+    with pytest.raises(KeyError):
+        main(["fit-noise"])
+
+
+REFUSED = {
+    "threads": (["--torch-num-threads", "0"], "torch_num_threads must be 1 to 256, got 0"),
+    "many threads": (["--torch-num-threads", "1000"], "got 1000"),
+    "device": (["--device", "toaster"], "device 'toaster' cannot be used"),
+    "no such device": (["--device", "cuda:99"], "device 'cuda:99' cannot be used"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_replay_refuses_threads_and_devices_before_it_reads_a_bag(case, tmp_path, capsys):
+    from ddpm_controller.cli import replay
+
+    words, text = REFUSED[case]
+    assert replay.main([str(tmp_path / "none"), "--checkpoint", "none", *words]) == 2
+    assert text in " ".join(capsys.readouterr().out.split())
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_the_work(tmp_path, capsys):
+    from ddpm_controller.cli import evaluate_nll
+
+    (tmp_path / "file").touch()
+    words = ["--checkpoint", "none", "--bags", "none", "--output", str(tmp_path / "file" / "x")]
+    assert evaluate_nll.main(words) == 1
+    assert "nothing can be written there" in " ".join(capsys.readouterr().out.split())

@@ -289,7 +289,7 @@ def test_one_bad_value_stops_the_robot_and_the_next_good_one_lets_it_go_on():
     assert outcome(bad) == (HOLDING, Reason.INVALID_OBSERVATION)
     assert "shoulder" in bad.text
     assert loop.plan_request(now_s) is None
-    see(loop, now_s + TICK_S)
+    see(loop, now_s + TICK_S, *bad.position)
     good = loop.tick(now_s + TICK_S)
     assert outcome(good) == (HOLDING, Reason.NO_PLAN)
     assert steps_within_limits([*commands, bad, good])
@@ -319,14 +319,15 @@ def test_a_message_that_could_not_be_read_counts_as_a_bad_value():
 
 
 def test_a_value_out_of_order_does_not_stop_the_robot():
-    loop, _, now_s = running_loop()
-    see(loop, now_s)
-    assert "out of order" in loop.observe("joint_state", now_s - 0.01, np.zeros(2))
+    loop, commands, now_s = running_loop()
+    place = commands[-1].position
+    see(loop, now_s, *place)
+    assert "out of order" in loop.observe("joint_state", now_s - 0.01, place[::-1])
     assert loop.tick(now_s).state == RUNNING
 
 
 def test_a_stamp_far_ahead_of_the_clock_is_refused_where_that_is_asked():
-    loop, _, now_s = running_loop(max_lead_s=1.0)
+    loop, commands, now_s = running_loop(max_lead_s=1.0)
     assert "99.0 s ahead" in loop.observe("joint_state", now_s - TICK_S + 99.0, np.zeros(2))
-    see(loop, now_s)
+    see(loop, now_s, *commands[-1].position)
     assert loop.tick(now_s).state == RUNNING

@@ -92,6 +92,7 @@ def test_a_robot_whose_controller_comes_back_begins_where_it_is_measured():
     loop.right_of_way.note(None)
     place = 0.5, -0.7
     later_s = now_s + 100 * TICK_S
-    see(loop, later_s, *place)
+    for moment_s in (later_s, later_s + TICK_S):  # what was measured once is no place yet
+        see(loop, moment_s, *place)
     assert np.abs(before[-1].position - place).max() > 0.1
-    np.testing.assert_allclose(loop.tick(later_s).position, place, atol=1e-9)
+    np.testing.assert_allclose(loop.tick(later_s + TICK_S).position, place, atol=1e-9)

@@ -107,3 +107,13 @@ def test_the_seed_chooses_the_held_out_episodes():
     episodes = [counted(0, 2)] * 40
     assert split_episodes(episodes, 0.2, 1) == split_episodes(episodes, 0.2, 1)
     assert split_episodes(episodes, 0.2, 1) != split_episodes(episodes, 0.2, 2)
+
+
+def test_behind_the_end_a_velocity_is_zero_and_a_position_stays():
+    episode = counted(10, 3)
+    both = Episode(episode.stamps_s, {}, np.hstack([episode.actions, episode.actions]))
+    dataset = WindowDataset([both], 1, 4, stays=True, are_velocities=np.array([True, False]))
+    batch = dataset.gather(np.array([1]))
+    assert batch.actions[0].tolist() == [[11.5, 11.5], [12.5, 12.5], [0.0, 12.5], [0.0, 12.5]]
+    assert batch.mask.all()
+    assert dataset.gather(np.array([1])).actions[0, 1, 0] == 12.5  # what is kept is not changed

@@ -26,7 +26,7 @@ def robot_file(tmp_path_factory):
     begin = text.index("joint_state:")
     at = text.index("units:", begin)
     text = f"{text[:at]}wraps: [wrist_roll]\n    {text[at:]}"
-    shutil.copy(SIM_ARM.with_name("sim_arm_limits.yaml"), folder)
+    shutil.copytree(SIM_ARM.parent / "limits", folder / "limits")
     (folder / "robot.yaml").write_text(text)
     return folder / "robot.yaml"
 

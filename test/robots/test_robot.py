@@ -8,12 +8,12 @@ from ddpm_controller.control.moving.boxed_arm import CartesianBox
 from ddpm_controller.control.moving.safety import ACCELERATION_TIME_S, JERK_TIME_S
 from ddpm_controller.control.observing.stream_rules import StreamRule
 from ddpm_controller.robots.robot import (
-    FROZEN_AFTER_S,
     RobotError,
     continuous_joints,
     joint_limits,
     load_robot,
 )
+from ddpm_controller.robots.streams import FROZEN_AFTER_S
 from ddpm_controller.simulation.arm.arm import JOINT_NAMES
 from ddpm_controller.simulation.arm.robot_description import robot_description
 

@@ -14,7 +14,7 @@ STREAMS = {"joint_state": 0.0041, "camera_wrist": 0.0339}
 
 @pytest.fixture
 def robot_file(tmp_path):
-    shutil.copy(SIM_ARM.with_name("sim_arm_limits.yaml"), tmp_path)
+    shutil.copytree(SIM_ARM.parent / "limits", tmp_path / "limits")
     return shutil.copy(SIM_ARM, tmp_path / "robot.yaml")
 
 
@@ -75,10 +75,7 @@ def test_a_latency_that_the_robot_file_refuses_changes_nothing(robot_file):
     with pytest.raises(RobotError, match=r"was not changed: .*max_age_s 0.3 must be above"):
         write_latencies(robot_file, {"joint_state": 0.3})
     assert robot_file.read_text() == before
-    assert sorted(p.name for p in robot_file.parent.iterdir()) == [
-        "robot.yaml",
-        "sim_arm_limits.yaml",
-    ]
+    assert sorted(p.name for p in robot_file.parent.iterdir()) == ["limits", "robot.yaml"]
 
 
 def test_a_folder_that_cannot_be_written_says_what_to_do(tmp_path):

@@ -3,16 +3,18 @@
 Each joint takes the gentle stop, a quartic, and needs a point at its end alone. A joint for which
 that would break a limit takes the fastest stop, whose jerk is constant in three phases, and needs
 a point at the end of each. All joints share the points: between them a motion is a polynomial of
-degree 4 at most, and a quintic from one point to the next is that polynomial.
+degree 4 at most, and a quintic from one point to the next is that polynomial. Columns that are
+velocities, which no trajectory carries, fade to 0 meanwhile.
 """
 
 import numpy as np
 
 from ddpm_controller.control.moving.braking import Braking
 from ddpm_controller.control.moving.governor import SHARE
-from ddpm_controller.control.moving.interpolation import Motion
+from ddpm_controller.control.moving.interpolation import FadingOffset, Motion, chosen
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.moving.step_limit import Bounds
+from ddpm_controller.control.moving.stopping import fading_s
 
 _MOMENTS = 25
 """Moments of a gentle stop that are looked at."""
@@ -39,6 +41,7 @@ class EmbeddedStop:
             raise ValueError(f"stop_s must be above 0, got {stop_s}")
         self._stop_s, self._fastest = stop_s, fastest
         used = limits.scaled(SHARE)
+        self._used = used
         self._lower, self._upper = limits.lower, limits.upper
         self._range = Bounds(limits.lower, limits.upper)
         self._acceleration, self._jerk = used.acceleration, used.jerk
@@ -60,6 +63,23 @@ class EmbeddedStop:
 
         A joint whose gentle stop would leave ``bounds`` takes the fastest one.
         """
+        if self._used.velocities is None:
+            return self._of_positions(begin, bounds)
+        are_velocities = self._used.velocities.chosen
+        still = chosen(are_velocities, Motion.rest(begin.position), begin)
+        times_s, found = self._of_positions(still, bounds)
+        duration_s = fading_s(begin, self._stop_s, self._used, are_velocities)
+        if duration_s > times_s[-1] + _CLOSEST_S:
+            times_s = np.append(times_s, duration_s)
+            found = np.concatenate([found, found[-1:]])
+        fade = FadingOffset(0.0, begin, duration_s)
+        for rows, moment_s in zip(found, times_s, strict=True):
+            motion = fade.at(float(moment_s))
+            each = np.array([motion.position, motion.velocity, motion.acceleration])
+            rows[:, are_velocities] = each[:, are_velocities]
+        return times_s, found
+
+    def _of_positions(self, begin: Motion, bounds: Bounds | None) -> tuple[np.ndarray, np.ndarray]:
         scaled = np.array([begin.velocity, begin.acceleration])
         scaled[0] *= self._stop_s
         scaled[1] *= self._stop_s**2

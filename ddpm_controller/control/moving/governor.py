@@ -6,12 +6,13 @@ inside the position and velocity limits; where it would not, the stop itself is 
 By induction there is always a way to rest.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from ddpm_controller.control.moving.braking import Braking, stoppable_speed
-from ddpm_controller.control.moving.interpolation import Motion
+from ddpm_controller.control.moving.interpolation import Motion, chosen
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.moving.step_limit import Bounds
 from ddpm_controller.control.moving.time_optimal import TimeOptimal
@@ -135,7 +136,7 @@ class Governor:
             return found, held
         target = self._target(wish, bounds)
         kept = self._towards(target, target, last, h, self._relaxed(bounds, last))
-        return _chosen(held, kept, found), held
+        return chosen(held, kept, found), held
 
     def _relaxed(self, bounds: Bounds, last: Motion) -> Bounds:
         """Return ``bounds`` with room for the fastest stop from ``last``."""
@@ -178,11 +179,11 @@ class Governor:
         if not safe.all():
             frame = Motion.rest(goal.position)
             rest, _ = self._moved(_relative(start, frame, h), frame, self._velocity, h)
-            found = _chosen(safe, found, rest)
+            found = chosen(safe, found, rest)
             safe = self._can_stop(found, last, h, bounds)
         if not safe.all():
-            found = _chosen(safe, found, braked)
-        return _chosen(brakes, stop, _chosen(arrived, target, self._physical(found, last)))
+            found = chosen(safe, found, braked)
+        return chosen(brakes, stop, chosen(arrived, target, self._physical(found, last)))
 
     def _chased(self, start: Motion, goal: Motion, h: float) -> tuple[Motion, np.ndarray]:
         """Return the motion after ``h``, and for which joints it is the goal.
@@ -197,15 +198,15 @@ class Governor:
         nearly = np.maximum(top, 1.05 * np.abs(goal.velocity))
         relative = _relative(start, steady, h)
         near = _reachable(relative)
-        found, duration = self._moved(_chosen(near, relative, _REST), steady, nearly, h)
+        found, duration = self._moved(chosen(near, relative, _REST), steady, nearly, h)
         near &= duration <= _NEAR
         arrived = near & (duration <= h + _TOLERANCE) & (steady.acceleration == goal.acceleration)
         if not near.all():
             slower = np.clip(goal.velocity, -0.95 * top, 0.95 * top)
             moving = Motion(goal.position, slower, np.zeros_like(slower))
             relative = _relative(start, moving, h)
-            found = _chosen(near, found, self._moved(relative, moving, top, h)[0])
-        return _chosen(arrived, goal, found), arrived
+            found = chosen(near, found, self._moved(relative, moving, top, h)[0])
+        return chosen(arrived, goal, found), arrived
 
     def _moved(
         self, start: Motion, frame: Motion, top: np.ndarray, h: float
@@ -259,16 +260,23 @@ class Governor:
             "acceleration": changed & ~held & ~outside & ~fast & hard,
             "jerk": changed & ~held & ~outside & ~fast & ~hard,
         }
+        if limits.velocities is not None:
+            masks = _of_velocities(masks, limits.velocities.chosen)
         return tuple(name for name, mask in masks.items() if mask.any())
 
 
-def _chosen(mask: np.ndarray, first: Motion, second: Motion) -> Motion:
-    """Return ``first`` for the joints of ``mask`` (Da,), else ``second``."""
-    return Motion(
-        np.where(mask, first.position, second.position),
-        np.where(mask, first.velocity, second.velocity),
-        np.where(mask, first.acceleration, second.acceleration),
-    )
+def _of_velocities(masks: Mapping[str, np.ndarray], chosen: np.ndarray) -> dict[str, np.ndarray]:
+    """Return which limit changed which column (Da,), where ``chosen`` ones are velocities.
+
+    What leads them as positions are led has found the limit of a derivative one lower.
+    """
+    none = np.zeros_like(chosen)
+    lower = {"velocity": "position", "acceleration": "velocity", "jerk": "acceleration"}
+    found = {
+        name: np.where(chosen, masks[lower[name]] if name in lower else none, mask)
+        for name, mask in masks.items()
+    }
+    return {**found, "jerk": found["jerk"] | (chosen & masks["jerk"])}
 
 
 def _same(first: Motion, second: Motion) -> np.ndarray:

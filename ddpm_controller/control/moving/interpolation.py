@@ -30,6 +30,15 @@ class Motion:
         return cls(position, np.zeros_like(position), np.zeros_like(position))
 
 
+def chosen(mask: np.ndarray, first: Motion, second: Motion) -> Motion:
+    """Return ``first`` for the columns of ``mask`` (Da,), else ``second``."""
+    return Motion(
+        np.where(mask, first.position, second.position),
+        np.where(mask, first.velocity, second.velocity),
+        np.where(mask, first.acceleration, second.acceleration),
+    )
+
+
 @dataclass(frozen=True)
 class Quintic:
     """The polynomial of degree 5 from one motion to another.
@@ -133,10 +142,18 @@ class ChunkCurve:
 
     Between two rows it stays between them. Before the first row it rests there; behind the last
     row it comes to a stop within ``stop_s``, because nothing is known beyond.
+
+    Args:
+        chunk: Its rows.
+        stop_s: Time of the stop.
+        velocities: (Da,) columns that are velocities, which fade to 0 then; None: there is none.
     """
 
-    def __init__(self, chunk: ActionChunk, stop_s: float) -> None:
+    def __init__(
+        self, chunk: ActionChunk, stop_s: float, velocities: np.ndarray | None = None
+    ) -> None:
         self.chunk = chunk
+        self._velocities = velocities
         rows, period_s = chunk.actions, chunk.period_s
         slopes = monotone_slopes(rows)
         accelerations = monotone_accelerations(rows, slopes)
@@ -145,11 +162,15 @@ class ChunkCurve:
             for row, slope, acceleration in zip(rows, slopes, accelerations, strict=True)
         ]
         self._stop = Stop(chunk.end_s, self._knots[-1], stop_s)
+        self._fade = FadingOffset(chunk.end_s, self._knots[-1], stop_s)
 
     def at(self, now_s: float) -> Motion:
         """Return the motion at ``now_s``."""
         if now_s >= self.chunk.end_s:
-            return self._stop.at(now_s)
+            stopped = self._stop.at(now_s)
+            if self._velocities is None:
+                return stopped
+            return chosen(self._velocities, self._fade.at(now_s), stopped)
         if now_s < self.chunk.start_s:
             return Motion.rest(self.chunk.actions[0])
         period_s = self.chunk.period_s

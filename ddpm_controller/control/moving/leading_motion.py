@@ -59,6 +59,7 @@ class LeadingMotion:
         stop_s: float = 0.2,
     ) -> None:
         used = limits_between(limits, period_s * settings.knot_ticks(period_s))
+        self._limits = used
         # A robot that lags by up to the past goes where it was led then.
         led_s = settings.past_s + settings.lead_s
         self.motion = MotionLoop(used, period_s, fade_s=fade_s, stop_s=stop_s, led_s=led_s)
@@ -104,6 +105,11 @@ class LeadingMotion:
         return self._settings.lead_s + self.motion.longest_stop_s
 
     @property
+    def is_at_rest(self) -> bool:
+        """Whether the newest command lets the robot rest."""
+        return self.motion.is_at_rest
+
+    @property
     def has_chunk(self) -> bool:
         """Whether there is a chunk to follow, or one that no moment has taken yet."""
         return self.motion.has_chunk or self._waiting.chunk is not None
@@ -145,7 +151,8 @@ class LeadingMotion:
         # Twice: where it begins is known before the moment from which on it is free to move.
         start = self.motion.follow(now_s, at_rest).position
         assert start is not None
-        message = self.stream.begin(now_s, start, order.begin_at)
+        here = self._limits.resting(order.begin_at)
+        message = self.stream.begin(now_s, start, here)
         command = self.motion.follow(self.stream.end_s, at_rest)
         self._waiting = replace(order, begin_at=None, sent=None)
         self._chunk = self._resumed = None

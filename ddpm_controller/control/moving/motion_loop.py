@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ddpm_controller.control.command import Command
-from ddpm_controller.control.moving.cartesian_box import governor_of
-from ddpm_controller.control.moving.governor import LONGEST_STEP
+from ddpm_controller.control.moving.cartesian_box import BoxedGovernor, governor_of
+from ddpm_controller.control.moving.governor import LONGEST_STEP, Governor, Limited
 from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.receding_horizon import ChunkFollower
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.moving.step_limit import Bounds, StepLimit
 from ddpm_controller.control.moving.stopping import SafeStop, longest_stop_s
+from ddpm_controller.control.moving.velocity_governor import VelocityGovernor
 from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.types import ActionChunk
 
@@ -45,10 +46,11 @@ class Order:
     Attributes:
         verdict: Waiting sends nothing, running follows the chunk, holding stops smoothly.
         chunk: To be followed from the next tick on; None: the one in force.
-        begin_at: (Da,) measured position; a run begins there.
+        begin_at: (Da,) measured position; a run begins there, with velocities at 0.
         keep_position: It continues from the last command where that is near ``begin_at``.
-        measured: (Da,) newest measured position, for a limit on the step from there; it holds
-            whatever the verdict is.
+        measured: (Da,) newest measured position, for a limit on the step from there and for the
+            position limits of a joint whose velocity is commanded; it holds whatever the verdict
+            is. NaN of a column that is not measured.
         sent: What another process has sent last; the motion continues from there.
     """
 
@@ -87,6 +89,7 @@ class MotionLoop:
         self._limits, self._period_s = limits, period_s
         self._fade_s, self._stop_s = fade_s, stop_s
         self._governor = governor_of(limits, period_s)
+        self._velocities = _velocity_governor(self._governor, limits, period_s, led_s)
         self._step = StepLimit(limits, led_s)
         self._follower: ChunkFollower | None = None
         self._sent: Motion | None = None
@@ -98,6 +101,12 @@ class MotionLoop:
     def longest_stop_s(self) -> float:
         """Time within which every stop ends, s."""
         return longest_stop_s(self._stop_s, self._limits)
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether the last command lets the robot rest."""
+        sent = self._sent
+        return sent is None or self._limits.is_rest(sent.position, sent.velocity)
 
     @property
     def has_chunk(self) -> bool:
@@ -116,12 +125,16 @@ class MotionLoop:
         self._sent, self._last_s = motion, now_s
         self._was_limited = self._was_held = False
         self._step.forget()
-        self._step.note(now_s, motion.position)
+        if self._velocities is not None:
+            self._velocities.forget()
+        self._note(now_s, motion)
 
     def copied(self) -> "MotionLoop":
         """Return another one that continues from here, whatever becomes of this one."""
         another = copy(self)
         another._follower, another._step = copy(self._follower), self._step.copied()
+        if self._velocities is not None:
+            another._velocities = self._velocities.copied()
         return another
 
     def bounds(self, measured: np.ndarray | None) -> Bounds | None:
@@ -162,14 +175,15 @@ class MotionLoop:
             and (self.has_chunk or self._was_limited or went_back or self._is_late(now_s))
         ):
             self._stop_from_sent(self._follower, now_s, bounds)
-        return self._limited(self._follower, now_s, verdict, bounds)
+        return self._limited(self._follower, now_s, verdict, bounds, order.measured)
 
     def _begin(self, measured: np.ndarray, keep_position: bool, now_s: float) -> None:
-        start = np.clip(measured, self._limits.lower, self._limits.upper)
+        resting = self._limits.resting(measured)
+        start = np.clip(resting, self._limits.lower, self._limits.upper)
         sent = self._sent if keep_position else None
         if sent is not None and is_near(measured, sent.position, self._limits):
-            within = (np.abs(measured - sent.position) <= self._limits.step).all()
-            start = sent.position if within else start
+            within = (np.abs(resting - sent.position) <= self._limits.step).all()
+            start = self._limits.resting(sent.position) if within else start
         self.hold_at(start, now_s)
 
     def _limited(
@@ -178,17 +192,17 @@ class MotionLoop:
         now_s: float,
         verdict: Verdict,
         bounds: Bounds | None,
+        measured: np.ndarray | None,
     ) -> Command:
-        assert self._sent is not None
         elapsed_s = max(now_s - self._last_s, 0.0)
-        safe = self._governor.step(self._sent, follower.command(now_s), elapsed_s, bounds)
+        safe = self._governed(follower.command(now_s), elapsed_s, bounds, measured)
         limited = safe.reasons
         self._was_limited, self._was_held = bool(limited), "step" in limited
         if limited:
             verdict = verdict.limited(limited)
         motion = self._sent = safe.motion
         self._last_s = now_s
-        self._step.note(now_s, motion.position)
+        self._note(now_s, motion)
         return Command(
             now_s,
             motion.position,
@@ -200,6 +214,19 @@ class MotionLoop:
             step_s=safe.step_s,
             limited=limited,
         )
+
+    def _governed(
+        self, wish: Motion, elapsed_s: float, bounds: Bounds | None, measured: np.ndarray | None
+    ) -> Limited:
+        assert self._sent is not None
+        if self._velocities is None:
+            return self._governor.step(self._sent, wish, elapsed_s, bounds)
+        return self._velocities.step(self._sent, wish, elapsed_s, bounds, measured)
+
+    def _note(self, now_s: float, motion: Motion) -> None:
+        self._step.note(now_s, motion.position)
+        if self._velocities is not None:
+            self._velocities.note(now_s, motion.position)
 
     def _stop_from_sent(
         self, follower: ChunkFollower, now_s: float, bounds: Bounds | None
@@ -226,5 +253,25 @@ class MotionLoop:
 
 
 def is_near(measured: np.ndarray, position: np.ndarray, limits: JointLimits) -> bool:
-    """Return whether a robot at ``measured`` (Da,) may be led on from ``position`` (Da,)."""
-    return bool((np.abs(measured - position) <= limits.velocity * _NEAR_S).all())
+    """Return whether a robot at ``measured`` (Da,) may be led on from ``position`` (Da,).
+
+    A velocity is near every position: it is led on from 0.
+    """
+    near = np.abs(measured - position) <= limits.velocity * _NEAR_S
+    if limits.velocities is not None:
+        near |= limits.velocities.chosen
+    return bool(near.all())
+
+
+def _velocity_governor(
+    governor: Governor | BoxedGovernor, limits: JointLimits, period_s: float, led_s: float
+) -> VelocityGovernor | None:
+    """Return what leads the velocities among the columns; None where there is none."""
+    if limits.velocities is None:
+        return None
+    if not isinstance(governor, Governor):
+        raise ValueError(
+            "end_effector_box: where velocities are commanded the end effector is not known: "
+            "leave the box out, or command positions"
+        )
+    return VelocityGovernor(governor, limits, period_s, led_s)

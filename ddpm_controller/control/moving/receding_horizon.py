@@ -74,7 +74,9 @@ class ChunkFollower:
 
     def accept(self, chunk: ActionChunk, begin: Motion, begin_s: float) -> None:
         """Follow ``chunk``, joined to the motion ``begin`` that was sent for ``begin_s``."""
-        self._curve = ChunkCurve(chunk, self._stop_s)
+        velocities = self._limits.velocities if self._limits is not None else None
+        chosen = velocities.chosen if velocities is not None else None
+        self._curve = ChunkCurve(chunk, self._stop_s, chosen)
         self.chunk = chunk
         curve = self._curve.at(begin_s)
         difference = Motion(

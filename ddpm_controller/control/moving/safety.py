@@ -19,8 +19,47 @@ JERK_TIME_S = 0.02
 
 
 @dataclass(frozen=True)
+class VelocityColumns:
+    """Which columns of an action are velocities, and where the joints may be that they move.
+
+    What is governed is the velocity itself: the position of its motion is the velocity, its
+    velocity the acceleration, its acceleration the jerk. So it is led, faded and limited as
+    positions are; but at rest it is 0, and the joint behind it has position limits.
+
+    Attributes:
+        chosen: (Da,) bool.
+        lower: (Da,) lowest position of the joint, rad or m; -inf: none is known.
+        upper: (Da,) highest; inf: none is known.
+        late_s: Longest time by which a measured position is behind what was sent.
+
+    Raises:
+        ValueError: No column is chosen, or the time is below 0.
+    """
+
+    chosen: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    late_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.chosen.any() or not 0 <= self.late_s < np.inf:
+            raise ValueError(
+                f"velocities need a column and a finite late_s of 0 or more, got {self.chosen} "
+                f"and {self.late_s}"
+            )
+
+    @property
+    def are_bounded(self) -> bool:
+        """Whether a joint behind them has a position limit."""
+        return bool(np.isfinite(np.where(self.chosen, [self.lower, self.upper], np.inf)).any())
+
+
+@dataclass(frozen=True)
 class JointLimits:
-    """Limits in the order of the action's joints.
+    """Limits in the order of the action's columns.
+
+    Of a column that is a velocity they are those of the velocity: its lowest and highest value,
+    and what its rate, the rate of that and once more may be; see ``commanding_velocities``.
 
     Attributes:
         lower: (Da,) lowest position, rad or m.
@@ -35,6 +74,7 @@ class JointLimits:
         follow: (Da,) farthest that a joint that follows is measured from where it was led, rad or
             m; left out: infinite, it need not follow.
         arm: With the box that its end effector must not leave; None: no box.
+        velocities: Columns that are velocities; None: each is a position.
 
     Raises:
         ValueError: Limits that contradict each other or allow no motion.
@@ -48,6 +88,7 @@ class JointLimits:
     step: np.ndarray = field(default_factory=lambda: np.zeros(0))
     follow: np.ndarray = field(default_factory=lambda: np.zeros(0))
     arm: BoxedArm | None = None
+    velocities: VelocityColumns | None = None
 
     def __post_init__(self) -> None:
         shapes = {self.lower.shape, self.upper.shape, self.velocity.shape}
@@ -86,6 +127,64 @@ class JointLimits:
         given = getattr(self, name)
         values = derived if given.size == 0 else np.where(np.isposinf(given), derived, given)
         object.__setattr__(self, name, values)
+
+    def commanding_velocities(self, chosen: np.ndarray, late_s: float = 0.0) -> "JointLimits":
+        """Return the limits of commands that are velocities of the joints ``chosen`` (Da,).
+
+        The rate of a velocity keeps the acceleration limit and the rate of that the jerk limit,
+        which is reached in ``JERK_TIME_S``.
+
+        Args:
+            chosen: (Da,) bool.
+            late_s: As ``VelocityColumns``.
+        """
+        if not chosen.any():
+            return self
+        return replace(
+            self,
+            lower=np.where(chosen, -self.velocity, self.lower),
+            upper=np.where(chosen, self.velocity, self.upper),
+            velocity=np.where(chosen, self.acceleration, self.velocity),
+            acceleration=np.where(chosen, self.jerk, self.acceleration),
+            jerk=np.where(chosen, self.jerk / JERK_TIME_S, self.jerk),
+            step=np.where(chosen, np.inf, self.step),
+            velocities=VelocityColumns(chosen, self.lower, self.upper, late_s),
+        )
+
+    @property
+    def of_joints(self) -> "JointLimits":
+        """Limits of the joints themselves, whatever is commanded."""
+        if self.velocities is None:
+            return self
+        chosen = self.velocities.chosen
+        return replace(
+            self,
+            lower=np.where(chosen, self.velocities.lower, self.lower),
+            upper=np.where(chosen, self.velocities.upper, self.upper),
+            velocity=np.where(chosen, self.upper, self.velocity),
+            acceleration=np.where(chosen, self.velocity, self.acceleration),
+            jerk=np.where(chosen, self.acceleration, self.jerk),
+            velocities=None,
+        )
+
+    def resting(self, position: np.ndarray) -> np.ndarray:
+        """Return the command (Da,) that keeps a robot at ``position``: there a velocity is 0."""
+        return (
+            position
+            if self.velocities is None
+            else np.where(self.velocities.chosen, 0.0, position)
+        )
+
+    def is_rest(self, command: np.ndarray, rate: np.ndarray) -> bool:
+        """Return whether a robot stays where it is under a command (Da,) with this rate (Da,)."""
+        keeps_on = np.zeros(0) if self.velocities is None else command[self.velocities.chosen]
+        return not (rate.any() or keeps_on.any())
+
+    @property
+    def need_measured(self) -> bool:
+        """Whether a command depends on where the robot is measured."""
+        has_bounds = self.velocities is not None and self.velocities.are_bounded
+        return has_bounds or bool(np.isfinite(self.step).any())
 
     def scaled(self, share: float) -> "JointLimits":
         """Return the same positions with ``share`` of velocity, acceleration and jerk."""

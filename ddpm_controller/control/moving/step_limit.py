@@ -77,6 +77,7 @@ class StepLimit:
         if measured is None or not self.is_finite:
             return None
         step, limits = self._limits.step, self._limits
+        measured = limits.resting(measured)
         lowest = highest = measured
         if self._led:
             rows = np.array([position for _, position in self._led])

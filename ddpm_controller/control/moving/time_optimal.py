@@ -48,6 +48,26 @@ class TimeOptimal:
             found = np.concatenate(each, axis=1)
         return Motion(found[0] + beyond, found[1], found[2]), found[3]
 
+    def way(
+        self, start: Motion, speeds: np.ndarray, accelerations: np.ndarray, num_moments: int
+    ) -> tuple[float, np.ndarray]:
+        """Return how long the way to rest at 0 lasts, and positions and velocities on it.
+
+        Args:
+            start: Motion at the beginning.
+            speeds: (2, Da) lowest and highest velocity.
+            accelerations: (2, Da) lowest and highest.
+            num_moments: N, evenly spaced, the beginning and the end among them.
+
+        Returns:
+            Time, and (N, 2, Da); infinity where ruckig finds no way.
+        """
+        rows = np.stack([start.position, start.velocity, start.acceleration])
+        try:
+            return self._all.way(np.concatenate([rows, speeds, accelerations]), num_moments)
+        except _FAILURES:
+            return np.inf, np.full((num_moments, 2, len(start.position)), np.inf)
+
     def _alone(self, column: np.ndarray, passed: float) -> np.ndarray:
         try:
             return self._one.solve(column, passed)
@@ -67,11 +87,21 @@ class _Solver:
 
     def solve(self, given: np.ndarray, passed: float) -> np.ndarray:
         """(7, Da) state and limits -> (4, Da) state after ``passed`` and time of arrival."""
+        self._calculate(given)
+        times = self._trajectory.independent_min_durations
+        return np.array([*self._trajectory.at_time(passed), times])
+
+    def way(self, given: np.ndarray, num_moments: int) -> tuple[float, np.ndarray]:
+        """(7, Da) state and limits -> duration, and (N, 2, Da) positions and velocities."""
+        self._calculate(given)
+        duration = float(self._trajectory.duration)
+        moments = np.linspace(0.0, duration, num_moments).tolist()
+        return duration, np.array([self._trajectory.at_time(each)[:2] for each in moments])
+
+    def _calculate(self, given: np.ndarray) -> None:
         task = self._task
         task.current_position, task.current_velocity, task.current_acceleration = given[:3]
         task.min_velocity, task.max_velocity = given[3:5]
         task.min_acceleration, task.max_acceleration = given[5:7]
         if self._ruckig.calculate(task, self._trajectory) != Result.Working:
             raise RuckigError("no trajectory")
-        times = self._trajectory.independent_min_durations
-        return np.array([*self._trajectory.at_time(passed), times])

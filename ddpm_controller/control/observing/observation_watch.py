@@ -1,7 +1,7 @@
 """Whether what has been observed may be acted on: complete, fresh, valid and moving."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from ddpm_controller.control.observing.observation_buffer import (
     ObservationError,
     OutOfOrderError,
 )
+from ddpm_controller.control.observing.plausible_joints import PlausibleJoints
 from ddpm_controller.control.observing.stream_filter import StreamFilter
 from ddpm_controller.control.observing.stream_rules import (
     MOTION,
@@ -20,7 +21,7 @@ from ddpm_controller.control.observing.stream_rules import (
     StreamStatistics,
 )
 from ddpm_controller.control.states import Reason, State, Verdict
-from ddpm_controller.types import Observation, StreamSpec, measuring_stream
+from ddpm_controller.types import ActionSpec, Measuring, Observation, StreamSpec, measuring
 
 LEAP_S = 1.0
 """The time has leapt when two ticks are further apart than this."""
@@ -49,14 +50,15 @@ class ObservationWatch:
     Args:
         streams: What is observed.
         max_ages_s: Stream name -> age beyond which it is stale.
-        joint_names: The commanded joints; one vector stream must have them all.
+        action_spec: What is commanded; vector streams must measure it.
         max_lead_s: A stamp further ahead of the last tick than this is refused.
         filters: As ``ObservationBuffer``; what is measured for safety stays as it came.
         rules: Stream name -> how it is looked at; none: as a ``StreamRule`` by default.
 
     Attributes:
         buffer: The values.
-        measured_stream: Name of the stream that measures the commanded joints.
+        measuring: Names of the streams that measure the commanded joints.
+        joints: What these joints can have been measured at.
 
     Raises:
         ValueError: No stream measures the commanded joints, or it is to be masked.
@@ -66,7 +68,7 @@ class ObservationWatch:
         self,
         streams: Sequence[StreamSpec],
         max_ages_s: Mapping[str, float],
-        joint_names: Sequence[str],
+        action_spec: ActionSpec,
         max_lead_s: float,
         filters: Mapping[str, StreamFilter] | None = None,
         rules: Mapping[str, StreamRule] | None = None,
@@ -75,8 +77,8 @@ class ObservationWatch:
         self._max_ages_s = max_ages_s
         self._periods_s = {s.name: math.inf if s.holds else 1 / s.rate_hz for s in streams}
         self._holding = {stream.name for stream in streams if stream.holds}
-        measuring, self._columns = _measuring_stream(streams, joint_names)
-        self.measured_stream = measuring.name
+        self._measuring = _measuring(streams, action_spec)
+        self.measuring = self._measuring.names
         self._max_lead_s = max_lead_s
         self._now_s = math.nan
         self._names = {stream.name: stream.names for stream in streams}
@@ -84,12 +86,15 @@ class ObservationWatch:
         self._others: dict[str, tuple[str, ...]] = {}
         self._statistics = {s.name: StreamStatistics(len(s.names) or 1) for s in streams}
         self._rules = {name: (rules or {}).get(name, StreamRule()) for name in self._periods_s}
-        if self._rules[self.measured_stream].when_stale == "mask":
-            raise ValueError(
-                f"{self.measured_stream} measures the commanded joints and cannot be masked: "
-                "when_stale must be hold or stop"
-            )
-        motion = np.array([MOTION.get(measuring.units[i], MOTION["rad"]) for i in self._columns])
+        for name in self.measuring:
+            if self._rules[name].when_stale == "mask":
+                raise ValueError(
+                    f"{name} measures the commanded joints and cannot be masked: when_stale must "
+                    "be hold or stop"
+                )
+        motion = np.array([MOTION.get(unit, MOTION["rad"]) for unit in self._measuring.units])
+        slowest_s = max((self._periods_s[name] for name in self.measuring), default=0.0)
+        self.joints = PlausibleJoints(action_spec.joint_names, self._measuring.units, slowest_s)
         self._frozen = {
             stream.name: FrozenImage(self._rules[stream.name].frozen_after_s, motion)
             for stream in streams
@@ -107,6 +112,7 @@ class ObservationWatch:
             self._forget_invalid()
         self._now_s = math.nan
         self._kept = None
+        self.joints.forget()
 
     def advance(self, now_s: float) -> str:
         """Note the time; when it has jumped, return how, and forget what was seen before."""
@@ -121,6 +127,7 @@ class ObservationWatch:
         else:
             return ""
         self._forget_invalid()
+        self.joints.forget()
         for statistics in self._statistics.values():
             statistics.forget()
         for frozen in self._frozen.values():
@@ -148,6 +155,10 @@ class ObservationWatch:
             lead_s = stamp_s - self._now_s
             text = f"{name}: stamp is {lead_s:.1f} s ahead of the clock"
             return self._refuse(name, text, present)
+        if name in self.measuring and (text := self._implausible(name, stamp_s, value, present)):
+            # Of one that stands alone the one before it is still good.
+            unreliable = self.joints.is_unreliable
+            return self._refuse(name, f"{name}: {text}", present) if unreliable else text
         try:
             is_taken = self.buffer.add(name, stamp_s, value, present)
         except OutOfOrderError as error:
@@ -160,6 +171,17 @@ class ObservationWatch:
             arrived_s = stamp_s if arrived_s is None else arrived_s
             self._note(name, stamp_s, value, arrived_s, present)
         return ""
+
+    def _implausible(
+        self, name: str, stamp_s: float, value: np.ndarray, present: np.ndarray | None
+    ) -> str:
+        """Return why the measured joints cannot be there; what is no number is for the buffer."""
+        if value.shape != (len(self._names[name]),):
+            return ""
+        row = value if present is None else np.where(present, value, math.nan)
+        if not np.isfinite(value if present is None else value[present]).all():
+            return ""
+        return self.joints.problem(stamp_s, self._measuring.row({name: row}))
 
     def refuse(self, name: str, error: str, elements: Sequence[str] = ()) -> str:
         """Note that the newest message of a stream cannot be used; return ``error``.
@@ -189,12 +211,12 @@ class ObservationWatch:
                 return self._kept
         return found
 
-    def problem(self, now_s: float, only: str | None = None) -> Verdict | None:
-        """Return why the streams, or ``only`` one of them, cannot be used at ``now_s``."""
+    def problem(self, now_s: float, only: Collection[str] | None = None) -> Verdict | None:
+        """Return why the streams, or ``only`` some of them, cannot be used at ``now_s``."""
         if only is None and self._kept is not None:
             return self._kept
         healths = self.healths(now_s)
-        asked = [health for name, health in healths.items() if only in (None, name)]
+        asked = [health for name, health in healths.items() if only is None or name in only]
         for reason in _REASONS:
             texts = [each.text for each in asked if each.reason == reason and not each.masked]
             if texts:
@@ -229,23 +251,35 @@ class ObservationWatch:
         ]
 
     def measured(self, now_s: float) -> np.ndarray | None:
-        """Return the newest measured position of the commanded joints at ``now_s``, (Da,)."""
-        value = self.buffer.newest(self.measured_stream, now_s)
-        return None if value is None else value[self._columns]
+        """Return the newest measured position of the commanded joints at ``now_s``, (Da,).
+
+        NaN of a column that is not measured.
+        """
+        values = {name: self.buffer.newest(name, now_s) for name in self.measuring}
+        known = {name: value for name, value in values.items() if value is not None}
+        return self._measuring.row(known) if len(known) == len(values) else None
 
     def newest_measured(self, now_s: float) -> tuple[np.ndarray, np.ndarray] | None:
         """Return the stamps of ``measured`` at ``now_s`` and its position, (Da,) each."""
-        found = self.buffer.newest_stamped(self.measured_stream, now_s)
-        return None if found is None else (found[0][self._columns], found[1][self._columns])
+        found = {name: self.buffer.newest_stamped(name, now_s) for name in self.measuring}
+        known = {name: each for name, each in found.items() if each is not None}
+        if not known or len(known) < len(found):
+            return None
+        stamps_s = self._measuring.row({name: each[0] for name, each in known.items()})
+        position = self._measuring.row({name: each[1] for name, each in known.items()})
+        return np.where(np.isnan(stamps_s), np.nanmax(stamps_s), stamps_s), position
 
     def measured_in(self, observation: Observation) -> tuple[np.ndarray, np.ndarray]:
         """Return where the commanded joints are in an observation and their stamps, (Da,)."""
-        name = self.measured_stream
-        position = observation.values[name][self._columns]
-        stamps_s = np.full(len(self._names[name]), observation.source_stamps_s[name])
-        if name in observation.element_stamps_s:
-            stamps_s = np.array(list(observation.element_stamps_s[name].values()))
-        return position, stamps_s[self._columns]
+        stamps_s = {
+            name: np.array(list(observation.element_stamps_s[name].values()))
+            if name in observation.element_stamps_s
+            else np.full(len(self._names[name]), observation.source_stamps_s[name])
+            for name in self.measuring
+        }
+        row_s = self._measuring.row(stamps_s)
+        row_s = np.where(np.isnan(row_s), observation.stamp_s, row_s)
+        return self._measuring.row(observation.values), row_s
 
     def _forget_invalid(self) -> None:
         """Forget what was refused, but where no better message would come by itself."""
@@ -279,7 +313,7 @@ class ObservationWatch:
         self._statistics[name].take(stamp_s, arrived_s, present)
         if name in self._frozen:
             self._frozen[name].see(stamp_s, value)
-        elif name == self.measured_stream and self._frozen:
+        elif name in self.measuring and self._frozen:
             measured = self.measured(stamp_s)
             if measured is not None:
                 for frozen in self._frozen.values():
@@ -349,14 +383,11 @@ class ObservationWatch:
         return called, "; its other joints are current"
 
 
-def _measuring_stream(
-    streams: Sequence[StreamSpec], joint_names: Sequence[str]
-) -> tuple[StreamSpec, list[int]]:
-    """Return the stream that measures the commanded joints, and their columns in it."""
-    stream = measuring_stream(streams, joint_names)
-    if stream is not None:
-        return stream, [stream.names.index(name) for name in joint_names]
+def _measuring(streams: Sequence[StreamSpec], action_spec: ActionSpec) -> Measuring:
+    found = measuring(streams, action_spec)
+    if found is not None:
+        return found
     raise ValueError(
-        f"no stream measures all of {list(joint_names)}, so the first command could jump; "
-        f"streams: { {stream.name: list(stream.names) for stream in streams} }"
+        f"no stream measures all of {list(action_spec.measured_names)}, so the first command "
+        f"could jump; streams: { {stream.name: list(stream.names) for stream in streams} }"
     )

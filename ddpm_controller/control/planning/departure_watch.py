@@ -65,6 +65,8 @@ class DepartureWatch:
             if takeover.before is None:  # it comes from rest, wherever that was
                 return ""
             followed = np.diagonal(takeover.before.at(stamps_s))
+        # A velocity leads a joint to no place that it could depart from.
+        measured = np.where(self._spec.are_velocities, expected, measured)
         self.departure = deviation(measured, expected, followed, self.limit.scale)
         if self.departure <= self.limit.limit:
             return ""

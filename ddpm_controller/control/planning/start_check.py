@@ -29,18 +29,19 @@ def place_problem(
 
     Args:
         watch: Has what is measured.
-        limits: Limits of the joints of the action.
+        limits: Limits of the columns of the action.
         joint_names: Joint names of the action.
         guard: Guard of the end effector's box, where there is one.
         now_s: The moment.
     """
-    problem = watch.problem(now_s, only=watch.measured_stream)
+    problem = watch.problem(now_s, only=watch.measuring)
     if problem is not None:
         return replace(problem, state=State.WAITING)
     measured = watch.measured(now_s)
     if measured is None:
-        text = f"{watch.measured_stream} is ahead of the clock"
+        text = f"{', '.join(watch.measuring)} is ahead of the clock"
         return Verdict(State.WAITING, Reason.NO_OBSERVATION, text)
+    limits = limits.of_joints
     margin = limits.velocity * _MARGIN_S
     inside = np.clip(measured, limits.lower, limits.upper)
     if (np.abs(inside - measured) > margin).any():
@@ -90,7 +91,7 @@ class StartCheck:
 
     def state(self, measured: np.ndarray, limits: JointLimits) -> Verdict | None:
         """Return why nothing may be sent while the robot is at ``measured`` (Da,), or None."""
-        if self.gate.approach_share > 0:
+        if self._can_approach(limits):
             return None
         text = self.gate.state_problem(measured, limits, self._spec.joint_names)
         return Verdict(State.WAITING, Reason.START_REFUSED, _remedied(text)) if text else None
@@ -117,16 +118,15 @@ class StartCheck:
         if not text:
             self._refused = ""
             return None
-        share = self.gate.approach_share
-        if share == 0 or self._approached:
+        if self._approached or not self._can_approach(limits):
             self._refused = _remedied(text)
             self._schedule.replace_first(None)
             return Verdict(State.HOLDING, Reason.START_REFUSED, self._refused)
         chunk = approach_chunk(
-            np.clip(measured, limits.lower, limits.upper),
+            measured,
             first,
             limits,
-            share,
+            self.gate.approach_share,
             start_s=now_s,
             period_s=self._spec.period_s,
             joint_names=names,
@@ -134,6 +134,11 @@ class StartCheck:
         self._schedule.replace_first(chunk)
         self._approaches, self._until_s = text, chunk.end_s + _SETTLE_S
         return self._approaching()
+
+    def _can_approach(self, limits: JointLimits) -> bool:
+        """Return whether the robot may be led to the first action; velocities lead nowhere."""
+        are_all = limits.velocities is not None and bool(limits.velocities.chosen.all())
+        return self.gate.approach_share > 0 and not are_all
 
     def _approaching(self) -> Verdict:
         text = f"approaching slowly, for {self._approaches}"

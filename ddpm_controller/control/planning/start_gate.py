@@ -51,7 +51,7 @@ class StartGate:
         """Return in words which joints of ``measured`` (Da,) are where training never was."""
         if self.lower.size == 0:
             return ""
-        slack = SLACK_S * limits.velocity
+        slack = SLACK_S * limits.of_joints.velocity
         outside = (measured < self.lower - slack) | (measured > self.upper + slack)
         found = [
             f"{name} is at {measured[i]:.4f}, outside [{self.lower[i]:.4f}, {self.upper[i]:.4f}]"
@@ -63,11 +63,16 @@ class StartGate:
     def action_problem(
         self, first: np.ndarray, measured: np.ndarray, limits: JointLimits, names: Sequence[str]
     ) -> str:
-        """Return in words which joints the first action (Da,) would take too far."""
+        """Return in words which joints the first action (Da,) would take too far.
+
+        A velocity takes a joint nowhere at once: it begins at 0, and its rate is limited.
+        """
         if self.distance.size == 0:
             return ""
         allowed = np.maximum(self.distance, SLACK_S * limits.velocity)
         away = np.abs(first - measured)
+        if limits.velocities is not None:
+            away = np.where(limits.velocities.chosen, 0.0, away)
         found = [
             f"{name} from {measured[i]:.4f} to {first[i]:.4f}, {away[i]:.4f} away, at most "
             f"{allowed[i]:.4f}"
@@ -120,9 +125,10 @@ def approach_chunk(
     """Return a slow straight way from rest at ``begin`` to rest at ``goal``, both (Da,).
 
     All joints arrive together, along the quintic whose highest velocity, acceleration and jerk
-    are ``share`` of the limits at most.
+    are ``share`` of the limits at most. Velocities stay 0.
     """
-    goal = np.clip(goal, limits.lower, limits.upper)
+    begin = np.clip(limits.resting(begin), limits.lower, limits.upper)
+    goal = np.clip(limits.resting(goal), limits.lower, limits.upper)
     slow = limits.scaled(share)
     velocity, acceleration, jerk = fade_peaks(Motion.rest(goal - begin), 1.0)
     duration_s = max(

@@ -14,9 +14,11 @@ from ddpm_controller.diffusion.recorded.colouring import Colouring
 from ddpm_controller.diffusion.recorded.element_maps import ElementMap, ScaleMixture, SinhArcsinh
 from ddpm_controller.diffusion.recorded.noise_map import NoiseMap
 from ddpm_controller.diffusion.recorded.recorded_noise import RecordedNoise
+from ddpm_controller.given_files import file_text, one_line, parsed_json
 
 KIND = "recorded_noise"
 FORMAT_VERSION = 1
+_MOST_BYTES = 16 << 20
 _FIELDS = {
     *("kind", "format_version", "names", "units", "period_s", "mean", "scale"),
     *("reflection", "correlation", "shapes_innovations", "elements", "provenance"),
@@ -70,17 +72,19 @@ def load_noise(path: Path | str) -> NoiseFile:
     """
     path = Path(path)
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
+        fields = parsed_json(file_text(path, _MOST_BYTES))
     except OSError as error:
         raise NoiseFileError(
             f"{path}: cannot be read ({error.strerror}); `ddpm fit-noise` writes such a file"
         ) from None
     except ValueError as error:
-        raise NoiseFileError(f"{path}: not JSON ({error}); fit the noise again") from None
+        raise NoiseFileError(
+            f"{path}: not JSON ({one_line(error)}); fit the noise again"
+        ) from None
     try:
         noise = noise_from_fields(fields)
     except (ValueError, TypeError, RuntimeError, KeyError) as error:
-        raise NoiseFileError(f"{path}: {error}") from None
+        raise NoiseFileError(f"{path}: {one_line(error)}") from None
     return NoiseFile(noise, fields.get("provenance", {}), _digest(fields))
 
 

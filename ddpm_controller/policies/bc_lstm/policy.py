@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from ddpm_controller.checkpoint import Checkpoint
+from ddpm_controller.networks.device import usable_device
 from ddpm_controller.policies.bc_lstm.network import (
     BcLstmConfig,
     BcLstmNetwork,
@@ -48,7 +49,7 @@ class BcLstm:
         checkpoint_hash: str = "",
     ) -> None:
         config = network.config
-        self.network = network.to(settings.device).eval()
+        self.network = network.to(usable_device(settings.device)).eval()
         self.n_action_steps = settings.n_action_steps or config.n_action_steps
         if not 1 <= self.n_action_steps <= config.horizon:
             raise ValueError(

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from ddpm_controller.checkpoint import Checkpoint
+from ddpm_controller.networks.device import usable_device
 from ddpm_controller.policies.diff_control.config import (
     DiffControlConfig,
     diff_control_config_from,
@@ -57,7 +58,7 @@ class DiffControl:
         checkpoint_hash: str = "",
     ) -> None:
         config = network.config
-        self.network = network.to(settings.device).eval()
+        self.network = network.to(usable_device(settings.device)).eval()
         chosen = overridden(diff_control_settings(config), settings.overrides)
         plain = replace(settings, overrides=chosen.denoising)
         self._denoising = DiffusionPolicy(

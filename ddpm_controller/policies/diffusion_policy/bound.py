@@ -64,7 +64,7 @@ def policy_bound(
     return variational_bound(
         process,
         denoiser.predict_x0,
-        network.action_normalizer(batch["actions"]),
+        network.normalized_actions(batch),
         generator,
         timesteps=timesteps,
         variance=kind,

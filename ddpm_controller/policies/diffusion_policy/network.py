@@ -26,6 +26,7 @@ from ddpm_controller.policies.diffusion_policy.process import (
 )
 from ddpm_controller.policies.inputs.goals import refuse_goals
 from ddpm_controller.policies.inputs.masks import MASKED, drawn_masks, refuse_masks
+from ddpm_controller.policies.inputs.relative_actions import RelativeActions
 from ddpm_controller.types import ActionSpec, StreamSpec
 
 Batch = Mapping[str, Any]
@@ -49,6 +50,7 @@ class DiffusionPolicyNetwork(nn.Module):
     what makes one for a ``cond_dim`` (and an ``input_dim``), and Dc.
 
     Attributes:
+        relative: What the actions are learned relative to.
         seen_dim: Columns of what is observed.
         cond_dim: Dc, with what is recalled.
     """
@@ -70,6 +72,7 @@ class DiffusionPolicyNetwork(nn.Module):
         self.streams = tuple(streams)
         action_dim = len(action_spec.joint_names)
         self.action_normalizer = _normalizer(statistics, ACTION_STATISTICS, action_dim)
+        self.relative = RelativeActions(action_spec, streams)
         self.normalizers, self.encoders = nn.ModuleDict(), nn.ModuleDict()
         for each in streams:
             if each.kind == "vector":
@@ -160,6 +163,15 @@ class DiffusionPolicyNetwork(nn.Module):
             features[place] = features[place].masked_fill(masked[:, column, None], 0.0)
         return [*features, (~masked).to(features[0])]
 
+    def normalized_actions(self, batch: Batch) -> Tensor:
+        """Return the actions of a batch as they are learned, (B, Tp, Da)."""
+        actions: Tensor = batch["actions"]
+        if self.relative.are_any:
+            in_force = actions[:, self.config.n_obs_steps - 1]
+            actions = actions - self.relative.reference(batch["values"], in_force)[:, None]
+        normalized: Tensor = self.action_normalizer(actions)
+        return normalized
+
     def condition(self, values: Mapping[str, Tensor], recalled: Tensor | None = None) -> Tensor:
         """Return ``encode`` of the values with the recalled columns (B, Dr) behind, (B, Dc)."""
         seen = self.encode(values)
@@ -203,7 +215,7 @@ class DiffusionPolicyNetwork(nn.Module):
                 values = {**values, MASKED: self._masks(len(batch["actions"]), generator)}
         seen = self.condition(values, recalled)
         cond = seen.repeat_interleave(noise_draws, dim=0)  # (B * K, Dc)
-        x0 = self.action_normalizer(batch["actions"]).repeat_interleave(noise_draws, dim=0)
+        x0 = self.normalized_actions(batch).repeat_interleave(noise_draws, dim=0)
         mask = batch["mask"].repeat_interleave(noise_draws, dim=0)
         t, weights = self._timesteps(len(batch["actions"]), noise_draws, generator)
         t = t.to(x0.device)

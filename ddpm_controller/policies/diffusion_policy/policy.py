@@ -13,6 +13,7 @@ from ddpm_controller.checkpoint import Checkpoint
 from ddpm_controller.diffusion.samplers import SAMPLERS, Sampler, sample_ddpm
 from ddpm_controller.diffusion.timesteps import timesteps_for
 from ddpm_controller.diffusion.variances import Variance
+from ddpm_controller.networks.device import usable_device
 from ddpm_controller.policies.diffusion_policy.bound import policy_bound
 from ddpm_controller.policies.diffusion_policy.config import (
     DenoisingSettings,
@@ -70,7 +71,7 @@ class DiffusionPolicy:
         along_chain: Callable[[], AlongChain] | None = None,
     ) -> None:
         config = network.config
-        self.network = network.to(settings.device).eval()
+        self.network = network.to(usable_device(settings.device)).eval()
         self.distance, self.horizon = distance, config.horizon
         self._along_chain = along_chain
         self.n_action_steps = (
@@ -91,6 +92,7 @@ class DiffusionPolicy:
             network.action_normalizer,
             config.n_obs_steps,
             self.n_action_steps,
+            remembers=network.relative.need_commanded,
         )
         with torch.no_grad():
             every = torch.arange(config.num_train_timesteps, device=self._device)
@@ -132,7 +134,7 @@ class DiffusionPolicy:
             settings=as_overrides(chosen),
             num_inference_steps=chosen.num_inference_steps,
             expected_delay_s=chosen.expected_delay_s,
-            remembers_plans=self.seam.remembers,
+            remembers_plans=self._joiner.remembers,
             maskable=config.maskable_streams,
             goal_ranges=goal_ranges_of(config.goal_streams, normalizers),
             training_range=training_range_of(
@@ -179,16 +181,39 @@ class DiffusionPolicy:
     ) -> list[Plan]:
         """Return one plan per run, denoised under ``cond`` (B, Dc)."""
         befores = [
-            self._joiner.before(window, memory)
+            self._joiner.before(window, memory, self._reference(window, memory))
             for window, memory in zip(windows, memories, strict=True)
         ]
         with torch.no_grad():  # a seam may need a gradient, which inference mode forbids for good
             x0 = self._joiner.drawn(befores, lambda rows: self._sampling(cond, memories, rows))
             rows = self.network.action_normalizer.unnormalize(x0).cpu().numpy()
+            if self.network.relative.are_any:
+                rows = rows + np.stack([each.reference for each in befores])[:, None]
             seen = self._distances(cond)
         return [
             self._plan(*one) for one in zip(windows, memories, befores, rows, seen, strict=True)
         ]
+
+    def _reference(self, window: Window, memory: Memory) -> np.ndarray | None:
+        """Return what a plan is relative to, (Da,); None: nothing.
+
+        A robot that rests is commanded to stay where it is measured.
+        """
+        relative = self.network.relative
+        if not relative.are_any:
+            return None
+        values = {
+            name: torch.from_numpy(value)[None, None]
+            for name, value in window[-1].values.items()
+            if value.ndim == 1
+        }
+        commanded = self._joiner.commanded(window, memory)
+        if commanded is None:
+            in_force = relative.measured(values)
+        else:
+            in_force = torch.from_numpy(commanded)[None]
+        reference: np.ndarray = relative.reference(values, in_force)[0].numpy()
+        return reference
 
     def features(self, values: Mapping[str, np.ndarray]) -> Tensor:
         """Return the denoiser's condition for windows: values (B, To, ...) -> (B, Dc)."""

@@ -7,7 +7,7 @@ from torch import nn
 
 from ddpm_controller.networks.normalizer import MinMaxNormalizer
 from ddpm_controller.policy import TrainingRange, Window
-from ddpm_controller.types import ActionSpec, Observation, StreamSpec, measuring_stream
+from ddpm_controller.types import ActionSpec, Observation, StreamSpec, measuring
 
 
 def training_range_of(
@@ -16,15 +16,23 @@ def training_range_of(
     action_normalizer: MinMaxNormalizer,
     action_spec: ActionSpec,
 ) -> TrainingRange | None:
-    """Return the ranges; None where no stream measures all commanded joints."""
-    names = action_spec.joint_names
-    stream = measuring_stream(streams, names)
-    if stream is None:
+    """Return the ranges; None where the streams do not measure all commanded joints.
+
+    A column that is not measured, of a twist, may be anywhere.
+    """
+    found = measuring(streams, action_spec)
+    if found is None:
         return None
-    columns = [stream.names.index(name) for name in names]
-    low, high = ends_of(normalizers[stream.name])
+    ends = {name: ends_of(normalizers[name]) for name in found.names}
+    low, high = (found.row({name: each[i] for name, each in ends.items()}) for i in range(2))
+    is_measured = found.are_measured
     action_low, action_high = ends_of(action_normalizer)
-    return TrainingRange(low[columns], high[columns], action_low, action_high)
+    return TrainingRange(
+        np.where(is_measured, low, -np.inf),
+        np.where(is_measured, high, np.inf),
+        action_low,
+        action_high,
+    )
 
 
 def middle_window(

@@ -15,10 +15,9 @@ from ddpm_controller.checkpoint import (
     DEPARTURE_LIMIT_NAME,
     MOST_MANIFEST_BYTES,
     CheckpointError,
-    file_content,
-    parsed_json,
     write_atomically,
 )
+from ddpm_controller.given_files import file_content, parsed_json
 from ddpm_controller.policy import DEPARTURE_UNIT, DepartureLimit, TrainingRange
 from ddpm_controller.types import ActionSpec
 

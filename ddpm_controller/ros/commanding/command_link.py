@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -27,9 +26,14 @@ from ddpm_controller.ros.commanding.command_messages import (
 )
 from ddpm_controller.ros.commanding.sent_positions import SentCommands
 from ddpm_controller.ros.graph.process_command import child_environment
+from ddpm_controller.ros.graph.transports import (
+    PROFILES,
+    RANGE,
+    has_own_profile,
+    stays_here,
+    uses_fast_dds,
+)
 from ddpm_controller.share import share_path
-
-_PROFILES, _RANGE = "FASTRTPS_DEFAULT_PROFILES_FILE", "ROS_AUTOMATIC_DISCOVERY_RANGE"
 
 
 def command_environment(surroundings: Mapping[str, str]) -> dict[str, str]:
@@ -41,16 +45,13 @@ def command_environment(surroundings: Mapping[str, str]) -> dict[str, str]:
     this package's own, which are for images, are the user's and stay.
     """
     environment = child_environment({}, surroundings)
-    if not environment.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp").startswith("rmw_fastrtps"):
+    if not (uses_fast_dds(environment) and has_own_profile(environment)):
         return environment
-    profiles = environment.get(_PROFILES)
-    if profiles and Path(profiles) != Path(share_path("config/fastdds.xml")):
+    if stays_here(environment):
+        environment[PROFILES] = share_path("config/fastdds_commands.xml")
+        environment[RANGE] = "SYSTEM_DEFAULT"  # which leaves everything to the profile
         return environment
-    if environment.get(_RANGE) == "LOCALHOST":
-        environment[_PROFILES] = share_path("config/fastdds_commands.xml")
-        environment[_RANGE] = "SYSTEM_DEFAULT"  # which leaves everything to the profile
-        return environment
-    environment.pop(_PROFILES, None)
+    environment.pop(PROFILES, None)
     return {"FASTDDS_BUILTIN_TRANSPORTS": "UDPv4", **environment}
 
 
@@ -79,8 +80,9 @@ class CommandLink:
 
     Attributes:
         is_quiet: Whether it has nothing to send, by its own word.
-        is_at_rest: Whether what it sent last had no velocity, by its own word.
+        is_at_rest: Whether what it sent last lets the robot rest, by its own word.
         is_ready: Whether it has sent a packet at all.
+        was_at_rest: Whether the one before has ended by itself, which it does only at rest.
         sent: What it has sent lately, by its own word.
         node_names: Full names of the nodes that have published commands.
     """
@@ -93,6 +95,7 @@ class CommandLink:
         self.node_names: list[str] = []
         self._wants_standby, self._standby_from_s = standby, -math.inf
         self._standby: _Child | None = None
+        self.was_at_rest = False
         self._begin()
         self._stand_by()
 
@@ -152,6 +155,7 @@ class CommandLink:
         if self._process.poll() is None:
             self._stand_by()
             return False
+        self.was_at_rest = self._process.returncode == 0
         self._socket.close()
         self._standby_from_s = time.monotonic() + _STANDBY_PAUSE_S
         self._begin()
@@ -173,7 +177,11 @@ class CommandLink:
         return self._number
 
     def heard(self) -> list[Told]:
-        """Return what the process has reported since the last call, oldest first."""
+        """Return what the process has reported since the last call, oldest first.
+
+        Where the link is cut in one direction only, the other one is cut too: the process then
+        brings the robot to rest and ends, and another one can take over.
+        """
         told = []
         while True:
             try:
@@ -183,16 +191,23 @@ class CommandLink:
             except OSError:  # nothing more
                 break
             if not data:
+                self._socket.close()
                 break
             _, content = opened(data)
             told.append(told_from(content))
             # A packet from before the last order is not about that order.
             self.is_quiet = told[-1].state == State.WAITING and self._asked_for_quiet
             self.is_ready = True
-            self.is_at_rest = not told[-1].moves
+            sent, limits = told[-1].sent, self._limits
+            self.is_at_rest = (
+                sent is None
+                or limits is None
+                or limits.is_rest(sent.motion.position, sent.motion.velocity)
+            )
             if told[-1].motion:
                 self.sent.note(np.array(told[-1].motion[0]))
-        self.sent.note_read()
+        if self._socket.fileno() >= 0:  # else what it still sends, to come to rest, is not known
+            self.sent.note_read()
         return told
 
     def close(self) -> None:

@@ -57,7 +57,7 @@ class Commanding(Protocol):
 
     @property
     def is_at_rest(self) -> bool:
-        """Whether what was sent last had no velocity."""
+        """Whether what was sent last lets the robot rest."""
         ...
 
     def step(self, now_s: float) -> list[Done]:
@@ -102,9 +102,13 @@ class CommandHere:
         """Tick and send."""
         missed, self._missed = self._missed, 0
         command = self._loop.tick(now_s)
-        self.is_at_rest = command.velocity is None or not command.velocity.any()
+        limits, rate = self._loop.limits, command.velocity
+        self.is_at_rest = True
         if command.position is None:
             return [Done(command, missed=missed)]
+        assert limits is not None
+        assert rate is not None
+        self.is_at_rest = limits.is_rest(command.position, rate)
         self._publisher.send(command)
         self._note(command.stamp_s, command.position)
         return [Done(command, time.monotonic(), missed)]
@@ -164,6 +168,8 @@ class CommandAhead:
         sent = motion.stream.sent
         self.is_at_rest = sent is None or not sent.motion.velocity.any()
         commands = list(found.commands)
+        if order.begin_at is not None:
+            self._loop.note_begun(motion.stream.end_s)
         for each in commands:
             self._loop.note_led(each.stamp_s, each.position)
             if each.position is not None:
@@ -222,6 +228,7 @@ class CommandByOrder:
     ) -> None:
         self._loop, self._link, self._log_error, self._note = loop, link, log_error, note
         self._takeovers: dict[int, Takeover] = {}
+        self._beginning = 0
         self._was_lost = self._is_deaf = self._has_died = False
         self._sent: Sent | None = None
         self._why_starting = Reason.NONE, "the command process is starting"
@@ -243,10 +250,7 @@ class CommandByOrder:
         done = self._hear()
         self._loop.advance(now_s)
         if self._link.revive():
-            text = "the command process has died and another one takes over"
-            self._log_error(text)
-            self._loop.lose_motion()
-            self._why_starting, self._has_died = (Reason.CONTROLLER_LOST, text), True
+            self._note_death()
         if not self._link.is_ready:
             self._heard_s = time.monotonic()
             return [*done, Done(Command(now_s, None, State.WAITING, *self._why_starting))]
@@ -262,6 +266,8 @@ class CommandByOrder:
             self._loop.lose_motion()
         elif takeover is not None:
             self._takeovers[number] = takeover
+        if order.begin_at is not None:
+            self._beginning = number
         if verdict.state == State.WAITING and self._link.is_quiet:
             done.append(Done(Command(now_s, None, verdict.state, verdict.reason, verdict.text)))
         silent_s = time.monotonic() - self._heard_s
@@ -270,6 +276,19 @@ class CommandByOrder:
             lost = Command(now_s, None, State.HOLDING, Reason.CONTROLLER_LOST, text)
             done.append(Done(lost))
         return done
+
+    def _note_death(self) -> None:
+        """Begin again with the process that takes over."""
+        text = "the command process has died and another one takes over"
+        if self._link.was_at_rest:
+            text = (
+                "the link to the command process was cut: it has brought the robot to rest, and "
+                "another one takes over"
+            )
+            self._sent = None
+        self._log_error(text)
+        self._loop.lose_motion()
+        self._why_starting, self._has_died = (Reason.CONTROLLER_LOST, text), True
 
     def rest(self) -> list[Done]:
         """Order silence until the process has confirmed it."""
@@ -309,6 +328,8 @@ class CommandByOrder:
         self._was_lost = is_lost
         self._sent = sent = told.sent
         if sent is not None:
+            if 0 < told.began == self._beginning:
+                self._loop.note_begun(sent.stamp_s)
             self._loop.note_led(sent.stamp_s, sent.motion.position)
             self._note(sent.stamp_s, sent.motion.position)
         command = Command(

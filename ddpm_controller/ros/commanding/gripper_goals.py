@@ -179,7 +179,7 @@ def goal_of(output: RobotOutput, place: float) -> Any:
     assert output.gripper is not None
     goal, effort = message_class(output.type).Goal(), output.gripper.max_effort
     if output.type == PARALLEL_GRIPPER_COMMAND:
-        goal.command.name, goal.command.position = list(output.names), [place]
+        goal.command.name, goal.command.position = list(output.message_names), [place]
         goal.command.effort = [] if effort is None else [effort]
     else:
         goal.command.position = place

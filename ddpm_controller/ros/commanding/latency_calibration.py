@@ -12,7 +12,7 @@ from ddpm_controller.identification.latency_picture import JointTrace
 from ddpm_controller.identification.picture_lag import PictureLag, picture_lag
 from ddpm_controller.identification.stream_latency import StreamLatency, stream_latency
 from ddpm_controller.robots.robot import Robot
-from ddpm_controller.robots.robot_file import LONGEST_LATENCY_S
+from ddpm_controller.robots.stream_file import LONGEST_LATENCY_S
 from ddpm_controller.ros.commanding.latency_measurement import LatencyMeasurement, Recorded
 
 _FARTHEST = 4.0

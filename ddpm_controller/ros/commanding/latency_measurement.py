@@ -30,7 +30,9 @@ from ddpm_controller.control.observing.observation_buffer import (
 )
 from ddpm_controller.identification.excitation import Excitation
 from ddpm_controller.identification.picture_lag import thumbnail
-from ddpm_controller.robots.robot import Robot, RobotStream
+from ddpm_controller.robots.joined_description import Descriptions
+from ddpm_controller.robots.robot import Robot
+from ddpm_controller.robots.streams import StreamSource
 from ddpm_controller.ros.commanding.governed_sender import GovernedSender, WishAt
 
 _QUIET_S = 0.5
@@ -79,7 +81,7 @@ class LatencyMeasurement:
 
     def __init__(self, node: Node, robot: Robot, should_stop: Callable[[], bool]) -> None:
         self.arrivals: dict[str, list[tuple[float, float]]] = {
-            stream.spec.name: [] for stream in robot.streams if not stream.is_text
+            stream.spec.name: [] for stream in robot.streams if stream.is_stamped
         }
         self.limits: JointLimits | None = None
         self._node, self._robot, self._should_stop = node, robot, should_stop
@@ -94,12 +96,17 @@ class LatencyMeasurement:
         self._states = ObservationBuffer((spec,), {spec.name: self._measures.max_age_s}, 0.0)
         newest = QoSProfile(depth=20, reliability=ReliabilityPolicy.BEST_EFFORT)
         for stream in robot.streams:
-            if stream.is_text:  # it comes once and without a stamp
+            if not stream.is_stamped:  # how late it comes cannot be seen
                 continue
             kind = message_class(stream.type)
-            node.create_subscription(kind, stream.topic, partial(self._on_message, stream), newest)
+            for source in stream.sources:
+                take = partial(self._on_message, source)
+                node.create_subscription(kind, source.topic, take, newest)
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        node.create_subscription(String, "robot_description", self._on_description, latched)
+        self._described = Descriptions(robot.descriptions)
+        for topic in robot.descriptions:
+            take_text = partial(self._on_description, topic)
+            node.create_subscription(String, topic, take_text, latched)
         self._listeners: list[Subscription] = [
             node.create_subscription(
                 message_class(each.type), each.topic, self._on_foreign_command, newest
@@ -270,13 +277,13 @@ class LatencyMeasurement:
         row = self._states.newest(self._measures.spec.name, math.inf)
         return None if row is None else row[self._columns]
 
-    def _on_message(self, stream: RobotStream, message: Any) -> None:
-        arrived_s, name = self.now_s, stream.spec.name
+    def _on_message(self, source: StreamSource, message: Any) -> None:
+        arrived_s, stream, name = self.now_s, source.stream, source.stream.spec.name
         try:
             if stream.spec.kind == "image" and self._sender is None:
                 self.arrivals[name].append((seconds(message.header.stamp), arrived_s))
                 return
-            found = observation_from(message, stream)
+            found = observation_from(message, stream, prefix=source.prefix)
         except ConversionError as error:
             self.arrivals[name].append((seconds(message.header.stamp), arrived_s))
             self._node.get_logger().warning(f"refused: {error}", throttle_duration_sec=1.0)
@@ -301,8 +308,9 @@ class LatencyMeasurement:
             stamps_s.append(stamp_s)
             self._recorded.measured.append(position)
 
-    def _on_description(self, message: String) -> None:
-        self.limits = self._robot.limits(message.data)
+    def _on_description(self, topic: str, message: String) -> None:
+        if self._described.take(topic, message.data):
+            self.limits = self._robot.limits(self._described.text)
 
     def _on_foreign_command(self, message: Any) -> None:
         self._others += 1

@@ -38,7 +38,7 @@ class OutputPublisher:
         self._apart_s = 1.0 / output.rate_hz - period_s / 2 if output.rate_hz else 0.0
         self._last: Part | None = None
         self._sent: float | None = None
-        self._trajectories = TrajectoryMessages(output.names)
+        self._trajectories = TrajectoryMessages(output.message_names)
         kind, _ = MESSAGES[output.type]
         self.publisher: Publisher = node.create_publisher(
             kind, output.topic, QoSProfile(depth=depth), event_callbacks=events
@@ -65,7 +65,7 @@ class OutputPublisher:
 
     def send_trajectory(self, trajectory: Trajectory) -> None:
         """Publish the output's columns of several points, which end at rest."""
-        part = trajectory_part(trajectory, self.output.names, self._columns)
+        part = trajectory_part(trajectory, self.output.message_names, self._columns)
         self.publisher.publish(self._trajectories.message(part))
 
     def repeat(self) -> None:

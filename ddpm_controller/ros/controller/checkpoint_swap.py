@@ -12,6 +12,7 @@ from rclpy.task import Future
 from ddpm_controller.checkpoint import CheckpointError, load_manifest, refuse_mismatch
 from ddpm_controller.control.parameter_names import NONE
 from ddpm_controller.robots.robot import Robot
+from ddpm_controller.robots.trained_sources import SOURCES, compare_sources
 from ddpm_controller.ros.controller.policy_loader import LoadedPolicy, PolicyLoader
 from ddpm_controller.ros.executor_calls import ExecutorCalls
 from ddpm_controller.share import found_path
@@ -82,7 +83,9 @@ class CheckpointSwap:
             return ""  # it is validated when the node is configured
         try:
             manifest = load_manifest(found_path(folder))
-            refuse_mismatch(manifest, self._robot.stream_specs, self._robot.action_spec)
+            sources = manifest.provenance.get(SOURCES, {})
+            refused = compare_sources(sources, self._robot.streams).refused
+            refuse_mismatch(manifest, self._robot.stream_specs, self._robot.action_spec, refused)
         except CheckpointError as error:
             self._refused(folder, str(error))
             return str(error)

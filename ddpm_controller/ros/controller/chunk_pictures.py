@@ -2,8 +2,10 @@
 
 import traceback
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
 
 import numpy as np
 from geometry_msgs.msg import Point
@@ -14,6 +16,8 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from visualization_msgs.msg import Marker, MarkerArray
 
 from ddpm_controller.control.moving.forward_kinematics import LinkChain
+from ddpm_controller.robots.joined_description import Descriptions
+from ddpm_controller.robots.robot import DESCRIPTION
 from ddpm_controller.ros.latest_worker import LatestWorker
 from ddpm_controller.ros.stamps import duration_from, time_from
 from ddpm_controller.types import ActionChunk
@@ -48,9 +52,17 @@ class ChunkPictures:
         node: Owner of the publishers.
         joint_names: Columns of the chunks.
         end_effector: Link whose path is drawn; empty: the last one of the robot description.
+        descriptions: Topics of the robot description, as a robot file has them; without one no
+            path is drawn.
     """
 
-    def __init__(self, node: Node, joint_names: Sequence[str], end_effector: str) -> None:
+    def __init__(
+        self,
+        node: Node,
+        joint_names: Sequence[str],
+        end_effector: str,
+        descriptions: Mapping[str, str] = MappingProxyType({DESCRIPTION: ""}),
+    ) -> None:
         self._node = node
         self._joint_names, self._end_effector = tuple(joint_names), end_effector
         self._chain: LinkChain | None = None
@@ -59,9 +71,11 @@ class ChunkPictures:
         self._trajectories = node.create_publisher(JointTrajectory, "~/predicted_trajectory", qos)
         self._paths = node.create_publisher(MarkerArray, "~/predicted_path", qos)
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        self._description = node.create_subscription(
-            String, "robot_description", self._on_description, latched
-        )
+        self._described = Descriptions(descriptions)
+        self._descriptions = [
+            node.create_subscription(String, topic, partial(self._on_description, topic), latched)
+            for topic in descriptions
+        ]
         self._worker: LatestWorker[ActionChunk] = LatestWorker("pictures", self._publish)
 
     def show(self, chunk: ActionChunk) -> None:
@@ -71,14 +85,17 @@ class ChunkPictures:
     def close(self) -> None:
         """End the thread and leave the topics."""
         self._worker.close()
-        self._node.destroy_subscription(self._description)
+        for each in self._descriptions:
+            self._node.destroy_subscription(each)
         self._node.destroy_publisher(self._trajectories)
         self._node.destroy_publisher(self._paths)
 
-    def _on_description(self, message: String) -> None:
+    def _on_description(self, topic: str, message: String) -> None:
         logger = self._node.get_logger()
+        if not self._described.take(topic, message.data):
+            return
         try:
-            chain = LinkChain(message.data, self._joint_names, self._end_effector)
+            chain = LinkChain(self._described.text, self._joint_names, self._end_effector)
         except ValueError as error:
             self._chain = None
             logger.error(f"no path of the end effector is drawn: {error}")

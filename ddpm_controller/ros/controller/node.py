@@ -23,7 +23,9 @@ from std_srvs.srv import Trigger
 from ddpm_controller.bags.conversions import seconds
 from ddpm_controller.checkpoint import CheckpointError
 from ddpm_controller.control.states import Reason, State, Verdict
+from ddpm_controller.given_files import one_line
 from ddpm_controller.robots.robot import RobotError, load_robot
+from ddpm_controller.ros.answered import answer_always
 from ddpm_controller.ros.controller.checkpoint_swap import CheckpointSwap
 from ddpm_controller.ros.controller.diagnostics import Diagnostics
 from ddpm_controller.ros.controller.parameters import REMOVED, ControllerParameters
@@ -39,6 +41,7 @@ from ddpm_controller.ros.executor_calls import ExecutorCalls
 from ddpm_controller.ros.neighbours.claims import Intent
 from ddpm_controller.ros.neighbours.neighbours import LOOK_PERIOD_S
 from ddpm_controller.ros.parameters import declare, read
+from ddpm_controller.ros.private_memory import keep_private
 from ddpm_controller.ros.qos_events import QosEvents
 from ddpm_controller.ros.transitions import reported
 from ddpm_controller.share import found_path
@@ -89,11 +92,12 @@ class Controller(LifecycleNode):
             self._configure()
         except Exception as error:  # rclpy would swallow it silently
             known = isinstance(error, RobotError | CheckpointError | ValueError)
-            text = str(error) if known else traceback.format_exc()
+            text = str(error) if known else f"{type(error).__name__}: {one_line(error)}"
             self._swap.fail(text)
             self.get_logger().error(f"not configured: {text}")
+            self.get_logger().debug(traceback.format_exc())
             self._clean_up()
-            self._tell_inactive(str(error))
+            self._tell_inactive(text)
             return TransitionCallbackReturn.FAILURE
         self._tell_inactive("configured")
         return TransitionCallbackReturn.SUCCESS
@@ -227,11 +231,14 @@ class Controller(LifecycleNode):
         found = parts.neighbours.look(session.intent if session else Intent.NONE)
         parts.inputs.explain_no_limits(parts.neighbours.no_description)
         parts.inputs.take_events()
+        in_use = self._in_use()
+        parts.inputs.views.compare(in_use.views if in_use is not None else {})
         if session is not None:
             session.post(partial(session.loop.right_of_way.note, found))
 
     def _notes(self) -> Mapping[str, str]:
-        return self._parts.neighbours.notes if self._parts is not None else {}
+        parts = self._parts
+        return {**parts.neighbours.notes, **parts.notes} if parts is not None else {}
 
     def _use(self, loaded: LoadedPolicy, done: Callable[[str], None]) -> None:
         if self._session is not None:
@@ -281,10 +288,7 @@ class Controller(LifecycleNode):
 
 
 def _spin_once(executor: SingleThreadedExecutor, controller: Controller) -> None:
-    """Run one callback; what it raises is reported and must not end a node that holds a robot.
-
-    rclpy lets even a lifecycle transition that does not exist escape as an error.
-    """
+    """Run one callback; what it raises is reported and must not end a node that holds a robot."""
     try:
         executor.spin_once(timeout_sec=0.1)
     except ExternalShutdownException:
@@ -304,6 +308,8 @@ def main() -> int:
     controller = None
     try:
         controller = Controller()
+        answer_always(controller)
+        keep_private()
         executor.add_node(controller)
         while rclpy.ok() and not ended.is_set():
             _spin_once(executor, controller)

@@ -23,7 +23,7 @@ from ddpm_controller.robots.loop_settings import (
     loop_settings,
     refuse_outputs,
 )
-from ddpm_controller.robots.outputs import JOINT_STATE, RobotOutput
+from ddpm_controller.robots.outputs import RobotOutput
 from ddpm_controller.robots.robot import COMMANDS_TOPIC, Robot
 from ddpm_controller.ros.commanding.command_link import CommandLink
 from ddpm_controller.ros.commanding.command_messages import CommandSettings
@@ -50,6 +50,7 @@ from ddpm_controller.ros.controller.report import ControlReport
 from ddpm_controller.ros.controller.session import ControlSession
 from ddpm_controller.ros.controller.topics import ControllerTopics
 from ddpm_controller.ros.neighbours.command_watch import CommandTopic
+from ddpm_controller.ros.neighbours.namespaces import mixed_namespaces
 from ddpm_controller.ros.neighbours.neighbours import Neighbours
 from ddpm_controller.ros.qos_events import QosEvents
 from ddpm_controller.share import found_path
@@ -69,7 +70,6 @@ class ControllerParts:
         wake: Called when a plan is there.
 
     Attributes:
-        load: Folder of a checkpoint -> policy that fits.
         loaded: The policy that the next session begins with; None: there is none.
         inputs: What is listened to.
         neighbours: What is known of other nodes.
@@ -93,7 +93,7 @@ class ControllerParts:
         stream = deployment.stream_settings
         if stream is not None and not deployed.lockstep:
             stream.refuse_period(1.0 / deployed.control_rate_hz)
-        self.load: Callable[[str], LoadedPolicy] = partial(
+        self._load = partial(
             load_policy,
             robot=robot,
             settings=deployed.plan_settings,
@@ -110,10 +110,12 @@ class ControllerParts:
         self._goals = GripperGoals(node, robot.outputs)
         self.inputs = ControllerInputs(node, robot, deployed.lockstep, events, self._refuse_limits)
         self.neighbours = self._neighbours()
+        self._mixed = self._log_topics()
         self._pictures: ChunkPictures | None = None
         if deployed.pictures:
-            names = robot.action_spec.joint_names
-            self._pictures = ChunkPictures(node, names, robot.end_effector)
+            names, kinds = robot.action_spec.joint_names, set(robot.action_spec.kinds)
+            drawn = robot.descriptions if kinds == {"joint_position"} else {}
+            self._pictures = ChunkPictures(node, names, robot.end_effector, drawn)
 
     @property
     def decision_period_s(self) -> float:
@@ -165,6 +167,27 @@ class ControllerParts:
             log=self._node.get_logger().info,
         )
 
+    def load(self, folder: str) -> LoadedPolicy:
+        """Return the policy of a checkpoint that fits; from any thread.
+
+        Raises:
+            CheckpointError: As ``load_policy``.
+        """
+        loaded = self._load(folder)
+        for text in loaded.notes:
+            self._node.get_logger().warning(f"{folder}: not as in training: {text}")
+        return loaded
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """What a person should know of the streams, by subject."""
+        notes = dict(self.inputs.views.notes)
+        if self._mixed:
+            notes["namespaces"] = self._mixed
+        if self.loaded is not None and self.loaded.notes:
+            notes["checkpoint"] = f"not as in training: {'; '.join(self.loaded.notes)}"
+        return notes
+
     def limits_problem(self) -> str:
         """Take the limits as they are now; return why the file cannot be used, or an empty text.
 
@@ -210,6 +233,19 @@ class ControllerParts:
             self._pictures.close()
         self._goals.close()
         self._commands.close()
+
+    def _log_topics(self) -> str:
+        """Log how streams are read; return why states and commands may be of two robots."""
+        node, robot = self._node, self._robot
+        for text in robot.conversions:
+            node.get_logger().info(text)
+        sources = [source for each in robot.measuring_streams for source in each.sources]
+        states = [node.resolve_topic_name(each.topic) for each in sources]
+        commands = [node.resolve_topic_name(each.topic) for each in robot.outputs]
+        mixed = mixed_namespaces(states, commands) if states else ""
+        if mixed:
+            node.get_logger().warning(mixed)
+        return mixed
 
     def _refuse_limits(self, limits: JointLimits) -> None:
         """Raise a ValueError where the ticks are too far apart for ``limits``.
@@ -297,16 +333,15 @@ class ControllerParts:
         )
 
     def _neighbours(self) -> Neighbours:
-        node, commands, streams = self._node, self._commands, self._robot.streams
+        node, commands = self._node, self._commands
         own = [node.get_fully_qualified_name()]
         publishers = commands.node_names if isinstance(commands, CommandLink) else own
         topics = [
             CommandTopic(each, publishers, commands.sent.of[each.name])
             for each in self._resolved_outputs
         ]
-        states = dict.fromkeys(each.topic for each in streams if each.type == JOINT_STATE)
-        state_topics = [node.resolve_topic_name(each) for each in states]
-        return Neighbours(node, topics, state_topics, self._goals)
+        shared, descriptions = self.inputs.shared_joints, self._robot.descriptions
+        return Neighbours(node, topics, shared, self._goals, descriptions)
 
     def _commanding(self, loop: ControlLoop) -> Commanding:
         if isinstance(self._commands, CommandLink):

@@ -1,13 +1,14 @@
 """Checkpoints become policies here, away from everything that moves."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from ddpm_controller.checkpoint import CheckpointError, load_checkpoint, refuse_mismatch
 from ddpm_controller.control.moving.stream_settings import StreamSettings
+from ddpm_controller.messages.camera_view import CameraView, views_in
 from ddpm_controller.policies.monitors.departure_limit import (
     asked_departure_limit,
     load_departure_limit,
@@ -15,6 +16,7 @@ from ddpm_controller.policies.monitors.departure_limit import (
 from ddpm_controller.policy import DepartureLimit, PlanSettings, Policy
 from ddpm_controller.robots.lead import delay_problem
 from ddpm_controller.robots.robot import Robot
+from ddpm_controller.robots.trained_sources import SOURCES, compare_sources
 from ddpm_controller.ros.latest_worker import LatestWorker
 from ddpm_controller.share import found_path
 from ddpm_controller.systems import restore
@@ -38,6 +40,8 @@ class LoadedPolicy:
         load_time_s: Wall time of loading and warming up.
         rows_last_s: From the first row of its chunks to the last.
         departure: Departure at which its state starts afresh; None: for no departure.
+        notes: How the sources of its streams differ from those of its training, if harmless.
+        views: Stream -> field of view of the pictures that it was trained with, where known.
     """
 
     policy: Policy
@@ -46,6 +50,8 @@ class LoadedPolicy:
     load_time_s: float
     rows_last_s: float = 0.0
     departure: DepartureLimit | None = None
+    notes: tuple[str, ...] = ()
+    views: Mapping[str, CameraView] = field(default_factory=dict)
 
 
 def load_policy(
@@ -75,7 +81,9 @@ def load_policy(
     """
     began_s = time.monotonic()
     checkpoint = load_checkpoint(found_path(folder))
-    refuse_mismatch(checkpoint.manifest, robot.stream_specs, robot.action_spec)
+    sources = checkpoint.manifest.provenance.get(SOURCES, {})
+    compared = compare_sources(sources, robot.streams)
+    refuse_mismatch(checkpoint.manifest, robot.stream_specs, robot.action_spec, compared.refused)
     policy = restore(checkpoint, settings)
     _refuse_unmaskable(policy, robot, folder)
     learned = load_departure_limit(checkpoint.folder, checkpoint.hash, robot.action_spec)
@@ -99,6 +107,8 @@ def load_policy(
         load_time_s=time.monotonic() - began_s,
         rows_last_s=rows_last_s,
         departure=asked_departure_limit(policy.facts.training_range, learned, reset_state_above),
+        notes=compared.noted,
+        views=views_in(sources),
     )
 
 

@@ -19,6 +19,7 @@ EXECUTABLES = {
     "walk": "ddpm_controller.cli.walk:main",
     "start": "ddpm_controller.cli.start:main",
     "status": "ddpm_controller.cli.status:main",
+    "new_robot": "ddpm_controller.cli.new_robot:main",
 }
 """Name -> module and function; `ddpm` runs them, and executables/ has a file for each."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from ddpm_controller.ros.graph.transports import stay_here
 from ddpm_controller.share import share_path
 
 
@@ -16,6 +17,7 @@ def use_own_domain() -> None:
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     # Above the ports that Linux gives away by itself, and apart from the numbers in common use.
     os.environ.setdefault("ROS_DOMAIN_ID", str(215 + os.getpid() % 17))
+    stay_here()
 
 
 @contextmanager

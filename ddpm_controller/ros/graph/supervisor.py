@@ -21,6 +21,7 @@ from ddpm_controller.ros.graph.autostart import Autostart
 from ddpm_controller.ros.graph.description import Graph
 from ddpm_controller.ros.graph.process_command import child_environment, command_of, python_command
 from ddpm_controller.ros.graph.resolution import ResolvedGraph, ResolvedProcess, resolve
+from ddpm_controller.ros.graph.transports import stay_here
 
 _ERROR_LINE = re.compile(r"^\[(?:ERROR|FATAL)\] \[[\d.]+\] \[[^\]]+\]: (.*)")
 """What rclpy writes on the console for an error; its text is the group."""
@@ -245,6 +246,7 @@ def run(
     resolved = resolve(graph, given, os.environ)
     # The supervisor's own node must be on the same network as the graph's.
     os.environ.update(resolved.environment)
+    stay_here()
     with tempfile.TemporaryDirectory(prefix="start_") as folder:
 
         async def supervise() -> int:

@@ -32,7 +32,7 @@ class Listeners:
 
     def __init__(self, node: Node, output: RobotOutput, group: CallbackGroup) -> None:
         self._node, self._topic, self._type = node, output.topic, output.type
-        self.joints = ListenerJoints(node, output.type, output.names, group)
+        self.joints = ListenerJoints(node, output.type, output.message_names, group)
         self.names: list[str] = []
         self._seen_s = float("-inf")
 

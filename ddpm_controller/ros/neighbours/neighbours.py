@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
@@ -28,8 +28,9 @@ class Neighbours:
     Args:
         node: Owner of what is subscribed and published.
         topics: Where we command, one for each output.
-        state_topics: Topics of joint states, with namespaces.
+        shared_joints: Returns, of each topic of joint states, those with several publishers.
         goals: Sends the outputs that are actions.
+        descriptions: Topics of the robot description.
 
     Attributes:
         notes: What is worth a warning, by subject.
@@ -40,10 +41,12 @@ class Neighbours:
         self,
         node: Node,
         topics: Sequence[CommandTopic],
-        state_topics: Sequence[str],
+        shared_joints: Callable[[], Mapping[str, Sequence[str]]],
         goals: GripperGoals,
+        descriptions: Iterable[str] = ("robot_description",),
     ) -> None:
-        self._node, self._state_topics = node, tuple(state_topics)
+        self._node, self._shared_joints = node, shared_joints
+        self._descriptions = tuple(descriptions)
         group, own_id = ReentrantCallbackGroup(), uuid.uuid4().hex
         clients = {each.output.name: each for each in goals.grippers}
         self._watches: list[CommandWatch | GoalWatch] = [
@@ -113,8 +116,8 @@ class Neighbours:
         for each in self._watches:
             each.look_at_graph(now_s)
             notes |= each.notes(now_s)
-        self.no_description = volatile_descriptions(self._node)
-        notes |= several_publishers(self._node, self._state_topics)
+        self.no_description = volatile_descriptions(self._node, self._descriptions)
+        notes |= several_publishers(self._node, self._shared_joints())
         if self.no_description:
             notes["robot_description"] = self.no_description
         self.notes = notes

@@ -1,6 +1,6 @@
 """Publishers of what a controller observes: several of one topic, and descriptions."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy
@@ -8,28 +8,39 @@ from rclpy.qos import DurabilityPolicy
 from ddpm_controller.ros.neighbours.endpoints import listed, node_of
 
 
-def several_publishers(node: Node, topics: Sequence[str]) -> dict[str, str]:
-    """Return topic -> what to know of its publishers, where there are several."""
+def several_publishers(node: Node, shared: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return topic -> what to know of its publishers, where several give the same joints.
+
+    Args:
+        node: Asked for the publishers.
+        shared: Topic -> joints that come with other ones beside them at times.
+    """
     texts = {}
-    for topic in topics:
+    for topic, joints in shared.items():
         names = sorted(map(node_of, node.get_publishers_info_by_topic(topic)))
-        if len(names) > 1:
+        if len(names) > 1 and joints:
             texts[topic] = (
-                f"{len(names)} publishers: {listed(names)}; right where each gives other joints"
+                f"{topic} has {len(names)} publishers, {listed(names)}, and several of them give "
+                f"{', '.join(joints)}: each joint should have one; observe the topic of one of "
+                "them, or end the other"
             )
     return texts
 
 
-def volatile_descriptions(node: Node) -> str:
-    """Return which node publishes the robot description only for those who are there already."""
-    infos = node.get_publishers_info_by_topic(node.resolve_topic_name("robot_description"))
+def volatile_descriptions(node: Node, topics: Iterable[str]) -> str:
+    """Return which node publishes a robot description only for those who are there already."""
+    return next(filter(None, (_volatile(node, topic) for topic in topics)), "")
+
+
+def _volatile(node: Node, topic: str) -> str:
+    infos = node.get_publishers_info_by_topic(node.resolve_topic_name(topic))
     names = [
         node_of(info) for info in infos if info.qos_profile.durability == DurabilityPolicy.VOLATILE
     ]
     if not names or len(names) < len(infos):
         return ""
     return (
-        f"{listed(names)} publishes robot_description as volatile, so it reaches only who is "
+        f"{listed(names)} publishes {topic} as volatile, so it reaches only who is "
         "there already: let it publish again or start it after the controller, or make its "
         "durability transient_local"
     )

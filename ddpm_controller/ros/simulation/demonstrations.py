@@ -13,7 +13,7 @@ from std_msgs.msg import Bool, String
 
 from ddpm_controller.bags.conversions import seconds
 from ddpm_controller.bags.writer import BagTopic, BagWriter, Storage
-from ddpm_controller.robots.outputs import RobotOutput
+from ddpm_controller.robots.outputs import RobotOutput, spec_of
 from ddpm_controller.robots.robot import load_robot
 from ddpm_controller.ros.output_messages import recorded_messages, recorded_types
 from ddpm_controller.ros.simulation.messages import (
@@ -27,7 +27,7 @@ from ddpm_controller.ros.simulation.messages import (
 from ddpm_controller.share import share_path
 from ddpm_controller.simulation.session import Session, Tick
 from ddpm_controller.simulation.world import Camera, World
-from ddpm_controller.simulation.worlds import WORLDS
+from ddpm_controller.simulation.worlds import WORLDS, Driver, make_driver
 
 Message = tuple[str, Any]
 """Absolute topic and message."""
@@ -64,16 +64,17 @@ def record_in_process(
         ValueError: There is no expert for this world.
     """
     outputs = outputs or load_robot(share_path(WORLDS[world.name].robot)).outputs
-    session = Session(world, camera_hz, expert=True, pictures=pictures)
+    driver, names = driver_of(world, outputs)
+    session = Session(world, camera_hz, expert=True, pictures=pictures, driver=driver)
     tick = session.reset(seed)
     provenance = demonstration_provenance(world.name, seed, "in process")
     latest_ns = tick.stamp_ns + round(world.timeout_s * 1e9)
-    bag = BagWriter(folder, _topics(world, pictures, outputs), provenance, storage)
+    bag = BagWriter(folder, _topics(tick, world, pictures, outputs), provenance, storage)
     with contextlib.suppress(_FailedError), bag:
         _write(bag, tick, [("/robot_description", String(data=world.robot_description()))])
         _write(bag, tick, _tick_messages(session, tick))
         while (command := session.expert_command()) is not None:
-            _write(bag, tick, _command_messages(session, tick, command, outputs))
+            _write(bag, tick, _command_messages(session, tick, command, outputs, names))
             if tick.ends or tick.stamp_ns >= latest_ns:
                 break
             tick = session.step(command)
@@ -81,6 +82,22 @@ def record_in_process(
         if not tick.success and not keep_failure:
             raise _FailedError
     return tick.success
+
+
+def driver_of(
+    world: World, outputs: Sequence[RobotOutput]
+) -> tuple[Driver | None, tuple[str, ...]]:
+    """Return what takes the commands of a robot, and the names of their columns.
+
+    None where these are positions of the world's joints, and the columns are theirs.
+
+    Raises:
+        ValueError: The world has no such controller.
+    """
+    spec = spec_of(outputs, world.tick_s)
+    if set(spec.kinds) == {"joint_position"}:
+        return None, world.joint_names
+    return make_driver(world, spec), spec.joint_names
 
 
 def demonstration_provenance(world: str, seed: int, recorder: str) -> dict[str, str]:
@@ -96,7 +113,9 @@ class _FailedError(Exception):
     """Makes the writer remove the bag of an episode that is not to be kept."""
 
 
-def _topics(world: World, pictures: bool, outputs: Sequence[RobotOutput]) -> list[BagTopic]:
+def _topics(
+    tick: Tick, world: World, pictures: bool, outputs: Sequence[RobotOutput]
+) -> list[BagTopic]:
     topics = [
         BagTopic("/clock", "rosgraph_msgs/msg/Clock"),
         BagTopic("/joint_states", "sensor_msgs/msg/JointState"),
@@ -105,7 +124,7 @@ def _topics(world: World, pictures: bool, outputs: Sequence[RobotOutput]) -> lis
         BagTopic("/success", "std_msgs/msg/Bool", transient_local=True, depth=1),
         BagTopic("/robot_description", "std_msgs/msg/String", transient_local=True, depth=1),
     ]
-    topics += [BagTopic(f"/{name}", "sensor_msgs/msg/JointState") for name in world.vectors]
+    topics += [BagTopic(f"/{name}", "sensor_msgs/msg/JointState") for name in tick.vectors]
     if world.instruction:
         kind = "std_msgs/msg/String"
         topics.append(BagTopic("/instruction", kind, transient_local=True, depth=1))
@@ -134,10 +153,14 @@ def _tick_messages(session: Session, tick: Tick) -> Iterator[Message]:
 
 
 def _command_messages(
-    session: Session, tick: Tick, command: np.ndarray, outputs: Sequence[RobotOutput]
+    session: Session,
+    tick: Tick,
+    command: np.ndarray,
+    outputs: Sequence[RobotOutput],
+    names: Sequence[str],
 ) -> Iterator[Message]:
-    world, stamp_s = session.world, seconds(time_from(tick.stamp_ns))
-    found = recorded_messages(outputs, command, world.joint_names, stamp_s, world.tick_s)
+    stamp_s, tick_s = seconds(time_from(tick.stamp_ns)), session.world.tick_s
+    found = recorded_messages(outputs, command, names, stamp_s, tick_s)
     for topic, message in found:
         yield f"/{topic}", message
 

@@ -88,7 +88,7 @@ class GripperServer:
         result.stalled = stalled
         result.reached_goal = abs(self._position - self._target) < self._tolerance
         if self._output.type == PARALLEL_GRIPPER_COMMAND:
-            result.state.name = list(self._output.names)
+            result.state.name = list(self._output.message_names)
             result.state.position = [self._position]
         else:
             result.position = self._position

@@ -118,15 +118,16 @@ def set_point_from(message: Any, output: RobotOutput) -> np.ndarray:
         CommandError: Other joints, another number of points or values, or not finite.
     """
     if output.type == JOINT_TRAJECTORY:
-        return command_from_trajectory(message, output.names)
+        return command_from_trajectory(message, output.message_names)
     if output.type == MULTI_ARRAY:
-        return command_from_array(message, output.names)
+        return command_from_array(message, output.message_names)
     try:
         row = command_from(message, output, output.type)
     except ConversionError as error:
         raise CommandError(str(error)) from None
     if row is None:
-        raise CommandError(f"a command names {list(message.name)}, not {list(output.names)}")
+        wanted = list(output.message_names)
+        raise CommandError(f"a command names {list(message.name)}, not {wanted}")
     return _finite(row, output.names)
 
 

@@ -22,7 +22,10 @@ from trajectory_msgs.msg import JointTrajectory
 from ddpm_controller.bags.message_types import message_class
 from ddpm_controller.robots.outputs import STAMPED, RobotOutput
 from ddpm_controller.robots.robot import continuous_joints, load_robot
+from ddpm_controller.ros.answered import answer_always
 from ddpm_controller.ros.parameters import declare, fields_from, parameter, read
+from ddpm_controller.ros.private_memory import keep_private
+from ddpm_controller.ros.simulation.demonstrations import driver_of
 from ddpm_controller.ros.simulation.gripper_server import GripperServer
 from ddpm_controller.ros.simulation.joint_states import JOINT_STATES, JointStates
 from ddpm_controller.ros.simulation.messages import (
@@ -43,6 +46,8 @@ from ddpm_controller.simulation.worlds import WORLDS
 MODES = ("real_time", "lockstep")
 _REPEAT_S = 0.5
 _LATE_TICKS = 10  # so far behind, real time gives up catching up
+_SILENCE_S = 0.2
+"""Without a command for so long, a robot that is led by velocities or poses stays."""
 _EXPERT_HASTE = 10.0  # times real time, at the most
 
 
@@ -165,32 +170,32 @@ class Simulation(Node):
         self._lockstep = self._deployed.mode == "lockstep"
         self._world = WORLDS[self._deployed.world].world(self._deployed.tick_hz)
         self._outputs = self._commanded()
-        self._session = Session(self._world, self._deployed.camera_hz, self._deployed.expert)
+        self._driver, self._columns = driver_of(self._world, self._outputs)
+        rate_hz, expert = self._deployed.camera_hz, self._deployed.expert
+        self._session = Session(self._world, rate_hz, expert, driver=self._driver)
         self._system_clock = Clock(clock_type=ClockType.SYSTEM_TIME)
-        self._states = JointStates(
-            self,
-            type(self._world),
-            self._world.tick_s,
-            is_apart=self._deployed.joint_states == "apart",
-            states_hz=self._deployed.states_hz,
-            clock_offset_s=self._deployed.clock_offset_s,
-        )
+        self._states = self._joint_states()
         commanded = self._outputs if self._deployed.expert else ()
         self._topics = SimulationTopics(
-            self, self._world, self._deployed.compressed, self._states, commanded
+            self,
+            self._world,
+            self._deployed.compressed,
+            self._states,
+            commanded,
+            self._session.vectors,
+            self._columns,
         )
         self.create_service(ResetWorld, "~/reset", self._on_reset)
         self._side = self._robot_side()
-        self._received = 0
+        self._received, self._commanded_s = 0, -math.inf
         self._answered: set[str] = set()
         self._grippers: list[tuple[int, GripperServer]] = []
         self._apply(self._deployed)
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(lambda _: self._apply(self._present()))
-        self._set_points = self.create_publisher(
-            JointTrajectory, "~/set_points", QoSProfile(depth=100)
-        )
-        if not self._deployed.expert:
+        deep = QoSProfile(depth=100)
+        self._set_points = self.create_publisher(JointTrajectory, "~/set_points", deep)
+        if not expert:
             self._subscribe()
         self._begin(self._deployed.seed)
 
@@ -208,6 +213,16 @@ class Simulation(Node):
             server.close()
         self.destroy_node()
 
+    def _joint_states(self) -> JointStates:
+        return JointStates(
+            self,
+            type(self._world),
+            self._world.tick_s,
+            is_apart=self._deployed.joint_states == "apart",
+            states_hz=self._deployed.states_hz,
+            clock_offset_s=self._deployed.clock_offset_s,
+        )
+
     def _commanded(self) -> tuple[RobotOutput, ...]:
         """Return the outputs of the robot file.
 
@@ -218,7 +233,8 @@ class Simulation(Node):
         file = found_path(deployed.robot or WORLDS[deployed.world].robot)
         robot = load_robot(file)
         commanded = robot.action_spec.joint_names
-        if sorted(commanded) != sorted(names):
+        are_positions = set(robot.action_spec.kinds) == {"joint_position"}
+        if are_positions and sorted(commanded) != sorted(names):
             raise ValueError(
                 f"robot file {file} commands {list(commanded)}, world {deployed.world} has joints "
                 f"{list(names)}: use a robot file of this world"
@@ -243,7 +259,7 @@ class Simulation(Node):
     def _robot_side(self) -> RobotSides | None:
         """Return what takes the commands; None: each is the set point of a tick."""
         deployed = self._deployed
-        if self._lockstep or deployed.expert or deployed.driver == "direct":
+        if self._lockstep or deployed.expert or deployed.driver == "direct" or self._driver:
             return None
         names = self._world.joint_names
         return RobotSides(
@@ -278,15 +294,26 @@ class Simulation(Node):
     def _begin(self, seed: int) -> None:
         self._tell(self._session.reset(seed, self._now_ns()))
         self._begin_ns = self._tick.stamp_ns
-        self._command = self._world.command_in_force
+        self._command = self._held()
         if self._side is not None:
             self._side.reset()
+
+    def _held(self) -> np.ndarray:
+        """Return the command that keeps the robot where it is."""
+        held = self._world.command_in_force
+        return held if self._driver is None else self._driver.row_for(held)
 
     def _advance(self) -> None:
         """Apply the command in force for one tick and publish the result."""
         if self._side is not None:
             self._follow(self._side)
+        if self._driver is not None and not self._lockstep and self._is_silent():
+            self._command = self._held()
         self._tell(self._session.step(self._command, self._now_ns()))
+
+    def _is_silent(self) -> bool:
+        """Return whether no command has come for too long."""
+        return time.monotonic() - self._commanded_s > _SILENCE_S
 
     def _follow(self, side: RobotSides) -> None:
         """Let the driver make its updates up to now; the last one counts for this tick."""
@@ -363,7 +390,7 @@ class Simulation(Node):
         command = self._session.expert_command()
         if command is None:
             return False
-        self._command = command
+        self._command, self._commanded_s = command, time.monotonic()
         self._topics.tell_command(command, self._tick, self._world.tick_s)
         return True
 
@@ -428,8 +455,8 @@ class Simulation(Node):
 
     def _set(self, output: RobotOutput, row: np.ndarray) -> None:
         command = np.array(self._command)
-        command[[self._world.joint_names.index(name) for name in output.names]] = row
-        self._command = command
+        command[[self._columns.index(name) for name in output.names]] = row
+        self._command, self._commanded_s = command, time.monotonic()
 
     def _on_reset(
         self, request: ResetWorld.Request, response: ResetWorld.Response
@@ -448,6 +475,8 @@ def main() -> int:
     simulation = None
     try:
         simulation = Simulation()
+        answer_always(simulation)
+        keep_private()
         executor.add_node(simulation)
         simulation.run(executor)
     except (KeyboardInterrupt, ExternalShutdownException):

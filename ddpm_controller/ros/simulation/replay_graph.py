@@ -26,7 +26,7 @@ from ddpm_controller.bags.message_types import message_class
 from ddpm_controller.control.parameter_names import given_as
 from ddpm_controller.policy import words_from
 from ddpm_controller.replay.command_comparison import CommandComparison, command_difference
-from ddpm_controller.replay.recorded_run import DESCRIPTION_TOPIC, RecordedCommand, RecordedRun
+from ddpm_controller.replay.recorded_run import RecordedCommand, RecordedRun
 from ddpm_controller.replay.run_ticks import run_ticks
 from ddpm_controller.ros.graph.own_graph import parameter_file, use_own_domain
 from ddpm_controller.ros.graph.supervisor import started
@@ -113,6 +113,10 @@ def _refuse_unplayable(run: RecordedRun) -> None:
         raise BagError(
             f"bag {run.bag} has swaps between {len(hashes)} checkpoints: replay it without --graph"
         )
+
+
+def _static_links() -> QoSProfile:
+    return QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 @contextmanager
@@ -233,15 +237,19 @@ class _Player:
         messages: list[tuple[float, str, bytes]] = []
         newest_s = 0.0  # a text has no stamp: it counts from the newest one before it
         with OpenBag(self._run.bag) as bag:
-            for stream, *_ in self._run.robot.streams_of_topics.values():
-                topic = resolve_topic(stream.topic, bag.topics) or stream.topic
-                qos = fact if stream.is_text else deep
-                publishers[topic] = create(message_class(stream.type), stream.topic, qos)
-            description = resolve_topic(DESCRIPTION_TOPIC, bag.topics) or DESCRIPTION_TOPIC
-            publishers[description] = create(String, DESCRIPTION_TOPIC, fact)
+            for name, (source, *_) in self._run.robot.sources_of_topics.items():
+                topic = resolve_topic(name, bag.topics) or name
+                qos = fact if source.stream.is_text else deep
+                qos = _static_links() if source.is_static else qos
+                publishers[topic] = create(message_class(source.stream.type), name, qos)
+            descriptions = set()
+            for name in self._run.robot.descriptions:
+                topic = resolve_topic(name, bag.topics) or name
+                publishers[topic] = create(String, name, fact)
+                descriptions.add(topic)
             for message in bag.messages(publishers):
-                if message.topic == description:
-                    publishers[description].publish(message.serialized)
+                if message.topic in descriptions:
+                    publishers[message.topic].publish(message.serialized)
                 else:
                     newest_s = max(newest_s, message.header_ns * 1e-9)
                     own_s = message.header_ns and seconds(message.message.header.stamp)

@@ -53,7 +53,8 @@ class RobotSides:
         self._parts: dict[str, _Part] = {}
         for output in outputs:
             kind = "joint_trajectory_controller" if output.type == JOINT_TRAJECTORY else "forward"
-            side = RobotSide(kind, output.names, driver_hz, continuous, clock_offset_s)
+            turning = [each.removeprefix(output.prefix) for each in continuous]
+            side = RobotSide(kind, output.message_names, driver_hz, turning, clock_offset_s)
             columns = np.array([joint_names.index(name) for name in output.names])
             self._parts[output.name] = _Part(columns, side)
         self.set_points: list[tuple[float, Point]] = []

@@ -1,6 +1,6 @@
 """Everything that the `simulation` node publishes, in the order of a tick."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 import numpy as np
@@ -47,6 +47,8 @@ class SimulationTopics:
         compressed: Also publish JPEG.
         joint_states: Publishes the joints.
         outputs: What the expert commands; nothing without an expert.
+        vectors: Vectors of each tick.
+        names: Columns of a command.
     """
 
     def __init__(
@@ -56,12 +58,14 @@ class SimulationTopics:
         compressed: bool,
         joint_states: JointStates,
         outputs: Sequence[RobotOutput],
+        vectors: Iterable[str],
+        names: Sequence[str],
     ) -> None:
         self._world = type(world)
         self._clock = node.create_publisher(Clock, "/clock", STREAM_QOS)
         self._joint_states = joint_states
         self._vectors = {
-            name: node.create_publisher(JointState, name, STREAM_QOS) for name in world.vectors
+            name: node.create_publisher(JointState, name, STREAM_QOS) for name in vectors
         }
         facts = partial(_publisher_where, node)
         self._scores = facts(world.score is not None, JointState, "score", STREAM_QOS)
@@ -75,7 +79,7 @@ class SimulationTopics:
         self._compressed = (
             of_cameras(CompressedImage, "image_raw/compressed") if compressed else {}
         )
-        self._outputs = tuple(outputs)
+        self._outputs, self._names = tuple(outputs), tuple(names)
         self._commands = {
             topic: node.create_publisher(message_class(kind), topic, STREAM_QOS)
             for topic, kind in recorded_types(outputs).items()
@@ -112,9 +116,10 @@ class SimulationTopics:
         self._clock.publish(Clock(clock=time_from(tick.stamp_ns)))
 
     def tell_command(self, command: np.ndarray, tick: Tick, tick_s: float) -> None:
-        """Publish the expert's command (D,) for a tick, as any controller would send it."""
-        stamp_s, names = seconds(time_from(tick.stamp_ns)), self._world.joint_names
-        for topic, message in recorded_messages(self._outputs, command, names, stamp_s, tick_s):
+        """Publish the expert's command for a tick, as any controller would send it."""
+        stamp_s = seconds(time_from(tick.stamp_ns))
+        found = recorded_messages(self._outputs, command, self._names, stamp_s, tick_s)
+        for topic, message in found:
             self._commands[topic].publish(message)
 
     def _tell_score(self, tick: Tick) -> None:

@@ -24,10 +24,10 @@ from ddpm_controller.bags.conversions import (
     positions_from,
     seconds,
 )
-from ddpm_controller.bags.images import image_from
 from ddpm_controller.bags.message_types import message_class
 from ddpm_controller.control.states import Reason, State
 from ddpm_controller.evaluation.results import FRAMES_PER_TRIAL, TallyWatch, Trial
+from ddpm_controller.messages.images import image_from
 from ddpm_controller.robots.outputs import JOINT_TRAJECTORY, RobotOutput, columns_of
 from ddpm_controller.ros.asking import ask
 from ddpm_controller.ros.output_messages import recorded_types
@@ -290,7 +290,7 @@ class TrialClient(Node):
             kind, message = self._commands[output.name]
             columns = self._columns[output.name]
             if kind == JOINT_TRAJECTORY:
-                command[columns] = positions_from(message, output.names, stamp_s)
+                command[columns] = positions_from(message, output.message_names, stamp_s)
             else:
                 command[columns] = command_from(message, output, kind)
         return command

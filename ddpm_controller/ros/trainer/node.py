@@ -15,7 +15,9 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
+from ddpm_controller.ros.answered import answer_always
 from ddpm_controller.ros.parameters import declare, read
+from ddpm_controller.ros.private_memory import keep_private
 from ddpm_controller.ros.trainer.parameters import TrainerParameters
 from ddpm_controller.ros.trainer.thread import TrainingGoal, TrainingThread
 from ddpm_controller.share import found_path
@@ -142,6 +144,8 @@ def main() -> int:
     trainer = None
     try:
         trainer = Trainer()
+        answer_always(trainer)
+        keep_private()
         executor = SingleThreadedExecutor()
         executor.add_node(trainer)
         executor.spin()

@@ -170,7 +170,7 @@ def test_a_robot_that_is_thrown_is_followed_without_a_jump_and_the_stop_ends():
     commands, _ = driven(loop, lambda command, now_s, at: command, num_ticks=20)
     loop.stop()
     for now_s in ticks(1.4, 100):
-        see(loop, now_s, 0.8 * np.sin(50 * now_s) if now_s < 2.4 else 0.5)
+        see(loop, now_s, 0.8 * np.sin(3 * now_s) if now_s < 2.4 else 0.5)
         commands.append(loop.tick(now_s))
     assert steps_within_limits(commands)
     assert not commands[-1].velocity.any()

@@ -8,9 +8,9 @@ from stub_loop import (
     CAMERA,
     HOLDING,
     IMAGE,
-    JOINTS,
     MEMORY,
     RUNNING,
+    SPEC,
     STATE,
     STREAMS,
     TICK_S,
@@ -34,9 +34,7 @@ RULES = {"camera": StreamRule(frozen_after_s=LOOK_S)}
 
 
 def watch_of(**rules) -> ObservationWatch:
-    watch = ObservationWatch(
-        STREAMS, {"joint_state": 0.3, "camera": 0.5}, JOINTS, 1.0, rules=rules
-    )
+    watch = ObservationWatch(STREAMS, {"joint_state": 0.3, "camera": 0.5}, SPEC, 1.0, rules=rules)
     watch.start()
     return watch
 

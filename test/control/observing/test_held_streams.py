@@ -8,12 +8,13 @@ import pytest
 from ddpm_controller.control.observing.observation_buffer import ObservationBuffer
 from ddpm_controller.control.observing.observation_watch import ObservationWatch
 from ddpm_controller.control.states import Reason
-from ddpm_controller.types import StreamSpec
+from ddpm_controller.types import ActionSpec, StreamSpec
 
 STREAMS = (
     StreamSpec("joint_state", "vector", (1,), 50.0, ("lift",), ("rad",)),
     StreamSpec("wish", "vector", (1,), 0.0, ("word",), ("1",)),
 )
+LIFT = ActionSpec(("lift",), ("rad",), 0.1)
 MAX_AGES_S = {"joint_state": 0.3, "wish": math.inf}
 
 
@@ -22,7 +23,7 @@ def one(value):
 
 
 def watch_of(wish_s=1.0):
-    watch = ObservationWatch(STREAMS, MAX_AGES_S, ("lift",), max_lead_s=1.0)
+    watch = ObservationWatch(STREAMS, MAX_AGES_S, LIFT, max_lead_s=1.0)
     watch.start()
     if wish_s is not None:
         watch.observe("wish", wish_s, one(3))

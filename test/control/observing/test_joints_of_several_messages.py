@@ -13,7 +13,7 @@ from ddpm_controller.control.observing.observation_buffer import (
 )
 from ddpm_controller.control.observing.observation_watch import ObservationWatch
 from ddpm_controller.control.states import Reason, State
-from ddpm_controller.types import StreamSpec, measuring_stream
+from ddpm_controller.types import ActionSpec, StreamSpec, measuring_stream
 
 NAMES = ("shoulder", "elbow", "finger")
 ARM = StreamSpec("arm", "vector", (3,), 50.0, NAMES, ("rad", "rad", "m"))
@@ -27,7 +27,7 @@ def arm_buffer(history_s=math.inf):
 
 
 def arm_watch(max_lead_s=5.0):
-    return ObservationWatch((ARM,), {"arm": 0.3}, NAMES, max_lead_s)
+    return ObservationWatch((ARM,), {"arm": 0.3}, ActionSpec(NAMES, ARM.units, 0.1), max_lead_s)
 
 
 def row(*values):

@@ -6,8 +6,10 @@ from random_checkpoint import CONFIG, SIM_ARM, save_random_checkpoint, save_rand
 
 from ddpm_controller.checkpoint import CheckpointError
 from ddpm_controller.control.observing.stream_rules import StreamRule
+from ddpm_controller.messages.camera_view import CameraView
 from ddpm_controller.policy import PlanSettings
 from ddpm_controller.robots.robot import load_robot
+from ddpm_controller.robots.trained_sources import SOURCES, sources_of
 from ddpm_controller.ros.controller.policy_loader import load_policy
 from ddpm_controller.systems import SYSTEMS
 
@@ -29,6 +31,25 @@ def test_a_robot_that_masks_a_stream_refuses_a_policy_that_cannot_do_without(tmp
         load_policy(str(tmp_path), robot, PlanSettings())
     assert "can plan without the streams []" in str(raised.value)
     assert "asks when_stale: mask for ['camera_wrist']" in str(raised.value)
+
+
+def test_streams_of_other_sources_than_in_training_are_refused_or_noted_with_both_sides(tmp_path):
+    trained = load_robot(SIM_ARM)
+    view = CameraView(-0.5, -0.5, 0.5, 0.5)
+    sources = sources_of(trained.streams, {"camera_fixed": view})
+    save_random_checkpoint(tmp_path, provenance={SOURCES: sources})
+    loaded = load_policy(str(tmp_path), trained, PlanSettings())
+    assert (loaded.notes, loaded.views) == ((), {"camera_fixed": view})
+    joints, fixed, wrist = trained.streams
+    large = replace(trained, streams=(joints, replace(fixed, message_size=(192, 192)), wrist))
+    (note, _) = load_policy(str(tmp_path), large, PlanSettings()).notes
+    assert note.endswith("message_size: checkpoint [96, 96], robot [192, 192]")
+    wide = replace(fixed, message_size=(96, 128))
+    wrong = (replace(joints, field="effort"), wide, wrist)
+    with pytest.raises(CheckpointError) as raised:
+        load_policy(str(tmp_path), replace(trained, streams=wrong), PlanSettings())
+    assert "'joint_state': field: checkpoint position, robot effort" in str(raised.value)
+    assert "'camera_fixed': aspect: checkpoint 1.0, robot 1.3333" in str(raised.value)
 
 
 def test_a_policy_that_was_trained_with_masks_is_taken(tmp_path, robot):

@@ -20,7 +20,7 @@ pytest.importorskip("gym_pusht", reason="needs the extra pusht")
 from pusht_checkpoint import PUSHT
 
 from ddpm_controller.bags.conversions import observation_from
-from ddpm_controller.bags.images import image_from
+from ddpm_controller.messages.images import image_from
 from ddpm_controller.robots.robot import joint_limits, load_robot
 from ddpm_controller.ros.asking import ask
 from ddpm_controller.ros.graph.process_command import python_command

@@ -1,0 +1,95 @@
+"""Kills, holes in the commands and a second commander, on a graph of real processes."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import rclpy
+from attack_cases import Result
+from fault_campaign import Options, Outcome, inject
+from fault_graph import FaultGraph, FaultGraphError, fault_graph
+from fault_kinds import FAULTS, Fault
+
+from ddpm_controller.ros.graph.own_graph import parameter_file, use_own_domain
+from ddpm_controller.ros.graph.supervisor import started
+
+KILLS = ("controller killed", "command process killed", "cameras killed", "joint states killed")
+HOLES = ("controller SIGSTOP 2 s", "command SIGSTOP 2 s")
+_OVER = 1e-3
+"""Of a limit: rounding, and the step of a controller that interpolates."""
+
+
+class SecondCommander:
+    """Another controller of the same arm; it has to keep quiet, or the first one has to."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+
+    def begin(self, graph: FaultGraph) -> float:
+        """Start it; return when."""
+        parameters = {"control_rate_hz": 100.0, "run_on_activate": True, "start.distance": "any"}
+        arguments = {
+            "checkpoint": str(graph.checkpoint),
+            "params_file": self._stack.enter_context(parameter_file(parameters)),
+            "robot": str(graph.robot),
+            "log_level": "fatal",
+        }
+        self._stack.enter_context(started("controller", arguments))
+        return graph.statuses[-1][0]
+
+    def end(self, graph: FaultGraph) -> str:
+        """End it."""
+        self._stack.close()
+        return ""
+
+
+def _second() -> Fault:
+    second = SecondCommander()
+    return Fault("a second commander", second.begin, second.end, lasts_s=12.0)
+
+
+def live_results(repeats: int, seed: int, on_result: Callable[[Result], None]) -> None:
+    """Try each ``repeats`` times, in rounds."""
+    use_own_domain()
+    rclpy.init()
+    by_name = {fault.name: fault for fault in FAULTS}
+    kinds: Mapping[str, list[Fault]] = {
+        "live: kills": [by_name[name] for name in KILLS],
+        "live: holes": [by_name[name] for name in HOLES],
+        "live: two commanders": [_second()],
+    }
+    options = Options(seed=seed, light=True)
+    for kind, faults in kinds.items():
+        for result in _of_kind(kind, faults, repeats, options):
+            on_result(result)
+    rclpy.shutdown()
+
+
+def _of_kind(kind: str, faults: list[Fault], repeats: int, options: Options) -> Iterator[Result]:
+    with ExitStack() as stack:
+        graph: FaultGraph | None = None
+        for repeat in range(repeats):
+            for fault in faults:
+                if graph is None:
+                    graph = stack.enter_context(
+                        fault_graph("plain", Path("models/pick_place"), light=True)
+                    )
+                try:
+                    outcome = inject(graph, fault, options, repeat)
+                except FaultGraphError as error:
+                    stack.close()
+                    graph = None
+                    yield Result(
+                        kind, f"{fault.name} {repeat}", "either", "", str(error), 0.0, 0.0
+                    )
+                    continue
+                yield _judged(kind, f"{fault.name} {repeat}", outcome)
+
+
+def _judged(kind: str, name: str, outcome: Outcome) -> Result:
+    """Return the result; a limit is kept by the set points that a robot makes of the commands."""
+    over = max(outcome.velocity, outcome.acceleration)
+    text = f"UNSAFE {over:.3f} of a limit" if over > 1 + _OVER else ", ".join(outcome.reasons)
+    error = "it did not run again" if np.isnan(outcome.recovered_s) else ""
+    return Result(kind, name, "either", text, error, 0.0, 0.0)

@@ -1,0 +1,72 @@
+"""Fields of view of the cameras in bags, for checkpoints that are trained with their pictures."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ddpm_controller.bags.files import BagError, OpenBag, resolve_topic
+from ddpm_controller.messages.camera_view import CameraError, CameraView, view_from
+from ddpm_controller.robots.robot import Robot
+from ddpm_controller.robots.streams import RobotStream
+
+CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+
+
+def camera_info_topics(robot: Robot) -> list[str]:
+    """Return the topics of the calibrations, where the robot has cameras."""
+    return [each.camera_info for each in robot.streams if each.camera_info]
+
+
+def camera_views(bags: Sequence[Path], robot: Robot) -> dict[str, CameraView]:
+    """Return stream of images -> its field of view, where a bag has the calibration.
+
+    Raises:
+        BagError: Two bags have another view of one stream.
+    """
+    views: dict[str, CameraView] = {}
+    places: dict[str, Path] = {}
+    for bag in bags:
+        for name, view in _views_or_none(bag, robot).items():
+            if name in views and view.differs_from(views[name]):
+                raise BagError(
+                    f"the field of view of {name} is {views[name]} in bag {places[name]} and "
+                    f"{view} in bag {bag}: train with pictures of one lens, zoom and crop"
+                )
+            views.setdefault(name, view)
+            places.setdefault(name, bag)
+    return views
+
+
+def _views_or_none(bag: Path, robot: Robot) -> dict[str, CameraView]:
+    try:
+        return _views(bag, robot)
+    except BagError:  # whoever reads its episodes reports it
+        return {}
+
+
+def _views(bag: Path, robot: Robot) -> dict[str, CameraView]:
+    """Return the first view of each stream in a bag."""
+    found: dict[str, CameraView] = {}
+    with OpenBag(bag) as source:
+        recorded = [topic for topic, kind in source.topics.items() if kind == CAMERA_INFO]
+        streams: dict[str, list[RobotStream]] = {}
+        for stream in robot.streams:
+            topic = resolve_topic(stream.camera_info, recorded) if stream.camera_info else None
+            if topic is not None:
+                streams.setdefault(topic, []).append(stream)
+        waiting = {stream.spec.name for several in streams.values() for stream in several}
+        for message in source.messages(streams):
+            for stream in streams[message.topic]:
+                view = _view(message.message, stream)
+                if view is not None:
+                    found.setdefault(stream.spec.name, view)
+            if waiting <= set(found):
+                break
+    return found
+
+
+def _view(info: Any, stream: RobotStream) -> CameraView | None:
+    try:
+        return view_from(info, stream.message_size, stream.seen_part)
+    except CameraError:  # of another stage of the pictures: nothing is known then
+        return None
