@@ -100,19 +100,13 @@ def _seen(options: NewRobotOptions) -> SeenRobot:
             raise BagError(f"no bag at {path}: give the path of a bag, or {_GRAPH}")
         return robot_in_bag(path, options.namespace)
     # Imported here: a bag needs no ROS.
-    import rclpy
-
-    from ddpm_controller.ros.graph_survey import GraphSurvey
+    from ddpm_controller.ros.graph_survey import robot_on_graph
     from ddpm_controller.ros.own_signals import own_signals
 
     ended = threading.Event()
     signal.signal(signal.SIGINT, lambda *_: ended.set())
     with own_signals():
-        node = rclpy.create_node("new_robot", enable_rosout=False, start_parameter_services=False)
-        try:
-            return GraphSurvey(node, options.namespace).look(options.duration_s, ended.is_set)
-        finally:
-            node.destroy_node()
+        return robot_on_graph(options.namespace, options.duration_s, ended.is_set)
 
 
 def _write(options: NewRobotOptions, seen: SeenRobot, paths: Sequence[Path]) -> None:

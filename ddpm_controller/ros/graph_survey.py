@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import rclpy
 from rcl_interfaces.srv import GetParameters
 from rclpy.action import get_action_names_and_types
 from rclpy.client import Client
@@ -36,6 +37,17 @@ _PARAMETERS = ("joints", "joint", "joint_names", "interface_name")
 _COMPRESSED = "/compressed"
 _TRANSPORTS = ("/compressedDepth", "/theora", "/zstd", "/ffmpeg")
 _PICTURES = (IMAGE, COMPRESSED_IMAGE)
+
+
+def robot_on_graph(
+    namespace: str, duration_s: float, should_stop: Callable[[], bool]
+) -> SeenRobot:
+    """Return what is seen within a time, or until ``should_stop``; ROS must be initialized."""
+    node = rclpy.create_node("new_robot", enable_rosout=False, start_parameter_services=False)
+    try:
+        return GraphSurvey(node, namespace).look(duration_s, should_stop)
+    finally:
+        node.destroy_node()
 
 
 class GraphSurvey:

@@ -3,9 +3,12 @@
 import pytest
 
 from ddpm_controller.control.moving.forward_kinematics import LinkChain
-from ddpm_controller.robots.joined_description import joined_description
 from ddpm_controller.robots.robot import joint_limits
-from ddpm_controller.robots.robot_description import DescriptionError, described_joints
+from ddpm_controller.robots.robot_description import (
+    DescriptionError,
+    described_joints,
+    joined_description,
+)
 
 ARM = """<?xml version="1.0"?><robot name="arm"><link name="base"/><link name="upper"/>
 <link name="finger"/><joint name="waist" type="revolute"><parent link="base"/>

@@ -31,15 +31,17 @@ LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 WARNING = Log.WARN
 
 
-def robot_file(folder: Path, name: str, *, cameras: bool) -> Path:
-    """The shipped file, or the same without its cameras."""
+def robot_file(folder: Path, name: str, *, cameras: bool, max_age_s: float | None = None) -> Path:
+    """The shipped file, or the same without its cameras, and patient on a busy machine."""
     shipped = ROBOTS / f"{name}.yaml"
     content = yaml.safe_load(shipped.read_text())
     images = [key for key, each in content["streams"].items() if "Image" in each["type"]]
-    if cameras or not images:
+    if (cameras or not images) and max_age_s is None:
         return shipped
     for key in images:
         del content["streams"][key]
+    for each in content["streams"].values():
+        each["max_age_s"] = max_age_s or each["max_age_s"]
     content["joint_limits"] = str(ROBOTS / content["joint_limits"])
     path = folder / f"{name}.yaml"
     path.write_text(yaml.safe_dump(content, sort_keys=False))

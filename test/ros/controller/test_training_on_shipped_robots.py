@@ -100,7 +100,7 @@ def record(folder, file, driver, count):
 
 @pytest.mark.parametrize("name", ["ur5e_2f85", "so101", "aloha"])
 def test_what_is_recorded_from_a_shipped_robot_trains_a_policy_that_runs_on_it(name, tmp_path):
-    driver, file = driver_of(name), robot_file(tmp_path, name, cameras=False)
+    driver, file = driver_of(name), robot_file(tmp_path, name, cameras=False, max_age_s=2.0)
     robot = load_robot(file)
     bags, config = tmp_path / "bags", tmp_path / "recipe.yaml"
     bags.mkdir()
