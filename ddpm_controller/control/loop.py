@@ -71,15 +71,7 @@ class ControlLoop:
             settings.filters,
             settings.rules,
         )
-        self.schedule = PlanSchedule(
-            spec,
-            policy.n_obs_steps,
-            settings.replan_period_s,
-            settings.period_s,
-            settings.lead_s,
-            _deadline(settings),
-            committed_s=settings.committed_s,
-        )
+        self.schedule = _schedule(settings)
         self.start_check = StartCheck(spec, self.schedule, policy.gate)
         self.distribution = DistributionWatch(settings.out_of_distribution_plans)
         self.departure = DepartureWatch(
@@ -444,6 +436,19 @@ class ControlLoop:
         if problem is not None or measured is None:
             return problem
         return self.right_of_way.problem or self.start_check.state(measured, self._limits)
+
+
+def _schedule(settings: LoopSettings) -> PlanSchedule:
+    """Return the schedule of a run that has no plan yet."""
+    return PlanSchedule(
+        settings.action_spec,
+        settings.policy.n_obs_steps,
+        settings.replan_period_s,
+        settings.period_s,
+        settings.lead_s,
+        _deadline(settings),
+        committed_s=settings.committed_s,
+    )
 
 
 def _deadline(settings: LoopSettings) -> Deadline | None:

@@ -1,5 +1,7 @@
 """What real recordings have besides a demonstration: found, named, and never learned."""
 
+import warnings
+
 import numpy as np
 import pytest
 from small_bags import MS, START_NS, T, header, write_bag
@@ -195,6 +197,15 @@ def test_a_gripper_a_step_and_noise_are_no_glitches(tmp_path):
 
     (episode,) = read_episodes([recorded(tmp_path, states, states_as_commands)], robot(tmp_path))
     assert len(episode) == 31
+
+
+def test_noise_as_large_as_the_motion_is_no_glitch(tmp_path):
+    """As of an estimated position: each message is far from its neighbours."""
+    noise = np.random.default_rng(0).normal(0, 1.0, (151, 2))
+    bag = recorded(tmp_path, lambda ns, i: [state(ns, noise[i])])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the robot leaves its commands
+        read_episodes([bag], robot(tmp_path, "{uncommanded: measured}"))
 
 
 def states_as_commands(ns, i):

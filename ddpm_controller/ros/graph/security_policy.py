@@ -130,9 +130,11 @@ def _simulation(process: ResolvedProcess, robot: Robot) -> Rights:
         for camera in dict.fromkeys(cameras)
         for name in ("image_raw", "image_raw/compressed", "camera_info")
     )
-    commands = ("joint_trajectory", "commands")
-    expert = ("joint_trajectory",) if process.parameters.get("expert") in (True, "true") else ()
-    return _SIMULATION + Rights(publish=(*pictures, *expert), subscribe=commands)
+    messages = tuple(each.topic for each in robot.outputs if not each.is_action)
+    goals = tuple(each.topic for each in robot.outputs if each.is_action)
+    has_expert = process.parameters.get("expert") in (True, "true")
+    commands = Rights(messages) if has_expert else Rights(subscribe=messages, execute=goals)
+    return _SIMULATION + Rights(publish=pictures) + commands
 
 
 def _trainer(process: ResolvedProcess, robot: Robot) -> Rights:

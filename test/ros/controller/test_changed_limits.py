@@ -20,8 +20,11 @@ LOW = "joint_limits:\n  elbow:\n    min_position: -2.0\n    max_position: 0.5\n"
 
 @pytest.fixture
 def robot_file(tmp_path):
-    shutil.copy(SIM_ARM.with_name(yaml.safe_load(SIM_ARM.read_text())["joint_limits"]), tmp_path)
-    return shutil.copy(SIM_ARM, tmp_path)
+    file = yaml.safe_load(SIM_ARM.read_text())
+    shutil.copy(SIM_ARM.parent / file["joint_limits"], tmp_path / "limits.yaml")
+    path = tmp_path / SIM_ARM.name
+    path.write_text(yaml.safe_dump({**file, "joint_limits": "limits.yaml"}, sort_keys=False))
+    return path
 
 
 def activate_again(node):

@@ -73,9 +73,8 @@ def test_commands_may_come_from_the_controller_and_its_command_process_alone():
     assert "/joint_trajectory" in allowed("simulation", "simulation", expert="true")["publish"]
 
 
-def test_names_follow_namespace_and_remapping():
-    arguments = {"namespace": "left", "trajectory_topic": "arm/joint_trajectory"}
-    rights = allowed("controller", "controller", **arguments)
-    assert {"/left/arm/joint_trajectory", "/left/controller/status"} <= rights["publish"]
+def test_names_follow_the_namespace():
+    rights = allowed("controller", "controller", namespace="left")
+    assert {"/left/joint_trajectory", "/left/controller/status"} <= rights["publish"]
     assert "/left/joint_states" in rights["subscribe"]
     assert "/joint_trajectory" not in rights["publish"]
