@@ -58,6 +58,8 @@ class ControlLoop:
 
     _motion: MotionLoop | LeadingMotion | None
     _guard: BoxGuard | None
+    _limits: JointLimits | None
+    _outdated: Verdict | None
     _sent: Sent | None
 
     def __init__(self, settings: LoopSettings) -> None:
