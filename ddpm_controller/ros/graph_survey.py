@@ -193,7 +193,8 @@ class _Question:
     def answer(self) -> Any:
         """Value of the parameter; None where the node does not have it."""
         response = self.future.result() if self.future is not None else None
-        return parameter_value_to_python(response.values[0]) if response.values else None
+        values = response.values if response is not None else ()
+        return parameter_value_to_python(values[0]) if values else None
 
 
 class _Parameters:

@@ -73,9 +73,12 @@ def _wide(spec: StreamSpec, driver) -> dict[str, list[float]]:
 
 
 @contextmanager
-def controller_process(file: Path, checkpoint: Path, namespace: str) -> Iterator[subprocess.Popen]:
-    """The controller with a shipped robot file, in the namespace of the robot."""
+def controller_process(
+    file: Path, checkpoint: Path, namespace: str, more: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen]:
+    """The controller with a robot file and more parameters, in the namespace of the robot."""
     parameters = {
+        **(more or {}),
         "robot": file,
         "checkpoint": checkpoint,
         "command.standby": False,

@@ -26,6 +26,7 @@ from ddpm_controller.ros.output_messages import recorded_messages, recorded_type
 pytestmark = pytest.mark.long
 EPISODE_S = 6.0
 RATE_HZ = 20.0
+APPROACH = {"start.approach_slowly": "true"}
 RECIPE = """
 policy: {horizon: 8, n_action_steps: 4, channels: [16, 32], timestep_embedding_dim: 16}
 streams: [joint_state]
@@ -119,7 +120,7 @@ def test_what_is_recorded_from_a_shipped_robot_trains_a_policy_that_runs_on_it(n
     try:
         with (
             robot_process(name, "--no-cameras"),
-            controller_process(file, checkpoint, driver.namespace),
+            controller_process(file, checkpoint, driver.namespace, APPROACH),
         ):
             watcher.change(Transition.TRANSITION_CONFIGURE)
             watcher.change(Transition.TRANSITION_ACTIVATE)
