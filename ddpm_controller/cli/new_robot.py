@@ -34,10 +34,10 @@ class NewRobotOptions:
     to the robot and nothing is asked.
 
     Two files are written, NAME.yaml and NAME_limits.yaml; none that exists is touched. What could
-    only be guessed has a comment that begins with `check:`. Read these lines, correct them, and
-    load the file with the command that is printed at the end. Joints and their order come from
-    the parameters of the controllers, so load those that you mean to use, and no others of the
-    same joints. What a bag cannot show, as the order of an array, is marked.
+    only be guessed has a comment that begins with `check:`. Read these lines and correct them,
+    then record demonstrations with the file. Joints and their order come from the parameters of
+    the controllers, so load those that you mean to use, and no others of the same joints. What a
+    bag cannot show, as the order of an array, is marked.
 
       ddpm new-robot my_arm
       ddpm new-robot my_arm --namespace follower --duration-s 10

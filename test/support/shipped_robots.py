@@ -54,7 +54,7 @@ def small_checkpoint(folder: Path, robot: Robot, name: str) -> Path:
     limits = robot.limits(driver.urdf)
     names = robot.action_spec.joint_names
     if driver.odometry is not None:
-        begin, room = np.zeros(len(names)), 0.1 * limits.velocity
+        begin, room = np.zeros(len(names)), 0.1 * limits.of_joints.velocity
     else:
         begin = np.array([driver.joint(n).begin for n in names])
         room = 0.1 * limits.velocity * robot.period_s  # what it plans jumps from row to row

@@ -90,7 +90,7 @@ def record(folder, file, driver, count):
     try:
         for number in range(count):
             output = ["--output", str(folder / f"bag_{number}")]
-            # A busy machine loses messages, which it reports: the rest is a recording all the same.
+            # A busy machine loses messages, which it reports; the rest is a recording too.
             subprocess.run([*python_command("record"), *output, *words], timeout=PATIENCE_S)
     finally:
         over.set()
