@@ -87,7 +87,7 @@ HARMLESS: Mapping[str, Measured] = {
 
 def stream_cases(seed: int, repeats: int) -> Iterator[Case]:
     """Give the streams, the messages and the recordings."""
-    for repeat in range(repeats):
+    for repeat in range((repeats + 1) // 2):  # a loop of three seconds each
         for name, measured in STREAMS.items():
             run = partial(_streamed, measured, (seed, repeat))
             yield Case("streams: absurd", f"{name} {repeat}", run, "refused")

@@ -21,7 +21,6 @@ from ddpm_controller.policies.diffusion_policy.policy import (
 )
 from ddpm_controller.policies.inputs.relative_actions import RelativeActions
 from ddpm_controller.policy import PlanSettings, Policy
-from ddpm_controller.types import ActionSpec, StreamSpec
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class System:
     based_on: Callable[[Any, Checkpoint | None], Any] = lambda config, initial: config
     fixed_encoders: Callable[[Any], Mapping[str, Any]] = lambda network: {}
     keeps_ranges: Callable[[Any], bool] = lambda config: False
-    relative: Callable[[ActionSpec, Sequence[StreamSpec]], Any] | None = None
+    relative: Callable[[Any, Sequence[Any]], Any] | None = None
     bound: Callable[[Any, Mapping[str, Any], Any], Any] | None = None
 
 

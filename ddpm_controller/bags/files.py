@@ -8,6 +8,7 @@ from typing import Any, Self, cast
 
 from rosbags.highlevel import AnyReader, AnyReaderError
 from rosbags.rosbag2 import Reader
+from rosbags.typesys import Stores, get_typestore
 
 from ddpm_controller.given_files import one_line
 
@@ -97,7 +98,9 @@ class OpenBag:
         self.folder = folder
         _refuse_pipes(folder)
         try:
-            self._reader = AnyReader([folder])
+            # Recorders up to Humble write no definitions into sqlite3.
+            without = get_typestore(Stores.ROS2_HUMBLE)
+            self._reader = AnyReader([folder], default_typestore=without)
             self._reader.open()
             storage = cast(Reader, self._reader.readers[0]).storage
             self.provenance = dict(storage.metadata.custom or {})

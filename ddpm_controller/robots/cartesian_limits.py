@@ -10,7 +10,7 @@ from ddpm_controller.robots.robot_description import DescriptionError
 _FOLLOW = {"m": 0.02, "rad": 0.1}
 """Farthest that a pose is from where it was led, by its unit."""
 _TURN = GivenLimits(-math.pi, math.pi, place="half a turn")
-"""A rotation vector says no more."""
+"""A rotation vector reaches no further."""
 
 
 def cartesian_limits(
@@ -28,8 +28,9 @@ def cartesian_limits(
         )
     limits = given[name]
     if kind == "twist":
-        free = {"min_position": -math.inf, "max_position": math.inf, "follow_tolerance": math.inf}
-        return replace(limits, **free)
+        return replace(
+            limits, min_position=-math.inf, max_position=math.inf, follow_tolerance=math.inf
+        )
     if unit == "rad":
         limits = limits.stricter(_TURN)
     if math.isinf(limits.min_position) or math.isinf(limits.max_position):

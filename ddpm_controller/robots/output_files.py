@@ -5,7 +5,7 @@ Apart from ``outputs``, which the process that commands reads too: it has no use
 
 from collections.abc import Sequence
 
-from ddpm_controller.control.moving.gripper import BinaryGripper, GripperRule
+from ddpm_controller.control.gripper import BinaryGripper, GripperRule
 from ddpm_controller.robots.outputs import ACTION_RATE_HZ, ACTIONS, RobotOutput, spec_of
 from ddpm_controller.robots.robot_file import ActionFile
 

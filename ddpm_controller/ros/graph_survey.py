@@ -1,21 +1,24 @@
 """What a live graph shows of a robot: topics with their rates, and what takes commands."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from rcl_interfaces.srv import GetParameters
 from rclpy.action import get_action_names_and_types
+from rclpy.client import Client
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import parameter_value_to_python
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
+from rclpy.task import Future
 
 from ddpm_controller.bags.message_types import message_class
 from ddpm_controller.robots.outputs import ACTIONS, JOINT_STATE
-from ddpm_controller.ros.asking import ask
 from ddpm_controller.survey.messages import (
     COMMAND_TYPES,
     COMPRESSED_IMAGE,
@@ -27,7 +30,7 @@ from ddpm_controller.survey.messages import (
 from ddpm_controller.survey.seen_robot import SeenCommands, SeenRobot
 
 _DEPTH = 200
-_ANSWER_S = 2.0
+_AGAIN_S, _ANSWER_S = 1.0, 5.0
 _PARAMETERS = ("joints", "joint", "joint_names", "interface_name")
 """Of the nodes that take commands: of ros2_control's controllers, of its grippers, of Franka's."""
 _COMPRESSED = "/compressed"
@@ -49,17 +52,23 @@ class GraphSurvey:
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(node)
         self._subscribed: set[str] = set()
+        self._parameters = _Parameters(node)
 
     def look(self, duration_s: float, should_stop: Callable[[], bool]) -> SeenRobot:
         """Return what is seen within a time, or until ``should_stop``."""
         begin_s = time.monotonic()
-        while time.monotonic() - begin_s < duration_s and not should_stop():
+        while (passed_s := time.monotonic() - begin_s) < duration_s and not should_stop():
             self._subscribe()
+            self._commands()
+            self._parameters.collect()
             self._spin()
-        passed_s = time.monotonic() - begin_s
+        end_s = time.monotonic() + _ANSWER_S
+        while time.monotonic() < end_s and self._parameters.are_awaited and not should_stop():
+            self._parameters.collect()
+            self._spin()
         where = f"namespace /{self._namespace}" if self._namespace else "the graph"
         return self._survey.robot(
-            f"{where}, for {passed_s:.0f} s", self._namespace, self._commands(), self._others()
+            f"{where}, for {passed_s:.0f} s", self._namespace, self._commands()
         )
 
     def _spin(self) -> None:
@@ -88,7 +97,7 @@ class GraphSurvey:
 
     def _subscribe(self) -> None:
         for topic, kind in self._topics().items():
-            is_read = kind in (JOINT_STATE, *_PICTURES)
+            is_read = kind in (JOINT_STATE, *_PICTURES, *OTHER_TYPES)
             is_read = is_read or (kind == STRING and topic.endswith("robot_description"))
             offers = self._node.get_publishers_info_by_topic(topic) if is_read else []
             if not offers or topic in self._subscribed:
@@ -113,14 +122,6 @@ class GraphSurvey:
         message = deserialize_message(serialized, message_class(kind))
         self._survey.take(topic, kind, message, moment_s)
 
-    def _others(self) -> dict[str, str]:
-        """Topic -> type of what a robot file can observe besides, where it is published."""
-        return {
-            topic: kind
-            for topic, kind in self._topics().items()
-            if kind in OTHER_TYPES and self._node.count_publishers(topic)
-        }
-
     def _commands(self) -> dict[str, SeenCommands]:
         """Topic -> commands that a node takes there, with the joints that its parameters name."""
         found = {}
@@ -143,25 +144,77 @@ class GraphSurvey:
         return [name for name in dict.fromkeys(names) if name != own and "UNKNOWN" not in name]
 
     def _seen(self, topic: str, kind: str, node: str) -> SeenCommands:
-        values = self._parameters(node)
+        values = self._parameters.of(node)
         joints = values["joints"] or values["joint"] or values["joint_names"] or ()
         joints = (joints,) if isinstance(joints, str) else tuple(joints)
         joints = joints[:1] if kind in ACTIONS else joints
         interface = str(values["interface_name"] or _interface_by_name(node))
         return SeenCommands(topic, kind, joints, node, interface)
 
-    def _parameters(self, node: str) -> dict[str, Any]:
-        """Return the parameters that name joints; None for those that a node does not have."""
-        client = self._node.create_client(GetParameters, f"{node}/get_parameters")
-        request = GetParameters.Request(names=list(_PARAMETERS))
-        try:
-            answer = ask(client, request, self._spin, _ANSWER_S)
-            values = [parameter_value_to_python(value) for value in answer.values]
-        except TimeoutError:  # no parameter service, or one that is busy
-            values = []
-        self._node.destroy_client(client)
-        # A node that declares its parameters answers with nothing where one is unknown to it.
-        return dict(zip(_PARAMETERS, [*values, *[None] * len(_PARAMETERS)], strict=False))
+
+@dataclass
+class _Question:
+    """One parameter of one node: with one that a node lacks it answers nothing at all."""
+
+    client: Client
+    name: str
+    future: Future | None = None
+    asked_s: float = -math.inf
+
+    def ask(self, now_s: float) -> None:
+        """Send the request, or send it again where its answer is lost.
+
+        A client that has found a service may not have been found by it yet.
+        """
+        if now_s - self.asked_s < _AGAIN_S or not self.client.service_is_ready():
+            return
+        if self.future is not None:
+            self.client.remove_pending_request(self.future)
+        self.future = self.client.call_async(GetParameters.Request(names=[self.name]))
+        self.asked_s = now_s
+
+    @property
+    def has_answer(self) -> bool:
+        return self.future is not None and self.future.done()
+
+    @property
+    def answer(self) -> Any:
+        """Value of the parameter; None where the node does not have it."""
+        response = self.future.result() if self.future is not None else None
+        return parameter_value_to_python(response.values[0]) if response.values else None
+
+
+class _Parameters:
+    """Asks nodes for the parameters that name joints, all at a time; waits for none."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._asked: dict[str, list[_Question]] = {}
+        self._values: dict[str, dict[str, Any]] = {}
+
+    def of(self, node: str) -> dict[str, Any]:
+        """Return parameter -> value; None where it is not known, or not yet."""
+        if node not in self._values and node not in self._asked:
+            client = self._node.create_client(GetParameters, f"{node}/get_parameters")
+            self._asked[node] = [_Question(client, name) for name in _PARAMETERS]
+        return self._values.get(node, dict.fromkeys(_PARAMETERS))
+
+    @property
+    def are_awaited(self) -> bool:
+        """Whether an answer is missing."""
+        return bool(self._asked)
+
+    def collect(self) -> None:
+        """Take the answers that have come, and ask for the others."""
+        now_s = time.monotonic()
+        for node, questions in list(self._asked.items()):
+            for each in questions:
+                if not each.has_answer:
+                    each.ask(now_s)
+            if all(each.has_answer for each in questions):
+                self._values[node] = {each.name: each.answer for each in questions}
+                del self._asked[node]
+                self._node.destroy_client(questions[0].client)
 
 
 def _interface_by_name(node: str) -> str:

@@ -124,6 +124,13 @@ class Session:
         self._ticks += 1
         return self._tick(stamp_ns, begins=False)
 
+    @property
+    def vectors(self) -> Mapping[str, NamedVector]:
+        """What is measured besides the joints, by the world and by its driver."""
+        if self._driver is None:
+            return self.world.vectors
+        return {**self.world.vectors, **self._driver.vectors}
+
     def expert_command(self) -> np.ndarray | None:
         """Return the expert's command for the present tick; None when it is done."""
         if self._expert is None or self._expert.done:
@@ -143,7 +150,7 @@ class Session:
             stamp_ns=self._stamp_ns,
             positions=self.world.positions,
             velocities=self.world.velocities,
-            vectors=world.vectors if self._driver is None else self._with_measured(self._driver),
+            vectors=self.vectors,
             images={camera.name: self.world.render(camera.name) for camera in cameras},
             success=success,
             score=self.world.score,
@@ -155,6 +162,3 @@ class Session:
             note="" if self._expert is None else self._expert.occasion,
             instruction=world.instruction,
         )
-
-    def _with_measured(self, driver: Driver) -> Mapping[str, NamedVector]:
-        return {**self.world.vectors, **driver.vectors}

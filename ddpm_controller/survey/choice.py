@@ -90,7 +90,7 @@ def is_gripper(joint: str) -> bool:
 
 def chosen(seen: SeenRobot) -> Choice:
     """Return what a first robot file names: every joint is commanded in one place."""
-    described, doubt = _described(seen.description)
+    described, doubt = _described(seen)
     movable = [
         name
         for name, joint in described.items()
@@ -114,11 +114,10 @@ def chosen(seen: SeenRobot) -> Choice:
     )
 
 
-def _described(urdf: str) -> tuple[Mapping[str, DescribedJoint], str]:
-    if not urdf:
-        return {}, ""
+def _described(seen: SeenRobot) -> tuple[Mapping[str, DescribedJoint], str]:
     try:
-        return described_joints(urdf), ""
+        urdf = seen.description
+        return described_joints(urdf) if urdf else {}, ""
     except DescriptionError as error:
         return {}, str(error)
 
@@ -164,7 +163,8 @@ def _output(commands: SeenCommands, free: Sequence[str]) -> Output | None:
     if commands.joints:
         return Output(commands, commands.joints)
     single = commands.type in (FLOAT64, *ACTIONS)
-    fitting = [name for name in free if is_gripper(name)] if single else list(free)
+    own = [name for name in free if name.startswith(commands.prefix)]
+    fitting = [name for name in own if is_gripper(name)] if single else own
     if not fitting:
         return None
     names = tuple(fitting[:1] if single else fitting)

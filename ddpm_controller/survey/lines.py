@@ -1,7 +1,7 @@
 """Lines of YAML with a comment each, as a person would write them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import yaml
 
@@ -22,6 +22,13 @@ def quoted(text: str) -> str:
 def listed(texts: Sequence[str]) -> str:
     """Return a list in one line."""
     return yaml.safe_dump(list(texts), default_flow_style=True, width=math.inf).strip()
+
+
+def mapped(texts: Mapping[str, str]) -> str:
+    """Return a mapping in one line."""
+    return yaml.safe_dump(
+        dict(texts), default_flow_style=True, width=math.inf, sort_keys=False
+    ).strip()
 
 
 def indented(lines: Sequence[str], depth: int) -> list[str]:

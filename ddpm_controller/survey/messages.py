@@ -17,10 +17,12 @@ from ddpm_controller.robots.outputs import (
     TWIST,
     TWIST_STAMPED,
 )
+from ddpm_controller.survey.arms import told_apart
 from ddpm_controller.survey.seen_robot import (
     SeenCamera,
     SeenCommands,
     SeenJoints,
+    SeenOther,
     SeenRobot,
 )
 
@@ -70,14 +72,10 @@ class _States:
 
 
 class Survey:
-    """Takes messages one by one.
-
-    Attributes:
-        description: Text of robot_description; empty before it has come.
-    """
+    """Takes messages one by one."""
 
     def __init__(self) -> None:
-        self.description = ""
+        self._descriptions: dict[str, str] = {}
         self._states: dict[str, _States] = {}
         self._pictures: dict[str, tuple[str, int, int, str]] = {}
         self._tracks: dict[str, _Track] = {}
@@ -88,7 +86,7 @@ class Survey:
         """Take one message that came at ``moment_s``."""
         self._tracks.setdefault(topic, _Track()).take(moment_s)
         if kind == STRING and topic.endswith("robot_description"):
-            self.description = message.data
+            self._descriptions[topic] = message.data
         elif kind == JOINT_STATE and not _is_command(topic):
             self._take_states(topic, message, moment_s)
         elif kind in (IMAGE, COMPRESSED_IMAGE):
@@ -111,7 +109,6 @@ class Survey:
         source: str,
         namespace: str = "",
         commands: Mapping[str, SeenCommands] | None = None,
-        others: Mapping[str, str] | None = None,
     ) -> SeenRobot:
         """Return what has been seen.
 
@@ -119,7 +116,6 @@ class Survey:
             source: Where, in words.
             namespace: Namespace of the robot.
             commands: Topic -> commands that are taken there, known from the graph.
-            others: Topic -> type of what is published besides, known from the graph.
         """
         joints = tuple(
             SeenJoints(
@@ -134,10 +130,20 @@ class Survey:
             for topic, (kind, height, width, encoding) in self._pictures.items()
         )
         found = {**self._commands, **(commands or {})}
-        more = {**self._others, **(others or {})}
-        return SeenRobot(
-            source, namespace, joints, cameras, tuple(found.values()), self.description, more
+        others = tuple(
+            SeenOther(topic, kind, self._tracks[topic].rate_hz)
+            for topic, kind in self._others.items()
         )
+        seen = SeenRobot(
+            source,
+            namespace,
+            joints,
+            cameras,
+            tuple(found.values()),
+            self._descriptions,
+            others,
+        )
+        return told_apart(seen)
 
     def _take_states(self, topic: str, message: Any, moment_s: float) -> None:
         states = self._states.setdefault(topic, _States())

@@ -1,9 +1,10 @@
 """The text of a first robot file; what was guessed is marked with ``check:``."""
 
 from ddpm_controller.robots.outputs import ACTIONS, JOINT_TRAJECTORY, MULTI_ARRAY
+from ddpm_controller.robots.robot import DESCRIPTION
 from ddpm_controller.survey.choice import TWISTS, Choice, Output, chosen, is_gripper
-from ddpm_controller.survey.lines import indented, line, listed, quoted
-from ddpm_controller.survey.seen_robot import SeenCamera, SeenCommands, SeenRobot
+from ddpm_controller.survey.lines import indented, line, listed, mapped, quoted
+from ddpm_controller.survey.seen_robot import SeenCamera, SeenCommands, SeenOther, SeenRobot
 
 _PERIOD = line("period_s", 0.1, "check: the policy's clock, the time between two rows of a plan")
 _SHORT_SIDE = 96
@@ -12,7 +13,21 @@ _LEAST_AGE_S, _LATE_MESSAGES = 0.1, 5
 _UNKNOWN_HZ = 10.0
 _DEAD_BAND = {"rad": 0.01, "m": 0.001}
 _ONE_SEEN = "check: one message was seen"
-_CAMERA_WORDS = {"image", "raw", "image_raw", "compressed", "color", "rgb", "camera", "rect"}
+ODOMETRY = "nav_msgs/msg/Odometry"
+_FIELDS = {ODOMETRY: ("pose.pose.position", "pose.pose.orientation")}
+"""Type -> fields that are observed at first; left out: all numbers."""
+_CAMERA_WORDS = {
+    "image",
+    "raw",
+    "image_raw",
+    "image_rect_raw",
+    "image_rect",
+    "compressed",
+    "color",
+    "rgb",
+    "camera",
+    "rect",
+}
 
 
 def robot_file_text(name: str, seen: SeenRobot) -> str:
@@ -23,6 +38,7 @@ def robot_file_text(name: str, seen: SeenRobot) -> str:
         "# Lines with `check:` hold what could not be seen. More: docs/how_to/own_robot.md",
         line("robot", name),
         line("joint_limits", f"{name}_limits.yaml"),
+        *_descriptions(seen),
         line("end_effector", '""', "check: the link whose path is drawn; empty: the last one"),
         "",
         "streams:",
@@ -32,7 +48,18 @@ def robot_file_text(name: str, seen: SeenRobot) -> str:
     for camera in seen.cameras:
         lines.append(f"  {_camera_name(camera.topic, names)}:")
         lines += indented(_camera_stream(camera, seen), 2)
+    has_base = any(each.commands.type in TWISTS for each in choice.outputs)
+    for other in seen.others:
+        lines += _other_stream(other, seen, is_needed=has_base and other.type == ODOMETRY)
     return "\n".join([*lines, "", *_actions(choice, seen), *_closing(choice, seen)]) + "\n"
+
+
+def _descriptions(seen: SeenRobot) -> list[str]:
+    """Return where the robot description is, if not where it is looked for."""
+    found = {seen.relative(topic): prefix for topic, prefix in seen.described.items()}
+    if not found or found == {DESCRIPTION: ""}:
+        return []
+    return [line("descriptions", mapped(found))]
 
 
 def _joint_stream(choice: Choice, seen: SeenRobot) -> list[str]:
@@ -42,8 +69,9 @@ def _joint_stream(choice: Choice, seen: SeenRobot) -> list[str]:
     slowest_hz = min(states.rates_hz[name] for name in observed)
     rate_hz = slowest_hz or _UNKNOWN_HZ
     lacking = f"the driver leaves out {' and '.join(states.lacks)}" if states.lacks else ""
+    topics = {seen.relative(topic): prefix for topic, prefix in states.prefixes.items()}
     lines = [
-        line("topic", seen.relative(states.topic)),
+        line("topics", mapped(topics)) if topics else line("topic", seen.relative(states.topic)),
         line("type", "sensor_msgs/msg/JointState"),
         line("field", "position", lacking),
         line("names", listed(observed)),
@@ -108,6 +136,29 @@ def _camera_stream(camera: SeenCamera, seen: SeenRobot) -> list[str]:
     return lines
 
 
+def _other_stream(other: SeenOther, seen: SeenRobot, *, is_needed: bool) -> list[str]:
+    """Return a stream of another type; one that a policy may do without is a remark."""
+    rate_hz = other.rate_hz or _UNKNOWN_HZ
+    fields = _FIELDS.get(other.type)
+    words = [word for word in seen.relative(other.topic).strip("/").split("/") if word]
+    lines = [
+        f"{'_'.join(words)}:",
+        *indented(
+            [
+                line("topic", seen.relative(other.topic)),
+                line("type", other.type),
+                *([line("fields", listed(fields))] if fields else []),
+                line("rate_hz", rate_hz, "" if other.rate_hz else _ONE_SEEN),
+                line("max_age_s", _max_age_s(rate_hz)),
+            ],
+            1,
+        ),
+    ]
+    if is_needed:
+        return indented(lines, 1)
+    return [f"  # {each}" for each in [f"check: should the policy see {words[-1]}?", *lines]]
+
+
 def _max_age_s(rate_hz: float) -> float:
     return float(f"{max(_LEAST_AGE_S, _LATE_MESSAGES / rate_hz):.2g}")
 
@@ -142,6 +193,7 @@ def _output_name(output: Output, names: set[str]) -> str:
     """Return base, gripper or arm, numbered where there are several."""
     name = "gripper" if all(map(is_gripper, output.names)) else "arm"
     name = "base" if output.commands.type in TWISTS else name
+    name = f"{output.commands.prefix.replace('/', '_')}{name}"
     count = sum(each.startswith(name) for each in names)
     name += str(count + 1) if count else ""
     names.add(name)
@@ -158,6 +210,7 @@ def _output_lines(output: Output, choice: Choice, seen: SeenRobot) -> list[str]:
         line("topic", seen.relative(commands.topic), _taker(commands)),
         line("type", commands.type, _type_doubt(commands)),
         *([line("kind", kind)] if kind else []),
+        *([line("prefix", quoted(commands.prefix))] if commands.prefix else []),
         line("names", listed(output.names), doubts),
         line("units", listed(units), "" if is_twist else _unit_doubt(choice)),
     ]
@@ -190,5 +243,4 @@ def _closing(choice: Choice, seen: SeenRobot) -> list[str]:
         for each in choice.left_out
         if each.interface != "effort"
     ]
-    remarks += [f"also published: {seen.relative(t)}, {kind}" for t, kind in seen.others.items()]
     return ["", *(f"# {remark}" for remark in remarks)] if remarks else []

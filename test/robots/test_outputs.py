@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 
-from ddpm_controller.control.moving.gripper import BinaryGripper, GripperRule
+from ddpm_controller.control.gripper import BinaryGripper, GripperRule
 from ddpm_controller.robots.outputs import ACTION_RATE_HZ, JOINT_STATE, columns_of
 from ddpm_controller.robots.robot import COMMANDS_TOPIC, RobotError, load_robot
 

@@ -36,6 +36,23 @@ def test_each_change_has_one_line_with_its_text(log, lines):
     ]
 
 
+NO_PLAN = (State.HOLDING, Reason.NO_PLAN, "the run begins with a rest")
+
+
+def test_a_run_begins_without_a_plan_and_only_later_is_that_a_warning(log, lines):
+    inactive = (State.INACTIVE, Reason.DEACTIVATED, "stopped by request")
+    for k, status in enumerate([NO_PLAN, RUNNING, NO_PLAN, inactive, NO_PLAN]):
+        log.note(*status, 2.0 * k)
+    assert [severity for severity, _ in lines] == ["info", "info", "warning", "info", "info"]
+
+
+def test_what_is_usual_at_the_beginning_is_a_warning_when_it_stays(log, lines):
+    """A robot whose states come at 10 Hz has none at the first ticks."""
+    for k in range(100):
+        log.note(State.WAITING, Reason.NO_OBSERVATION, "nothing yet from joint_state", 0.1 * k)
+    assert [severity for severity, _ in lines] == ["info", "warning"]
+
+
 def test_limits_of_a_robot_that_runs_are_no_lines(log, lines):
     for k in range(100):
         reason = (Reason.LIMIT_JERK, Reason.NONE, Reason.LIMIT_VELOCITY)[k % 3]

@@ -3,6 +3,7 @@
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from ddpm_controller.checkpoint import save_checkpoint
@@ -10,7 +11,7 @@ from ddpm_controller.policies.diff_control.config import DiffControlConfig
 from ddpm_controller.policies.diff_control.network import DiffControlNetwork
 from ddpm_controller.policies.diffusion_policy.config import DiffusionPolicyConfig
 from ddpm_controller.policies.diffusion_policy.network import DiffusionPolicyNetwork
-from ddpm_controller.robots.robot import joint_limits, load_robot
+from ddpm_controller.robots.robot import load_robot
 from ddpm_controller.simulation.arm.robot_description import robot_description
 
 SIM_ARM = Path(__file__).parents[2] / "config" / "robots" / "sim_arm.yaml"
@@ -28,10 +29,11 @@ def save_random_checkpoint(
     seed: int = 0,
     share: float = 0.1,
     config: DiffusionPolicyConfig = CONFIG,
+    file: Path = SIM_ARM,
     provenance=None,
 ) -> str:
     """Write it and return its hash; its plans stay in this middle share of the ranges."""
-    robot = load_robot(SIM_ARM)
+    robot = load_robot(file)
     statistics = _statistics(robot, share)
     return save_random_network(folder, config, robot, statistics, seed, provenance)
 
@@ -47,10 +49,12 @@ def save_random_diff_control(folder: Path, seed: int = 0, horizon: int = 16) -> 
 
 
 def _statistics(robot, share: float):
-    spec, streams = robot.action_spec, robot.stream_specs
-    limits = joint_limits(robot_description(), spec.joint_names)
-    whole = {"min": limits.lower.tolist(), "max": limits.upper.tolist()}
+    streams, limits = robot.stream_specs, robot.limits(robot_description())
+    joints = limits.of_joints
+    whole = {"min": joints.lower.tolist(), "max": joints.upper.tolist()}
     middle, half = (limits.lower + limits.upper) / 2, share * (limits.upper - limits.lower) / 2
+    is_relative = np.array(robot.action_spec.relative_to) != "none"
+    middle = np.where(is_relative, 0.0, middle)
     inner = {"min": (middle - half).tolist(), "max": (middle + half).tolist()}
     image = {"min": [0.0], "max": [255.0]}
     statistics = {stream.name: whole if stream.names else image for stream in streams}

@@ -38,7 +38,6 @@ TOPICS = {
     "/joint_states": "sensor_msgs/msg/JointState",
     "/camera_fixed/image_raw": "sensor_msgs/msg/Image",
     "/camera_wrist/image_raw": "sensor_msgs/msg/Image",
-    "/joint_trajectory": "trajectory_msgs/msg/JointTrajectory",
     "/controller/action_chunk": "ddpm_msgs/msg/ActionChunk",
     "/controller/memory": "ddpm_msgs/msg/Memory",
     "/controller/status": "ddpm_msgs/msg/ControllerStatus",
@@ -258,7 +257,8 @@ class _Run:
                 yield topic, now_s, message
             for command in commands:
                 if command.position is not None:
-                    position = position if tick in self._scenario.stands else command.position
+                    stands = tick in self._scenario.stands
+                    position = position if stands else self._moved(position, command)
                     motion = Motion(command.position, command.velocity, command.acceleration)
                     sent.append(Sent(command.stamp_s, motion))
                 stamp_s, takeover = command.stamp_s, command.takeover
@@ -296,6 +296,11 @@ class _Run:
         if commands[-1].position is None:
             return []
         return [(topic, self._trajectory(now_s, commands[-1]))]
+
+    def _moved(self, position, command):
+        """Where the robot is at the next tick."""
+        held = position + command.position / self._scenario.rate_hz
+        return np.where(self._robot.action_spec.are_velocities, held, command.position)
 
     _takeover = None
 

@@ -7,6 +7,8 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict
 
+from ddpm_controller.robots.joined_description import joined_description
+
 DRIVERS = Path(__file__).with_name("robot_drivers.yaml")
 Filled = Literal["measured", "zero", "nan", "empty"]
 
@@ -53,10 +55,19 @@ class States(_Data):
     until_a_goal: bool = False
 
 
+class Odometry(_Data):
+    """A publisher of where a base is."""
+
+    node: str
+    topic: str
+    rate_hz: float
+
+
 class Taken(_Data):
     """A topic or an action on which commands are taken.
 
     Attributes:
+        joints: None of a base, which is sent twists.
         parameter: Parameter of its node that has the joints; empty: none has.
         speed: Of a gripper, in its unit per second.
     """
@@ -64,7 +75,7 @@ class Taken(_Data):
     node: str
     topic: str
     type: str
-    joints: tuple[str, ...]
+    joints: tuple[str, ...] = ()
     parameter: str = "joints"
     speed: float = 0.5
 
@@ -82,33 +93,60 @@ class Camera(_Data):
 
 
 class RobotDriver(_Data):
-    """Everything that a robot's driver has on the graph."""
+    """Everything that a robot's driver has on the graph.
+
+    Attributes:
+        namespace: Of the robot and its controller.
+        arms: Prefix of the joints in the robot file -> namespace of the arm, where there are
+            several alike; one driver each, whose links are below that name.
+        tip: Link at the end of the arm.
+    """
 
     namespace: str = ""
+    arms: dict[str, str] = {}
     arm: dict[str, Joint]
     tip: str
     hand: dict[str, Joint] = {}
     states: tuple[States, ...]
     takes: tuple[Taken, ...]
     cameras: tuple[Camera, ...] = ()
+    odometry: Odometry | None = None
+
+    @property
+    def sides(self) -> dict[str, str]:
+        """Prefix -> namespace of each arm; of one without a prefix."""
+        return self.arms or {"": self.namespace}
 
     @property
     def joints(self) -> dict[str, Joint]:
-        """All joints of the description."""
+        """All joints of a description."""
         return {**self.arm, **self.hand}
+
+    def joint(self, name: str) -> Joint:
+        """Return a joint by its name in the robot file."""
+        prefix = next(each for each in self.sides if name.startswith(each))
+        return self.joints[name.removeprefix(prefix)]
 
     @property
     def urdf(self) -> str:
-        """A chain of the arm's joints, the joints of the hand at its end, and ros2_control."""
-        lines, link = ['<robot name="scripted"><link name="base_link"/>'], "base_link"
+        """The description of the whole robot, as the controller joins it."""
+        return joined_description({p: self.description(s) for p, s in self.sides.items()})
+
+    def description(self, namespace: str) -> str:
+        """Return a chain of the arm's joints, the hand's joints at its end, and ros2_control."""
+        above = f"{namespace}/" if self.arms else ""
+        link, tip = f"{above}base_link", f"{above}{self.tip}"
+        lines = [f'<robot name="scripted"><link name="{link}"/>']
         for name, joint in self.arm.items():
-            lines.append(_element(name, joint, link))
-            link = f"{name}_link"
+            child = f"{above}{name}_link"
+            lines.append(_element(name, joint, link, child))
+            link = child
         lines.append(
-            f'<link name="{self.tip}"/><joint name="{self.tip}_fixed" type="fixed">'
-            f'<parent link="{link}"/><child link="{self.tip}"/></joint>'
+            f'<link name="{tip}"/><joint name="{tip}_fixed" type="fixed">'
+            f'<parent link="{link}"/><child link="{tip}"/></joint>'
         )
-        lines += [_element(name, joint, self.tip) for name, joint in self.hand.items()]
+        for name, joint in self.hand.items():
+            lines.append(_element(name, joint, tip, f"{above}{name}_link"))
         interfaces = "".join(
             f'<joint name="{name}"><command_interface name="position"/></joint>'
             for name in self.joints
@@ -117,15 +155,15 @@ class RobotDriver(_Data):
         return "\n".join([*lines, "</robot>"])
 
 
-def _element(name: str, joint: Joint, parent: str) -> str:
+def _element(name: str, joint: Joint, parent: str, child: str) -> str:
     limit = f'velocity="{joint.velocity}" effort="10"'
     if joint.type != "continuous":
         limit = f'lower="{joint.lower}" upper="{joint.upper}" {limit}'
     mimic = f'<mimic joint="{joint.mimics}"/>' if joint.mimics else ""
     axis = "0 0 1" if len(name) % 2 else "0 1 0"
     return (
-        f'<link name="{name}_link"/><joint name="{name}" type="{joint.type}"><parent '
-        f'link="{parent}"/><child link="{name}_link"/><origin xyz="0 0 0.1"/><axis xyz="{axis}"/>'
+        f'<link name="{child}"/><joint name="{name}" type="{joint.type}"><parent '
+        f'link="{parent}"/><child link="{child}"/><origin xyz="0 0 0.1"/><axis xyz="{axis}"/>'
         f"<limit {limit}/>{mimic}</joint>"
     )
 

@@ -2,6 +2,7 @@
 
 import array
 import json
+import math
 import signal
 import sys
 import time
@@ -9,13 +10,17 @@ from collections import Counter
 
 import numpy as np
 import rclpy
+from geometry_msgs.msg import Twist
+from nav_msgs.msg import Odometry
 from rclpy.action import ActionServer, CancelResponse
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 from robot_driver import Camera, RobotDriver, States, Taken, driver_of, filled
+from robot_driver import Odometry as OdometrySource
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory
@@ -26,6 +31,7 @@ from ddpm_controller.simulation.drivers.forward_controller import Targets
 
 UPDATE_HZ = 100.0
 LAG_S = 0.02
+BASE_SILENCE_S = 0.5
 STEADY = Clock(clock_type=ClockType.STEADY_TIME)
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 BYTES = {"rgb8": 3, "bgr8": 3, "mono8": 1, "yuv422_yuy2": 2}
@@ -39,13 +45,19 @@ class ScriptedRobot:
     Args:
         driver: What there is.
         executor: Spins the nodes.
+        namespace: Namespace of this arm.
         cameras: Whether there are pictures.
     """
 
     def __init__(
-        self, driver: RobotDriver, executor: SingleThreadedExecutor, *, cameras: bool = True
+        self,
+        driver: RobotDriver,
+        executor: SingleThreadedExecutor,
+        namespace: str,
+        *,
+        cameras: bool = True,
     ) -> None:
-        self._driver, self._executor = driver, executor
+        self._driver, self._executor, self._namespace = driver, executor, namespace
         self._nodes: dict[str, Node] = {}
         joints = driver.joints
         self.position = {name: joint.begin for name, joint in joints.items()}
@@ -60,27 +72,36 @@ class ScriptedRobot:
         reporter.create_timer(1 / UPDATE_HZ, self._move, clock=STEADY)
         for each in driver.states:
             self._publish_states(each)
+        if driver.odometry is not None:
+            self._publish_odometry(driver.odometry)
         for camera in driver.cameras if cameras else ():
             self._publish_pictures(camera)
         state_publisher = self.node_of("robot_state_publisher")
         self._description = state_publisher.create_publisher(String, "robot_description", LATCHED)
-        self._description.publish(String(data=driver.urdf))
+        self._description.publish(String(data=driver.description(namespace)))
 
     def node_of(self, name: str) -> Node:
-        """Return the node of this name, in the robot's namespace."""
+        """Return the node of this name, in the robot's namespace unless it is absolute."""
         if name not in self._nodes:
-            path = [*self._driver.namespace.split("/"), *name.split("/")]
+            root = "" if name.startswith("/") else self._namespace
+            path = [*root.split("/"), *name.split("/")]
             namespace = "/" + "/".join(part for part in path[:-1] if part)
             self._nodes[name] = Node(path[-1], namespace=namespace)
             self._executor.add_node(self._nodes[name])
         return self._nodes[name]
+
+    def full(self, topic: str) -> str:
+        """Return a topic with the robot's namespace: that of a node may be another one."""
+        root = f"/{self._namespace}/".replace("//", "/")
+        return topic if topic.startswith("/") else root + topic
 
     def row(self, names: tuple[str, ...]) -> np.ndarray:
         """Return positions, (D,)."""
         return np.array([self.position[name] for name in names])
 
     def note(self, topic: str, refusal: str) -> None:
-        """Count a command, and log why it was refused, as a controller does."""
+        """Count a command of a topic, by its name in the robot file."""
+        topic = f"{self._namespace}/{topic}" if self._driver.arms else topic
         if refusal:
             self._refused.append(f"{topic}: {refusal}")
         else:
@@ -104,12 +125,12 @@ class ScriptedRobot:
             self._velocity[name] = (self.position[name] - before[name]) * UPDATE_HZ
 
     def _tell(self) -> None:
-        content = {"taken": self._taken, "refused": self._refused[:5]}
+        content = {"of": self._namespace, "taken": self._taken, "refused": self._refused[:5]}
         self._report.publish(String(data=json.dumps(content)))
 
     def _publish_states(self, states: States) -> None:
         node = self.node_of(states.node)
-        publisher = node.create_publisher(JointState, states.topic, 10)
+        publisher = node.create_publisher(JointState, self.full(states.topic), 10)
 
         def publish() -> None:
             if states.until_a_goal and self._had_goal:
@@ -124,11 +145,27 @@ class ScriptedRobot:
 
         node.create_timer(1 / states.rate_hz, publish, clock=STEADY)
 
+    def _publish_odometry(self, odometry: OdometrySource) -> None:
+        node = self.node_of(odometry.node)
+        publisher = node.create_publisher(Odometry, self.full(odometry.topic), 10)
+        (base,) = [each for each in self._followers if isinstance(each, _Base)]
+
+        def publish() -> None:
+            message = Odometry(child_frame_id="base_link")
+            message.header.stamp, message.header.frame_id = node.get_clock().now().to_msg(), "odom"
+            x, y, yaw = base.place.tolist()
+            message.pose.pose.position.x, message.pose.pose.position.y = x, y
+            turn = message.pose.pose.orientation
+            turn.z, turn.w = math.sin(yaw / 2), math.cos(yaw / 2)
+            publisher.publish(message)
+
+        node.create_timer(1 / odometry.rate_hz, publish, clock=STEADY)
+
     def _publish_pictures(self, camera: Camera) -> None:
         node = self.node_of(camera.node)
         reliability = ReliabilityPolicy(2 if camera.best_effort else 1)
         qos = QoSProfile(depth=1, reliability=reliability)
-        publisher = node.create_publisher(Image, camera.topic, qos)
+        publisher = node.create_publisher(Image, self.full(camera.topic), qos)
         step = BYTES[camera.encoding] * camera.width
         pixels = array.array("B", bytes(step * camera.height))
         shape = {"height": camera.height, "width": camera.width, "step": step}
@@ -156,7 +193,7 @@ class _Joints:
         driver = "joint_trajectory_controller" if self._is_trajectory else "forward"
         self._side = RobotSide(driver, taken.joints, UPDATE_HZ)
         kind = JointTrajectory if self._is_trajectory else Float64MultiArray
-        node.create_subscription(kind, taken.topic, self._take, 10)
+        node.create_subscription(kind, robot.full(taken.topic), self._take, 10)
 
     def _take(self, message, info) -> None:
         content = (
@@ -196,7 +233,11 @@ class _Gripper:
             node.declare_parameter(taken.parameter, list(taken.joints))
         cancel = CancelResponse.ACCEPT
         self._server = ActionServer(
-            node, self._kind, taken.topic, self._execute, cancel_callback=lambda _: cancel
+            node,
+            self._kind,
+            robot.full(taken.topic),
+            self._execute,
+            cancel_callback=lambda _: cancel,
         )
 
     async def _execute(self, goal):
@@ -225,18 +266,51 @@ class _Gripper:
         return {self._joint: here}
 
 
+class _Base:
+    """A base that walks as it was last sent, for half a second; zeros do not count."""
+
+    def __init__(self, robot: ScriptedRobot, taken: Taken) -> None:
+        self._robot, self._taken = robot, taken
+        self.place, self._velocity, self._sent_s = np.zeros(3), np.zeros(3), -math.inf
+        node = robot.node_of(taken.node)
+        node.create_subscription(Twist, robot.full(taken.topic), self._take, 10)
+
+    def _take(self, message: Twist) -> None:
+        velocity = np.array([message.linear.x, message.linear.y, message.angular.z])
+        if velocity.any():
+            self._velocity, self._sent_s = velocity, time.monotonic()
+        self._robot.note(self._taken.topic, "")
+
+    def positions(self, now_s: float) -> dict[str, float]:
+        """Move the base; its joints stay where they are."""
+        del now_s
+        if time.monotonic() - self._sent_s < BASE_SILENCE_S:
+            forward, left, turn = self._velocity / UPDATE_HZ
+            yaw = self.place[2]
+            ahead = forward * math.cos(yaw) - left * math.sin(yaw)
+            aside = forward * math.sin(yaw) + left * math.cos(yaw)
+            self.place += np.array([ahead, aside, turn])
+        return {}
+
+
 def follower_of(robot: ScriptedRobot, taken: Taken):
     """Return what carries out the commands of a topic or of an action."""
+    if taken.type == "geometry_msgs/msg/Twist":
+        return _Base(robot, taken)
     return (_Gripper if "/action/" in taken.type else _Joints)(robot, taken)
 
 
 def main() -> None:
     """Be the robot until SIGTERM."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    rclpy.init()
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     executor = SingleThreadedExecutor()
-    robot = ScriptedRobot(driver_of(sys.argv[1]), executor, cameras="--no-cameras" not in sys.argv)
-    assert robot
+    driver, cameras = driver_of(sys.argv[1]), "--no-cameras" not in sys.argv
+    robots = [
+        ScriptedRobot(driver, executor, namespace, cameras=cameras and i == 0)
+        for i, namespace in enumerate(driver.sides.values())
+    ]
+    assert robots
     try:
         executor.spin()
     except (ExternalShutdownException, KeyboardInterrupt, SystemExit):

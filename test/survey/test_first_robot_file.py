@@ -4,15 +4,23 @@ import numpy as np
 import pytest
 import yaml
 from robot_driver import DRIVERS, driver_of
+from robot_facts import commanded, observed
 from small_bags import run_messages, write_bag
 
 from ddpm_controller.bags.message_types import message_types
 from ddpm_controller.robots.robot import load_robot
+from ddpm_controller.survey.arms import told_apart
 from ddpm_controller.survey.bag import robot_in_bag
 from ddpm_controller.survey.limits_file import limits_file_text
 from ddpm_controller.survey.messages import Survey
-from ddpm_controller.survey.robot_file import robot_file_text
-from ddpm_controller.survey.seen_robot import SeenCamera, SeenCommands, SeenJoints, SeenRobot
+from ddpm_controller.survey.robot_file import ODOMETRY, robot_file_text
+from ddpm_controller.survey.seen_robot import (
+    SeenCamera,
+    SeenCommands,
+    SeenJoints,
+    SeenOther,
+    SeenRobot,
+)
 
 T = message_types().types
 JTC = "trajectory_msgs/msg/JointTrajectory"
@@ -21,6 +29,8 @@ URDF = """<robot name="r"><link name="a"/><link name="b"/><link name="c"/>
 <joint name="lift" type="prismatic"><parent link="a"/><child link="b"/>
 <limit lower="0" upper="1" velocity="1" effort="1"/></joint>
 <joint name="turn" type="continuous"><parent link="b"/><child link="c"/></joint></robot>"""
+
+DESCRIBED = {"/robot_description": URDF}
 
 
 def loaded(folder, seen, name="mine"):
@@ -33,24 +43,24 @@ def loaded(folder, seen, name="mine"):
 
 def seen_of(driver):
     """What a graph with this driver shows: nothing of its velocities, all of its topics."""
+    roots = [f"/{side}/".replace("//", "/") for side in driver.sides.values()]
     states = [
-        SeenJoints(
-            f"/{driver.namespace}/{each.topic}".replace("//", "/"),
-            dict.fromkeys(each.names, each.rate_hz),
-        )
+        SeenJoints(root + each.topic, dict.fromkeys(each.names, each.rate_hz))
+        for root in roots
         for each in driver.states
     ]
     merged: dict[str, SeenJoints] = {}
     for each in states:
         before = merged.get(each.topic, SeenJoints(each.topic, {}))
         merged[each.topic] = SeenJoints(each.topic, {**before.rates_hz, **each.rates_hz})
-    root = f"/{driver.namespace}/".replace("//", "/")
     commands = [
         SeenCommands(
             root + each.topic, each.type, each.joints if each.parameter else (), each.node
         )
+        for root in roots
         for each in driver.takes
     ]
+    root = roots[0]
     cameras = [
         SeenCamera(
             root + c.topic if c.topic[0] != "/" else c.topic,
@@ -62,13 +72,21 @@ def seen_of(driver):
         )
         for c in driver.cameras
     ]
-    return SeenRobot(
-        "a test",
-        driver.namespace,
-        tuple(merged.values()),
-        tuple(cameras),
-        tuple(commands),
-        driver.urdf,
+    odometry = driver.odometry
+    others = [SeenOther(root + o.topic, ODOMETRY, o.rate_hz) for o in [odometry] if o]
+    return told_apart(
+        SeenRobot(
+            "a test",
+            driver.namespace,
+            tuple(merged.values()),
+            tuple(cameras),
+            tuple(commands),
+            {
+                f"/{side}/robot_description".replace("//", "/"): driver.description(side)
+                for side in driver.sides.values()
+            },
+            tuple(others),
+        )
     )
 
 
@@ -77,11 +95,11 @@ def test_what_is_written_of_a_shipped_robot_commands_and_measures_the_same(name,
     driver = driver_of(name)
     robot = loaded(tmp_path, seen_of(driver), name)
     shipped = load_robot(DRIVERS.parents[2] / "config" / "robots" / f"{name}.yaml")
-    have = {output.topic: (output.type, output.names, output.units) for output in robot.outputs}
-    assert have == {o.topic: (o.type, o.names, o.units) for o in shipped.outputs}
-    assert {s.topic for s in robot.streams} == {s.topic for s in shipped.streams}
-    assert set(robot.measuring.spec.names) == set(shipped.measuring.spec.names)
-    assert robot.measuring.spec.rate_hz == shipped.measuring.spec.rate_hz
+    assert commanded(robot) == commanded(shipped)
+    assert observed(robot) == observed(shipped)
+    assert robot.descriptions == shipped.descriptions
+    rates_hz = {each.topic: each.spec.rate_hz for each in robot.streams}
+    assert rates_hz == {each.topic: each.spec.rate_hz for each in shipped.streams}
     assert robot.limits(driver.urdf).velocity.size == len(robot.action_spec.joint_names)
 
 
@@ -110,7 +128,7 @@ def test_a_bag_shows_joints_rates_cameras_and_the_recorded_commands(tmp_path):
 def test_the_description_gives_units_and_what_it_lacks_is_asked_for(tmp_path):
     states = SeenJoints("/joint_states", {"turn": 100.0, "lift": 100.0, "wheel": 20.0})
     commands = SeenCommands("/c/joint_trajectory", JTC, ("lift", "turn"), "/c")
-    seen = SeenRobot("a test", "", (states,), (), (commands,), URDF)
+    seen = SeenRobot("a test", "", (states,), (), (commands,), DESCRIBED)
     robot = loaded(tmp_path, seen)
     assert robot.action_spec.units == ("m", "rad")
     text = (tmp_path / "mine.yaml").read_text()
@@ -143,7 +161,7 @@ def test_of_two_controllers_of_the_same_joints_one_is_named_and_the_other_is_tol
         SeenCommands("/torque/commands", ARRAY, ("lift", "turn"), "/torque", "effort"),
         SeenCommands("/jtc/joint_trajectory", JTC, ("turn", "lift"), "/jtc"),
     )
-    robot = loaded(tmp_path, SeenRobot("a test", "", (states,), (), commands, URDF))
+    robot = loaded(tmp_path, SeenRobot("a test", "", (states,), (), commands, DESCRIBED))
     (output,) = robot.outputs
     assert (output.topic, output.names) == ("jtc/joint_trajectory", ("turn", "lift"))
     text = (tmp_path / "mine.yaml").read_text()
@@ -169,7 +187,7 @@ def test_joints_that_no_parameter_names_are_guessed_from_what_is_left(tmp_path):
 def test_a_commanded_joint_that_nothing_measures_is_marked(tmp_path):
     states = SeenJoints("/joint_states", {"lift": 100.0})
     commands = SeenCommands("/jtc/joint_trajectory", JTC, ("lift", "turn"), "/jtc")
-    loaded(tmp_path, SeenRobot("a test", "", (states,), (), (commands,), URDF))
+    loaded(tmp_path, SeenRobot("a test", "", (states,), (), (commands,), DESCRIBED))
     assert (
         "check: turn are commanded but not measured here" in (tmp_path / "mine.yaml").read_text()
     )
@@ -187,7 +205,7 @@ def test_names_that_yaml_would_read_as_something_else_stay_names(name, tmp_path)
 def test_without_anything_that_takes_commands_the_file_still_loads_and_says_so(tmp_path):
     states = SeenJoints("/ns/joint_states", {"lift": 0.0})
     camera = SeenCamera("/cam/depth/image_raw", "sensor_msgs/msg/Image", 480, 640, "16UC1", 30.0)
-    robot = loaded(tmp_path, SeenRobot("a test", "ns", (states,), (camera,), (), URDF))
+    robot = loaded(tmp_path, SeenRobot("a test", "ns", (states,), (camera,), (), DESCRIBED))
     assert robot.streams[0].topic == "joint_states"
     assert robot.streams[1].topic == "/cam/depth/image_raw"
     assert robot.streams[1].spec.shape == (96, 128, 3)
@@ -202,3 +220,17 @@ def test_what_stands_outside_of_a_namespace_keeps_its_whole_name():
     assert seen.relative("/left/joint_states") == "joint_states"
     assert seen.relative("/static_camera/image_raw") == "/static_camera/image_raw"
     assert SeenRobot("a test").relative("/joint_states") == "joint_states"
+
+
+def test_arms_with_the_same_joints_get_the_word_that_tells_them_apart():
+    seen = seen_of(driver_of("aloha"))
+    assert list(seen.described.values()) == ["left/", "right/"]
+    assert {each.prefix for each in seen.commands} == {"left/", "right/"}
+
+
+def test_one_arm_with_its_joints_on_several_topics_needs_no_prefix():
+    """The driver of an xArm has joint states in a namespace of its own, as Franka's has."""
+    for name in ("xarm7", "fr3_hand"):
+        seen = seen_of(driver_of(name))
+        assert not seen.prefixes
+        assert not any(each.prefixes for each in seen.joints)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ddpm_controller.control.moving.boxed_arm import BoxedArm
-from ddpm_controller.control.moving.velocity_columns import VelocityColumns
 
 ACCELERATION_TIME_S = 0.025
 """Where no acceleration limit is given, the velocity limit is reached in this time, s.
@@ -17,6 +16,42 @@ failed in more than half of its trials.
 """
 JERK_TIME_S = 0.02
 """Where no jerk limit is given, the acceleration limit is reached in this time, s."""
+
+
+@dataclass(frozen=True)
+class VelocityColumns:
+    """Which columns of an action are velocities, and where the joints may be that they move.
+
+    What is governed is the velocity itself: the position of its motion is the velocity, its
+    velocity the acceleration, its acceleration the jerk. So it is led, faded and limited as
+    positions are; but at rest it is 0, and the joint behind it has position limits.
+
+    Attributes:
+        chosen: (Da,) bool.
+        lower: (Da,) lowest position of the joint, rad or m; -inf: none is known.
+        upper: (Da,) highest; inf: none is known.
+        late_s: Longest time by which a measured position is behind what was sent.
+
+    Raises:
+        ValueError: No column is chosen, or the time is below 0.
+    """
+
+    chosen: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    late_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.chosen.any() or not 0 <= self.late_s < np.inf:
+            raise ValueError(
+                f"velocities need a column and a finite late_s of 0 or more, got {self.chosen} "
+                f"and {self.late_s}"
+            )
+
+    @property
+    def are_bounded(self) -> bool:
+        """Whether a joint behind them has a position limit."""
+        return bool(np.isfinite(np.where(self.chosen, [self.lower, self.upper], np.inf)).any())
 
 
 @dataclass(frozen=True)
@@ -105,7 +140,6 @@ class JointLimits:
         """
         if not chosen.any():
             return self
-        free = np.full_like(self.velocity, np.inf)
         return replace(
             self,
             lower=np.where(chosen, -self.velocity, self.lower),
@@ -113,8 +147,7 @@ class JointLimits:
             velocity=np.where(chosen, self.acceleration, self.velocity),
             acceleration=np.where(chosen, self.jerk, self.acceleration),
             jerk=np.where(chosen, self.jerk / JERK_TIME_S, self.jerk),
-            step=np.where(chosen, free, self.step),
-            follow=np.where(chosen, free, self.follow),
+            step=np.where(chosen, np.inf, self.step),
             velocities=VelocityColumns(chosen, self.lower, self.upper, late_s),
         )
 

@@ -3,7 +3,8 @@
 A joint follows while it is measured within its tolerance of where it was led at some moment of the
 last time, or gets there soon at its pace: so neither a lag, a sag, a backlash nor a lower speed is
 a fault. A robot in a protective stop, a controller that refuses what it is sent, or something that
-holds a joint are.
+holds a joint are. A joint that is led by velocities is led on from where it was measured a second
+before: what it has drifted away until then does not count.
 """
 
 import math
@@ -22,6 +23,10 @@ _SOON_S = 2.0
 """A joint that is back within this time at its pace is slow, and follows."""
 _KNOWN_S = 0.1
 """So long after the last command it is not known where the robot is led."""
+_ANCHOR_S = 1.0
+"""So long ago a joint that is led by velocities was where it was measured."""
+_LONGEST_HOLD_S = 0.2
+"""A velocity is taken to be held until the next one, at most so long."""
 _STILL = 0.2
 """Of its tolerance: a joint that moves less than this in the time of a pace stands still."""
 _BEGIN_S = 0.1
@@ -66,12 +71,23 @@ class FollowWatch:
         joint_names: Names of the commanded joints.
         units: Their units.
         rules: From when on it does not follow; None: nothing is compared.
+        are_velocities: (Da,) bool, joints that are led by velocities; None: there is none.
     """
 
     def __init__(
-        self, joint_names: Sequence[str], units: Sequence[str], rules: FollowRules | None
+        self,
+        joint_names: Sequence[str],
+        units: Sequence[str],
+        rules: FollowRules | None,
+        are_velocities: np.ndarray | None = None,
     ) -> None:
-        self._names, self._units, self._rules = joint_names, units, rules
+        self._names, self._rules = joint_names, rules
+        self._units = [unit.removesuffix("/s") for unit in units]
+        is_any = are_velocities is not None and bool(are_velocities.any())
+        self._velocities = are_velocities if is_any else None
+        self._memory_s = _ANCHOR_S if is_any else 0.0
+        self._sent, self._sent_s = np.zeros(len(joint_names)), -math.inf
+        self._way = np.zeros(len(joint_names))
         self._led, self._seen = Track(len(joint_names)), Track(len(joint_names))
         self.start()
 
@@ -92,13 +108,22 @@ class FollowWatch:
     def begin(self, now_s: float, position: np.ndarray) -> None:
         """Note that the robot begins at ``position`` (Da,)."""
         self.forget()
-        self._begun_s = now_s
+        self._begun_s, self._sent_s = now_s, -math.inf
         self.lead(now_s, position)
 
     def lead(self, moment_s: float, position: np.ndarray) -> None:
-        """Note where the robot is led, (Da,), at a moment that may be ahead of now."""
-        if self._rules is not None:
-            self._led.note(moment_s, position)
+        """Note where the robot is led, (Da,), at a moment that may be ahead of now.
+
+        Of a joint that is led by velocities, its velocity.
+        """
+        if self._rules is None:
+            return
+        if self._velocities is not None:
+            held_s = min(max(moment_s - self._sent_s, 0.0), _LONGEST_HOLD_S)
+            self._way = self._way + np.where(self._velocities, self._sent, 0.0) * held_s
+            self._sent, self._sent_s = position, moment_s
+            position = np.where(self._velocities, self._way, position)
+        self._led.note(moment_s, position)
 
     def kept(self, tolerance: np.ndarray) -> np.ndarray:
         """Return (Da,) where the joints that are not compared begin again; NaN for the others.
@@ -168,8 +193,8 @@ class FollowWatch:
         assert self._rules is not None
         stamp_s = float(stamps_s.max())
         self._seen.note(stamp_s, measured)
-        self._seen.forget(stamp_s - _PACE_S)
-        self._led.forget(float(stamps_s.min()) - self._rules.lag_s)
+        self._seen.forget(stamp_s - max(_PACE_S, self._memory_s))
+        self._led.forget(float(stamps_s.min()) - self._rules.lag_s - self._memory_s)
         strays = self._strays(stamps_s, measured, tolerance)
         self._since_s = np.where(strays, np.minimum(self._since_s, stamps_s), math.inf)
 
@@ -179,14 +204,30 @@ class FollowWatch:
         Each joint is compared with where it was led before its own moment.
         """
         assert self._rules is not None
+        low, high = self._ways(stamps_s, measured)
         off: np.ndarray = np.zeros_like(measured)
         for stamp_s in set(stamps_s.tolist()):
             if not self._led.begin_s <= stamp_s <= self._led.last_s + _KNOWN_S:
                 continue
             lowest, highest = self._led.band(stamp_s - self._rules.lag_s, stamp_s)
-            way = np.maximum(lowest - measured, 0.0) - np.maximum(measured - highest, 0.0)
+            way = np.maximum(lowest - high, 0.0) - np.maximum(low - highest, 0.0)
             off = np.where(stamps_s == stamp_s, way, off)
         return off
+
+    def _ways(self, stamps_s: np.ndarray, measured: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return between which places the joints are, (Da,), as they are led.
+
+        A joint that is led by velocities is as far from its anchor as it is measured; how late it
+        was there is not known.
+        """
+        if self._velocities is None or self._led.last_s == -math.inf:
+            return measured, measured
+        assert self._rules is not None
+        anchor_s = max(float(stamps_s.max()) - _ANCHOR_S, self._seen.begin_s, self._led.begin_s)
+        gone = measured - self._seen.at(anchor_s)
+        band = self._led.band(anchor_s - self._rules.lag_s, anchor_s)
+        low, high = (np.where(self._velocities, gone + each, measured) for each in band)
+        return low, high
 
     def _strays(
         self, stamps_s: np.ndarray, measured: np.ndarray, tolerance: np.ndarray

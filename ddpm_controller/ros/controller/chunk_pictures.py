@@ -52,7 +52,8 @@ class ChunkPictures:
         node: Owner of the publishers.
         joint_names: Columns of the chunks.
         end_effector: Link whose path is drawn; empty: the last one of the robot description.
-        descriptions: Topics of the robot description, as a robot file has them.
+        descriptions: Topics of the robot description, as a robot file has them; without one no
+            path is drawn.
     """
 
     def __init__(

@@ -113,8 +113,9 @@ class ControllerParts:
         self._mixed = self._log_topics()
         self._pictures: ChunkPictures | None = None
         if deployed.pictures:
-            names = robot.action_spec.joint_names
-            self._pictures = ChunkPictures(node, names, robot.end_effector, robot.descriptions)
+            names, kinds = robot.action_spec.joint_names, set(robot.action_spec.kinds)
+            drawn = robot.descriptions if kinds == {"joint_position"} else {}
+            self._pictures = ChunkPictures(node, names, robot.end_effector, drawn)
 
     @property
     def decision_period_s(self) -> float:

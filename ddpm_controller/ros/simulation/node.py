@@ -171,43 +171,31 @@ class Simulation(Node):
         self._world = WORLDS[self._deployed.world].world(self._deployed.tick_hz)
         self._outputs = self._commanded()
         self._driver, self._columns = driver_of(self._world, self._outputs)
-        self._session = Session(
-            self._world,
-            self._deployed.camera_hz,
-            self._deployed.expert,
-            driver=self._driver,
-        )
+        rate_hz, expert = self._deployed.camera_hz, self._deployed.expert
+        self._session = Session(self._world, rate_hz, expert, driver=self._driver)
         self._system_clock = Clock(clock_type=ClockType.SYSTEM_TIME)
-        self._states = JointStates(
-            self,
-            type(self._world),
-            self._world.tick_s,
-            is_apart=self._deployed.joint_states == "apart",
-            states_hz=self._deployed.states_hz,
-            clock_offset_s=self._deployed.clock_offset_s,
-        )
+        self._states = self._joint_states()
+        commanded = self._outputs if self._deployed.expert else ()
         self._topics = SimulationTopics(
             self,
             self._world,
             self._deployed.compressed,
             self._states,
-            self._outputs if self._deployed.expert else (),
-            {**self._world.vectors, **(self._driver.vectors if self._driver else {})},
+            commanded,
+            self._session.vectors,
             self._columns,
         )
         self.create_service(ResetWorld, "~/reset", self._on_reset)
         self._side = self._robot_side()
-        self._received = 0
+        self._received, self._commanded_s = 0, -math.inf
         self._answered: set[str] = set()
         self._grippers: list[tuple[int, GripperServer]] = []
-        self._commanded_s = -math.inf
         self._apply(self._deployed)
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(lambda _: self._apply(self._present()))
-        self._set_points = self.create_publisher(
-            JointTrajectory, "~/set_points", QoSProfile(depth=100)
-        )
-        if not self._deployed.expert:
+        deep = QoSProfile(depth=100)
+        self._set_points = self.create_publisher(JointTrajectory, "~/set_points", deep)
+        if not expert:
             self._subscribe()
         self._begin(self._deployed.seed)
 
@@ -224,6 +212,16 @@ class Simulation(Node):
         for _, server in self._grippers:
             server.close()
         self.destroy_node()
+
+    def _joint_states(self) -> JointStates:
+        return JointStates(
+            self,
+            type(self._world),
+            self._world.tick_s,
+            is_apart=self._deployed.joint_states == "apart",
+            states_hz=self._deployed.states_hz,
+            clock_offset_s=self._deployed.clock_offset_s,
+        )
 
     def _commanded(self) -> tuple[RobotOutput, ...]:
         """Return the outputs of the robot file.

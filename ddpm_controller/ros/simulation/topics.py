@@ -46,7 +46,7 @@ class SimulationTopics:
             instruction if it has them.
         compressed: Also publish JPEG.
         joint_states: Publishes the joints.
-        outputs: What the expert commands.
+        outputs: What the expert commands; nothing without an expert.
         vectors: Vectors of each tick.
         names: Columns of a command.
     """

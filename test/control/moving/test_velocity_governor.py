@@ -168,9 +168,9 @@ def test_a_joint_beyond_its_limit_may_come_back_and_go_no_further():
 
 def test_behind_the_last_row_a_velocity_fades_to_zero_and_a_position_stays():
     limits = limits_of(SOME)
-    rows = np.tile([0.5, 0.3, 0.02], (4, 1))
-    commands, _ = driven(limits, following(chunk_of(rows), 120))
-    assert commands[25, 0, 0] == pytest.approx(0.5)
+    rows = np.tile([0.5, 0.3, 0.02], (8, 1))
+    commands, _ = driven(limits, following(chunk_of(rows), 160))
+    assert commands[60, 0, 0] == pytest.approx(0.5)
     assert commands[-1, 0].tolist() == pytest.approx([0.0, 0.3, 0.0])
 
 
@@ -202,7 +202,7 @@ def test_the_limit_that_changed_a_velocity_is_named_as_that_of_the_joint():
     loop = MotionLoop(limits, PERIOD_S)
     found = loop._velocities.step(Motion.rest(np.zeros(3)), far, PERIOD_S)
     assert found.reasons == ("acceleration",)
-    beyond = Motion.rest(np.array([2.1, 0.0, 0.0]))
+    beyond = Motion.rest(np.array([2.01, 0.0, 0.0]))
     assert loop._velocities.step(
         Motion.rest(np.array([1.999, 0.0, 0.0])), beyond, PERIOD_S
     ).reasons == ("velocity",)
@@ -219,11 +219,12 @@ def test_what_was_sent_since_the_measurement_counts():
     for tick in range(10):
         loop._velocities.note(tick * PERIOD_S, np.array([1.0, 0.0, 0.0]))
     moving = Motion.rest(np.array([1.0, 0.0, 0.0]))
-    measured = np.array([0.8, 0.0, 0.0])  # 0.1 s ago: it may be at 0.9 by now
-    faster = loop._velocities.step(moving, moving, PERIOD_S, measured=measured)
-    slower = still.step(moving, moving, PERIOD_S, measured=measured)
-    assert faster.motion.position[0] < slower.motion.position[0]
-    assert "position" in faster.reasons
+    measured = np.array([0.75, 0.0, 0.0])  # 0.1 s ago: it may be at 0.85 by now
+    late = loop._velocities.step(moving, moving, PERIOD_S, measured=measured)
+    at_once = still.step(moving, moving, PERIOD_S, measured=measured)
+    assert "position" in late.reasons
+    assert late.motion.position[0] < 1.0
+    assert at_once.reasons == ()
 
 
 def test_without_position_limits_a_velocity_needs_no_measurement():

@@ -263,3 +263,55 @@ def test_a_track_gives_back_places_between_its_points_and_forgets_the_past():
     track.note(99.5, np.array([0.0]))
     assert track.last_s == 99.5
     assert track.band(0.0, 200.0)[1] == 9.0
+
+
+# Joints that are led by velocities
+
+
+def swing(now_s):
+    """Velocity of ``sweep``, rad/s."""
+    inside = 0.0 < np.mod(now_s, 4.0) < np.pi
+    return np.cos(2 * np.mod(now_s, 4.0)) if inside else 0.0
+
+
+def crawl(now_s):
+    """0.2 rad/s for three seconds, then a rest of one."""
+    return 0.2 if np.mod(now_s, 4.0) < 3.0 else 0.0
+
+
+def led_by(velocity, body, end_s):
+    """When a watch stops a robot whose joint is led by ``velocity``; inf: never."""
+    watch = FollowWatch(("lift",), ("rad/s",), RULES, np.array([True]))
+    at, sent = 0.3, []
+    watch.begin(0.0, np.zeros(1))
+    for tick in range(1, round(end_s / TICK_S)):
+        now_s = tick * TICK_S
+        sent.append(velocity(now_s))
+        watch.lead(now_s, np.array([sent[-1]]))
+        at += body(sent, now_s) * TICK_S
+        if watch.look(now_s, now_s, np.array([at]), np.array([0.1]), STOP_S) == "stops":
+            return now_s
+    return np.inf
+
+
+def late(by_s):
+    ticks = round(by_s / TICK_S)
+    return lambda sent, now_s: sent[-1 - ticks] if len(sent) > ticks else 0.0
+
+
+@pytest.mark.parametrize("velocity", [swing, crawl])
+@pytest.mark.parametrize(
+    "body",
+    [late(0.0), late(0.3), late(0.38), lambda sent, now_s: 0.95 * sent[-1]],
+    ids=["exact", "late by 300 ms", "late by 380 ms", "drifts by 5 %"],
+)
+def test_a_joint_that_moves_as_its_velocities_lead_it_follows(velocity, body):
+    assert led_by(velocity, body, 12.0) == np.inf
+
+
+@pytest.mark.parametrize("velocity", [swing, crawl])
+def test_a_joint_that_stands_still_under_velocities_does_not_follow(velocity):
+    def stuck(sent, now_s):
+        return sent[-1] if now_s < FAULT_S + 1.0 else 0.0
+
+    assert FAULT_S + 1.0 < led_by(velocity, stuck, 20.0) < FAULT_S + 4.0

@@ -11,7 +11,7 @@ from std_msgs.msg import Float64
 from trajectory_msgs.msg import JointTrajectory
 
 from ddpm_controller.control.command import Command
-from ddpm_controller.control.moving.gripper import GripperRule
+from ddpm_controller.control.gripper import GripperRule
 from ddpm_controller.control.states import Reason, State
 from ddpm_controller.robots.outputs import FLOAT64, JOINT_TRAJECTORY, RobotOutput
 from ddpm_controller.ros.commanding.command_publisher import CommandPublisher

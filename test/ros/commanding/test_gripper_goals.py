@@ -11,7 +11,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import JointState
 
-from ddpm_controller.control.moving.gripper import BinaryGripper, GripperRule
+from ddpm_controller.control.gripper import BinaryGripper, GripperRule
 from ddpm_controller.robots.outputs import RobotOutput
 from ddpm_controller.ros.commanding.gripper_goals import GripperGoals, goal_of
 from ddpm_controller.ros.simulation.gripper_server import GripperServer

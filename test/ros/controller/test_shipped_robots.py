@@ -1,148 +1,51 @@
 """Each shipped robot file against a robot that speaks as its driver does."""
 
-import json
-import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
-from pathlib import Path
-
-import numpy as np
 import pytest
-import rclpy
-from ddpm_msgs.msg import ControllerStatus
 from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
-from random_checkpoint import CONFIG, save_random_network
-from rcl_interfaces.msg import Log
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.qos import DurabilityPolicy, QoSProfile
 from robot_driver import driver_of
 from robot_process import robot_process
-from std_msgs.msg import String
+from shipped_robots import Watcher, controller_process, robot_file, small_checkpoint
 
 from ddpm_controller.control.states import State
 from ddpm_controller.robots.robot import load_robot
-from ddpm_controller.ros.asking import ask
-from ddpm_controller.ros.graph.process_command import python_command
-from ddpm_controller.types import StreamSpec
 
-ROBOTS = Path(__file__).parents[3] / "config" / "robots"
-LONG = ("fr3_hand", "xarm7")
-PATIENCE_S = 60.0
-LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+LONG = ("fr3_hand", "xarm7", "go2")
 FEW_COMMANDS = 3
-WARNING = int.from_bytes(Log.WARN, "big")
+ALL = ["ur5e_2f85", "so101", "aloha", *(pytest.param(n, marks=pytest.mark.long) for n in LONG)]
 
 
-def small_checkpoint(folder: Path, name: str) -> Path:
-    """Write a policy of random weights that plans near where the robot begins."""
-    robot, driver = load_robot(ROBOTS / f"{name}.yaml"), driver_of(name)
-    limits = robot.limits(driver.urdf)
-    names = robot.action_spec.joint_names
-    begin = np.array([driver.joints[n].begin for n in names])
-    room = 0.2 * np.minimum(begin - limits.lower, limits.upper - begin)
-    near = {"min": (begin - room).tolist(), "max": (begin + room).tolist()}
-    streams = tuple(each for each in robot.streams if each.spec.kind == "vector")
-    statistics = {each.spec.name: _wide(each.spec, driver) for each in streams}
-    robot = replace(robot, streams=streams)
-    save_random_network(folder, CONFIG, robot, {**statistics, "action": near})
-    return folder
-
-
-def _wide(spec: StreamSpec, driver) -> dict[str, list[float]]:
-    joints = [driver.joints[name] for name in spec.names]
-    return {"min": [j.lower for j in joints], "max": [j.upper for j in joints]}
-
-
-@contextmanager
-def controller_process(name: str, checkpoint: Path) -> Iterator[subprocess.Popen]:
-    """The controller with a shipped robot file, in the namespace of the robot."""
-    parameters = {
-        "robot": ROBOTS / f"{name}.yaml",
-        "checkpoint": checkpoint,
-        "command.standby": False,
-    }
-    words = [word for key, value in parameters.items() for word in ("-p", f"{key}:={value}")]
-    space = ["-r", f"__ns:=/{driver_of(name).namespace}"]
-    process = subprocess.Popen([*python_command("controller"), "--ros-args", *words, *space])
-    try:
-        yield process
-        process.terminate()
-        assert process.wait(PATIENCE_S) == 0
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-
-
-class Watcher:
-    """Hears the controller's status, everybody's warnings and what the robot has taken."""
-
-    def __init__(self, name: str) -> None:
-        rclpy.init()
-        self.node = rclpy.create_node("watcher", namespace=f"/{driver_of(name).namespace}")
-        self.statuses: list[ControllerStatus] = []
-        self.warnings: list[str] = []
-        self.report: dict = {"taken": {}, "refused": []}
-        create = self.node.create_subscription
-        create(ControllerStatus, "controller/status", self.statuses.append, LATCHED)
-        create(Log, "/rosout", self._on_log, LATCHED)
-        create(String, "scripted_robot", self._on_report, LATCHED)
-        self._change = self.node.create_client(ChangeState, "controller/change_state")
-        self._spinner = SingleThreadedExecutor()
-        self._spinner.add_node(self.node)
-
-    def _on_log(self, message: Log) -> None:
-        if message.level >= WARNING:
-            self.warnings.append(f"{message.name}: {message.msg}")
-
-    def _on_report(self, message: String) -> None:
-        self.report = json.loads(message.data)
-
-    def spin(self) -> None:
-        self._spinner.spin_once(timeout_sec=0.05)
-
-    def until(self, happened) -> None:
-        deadline_s = time.monotonic() + PATIENCE_S
-        while not happened():
-            last = self.statuses[-1] if self.statuses else None
-            assert time.monotonic() < deadline_s, (last, self.warnings, self.report)
-            self.spin()
-
-    def change(self, transition: int) -> None:
-        request = ChangeState.Request(transition=Transition(id=transition))
-        self.until(self._change.service_is_ready)
-        assert ask(self._change, request, self.spin, PATIENCE_S).success, self.warnings
-
-    def close(self) -> None:
-        self.node.destroy_node()
-        rclpy.shutdown()
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["ur5e_2f85", "so101", *(pytest.param(each, marks=pytest.mark.long) for each in LONG)],
-)
+@pytest.mark.parametrize("name", ALL)
 def test_a_shipped_robot_file_runs_on_its_driver_without_a_warning(name, tmp_path):
-    checkpoint = small_checkpoint(tmp_path / "checkpoint", name)
-    topics = {output.topic for output in load_robot(ROBOTS / f"{name}.yaml").outputs}
+    watch_a_run(tmp_path, name, cameras=False)
+
+
+@pytest.mark.long
+def test_its_cameras_are_read_as_they_are_published(tmp_path):
+    watch_a_run(tmp_path, "so101", cameras=True)
+
+
+def watch_a_run(folder, name, *, cameras):
+    """Configure and activate, until the robot has taken commands of each output."""
+    file = robot_file(folder, name, cameras=cameras)
+    robot, namespace = load_robot(file), driver_of(name).namespace
+    checkpoint = small_checkpoint(folder / "checkpoint", robot, name)
+    topics = {output.topic for output in robot.outputs}
     watcher = Watcher(name)
+    words = [] if cameras else ["--no-cameras"]
     try:
-        with robot_process(name, "--no-cameras"), controller_process(name, checkpoint):
+        with robot_process(name, *words), controller_process(file, checkpoint, namespace):
             watcher.change(Transition.TRANSITION_CONFIGURE)
             watcher.change(Transition.TRANSITION_ACTIVATE)
             watcher.until(
                 lambda: (
                     watcher.statuses
                     and watcher.statuses[-1].state == State.RUNNING
-                    and topics <= set(watcher.report["taken"])
-                    and max(watcher.report["taken"].values()) >= FEW_COMMANDS
+                    and topics <= set(watcher.taken)
+                    and max(watcher.taken.values()) >= FEW_COMMANDS
                 )
             )
             watcher.change(Transition.TRANSITION_DEACTIVATE)
-        assert watcher.report["refused"] == []
+        assert watcher.refused == []
         assert watcher.warnings == []
     finally:
         watcher.close()

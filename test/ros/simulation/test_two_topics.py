@@ -93,12 +93,10 @@ def test_an_arm_and_a_gripper_by_action_run_are_recorded_and_replayed(
             node.bring_up()
             node.until(lambda: len(node.heard["controller/action_chunk"]) > 4 and shown)
             node.until(lambda: len(whole) > 150)
-            assert node.status.state == State.RUNNING
-            assert node.status.reason in (Reason.NONE, Reason.LIMITED)
+            node.until(lambda: node.status.state == State.RUNNING)
         finally:
             recorder.terminate()
             recorder.wait()
-    # Each goal is a command of the gripper, at its moment.
     run = read_run(bag, load_robot(SIM_ARM_GRIPPER))
     found = compare_commands(run)
     assert found.first is None

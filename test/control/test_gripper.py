@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from ddpm_controller.control.moving.gripper import BinaryGripper, GripperRule
+from ddpm_controller.control.gripper import BinaryGripper, GripperRule
 
 BINARY = BinaryGripper(open=0.0, closed=0.8, close_above=0.6, open_below=0.2)
 DOWNWARDS = BinaryGripper(open=0.04, closed=0.0, close_above=0.6, open_below=0.2)
