@@ -245,7 +245,7 @@ def refuse_mismatch(
     The robot may have more streams. Rates are not compared: streams are sampled by time.
 
     Args:
-        manifest: Of the checkpoint.
+        manifest: That of the checkpoint.
         streams: Streams of the robot.
         action_spec: Action of the robot.
         problems: What else does not fit, a line each with both sides.

@@ -208,17 +208,19 @@ def measuring(streams: Sequence[StreamSpec], action_spec: ActionSpec) -> Measuri
 
     A stream that has all goes before several that have some each.
     """
-    wanted = action_spec.measured_names
+    names, wanted = action_spec.joint_names, action_spec.measured_names
     whole = measuring_stream(streams, wanted) if wanted else None
     chosen = {name: whole or measuring_stream(streams, [name]) for name in wanted}
     if None in chosen.values():
         return None
     used = tuple(dict.fromkeys(each for each in chosen.values() if each is not None))
-    places = []
-    for name in action_spec.joint_names:
-        stream = chosen.get(name)
-        places.append(stream and (used.index(stream), stream.names.index(name)))
-    return Measuring(used, tuple(places))
+    return Measuring(used, tuple(_place(name, chosen.get(name), used) for name in names))
+
+
+def _place(
+    name: str, stream: StreamSpec | None, used: Sequence[StreamSpec]
+) -> tuple[int, int] | None:
+    return None if stream is None else (used.index(stream), stream.names.index(name))
 
 
 @dataclass(frozen=True)

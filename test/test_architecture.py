@@ -113,8 +113,8 @@ ROS = {
     *("rclpy", "launch", "launch_ros", "ament_index_python", "ddpm_msgs", "sensor_msgs"),
     *("std_msgs", "std_srvs", "trajectory_msgs", "builtin_interfaces", "rosgraph_msgs"),
     *("lifecycle_msgs", "rcl_interfaces", "diagnostic_msgs", "geometry_msgs"),
-    *("visualization_msgs", "action_msgs", "nav_msgs", "tf2_msgs", "control_msgs"),
-    "unique_identifier_msgs",
+    *("visualization_msgs", "action_msgs", "nav_msgs", "tf2_msgs"),
+    *("control_msgs", "unique_identifier_msgs"),
 }
 READS_BAGS = {"bags", "replay", "identification", "survey", "ros", "cli"}
 FORBIDDEN_NAMES = {"utils", "util", "common", "helpers", "helper", "base", "misc", "manager"}

@@ -28,8 +28,9 @@ def cartesian_limits(
         )
     limits = given[name]
     if kind == "twist":
-        free = {"min_position": -math.inf, "max_position": math.inf, "follow_tolerance": math.inf}
-        return replace(limits, **free)
+        return replace(
+            limits, min_position=-math.inf, max_position=math.inf, follow_tolerance=math.inf
+        )
     if unit == "rad":
         limits = limits.stricter(_TURN)
     if math.isinf(limits.min_position) or math.isinf(limits.max_position):

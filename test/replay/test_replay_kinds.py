@@ -12,12 +12,15 @@ from ddpm_controller.robots.robot import load_robot
 KINDS = SIM_ARM.parent / "kinds"
 
 
-@pytest.mark.parametrize(("kind", "plan_ticks"), [("velocity", 0), ("velocity", 4), ("delta", 4)])
-def test_a_run_is_reproduced(tmp_path, kind, plan_ticks):
+@pytest.mark.parametrize(
+    ("kind", "plan_ticks", "share"),
+    [("velocity", 0, 0.6), ("velocity", 4, 0.6), ("delta", 4, 0.1)],
+)
+def test_a_run_is_reproduced(tmp_path, kind, plan_ticks, share):
     file = KINDS / f"sim_arm_{kind}.yaml"
     checkpoint = tmp_path / "checkpoint"
-    save_random_checkpoint(checkpoint, share=0.6, file=file)
-    # A joint that starts near its limit and is led there: commands depend on where it is measured.
+    save_random_checkpoint(checkpoint, share=share, file=file)
+    # The gripper begins near its limit: what is sent depends on where it is measured.
     scenario = Scenario((checkpoint,), 90, plan_ticks=plan_ticks, file=file)
     run = read_run(record_run(tmp_path / "bag", scenario), load_robot(file))
     plans = compare_plans(run, Policies(run, [checkpoint], "cpu"))

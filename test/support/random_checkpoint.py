@@ -3,6 +3,7 @@
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from ddpm_controller.checkpoint import save_checkpoint
@@ -52,6 +53,8 @@ def _statistics(robot, share: float):
     joints = limits.of_joints
     whole = {"min": joints.lower.tolist(), "max": joints.upper.tolist()}
     middle, half = (limits.lower + limits.upper) / 2, share * (limits.upper - limits.lower) / 2
+    is_relative = np.array(robot.action_spec.relative_to) != "none"
+    middle = np.where(is_relative, 0.0, middle)
     inner = {"min": (middle - half).tolist(), "max": (middle + half).tolist()}
     image = {"min": [0.0], "max": [255.0]}
     statistics = {stream.name: whole if stream.names else image for stream in streams}

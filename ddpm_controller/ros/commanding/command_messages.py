@@ -81,6 +81,7 @@ class Told:
         motion: Position, velocity and acceleration that were sent last, if something was.
         motion_s: Moment of that motion, from which on a robot that gets nothing else stops; 0:
             the tick.
+        began: Number of the order whose run begins with this tick; 0: none.
     """
 
     stamp_s: float
@@ -93,6 +94,7 @@ class Told:
     missed: int = 0
     motion: tuple[tuple[float, ...], ...] = ()
     motion_s: float = 0.0
+    began: int = 0
 
     @property
     def moves(self) -> bool:
@@ -152,10 +154,12 @@ def limits_packet(limits: JointLimits) -> bytes:
     content: dict[str, Any] = {name: row.tolist() for name, row in rows.items()}
     content["arm"] = asdict(arm) if arm else None
     if velocities is not None:
-        content["velocities"] = [
-            *(row.tolist() for row in (velocities.chosen, velocities.lower, velocities.upper)),
-            velocities.late_s,
-        ]
+        content["velocities"] = {
+            "chosen": velocities.chosen.tolist(),
+            "lower": velocities.lower.tolist(),
+            "upper": velocities.upper.tolist(),
+            "late_s": velocities.late_s,
+        }
     return packet("limits", content)
 
 
@@ -168,8 +172,10 @@ def limits_from(content: dict[str, Any]) -> JointLimits:
         arm = BoxedArm(box, told["urdf"], tuple(told["joint_names"]), told["link"])
     velocities = None
     if "velocities" in content:
-        *arrays, late_s = content["velocities"]
-        velocities = VelocityColumns(*map(np.array, arrays), late_s)
+        given = dict(content["velocities"])
+        late_s = given.pop("late_s")
+        arrays = {name: np.array(row) for name, row in given.items()}
+        velocities = VelocityColumns(**arrays, late_s=late_s)
     others = ("arm", "velocities")
     rows = {name: np.array(values) for name, values in content.items() if name not in others}
     return JointLimits(**rows, arm=arm, velocities=velocities)
@@ -225,7 +231,7 @@ def told_packet(told: Told) -> bytes:
 
 def told_from(content: list[Any]) -> Told:
     """Return what ``told_packet`` was made of."""
-    stamp_s, sent_s, state, reason, text, limited, took_over, missed, motion, motion_s = content
+    stamp_s, sent_s, state, reason, text, limited, took_over, missed, motion, *last = content
     return Told(
         stamp_s,
         sent_s,
@@ -236,5 +242,5 @@ def told_from(content: list[Any]) -> Told:
         took_over,
         missed,
         tuple(tuple(row) for row in motion),
-        motion_s,
+        *last,
     )

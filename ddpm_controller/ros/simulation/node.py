@@ -174,14 +174,7 @@ class Simulation(Node):
         rate_hz, expert = self._deployed.camera_hz, self._deployed.expert
         self._session = Session(self._world, rate_hz, expert, driver=self._driver)
         self._system_clock = Clock(clock_type=ClockType.SYSTEM_TIME)
-        self._states = JointStates(
-            self,
-            type(self._world),
-            self._world.tick_s,
-            is_apart=self._deployed.joint_states == "apart",
-            states_hz=self._deployed.states_hz,
-            clock_offset_s=self._deployed.clock_offset_s,
-        )
+        self._states = self._joint_states()
         commanded = self._outputs if self._deployed.expert else ()
         self._topics = SimulationTopics(
             self,
@@ -219,6 +212,16 @@ class Simulation(Node):
         for _, server in self._grippers:
             server.close()
         self.destroy_node()
+
+    def _joint_states(self) -> JointStates:
+        return JointStates(
+            self,
+            type(self._world),
+            self._world.tick_s,
+            is_apart=self._deployed.joint_states == "apart",
+            states_hz=self._deployed.states_hz,
+            clock_offset_s=self._deployed.clock_offset_s,
+        )
 
     def _commanded(self) -> tuple[RobotOutput, ...]:
         """Return the outputs of the robot file.

@@ -6,6 +6,8 @@ has the twist that it is sent. Backwards, what an expert commands as positions b
 would have commanded of another kind.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from ddpm_controller.simulation.arm.arm import NUM_ARM_JOINTS, joint_range
@@ -44,7 +46,7 @@ class ActionDriver:
 
     @staticmethod
     def _columns(
-        spec: ActionSpec, kinds: dict[str, str], kind: str, known: tuple[str, ...]
+        spec: ActionSpec, kinds: Mapping[str, str], kind: str, known: tuple[str, ...]
     ) -> tuple[list[int], list[int]]:
         """Return the columns of a kind, and their places among the ``known`` names."""
         names = [name for name in spec.joint_names if kinds[name] == kind]

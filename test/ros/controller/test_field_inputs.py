@@ -55,11 +55,12 @@ class Graph:
 
     def __init__(self, robot, lockstep):
         self.node, self.session = Node("listener"), Session(robot)
+        self.sensor_qos = 10 if lockstep else qos_profile_sensor_data  # nothing is lost there
         self.executor = SingleThreadedExecutor()
         self.executor.add_node(self.node)
         # Published once, before there is a controller: two nodes with a frame each.
         self.latched = [self.static("flange", "tool0", 0.1), self.static("world", "flange_cam", 5)]
-        self.inputs = ControllerInputs(self.node, robot, lockstep, QosEvents(self.node))
+        self.inputs = ControllerInputs(self.node, robot, lockstep, QosEvents(print))
         self.inputs.connect(self.session, lambda now_s: None)
 
     def static(self, parent, child, x):
@@ -68,8 +69,8 @@ class Graph:
         publisher.publish(TFMessage(transforms=[link(0.0, parent, child, x)]))
         return publisher
 
-    def publisher(self, kind, topic, qos=qos_profile_sensor_data):
-        publisher = self.node.create_publisher(kind, topic, qos)
+    def publisher(self, kind, topic, qos=None):
+        publisher = self.node.create_publisher(kind, topic, qos or self.sensor_qos)
         self.until(publisher.get_subscription_count)
         return publisher
 

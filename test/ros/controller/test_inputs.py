@@ -145,7 +145,7 @@ def test_zeros_of_a_second_publisher_are_seen_wherever_they_lie_between_two_tick
     other = graph.node.create_publisher(JointState, "joint_states", 10)
     gripper = graph.node.create_publisher(JointState, "joint_states", 10)
     watch, names = graph.session.loop.watch, ["lift"]
-    graph.until(lambda: len(graph.inputs._publishers("/joint_states")) == 3)
+    graph.until(lambda: len(graph.inputs._contradictions._publishers("/joint_states")) == 3)
     graph.until(lambda: other.get_subscription_count() and gripper.get_subscription_count())
     for k in range(5):
         for publisher, position in ((graph.publisher, 1.0), (other, 0.0), (graph.publisher, 1.0)):
@@ -157,7 +157,7 @@ def test_zeros_of_a_second_publisher_are_seen_wherever_they_lie_between_two_tick
     gripper.publish(last)
     if before:
         deadline_s = time.monotonic() + PATIENCE_S
-        while not graph.inputs._jumps["joint_states"]._quarrels:
+        while not graph.inputs._contradictions._jumps["joint_states"]._quarrels:
             assert time.monotonic() < deadline_s
             graph.inputs.connect(graph.session, lambda now_s: None)
         graph.send(5.02, names, [1.0], [0.0])

@@ -4,6 +4,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,13 @@ import pytest
 import rclpy
 from ddpm_msgs.msg import EpisodeMark
 from ddpm_msgs.srv import ResetWorld
+from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
 from rclpy.parameter_client import AsyncParameterClient
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
-from std_msgs.msg import Bool, String
+from std_msgs.msg import Bool, Float64, String
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from ddpm_controller.bags.conversions import seconds, vector_from
@@ -24,6 +26,7 @@ from ddpm_controller.messages.images import image_from
 from ddpm_controller.ros.asking import ask
 from ddpm_controller.ros.graph.process_command import python_command
 from ddpm_controller.ros.simulation.messages import nanoseconds
+from ddpm_controller.share import share_path
 from ddpm_controller.simulation.arm.arm import JOINT_NAMES, PUBLISHED_JOINT_NAMES
 from ddpm_controller.simulation.session import Session
 from ddpm_controller.simulation.worlds import WORLDS
@@ -80,6 +83,9 @@ class Robot(Node):
 
     def now_ns(self) -> int:
         return nanoseconds(self.heard["/clock"][-1].clock) if self.heard["/clock"] else 0
+
+    def is_after(self, stamp_ns: int) -> bool:
+        return self.now_ns() > stamp_ns
 
     def command(self, positions: np.ndarray, stamp_ns: int, names=JOINT_NAMES) -> None:
         message = JointTrajectory(joint_names=list(names))
@@ -266,6 +272,31 @@ def test_real_time_stamps_are_the_system_clock_and_a_command_moves_the_arm():
         assert (np.diff(stamps) > 0).all()
         process.send_signal(signal.SIGTERM)
         assert process.wait() == 0
+
+
+def test_in_lockstep_the_hand_goes_where_its_pose_is_sent():
+    file = share_path("config/robots/kinds/sim_arm_pose.yaml")
+    with simulation(world="reach", mode="lockstep", robot=file) as (robot, _):
+        poses: list[JointState] = []
+        robot.create_subscription(JointState, "hand_pose", poses.append, DEEP)
+        hands = robot.create_publisher(PoseStamped, "target_pose", 10)
+        grippers = robot.create_publisher(Float64, "gripper_position", 10)
+        robot.until(lambda: hands.get_subscription_count() and grippers.get_subscription_count())
+        robot.until(lambda: poses)
+        begin = np.array(poses[-1].position)
+        message = PoseStamped()
+        message.header.frame_id, message.pose.orientation.w = "base_link", 1.0
+        for tick in range(1, 26):
+            message.header.stamp = robot.heard["/clock"][-1].clock
+            place = message.pose.position
+            place.x, place.y, place.z = begin[0], begin[1] + 0.002 * tick, begin[2]
+            hands.publish(message)
+            grippers.publish(Float64(data=0.02))
+            robot.until(partial(robot.is_after, nanoseconds(message.header.stamp)))
+        robot.until(lambda: nanoseconds(poses[-1].header.stamp) >= robot.now_ns())
+        # The joints are servos and lag by a tick or two, 2 mm each.
+        moved = np.array(poses[-1].position)[:3] - begin[:3]
+        np.testing.assert_allclose(moved, [0.0, 0.05, 0.0], atol=0.01)
 
 
 def test_a_robot_file_of_another_world_is_refused_with_both_lists():
