@@ -25,9 +25,9 @@ from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.given_files import one_line, parsed_json
 from ddpm_controller.replay.recorded_outputs import RecordedOutputs
 from ddpm_controller.replay.recorded_turns import RecordedTurns
-from ddpm_controller.robots.joined_description import Descriptions
 from ddpm_controller.robots.outputs import JOINT_STATE, JOINT_TRAJECTORY, RobotOutput
 from ddpm_controller.robots.robot import COMMANDS_TOPIC, Robot
+from ddpm_controller.robots.robot_description import Descriptions
 from ddpm_controller.robots.streams import STRING, StreamSource
 from ddpm_controller.types import Memory, Observation
 
