@@ -277,6 +277,8 @@ class _Run:
         order, takeover = self._loop.order(now_s, self._loop.decide(now_s))
         self._takeover = takeover or self._takeover
         found = self._ahead.tick(now_s, order)
+        if order.begin_at is not None:
+            self._loop.note_begun(self._ahead.stream.end_s)
         commands = list(found.commands)
         for each in commands:
             self._loop.note_led(each.stamp_s, each.position)
