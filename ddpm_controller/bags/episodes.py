@@ -89,7 +89,8 @@ def read_episodes(
     """Return the episodes of bags, in order of name, on the policy's clock.
 
     Each episode lies between two marks, BEGIN and END; a bag without marks is one episode. It
-    begins when every stream and the command have come.
+    begins when every stream and the command have come. Of a bag that its recorder did not finish
+    the last episode counts only with its END.
 
     Args:
         paths: Bags, or folders of bags.
@@ -127,12 +128,13 @@ def read_bag(
     """
     tape = _Tape(bag, robot)
     with OpenBag(bag) as source:
-        topics = _topics(source, robot)
+        topics, is_whole = _topics(source, robot), source.is_whole
         for message in source.messages(topics):
             for role in topics[message.topic]:
                 tape.add(role, message)
     return [
-        _episode(tape, robot, span, f"{bag}#{n}", filters) for n, span in enumerate(tape.spans())
+        _episode(tape, robot, span, f"{bag}#{n}", filters)
+        for n, span in enumerate(tape.spans(is_whole=is_whole))
     ]
 
 
@@ -188,8 +190,12 @@ class _Tape:
             raise BagError(f"bag {self.bag}, topic {message.topic}: {error}") from error
         self._newest_ns = max(self._newest_ns, message.stamp_ns)
 
-    def spans(self) -> list[_Span]:
+    def spans(self, *, is_whole: bool) -> list[_Span]:
         """Return where the episodes are.
+
+        Args:
+            is_whole: Whether the recorder finished the bag: otherwise an episode without its END
+                may have lasted longer, and is left out.
 
         Raises:
             BagError: A stream or the command has no message, or no episode has a moment with all.
@@ -205,6 +211,8 @@ class _Tape:
             if begins:
                 spans.append(_Span(max(mark.stamp_ns, first_ns), self._newest_ns))
             is_open = begins
+        if is_open and not is_whole:
+            spans.pop()
         if not self._marks:
             spans.append(_Span(first_ns, self._newest_ns))
         spans = [span for span in spans if span.begin_ns <= span.end_ns]

@@ -33,9 +33,15 @@ def compare_commands(run: RecordedRun) -> CommandComparison:
     that commands has died and another one has gone on, it has from one of the last commands.
 
     Raises:
-        BagError: The bag lacks the status, the commands or robot_description, or its trajectories
-            were stamped 0.
+        BagError: The bag lacks the status, the commands, robot_description or the parameters, or
+            its trajectories were stamped 0.
     """
+    if not run.has_parameters:
+        raise BagError(
+            f"bag {run.bag}: commands cannot be compared: the controller did not answer when it "
+            "was asked for its parameters, and they decide on the form of its commands; record "
+            "again, and end the recorder before the controller"
+        )
     if run.limits is None or not run.commands or not run.statuses:
         raise BagError(
             f"bag {run.bag}: commands can be compared only with robot_description "

@@ -23,6 +23,7 @@ from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.parameter_names import values_from
 from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.replay.recorded_turns import RecordedTurns
+from ddpm_controller.robots.lead import ACTION_LATENCY_KEY
 from ddpm_controller.robots.robot import JOINT_TRAJECTORY, Robot, RobotStream
 from ddpm_controller.types import Memory, Observation
 
@@ -32,6 +33,8 @@ STATUS_TOPIC = "controller/status"
 DESCRIPTION_TOPIC = "robot_description"
 PARAMETERS_KEY = "controller_parameters"
 """Key of the bag's custom data: JSON of the controller's parameters while it was recorded."""
+LOST_KEY = "lost_messages"
+"""Key of the bag's custom data: JSON of topic -> messages that were lost while recording."""
 
 
 @dataclass(frozen=True)
@@ -94,12 +97,21 @@ class RecordedCommand:
 
 @dataclass(frozen=True)
 class RecordedStatus:
-    """What the controller did from a tick on, until the next status; hash of its checkpoint."""
+    """What the controller did from a tick on, until the next status.
+
+    Attributes:
+        stamp_s: The tick.
+        verdict: State and reason.
+        control_rate_hz: Rate of the commands.
+        checkpoint_hash: Checkpoint hash of the policy.
+        plan_number: Number of the plan in force; 0 also where there is none.
+    """
 
     stamp_s: float
     verdict: Verdict
     control_rate_hz: float
     checkpoint_hash: str = ""
+    plan_number: int = 0
 
 
 @dataclass
@@ -116,6 +128,10 @@ class RecordedRun:
         limits: From robot_description; None when it was not recorded.
         parameters: Field -> value of the controller's parameters, as ``ControllerParameters`` has
             them; empty when they were not recorded.
+        has_parameters: Whether the controller answered a recorder that asked for its parameters;
+            true in bags from before they were recorded.
+        lost: Topic -> messages that were lost while recording, where any.
+        is_whole: Whether the recorder has finished the bag.
         oldest_s: Oldest stamp in the bag; infinite before the first.
         newest_s: Newest stamp in the bag so far.
         memories: Tick of take-over and plan number -> what the policy remembered when it was
@@ -133,6 +149,9 @@ class RecordedRun:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     memories: dict[tuple[float, int], Memory] = field(default_factory=dict)
     turns: dict[str, RecordedTurns] = field(default_factory=dict)
+    has_parameters: bool = True
+    lost: Mapping[str, int] = field(default_factory=dict)
+    is_whole: bool = True
     oldest_s: float = math.inf
     newest_s: float = 0.0
     _ahead: list[RecordedCommand] = field(default_factory=list)
@@ -233,7 +252,11 @@ def read_run(bag: Path, robot: Robot) -> RecordedRun:
     """
     run = RecordedRun(bag, robot, {stream.spec.name: {} for stream in robot.streams})
     with OpenBag(bag) as source:
-        run.parameters = values_from(json.loads(source.provenance.get(PARAMETERS_KEY, "{}")))
+        recorded = json.loads(source.provenance.get(PARAMETERS_KEY, "{}"))
+        run.parameters = values_from(recorded)
+        run.has_parameters = set(recorded) != {ACTION_LATENCY_KEY}
+        run.lost = json.loads(source.provenance.get(LOST_KEY, "{}"))
+        run.is_whole = source.is_whole
         roles = _roles(source, robot)
         for message in source.messages(roles):
             try:
@@ -282,7 +305,8 @@ def _keep(run: RecordedRun, role: str, recorded: RecordedMessage) -> None:
         verdict = Verdict(State(message.state), Reason(message.reason), message.text)
         stamp_s = seconds(message.header.stamp)
         rate_hz, checkpoint_hash = message.control_rate_hz, str(message.checkpoint_hash)
-        run.statuses.append(RecordedStatus(stamp_s, verdict, rate_hz, checkpoint_hash))
+        number = int(message.plan_number)
+        run.statuses.append(RecordedStatus(stamp_s, verdict, rate_hz, checkpoint_hash, number))
     elif role == DESCRIPTION_TOPIC:
         robot = run.robot
         run.limits = robot.limits(message.data)

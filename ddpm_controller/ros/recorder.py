@@ -1,5 +1,6 @@
 """Records topics of a running graph: raw subscriptions -> queue -> writer thread."""
 
+import json
 import threading
 import time
 from collections import Counter
@@ -14,7 +15,8 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from ddpm_controller.bags.message_types import message_class
-from ddpm_controller.bags.writer import BagTopic, BagWriteError, Storage
+from ddpm_controller.bags.storages import BagTopic, Storage
+from ddpm_controller.bags.writer import BagWriteError
 from ddpm_controller.bags.writer_thread import (
     FOREVER_NS,
     Arrival,
@@ -24,11 +26,13 @@ from ddpm_controller.bags.writer_thread import (
     ReceivedOrder,
     Recording,
 )
+from ddpm_controller.replay.recorded_run import LOST_KEY
 
 DEPTH = 2000
 MAX_PENDING_BYTES = 256 * 2**20
 _SETTLED_S = 1.0
 """So long without another topic, and those that are published have been found: on both sides."""
+_REPORT_PERIOD_S = 1.0
 STAMP_FIELDS = ("std_msgs/Header", "builtin_interfaces/Time")
 
 Stamps = Literal["received", "header"]
@@ -68,6 +72,7 @@ class Recorder:
         self._pending_bytes = 0
         self.arrivals = 0
         self._lost: Counter[str] = Counter()
+        self._reported_lost = 0
         self._missed: dict[str, int] = {}
         self._new: set[str] = set()  # found after the others, with nothing received yet
         self._ignored_after_ns = FOREVER_NS
@@ -77,6 +82,7 @@ class Recorder:
         self._facts: dict[str, Arrival] = {}  # newest of each transient-local topic
         self.subscribe_published()
         node.create_timer(0.1, self.subscribe_published)
+        node.create_timer(_REPORT_PERIOD_S, self._report_losses)
 
     @property
     def unseen(self) -> tuple[str, ...]:
@@ -115,7 +121,7 @@ class Recorder:
             folder: Must not exist.
             provenance: For the bag's metadata.
             hold: With header stamps: keep everything in memory until ``finish``, so that
-                ``cut`` can still choose.
+                ``cut`` can still choose. The bag is then there whole or not at all.
 
         Raises:
             BagWriteError: The bag cannot be made, or another recording is in progress.
@@ -123,11 +129,14 @@ class Recorder:
         if self._thread is not None:
             raise BagWriteError(f"{folder}: finish the recording of {self._thread.folder} first")
         self._lost.clear()
+        self._reported_lost = 0
         self._missed.clear()
         self._ignored_after_ns = FOREVER_NS
         self._order = ReceivedOrder() if self._stamps == "received" else self._header_order(hold)
         topics = list(self._offered.values())
-        thread = BagThread(folder, topics, provenance, self._storage, self._order, self._on_taken)
+        thread = BagThread(
+            *(folder, topics, provenance, self._storage, self._order, self._on_taken), hidden=hold
+        )
         if thread.error is not None:
             raise thread.error
         self._thread = thread
@@ -144,6 +153,11 @@ class Recorder:
         """Leave out of this bag what is published after a time on the clock of its machine."""
         self._ignored_after_ns = source_ns
 
+    def note(self, provenance: Mapping[str, str]) -> None:
+        """Add to the metadata of the bag that is being written."""
+        if self._thread is not None:
+            self._thread.note(provenance)
+
     def finish(
         self, *, keep: bool = True, provenance: Mapping[str, str] | None = None
     ) -> Recording:
@@ -158,6 +172,7 @@ class Recorder:
         """
         if self._thread is None:
             raise BagWriteError("nothing is being recorded; call begin first")
+        self._report_losses()
         thread, self._thread = self._thread, None
         thread.finish(keep=keep, provenance=provenance or {})
         if thread.error is not None:
@@ -225,6 +240,17 @@ class Recorder:
     def _on_lost(self, topic: str, event: Any) -> None:
         if self._thread is not None:
             self._lost[topic] += event.total_count_change
+
+    def _report_losses(self) -> None:
+        """Log what has been lost since the last report, and note it in the bag."""
+        if self._lost.total() == self._reported_lost:
+            return
+        self._reported_lost = self._lost.total()
+        counts = ", ".join(f"{topic}: {count}" for topic, count in sorted(self._lost.items()))
+        self._node.get_logger().warning(
+            f"messages lost so far: {counts}; {self._pending_bytes / 1e6:.0f} MB wait for the disk"
+        )
+        self.note({LOST_KEY: json.dumps(dict(self._lost))})
 
 
 def _begins_with_stamp(message_type: str) -> bool:

@@ -115,7 +115,7 @@ def test_a_write_error_is_known_while_recording(graph, tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     recorder = ready_recorder(graph)
-    monkeypatch.setattr("rosbags.rosbag2.storage_mcap.McapWriter.write", refuse)
+    monkeypatch.setattr("ddpm_controller.bags.storages.McapStorage.write", refuse)
     recorder.begin(tmp_path / "bag", {})
     publish_states(graph, recorder, 1)
     graph.spin_until(lambda: recorder.error is not None)

@@ -3,7 +3,8 @@
 import numpy as np
 
 from ddpm_controller.bags.message_types import message_types
-from ddpm_controller.bags.writer import BagTopic, BagWriter
+from ddpm_controller.bags.storages import BagTopic
+from ddpm_controller.bags.writer import BagWriter
 from ddpm_controller.robots.robot import load_robot
 
 MS = 1_000_000

@@ -11,7 +11,8 @@ from ddpm_msgs.msg import EpisodeMark
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Bool, String
 
-from ddpm_controller.bags.writer import BagTopic, BagWriter, Storage
+from ddpm_controller.bags.storages import BagTopic, Storage
+from ddpm_controller.bags.writer import BagWriter
 from ddpm_controller.ros.simulation.messages import (
     camera_info_message,
     image_message,
@@ -60,7 +61,7 @@ def record_in_process(
     tick = session.reset(seed)
     provenance = demonstration_provenance(world.name, seed, "in process")
     latest_ns = tick.stamp_ns + round(world.timeout_s * 1e9)
-    bag = BagWriter(folder, _topics(world, pictures), provenance, storage)
+    bag = BagWriter(folder, _topics(world, pictures), provenance, storage, hidden=True)
     with contextlib.suppress(_FailedError), bag:
         _write(bag, tick, [("/robot_description", String(data=world.robot_description()))])
         _write(bag, tick, _tick_messages(session, tick))
