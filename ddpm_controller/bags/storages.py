@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 import yaml
 from mcap.writer import Writer
 
-from ddpm_controller.bags.message_types import definition, message_types
+from ddpm_controller.bags.message_types import definition
 from ddpm_controller.bags.torn_mcap import METADATA_FIELD
 from ddpm_controller.bags.unfinished import METADATA
 
@@ -64,8 +64,12 @@ class BagTopic:
 
     @property
     def type_hash(self) -> str:
-        """RIHS01 hash of the type; empty for a type that is not known here."""
-        return definition(self.type)[1] if self.type in message_types().types else ""
+        """RIHS01 hash of the type, which ``message_types`` must have."""
+        return definition(self.type)[1]
+
+    def metadata(self) -> dict[str, Any]:
+        """Return what metadata.yaml has of the topic."""
+        return topic_metadata(self.name, self.type, self.qos_profiles(), self.type_hash)
 
     def qos_profiles(self) -> list[dict[str, Any]]:
         """Return the quality of service that is offered, as metadata.yaml has it."""
@@ -84,6 +88,19 @@ class BagTopic:
                 "avoid_ros_namespace_conventions": False,
             }
         ]
+
+
+def topic_metadata(
+    name: str, message_type: str, qos_profiles: list[Any], type_hash: str
+) -> dict[str, Any]:
+    """Return what metadata.yaml has of a topic."""
+    return {
+        "name": name,
+        "type": message_type,
+        "serialization_format": "cdr",
+        "offered_qos_profiles": qos_profiles,
+        "type_description_hash": type_hash,
+    }
 
 
 @dataclass(frozen=True)
@@ -114,7 +131,7 @@ class StorageFile:
 def bag_information(
     storage: Storage,
     files: Sequence[StorageFile],
-    topics: Sequence[BagTopic],
+    topics: Sequence[Mapping[str, Any]],
     provenance: Mapping[str, str],
 ) -> dict[str, Any]:
     """Return what metadata.yaml holds, in version 9 as Jazzy's rosbag2 writes it.
@@ -122,10 +139,12 @@ def bag_information(
     Args:
         storage: Storage of all files.
         files: In order; at least one.
-        topics: All topics, those without messages too.
+        topics: ``topic_metadata`` of all topics, those without messages too.
         provenance: Goes to ``custom_data``.
     """
-    counts = {topic.name: sum(f.counts.get(topic.name, 0) for f in files) for topic in topics}
+    counts = {
+        topic["name"]: sum(file.counts.get(topic["name"], 0) for file in files) for topic in topics
+    }
     first_ns, last_ns = min(f.first_ns for f in files), max(f.last_ns for f in files)
     return {
         "version": 9,
@@ -133,16 +152,7 @@ def bag_information(
         "relative_file_paths": [file.name for file in files],
         **StorageFile("", counts, first_ns, last_ns).times(),
         "topics_with_message_count": [
-            {
-                "topic_metadata": {
-                    "name": topic.name,
-                    "type": topic.type,
-                    "serialization_format": "cdr",
-                    "offered_qos_profiles": topic.qos_profiles(),
-                    "type_description_hash": topic.type_hash,
-                },
-                "message_count": counts[topic.name],
-            }
+            {"topic_metadata": dict(topic), "message_count": counts[topic["name"]]}
             for topic in topics
         ],
         "compression_format": "",

@@ -63,9 +63,12 @@ def mcap_ending(path: Path) -> Ending:
         ValueError: It does not begin as an mcap file.
     """
     with path.open("rb") as file:
-        if file.read(len(MAGIC)) != MAGIC:
+        size = path.stat().st_size
+        first = next(_records(file, len(MAGIC), size), None)
+        file.seek(0)
+        if file.read(len(MAGIC)) != MAGIC or first is None or first.end > size:
             raise ValueError(f"{path} does not begin as an mcap file")
-        return _Unfinished(file, path.stat().st_size).ending()
+        return _Unfinished(file, size).ending()
 
 
 def has_end(path: Path) -> bool:

@@ -8,8 +8,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
 
-from rosbags.interfaces import Connection, ConnectionExtRosbag2, QosDurability, QosReliability
+from rosbags.interfaces import Connection, ConnectionExtRosbag2
 from rosbags.rosbag2 import Reader
+from rosbags.rosbag2.metadata import dump_qos_v9
 
 from ddpm_controller.bags.files import RECOVERED_KEY, BagError, storage_files
 from ddpm_controller.bags.message_types import OWN_PACKAGE, message_types, plain
@@ -23,6 +24,7 @@ from ddpm_controller.bags.storages import (
     StorageFile,
     bag_information,
     sync,
+    topic_metadata,
     write_metadata,
     yaml_text,
 )
@@ -205,7 +207,8 @@ class BagWriter:
 
     def _information(self) -> dict[str, Any]:
         file = StorageFile(self._file_name, self.counts, self._first_ns, self._last_ns)
-        return bag_information(self._kind, [file], self._topics, self._provenance)
+        topics = [topic.metadata() for topic in self._topics]
+        return bag_information(self._kind, [file], topics, self._provenance)
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
@@ -277,31 +280,23 @@ def recover(bag: Path) -> dict[str, int]:
 
 def _finish(bag: Path, files: Sequence[Path], provenance: Mapping[str, str]) -> dict[str, int]:
     """Write the metadata.yaml of whole files; return topic -> messages."""
-    topics: dict[str, BagTopic] = {}
+    topics: dict[str, dict[str, Any]] = {}
     contents = []
     for file in files:
         with Reader(file) as reader:
             counts = {each.topic: each.msgcount for each in reader.connections}
             times = (reader.start_time, reader.end_time - 1) if reader.message_count else ()
             contents.append(StorageFile(file.name, counts, *times))
-            topics |= {each.topic: _bag_topic(each) for each in reader.connections}
+            topics |= {each.topic: _metadata_of(each) for each in reader.connections}
     provenance = {**provenance, RECOVERED_KEY: "its recorder did not finish it"}
     storage: Storage = "mcap" if files[0].suffix == SUFFIXES["mcap"] else "sqlite3"
     write_metadata(bag, bag_information(storage, contents, list(topics.values()), provenance))
     return {name: sum(each.counts.get(name, 0) for each in contents) for name in topics}
 
 
-def _bag_topic(connection: Connection) -> BagTopic:
-    profiles = cast(ConnectionExtRosbag2, connection.ext).offered_qos_profiles
-    if not profiles:
-        return BagTopic(connection.topic, connection.msgtype)
-    return BagTopic(
-        connection.topic,
-        connection.msgtype,
-        reliable=all(each.reliability != QosReliability.BEST_EFFORT for each in profiles),
-        transient_local=all(each.durability == QosDurability.TRANSIENT_LOCAL for each in profiles),
-        depth=profiles[0].depth,
-    )
+def _metadata_of(connection: Connection) -> dict[str, Any]:
+    profiles = dump_qos_v9(cast(ConnectionExtRosbag2, connection.ext).offered_qos_profiles)
+    return topic_metadata(connection.topic, connection.msgtype, profiles, connection.digest)
 
 
 def _remove_left(place: Path) -> None:

@@ -140,7 +140,8 @@ def _tell_commands(console: Console, commands: CommandComparison) -> None:
         console.print(f"  first difference: {commands.first}")
     if commands.num_before:
         console.print(
-            f"  not compared: {commands.num_before} along a chunk from before the recording"
+            f"  not compared: {commands.num_before} from before the first status in the bag, or "
+            "along a chunk from before the recording"
         )
 
 

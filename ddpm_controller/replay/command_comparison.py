@@ -17,7 +17,8 @@ class CommandComparison:
         num_equal: Number of these, equal bit for bit.
         num_runs: Times that the controller started afresh.
         first: The first difference, if any.
-        num_before: Commands along a chunk from before the recording began, which are given.
+        num_before: Commands from before the first status, or along a chunk from before the
+            recording, which are given.
     """
 
     count: int

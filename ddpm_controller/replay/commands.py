@@ -17,7 +17,7 @@ from ddpm_controller.replay.measured import MeasuredPositions, followed
 from ddpm_controller.replay.plans import Difference
 from ddpm_controller.replay.recorded_decisions import RecordedDecisions
 from ddpm_controller.replay.recorded_run import RecordedCommand, RecordedRun
-from ddpm_controller.replay.run_ticks import run_ticks
+from ddpm_controller.replay.run_ticks import run_ticks, since_first_status
 from ddpm_controller.replay.streamed_commands import compare_streamed
 from ddpm_controller.robots.loop_settings import deployment_from
 
@@ -57,8 +57,9 @@ def compare_commands(run: RecordedRun) -> CommandComparison:
             )
         return compare_streamed(run, run.limits, deployment)
     player = _Player(run, run.limits, deployment)
+    run, num_unknown = since_first_status(run)
     ticks = list(run_ticks(run))
-    num_before = _num_before(run, ticks, deployment)
+    num_before = _num_before(run, ticks, deployment) if ticks else 0
     if 0 < num_before < len(ticks) and not ticks[num_before][1]:
         player.go_on(ticks[num_before - 1][0])
     count = num_equal = 0
@@ -80,7 +81,7 @@ def compare_commands(run: RecordedRun) -> CommandComparison:
         num_equal += difference is None
         first = first or difference
     num_runs = sum(begins for _, begins in ticks)
-    return CommandComparison(count, num_equal, num_runs, first, num_before)
+    return CommandComparison(count, num_equal, num_runs, first, num_unknown + num_before)
 
 
 def _deployment(run: RecordedRun) -> Deployment:

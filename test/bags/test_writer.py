@@ -5,7 +5,17 @@ import subprocess
 
 import numpy as np
 import pytest
-from small_bags import START_NS, TOPICS, T, header, mark, run_messages, small_robot, write_bag
+from small_bags import (
+    START_NS,
+    TOPICS,
+    T,
+    header,
+    mark,
+    run_messages,
+    serialized,
+    small_robot,
+    write_bag,
+)
 
 from ddpm_controller.bags.episodes import read_episodes
 from ddpm_controller.bags.files import OpenBag, digest
@@ -57,7 +67,7 @@ def test_an_error_while_recording_keeps_what_was_written(tmp_path, storage):
     """Whatever raises inside the block."""
     topics = [BagTopic("/episode", TOPICS["/episode"])]
     writer = BagWriter(tmp_path / "bag", topics, {}, storage)
-    writer.write_message("/episode", 5, mark(5, 0))
+    writer.write("/episode", 5, serialized("/episode", mark(5, 0)))
     with pytest.raises(RuntimeError), writer:
         raise RuntimeError
     with OpenBag(tmp_path / "bag") as bag:
@@ -83,7 +93,7 @@ def test_a_bag_that_was_not_finished_is_not_overwritten(tmp_path):
     """Whoever records again gets the command that saves it."""
     topics = [BagTopic("/episode", TOPICS["/episode"])]
     writer = BagWriter(tmp_path / "bag", topics, {})
-    writer.write_message("/episode", 5, mark(5, 0))
+    writer.write("/episode", 5, serialized("/episode", mark(5, 0)))
     writer.flush()
     with pytest.raises(BagWriteError, match=r"was not finished: `ddpm record --recover .*bag`"):
         BagWriter(tmp_path / "bag", [], {})
@@ -112,9 +122,8 @@ def fill(writer, topic):
     random, kind = np.random.default_rng(0), T["sensor_msgs/msg/Image"]
     for k in range(200):
         pixels = random.integers(0, 255, 300_000, dtype=np.uint8)
-        writer.write_message(
-            topic, k, kind(header(START_NS + k), 100, 1000, "rgb8", 0, 3000, pixels)
-        )
+        image = kind(header(START_NS + k), 100, 1000, "rgb8", 0, 3000, pixels)
+        writer.write(topic, k, serialized(topic, image))
         if k % 4 == 3:
             writer.flush()
 

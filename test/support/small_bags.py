@@ -74,6 +74,10 @@ def run_messages(duration_ms=1000, begin_ns=START_NS):
         yield "/joint_trajectory", stamp_ns, trajectory(stamp_ns, 1 + ms / 1000, -1 - ms / 1000)
 
 
+def serialized(topic, message):
+    return bytes(message_types().serialize_cdr(message, TOPICS[topic]))
+
+
 def write_bag(folder, messages, storage="mcap", topics=TOPICS):
     with BagWriter(folder, [BagTopic(n, k) for n, k in topics.items()], {}, storage) as bag:
         for topic, log_ns, message in messages:
