@@ -281,6 +281,8 @@ class Sqlite3Storage:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._connection = sqlite3.connect(path)
+        # Images of a megabyte in pages of 4 kB cost twice the processor time.
+        self._connection.execute("PRAGMA page_size=16384")
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=NORMAL")
         self._connection.executescript(SQLITE3_SCHEMA)

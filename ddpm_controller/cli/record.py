@@ -32,21 +32,21 @@ class RecordOptions:
 
     Attributes:
         output: The bag; must not exist.
-        recover: A bag whose recorder was killed: finish it with what is whole in it.
         robot: Robot file with the streams and the command topic.
         namespace: Namespace of the robot and its controller.
         duration_s: Stop after this time; 0: at Ctrl-C.
         lockstep: The graph runs in lockstep: order the bag by the messages' own stamps.
         storage: Format of the bag.
+        recover: A bag whose recorder was killed: finish it with what is whole in it.
     """
 
     output: Path | None = None
-    recover: Path | None = None
     robot: Path = Path("config/robots/sim_arm.yaml")
     namespace: str = ""
     duration_s: float = 0.0
     lockstep: bool = False
     storage: Storage = "mcap"
+    recover: Path | None = None
 
     def __post_init__(self) -> None:
         if (self.output is None) == (self.recover is None):
