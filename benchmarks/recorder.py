@@ -39,7 +39,7 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from ddpm_controller.bags.files import BagError, OpenBag
 from ddpm_controller.bags.message_types import definition, message_types
 from ddpm_controller.bags.storages import BagTopic, Storage
-from ddpm_controller.bags.unfinished import is_finished
+from ddpm_controller.bags.unfinished import MARK, is_finished
 from ddpm_controller.bags.writer import recover
 from ddpm_controller.bags.writer_thread import Arrival, BagThread, ReceivedOrder
 from ddpm_controller.ros.graph.own_graph import use_own_domain
@@ -53,6 +53,7 @@ IMAGES = [
 ]
 DISK_MB = 96
 _FIRST_MESSAGE_PATIENCE_S = 60.0
+_FIRST_MESSAGES_BYTES = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ class Options:
     """Measure the recorder.
 
     Attributes:
-        kills: Recordings that are killed, by turns of storage and of kind of image.
+        kills: Recordings that are killed, by turns of storage and of kind of image; 0 leaves a
+            part out, as of the next three.
         full_disks: Recordings whose disk fills up, by turns of storage.
         duration_s: Recording at full rate.
         cost_s: Length of what the two writers write.
@@ -97,16 +99,24 @@ def robot_source(*, compressed: bool) -> Iterator[None]:
 def started_recorder(
     bag: Path, robot: Path, storage: Storage, duration_s: float = 0.0
 ) -> subprocess.Popen[bytes]:
-    """Start `ddpm record`; return when it has flushed messages of each topic."""
+    """Start `ddpm record`; return when it has flushed some messages."""
     words = ["--output", str(bag), "--robot", str(robot), "--storage", storage]
     words += ["--duration-s", str(duration_s)]
     recorder = subprocess.Popen([*python_command("record"), *words], stdout=subprocess.DEVNULL)
     end_s = time.monotonic() + _FIRST_MESSAGE_PATIENCE_S
-    while len(numbers_in(bag)) < 1 + len(CAMERAS):
+    while size_of(bag) < _FIRST_MESSAGES_BYTES:
         if recorder.poll() is not None or time.monotonic() > end_s:
+            recorder.kill()
             raise RuntimeError("the recorder does not record")
-        time.sleep(0.2)
+        time.sleep(0.05)
     return recorder
+
+
+def size_of(bag: Path) -> int:
+    """Return the bytes in the files of a bag, without the room that is kept; 0: no bag yet."""
+    with contextlib.suppress(FileNotFoundError):
+        return sum(f.stat().st_size for f in bag.iterdir() if f.name != MARK)
+    return 0
 
 
 def numbers_in(bag: Path) -> dict[str, list[tuple[int, int]]]:
@@ -175,7 +185,7 @@ def measure_kills(options: Options, folder: Path) -> dict[str, object]:
         with robot_source(compressed=compressed):
             for _, storage in zip(range(per_kind), itertools.cycle(STORAGES), strict=False):
                 try:
-                    found.append(killed(folder, robot, storage, moments.uniform(0.0, 3.0)))
+                    found.append(killed(folder, robot, storage, moments.uniform(0.0, 2.0)))
                 except (BagError, RuntimeError, ValueError) as error:
                     failed += 1
                     print(f"kill {len(found) + failed}: {error}")
@@ -315,7 +325,7 @@ def measure_full_rate(options: Options, folder: Path) -> dict[str, object]:
         watched_s = time.monotonic() - watched_s
     rows = numbers_in(bag)
     count = sum(map(len, rows.values()))
-    size_mb = sum(file.stat().st_size for file in bag.iterdir()) / 1e6
+    size_mb = size_of(bag) / 1e6
     shutil.rmtree(bag)
     return {
         "full_rate_s": round(options.duration_s, 1),
@@ -366,7 +376,7 @@ def measure_cost(options: Options, folder: Path) -> dict[str, object]:
             bag, begun_s = folder / "cost", time.process_time()
             write(bag, storage, content)
             cpu_s[name].append((time.process_time() - begun_s) / options.cost_s)
-            size_mb[name] = sum(file.stat().st_size for file in bag.iterdir()) / 1e6
+            size_mb[name] = size_of(bag) / 1e6
             shutil.rmtree(bag)
         for name in cpu_s:
             figures[f"cost_{storage}_{name}_cpu_share"] = round(float(np.median(cpu_s[name])), 3)
@@ -385,8 +395,10 @@ def main() -> None:
     os.environ.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE", profile)
     figures: dict[str, object] = {}
     with tempfile.TemporaryDirectory(dir=options.place) as folder:
-        for measure in (measure_cost, measure_full_disks, measure_full_rate, measure_kills):
-            figures |= measure(options, Path(folder))
+        figures |= measure_cost(options, Path(folder)) if options.cost_s else {}
+        figures |= measure_full_disks(options, Path(folder)) if options.full_disks else {}
+        figures |= measure_full_rate(options, Path(folder)) if options.duration_s else {}
+        figures |= measure_kills(options, Path(folder)) if options.kills else {}
     for name, value in figures.items():
         print(f"{name}: {value}")
 

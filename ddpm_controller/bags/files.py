@@ -82,7 +82,7 @@ class OpenBag:
     """A bag open for reading; close it, or use it in a ``with`` statement.
 
     Of a bag that its recorder did not finish, or is still writing, it has every message that is
-    whole, and says so in a warning.
+    whole, and warns.
 
     Args:
         folder: The bag, or its storage file.

@@ -210,7 +210,7 @@ class BagStorage(Protocol):
         ...
 
     def let_go(self) -> None:
-        """Close the file as it is, whatever the disk says."""
+        """Close the file as it is, also where the disk refuses."""
         ...
 
 

@@ -212,7 +212,7 @@ class BagWriter:
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
-        """Turn what the disk says into a ``BagWriteError``, after saving what can be saved."""
+        """Raise a ``BagWriteError`` for an error of the disk, after saving what can be saved."""
         try:
             yield
         except _DISK_ERRORS as error:
@@ -267,7 +267,7 @@ def recover(bag: Path) -> dict[str, int]:
         raise BagError(f"bag {bag} is being recorded; end the recorder first") from None
     try:
         mark.give_room()
-        provenance = {}
+        provenance: dict[str, str] = {}
         for file in files:
             provenance |= provenance_in(mend(file))
         counts = _finish(bag, files, provenance | provenance_beside(bag))

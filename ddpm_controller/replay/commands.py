@@ -17,7 +17,7 @@ from ddpm_controller.replay.measured import MeasuredPositions, followed
 from ddpm_controller.replay.plans import Difference
 from ddpm_controller.replay.recorded_decisions import RecordedDecisions
 from ddpm_controller.replay.recorded_run import RecordedCommand, RecordedRun
-from ddpm_controller.replay.run_ticks import run_ticks, since_first_status
+from ddpm_controller.replay.run_ticks import run_ticks, split_at_first_status
 from ddpm_controller.replay.streamed_commands import compare_streamed
 from ddpm_controller.robots.loop_settings import deployment_from
 
@@ -56,8 +56,15 @@ def compare_commands(run: RecordedRun) -> CommandComparison:
                 "which is not in it; only those with absolute stamps can be compared"
             )
         return compare_streamed(run, run.limits, deployment)
-    player = _Player(run, run.limits, deployment)
-    run, num_unknown = since_first_status(run)
+    return _compare_ticks(run, run.limits, deployment)
+
+
+def _compare_ticks(
+    run: RecordedRun, limits: JointLimits, deployment: Deployment
+) -> CommandComparison:
+    """Compare commands that are those of their ticks."""
+    player = _Player(run, limits, deployment)
+    before, run = split_at_first_status(run)
     ticks = list(run_ticks(run))
     num_before = _num_before(run, ticks, deployment) if ticks else 0
     if 0 < num_before < len(ticks) and not ticks[num_before][1]:
@@ -81,7 +88,7 @@ def compare_commands(run: RecordedRun) -> CommandComparison:
         num_equal += difference is None
         first = first or difference
     num_runs = sum(begins for _, begins in ticks)
-    return CommandComparison(count, num_equal, num_runs, first, num_unknown + num_before)
+    return CommandComparison(count, num_equal, num_runs, first, len(before) + num_before)
 
 
 def _deployment(run: RecordedRun) -> Deployment:

@@ -236,9 +236,12 @@ class RecordedRun:
         value = values.get(stamp_s)
         asked = value if value is None or only is None else value[only]
         if asked is None or np.isnan(asked).any():
+            why = "the recorder lost it"
+            if stamp_s < min(values, default=math.inf):
+                why = "it came before the recorder had found the topic"
             raise BagError(
                 f"bag {self.bag}: the message of {name} stamped {stamp_s:.9f} s, which a plan was "
-                "made from, is not in it; the recorder lost it"
+                f"made from, is not in it: {why}"
             )
         assert value is not None
         return value

@@ -24,15 +24,16 @@ def run_ticks(run: RecordedRun) -> Iterator[tuple[RecordedCommand, bool]]:
         previous_s = command.stamp_s
 
 
-def since_first_status(run: RecordedRun) -> tuple[RecordedRun, int]:
-    """Return a run without the commands before its first status, and their number.
+def split_at_first_status(run: RecordedRun) -> tuple[list[RecordedCommand], RecordedRun]:
+    """Return the commands before the first status, and the run without them.
 
     On a busy machine a recorder finds one topic seconds before another. What the controller did
     before its first status that is in the bag is not known: it had sent commands, but why?
     """
     first_s = min(status.stamp_s for status in run.statuses)
-    commands = [each for each in run.commands if each.stamp_s >= first_s]
-    return replace(run, commands=commands), len(run.commands) - len(commands)
+    before = [each for each in run.commands if each.stamp_s < first_s]
+    since = [each for each in run.commands if each.stamp_s >= first_s]
+    return before, replace(run, commands=since)
 
 
 def _begins_s(run: RecordedRun) -> list[float]:

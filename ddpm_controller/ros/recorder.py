@@ -290,12 +290,10 @@ class Recorder:
             return
         self._reported_lost = self._lost.total()
         counts = ", ".join(f"{topic}: {count}" for topic, count in sorted(self._lost.items()))
-        where = (
-            f"{self._pending_bytes / 1e6:.0f} MB wait for the disk, which is too slow"
-            if self._refused
-            else "they did not get here: publishers of images need "
-            f"{PROFILES}={share_path('config/fastdds.xml')}"
-        )
+        where = f"they did not get here: publishers of images need {PROFILES} set to "
+        where += share_path("config/fastdds.xml")
+        if self._refused:
+            where = f"{self._pending_bytes / 1e6:.0f} MB wait: the disk or processor is too slow"
         self._node.get_logger().warning(f"messages lost so far: {counts}; {where}")
         self.note({LOST_KEY: json.dumps(dict(self._lost))})
 

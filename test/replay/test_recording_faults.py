@@ -57,15 +57,15 @@ def test_a_lost_chunk_is_the_recordings_fault(tmp_path, checkpoint, monkeypatch,
         checkpoint,
         ticks=100,
         frozen=range(40, 80),
-        lose=("/controller/action_chunk", 1),
+        lose=("/controller/action_chunk", 3),
         lost={"/controller/action_chunk": 1},
     )
     text = list(recording_faults(run))
     assert text[0] == "1 messages of /controller/action_chunk were lost while recording"
-    assert text[1] == "plan 1 was in force and is not in the bag"
+    assert text[1] == "plan 3 was in force and is not in the bag"
     code, text = shown(monkeypatch, capsys, run, checkpoint)
     assert code == 1
-    assert "the recording is not complete: plan 1" in text
+    assert "the recording is not complete: plan 3" in text
 
 
 def test_a_difference_in_a_whole_recording_is_not_the_recordings_fault(
