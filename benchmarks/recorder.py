@@ -238,17 +238,14 @@ def small_disk(folder: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def small_files(folder: Path) -> Iterator[Path]:
+def small_files() -> Iterator[None]:
     """Let no file grow beyond a few megabytes."""
-    place = folder / "limited"
-    place.mkdir()
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (DISK_MB * 2**20, before[1]))
     try:
-        yield place
+        yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        shutil.rmtree(place)
 
 
 @dataclass(frozen=True)
@@ -258,19 +255,17 @@ class FullDisk:
     Attributes:
         finished: Whether the bag has been closed.
         share: Messages in the bag, of those that were written before the disk refused.
-        said: What the recorder said.
+        is_known: Whether the recorder knows.
     """
 
     finished: bool
     share: float
-    said: str
+    is_known: bool
 
 
-def filled(place: Path, storage: Storage, taken_mb: int) -> FullDisk:
-    """Write until the disk refuses, and look at what is there."""
-    (place / "taken").write_bytes(bytes(taken_mb * 2**20))
-    bag, room = place / "bag", threading.Semaphore(50)
-    topics = [STATES, *IMAGES]
+def fill(bag: Path, storage: Storage) -> BagThread:
+    """Write until the disk refuses."""
+    room, topics = threading.Semaphore(50), [STATES, *IMAGES]
     thread = BagThread(bag, topics, {}, storage, ReceivedOrder(), lambda size: room.release())
     for topic, now_ns, serialized in messages(60.0):
         while thread.error is None and not room.acquire(timeout=0.1):
@@ -279,31 +274,41 @@ def filled(place: Path, storage: Storage, taken_mb: int) -> FullDisk:
             break
         thread.put(Arrival(topic, now_ns, now_ns, serialized))
     thread.finish(keep=True, provenance={})
-    written = sum(thread.counts.values())
+    return thread
+
+
+def filled(place: Path, storage: Storage, taken_mb: int | None) -> FullDisk:
+    """Fill a disk of which so much is taken, or files up to a limit; look at what is there."""
+    bag = place / "bag"
+    if taken_mb is None:
+        with small_files():
+            thread = fill(bag, storage)
+    else:
+        (place / "taken").write_bytes(bytes(taken_mb * 2**20))
+        thread = fill(bag, storage)
     kept = sum(map(len, numbers_in(bag).values()))
-    return FullDisk(is_finished(bag), kept / written, str(thread.error))
+    share = kept / sum(thread.counts.values())
+    return FullDisk(is_finished(bag), share, thread.error is not None)
 
 
 def measure_full_disks(options: Options, folder: Path) -> dict[str, object]:
     """Return the figures of all full disks; by turns a full one and files at their limit."""
-    kinds = [small_disk, small_files] if os.geteuid() == 0 else [small_files]
-    pairs = itertools.cycle([(kind, storage) for kind in kinds for storage in STORAGES])
-    turns = zip(range(options.full_disks), pairs, strict=False)
+    kinds = [True, False] if os.geteuid() == 0 else [False]
+    turns = itertools.cycle([(is_disk, storage) for is_disk in kinds for storage in STORAGES])
     found: list[FullDisk] = []
-    for number, (kind, storage) in turns:
-        with kind(folder) as place:
-            # Another size each time, so that the disk refuses at another place of the file.
-            found.append(filled(place, storage, number if kind is small_disk else 0))
-    silent = sum(
-        "No space left" not in f.said and "File too large" not in f.said and "full" not in f.said
-        for f in found
-    )
+    for number, (is_disk, storage) in zip(range(options.full_disks), turns, strict=False):
+        if is_disk:  # another size each time, so that it refuses at another place of the file
+            with small_disk(folder) as place:
+                found.append(filled(place, storage, number))
+            continue
+        with tempfile.TemporaryDirectory(dir=folder) as limited:
+            found.append(filled(Path(limited), storage, None))
     return {
         "full_disks": len(found),
         "full_disks_bag_does_not_open": sum(each.share == 0 for each in found),
         "full_disks_closed": sum(each.finished for each in found),
         "full_disks_kept_min": round(min(each.share for each in found), 4),
-        "full_disks_silent": silent,
+        "full_disks_silent": sum(not each.is_known for each in found),
     }
 
 
