@@ -80,9 +80,8 @@ class ControlLoop:
             spec, settings.fade_s, policy.departure, committed_s=settings.committed_s
         )
         self.right_of_way = RightOfWay()
-        self.following = FollowWatch(
-            spec.joint_names, spec.units, settings.follow, spec.are_velocities
-        )
+        names, units = spec.joint_names, spec.units
+        self.following = FollowWatch(names, units, settings.follow, spec.are_velocities)
         self._limits = self._outdated = None
         if settings.limits is not None:
             self.take_limits(settings.limits)

@@ -125,6 +125,23 @@ def test_outputs_that_contradict_each_other_are_refused(tmp_path, change, text):
         robot_with(tmp_path, change)
 
 
+def test_a_prefix_is_in_the_robot_file_and_not_in_the_messages(tmp_path):
+    def two_arms(file):
+        joints = [f"left/{name}" for name in file["streams"]["joint_state"]["names"]]
+        file["streams"]["joint_state"]["names"] = joints
+        for each in file["actions"]:
+            each.update(prefix="left/", names=[f"left/{name}" for name in each["names"]])
+
+    robot = robot_with(tmp_path, two_arms)
+    assert robot.action_spec.joint_names == ("left/lift", "left/turn", "left/grip")
+    assert [each.message_names for each in robot.outputs] == [("lift", "turn"), ("grip",)]
+
+
+def test_names_without_their_prefix_are_refused(tmp_path):
+    with pytest.raises(RobotError, match=r"names must begin with prefix 'left/', got \['lift'"):
+        robot_with(tmp_path, lambda file: file["actions"][0].update(prefix="left/"))
+
+
 def test_the_simulated_arm_with_two_topics_takes_the_policies_of_the_one_with_one():
     one, two = load_robot(SIM_ARM), load_robot(SIM_ARM_GRIPPER)
     assert two.action_spec == one.action_spec
