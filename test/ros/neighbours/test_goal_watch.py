@@ -9,7 +9,7 @@ from action_msgs.msg import GoalStatus, GoalStatusArray
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.executors import SingleThreadedExecutor
 
-from ddpm_controller.control.moving.gripper import GripperRule
+from ddpm_controller.control.gripper import GripperRule
 from ddpm_controller.robots.outputs import GRIPPER_COMMAND, RobotOutput
 from ddpm_controller.ros.commanding.gripper_goals import GripperGoals
 from ddpm_controller.ros.neighbours.claims import Intent
