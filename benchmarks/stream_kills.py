@@ -112,7 +112,7 @@ def running() -> Iterator[tuple[SetPoints, dict[str, list[int]]]]:
         "start.distance": "any",
         "run_on_activate": True,
     }
-    simulation = {"world": WORLD, "driver": "joint_trajectory_controller", "log_level": "error"}
+    simulation = {"world": WORLD, "driver": "controllers", "log_level": "error"}
     with ExitStack() as stack:
         stack.enter_context(started("simulation", simulation))
         params_file = stack.enter_context(parameter_file(parameters))

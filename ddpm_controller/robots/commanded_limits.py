@@ -1,4 +1,7 @@
-"""Limits of the commanded joints, from the robot description and the joint-limits file."""
+"""Limits of what is commanded, from the robot description and the joint-limits file.
+
+The columns of a twist or a pose no robot description has: they are in the file alone.
+"""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,6 +13,8 @@ from ddpm_controller.robots.robot_description import DescribedJoint, Description
 
 FOLLOW_RAD, FOLLOW_M = 0.1, 0.02
 """Farthest that a joint that follows is from where it was led: a sag of an arm is less."""
+_TURN = GivenLimits(-math.pi, math.pi, place="half a turn")
+"""A rotation vector reaches no further."""
 _SUFFIX = "_joint"
 _FEWEST_WITH_PREFIX = 2
 """Keys of a file that must share a prefix: one alone could mean a joint by chance."""
@@ -115,3 +120,33 @@ def _prefix(given: Mapping[str, GivenLimits], names: set[str]) -> str:
             "write the names of the joints in full"
         )
     return fitting[0]
+
+
+def cartesian_limits(
+    name: str, kind: str, unit: str, given: Mapping[str, GivenLimits]
+) -> GivenLimits:
+    """Return the limits of one column, as the joint-limits file has them under its name.
+
+    Raises:
+        DescriptionError: The file lacks what a column of this kind needs.
+    """
+    if name not in given or math.isinf(given[name].max_velocity):
+        raise DescriptionError(
+            f"column {name!r} of a {kind} has no velocity limit, and no robot_description has it: "
+            f"give {name} a max_velocity with has_velocity_limits: true in the joint-limits file"
+        )
+    limits = given[name]
+    if kind == "twist":
+        return replace(
+            limits, min_position=-math.inf, max_position=math.inf, follow_tolerance=math.inf
+        )
+    if unit == "rad":
+        limits = limits.stricter(_TURN)
+    if math.isinf(limits.min_position) or math.isinf(limits.max_position):
+        raise DescriptionError(
+            f"{limits.place}: column {name!r} of a pose has no range: give it min_position and "
+            "max_position in the joint-limits file, the box that the end effector must not leave"
+        )
+    if limits.follow_tolerance is None:
+        limits = replace(limits, follow_tolerance=FOLLOW_RAD if unit == "rad" else FOLLOW_M)
+    return limits

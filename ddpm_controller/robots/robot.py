@@ -13,8 +13,7 @@ from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.observing.stream_rules import StreamRule
 from ddpm_controller.given_files import file_text
 from ddpm_controller.messages.units import refuse_command_units
-from ddpm_controller.robots.cartesian_limits import cartesian_limits
-from ddpm_controller.robots.commanded_limits import commanded_limits
+from ddpm_controller.robots.commanded_limits import cartesian_limits, commanded_limits
 from ddpm_controller.robots.given_limits import GivenLimits
 from ddpm_controller.robots.joint_limits_file import read_given_limits
 from ddpm_controller.robots.lined_yaml import read_lined_yaml

@@ -27,7 +27,8 @@ EPISODE_S = 6.0
 RATE_HZ = 20.0
 APPROACH = {"start.approach_slowly": "true"}
 RECIPE = """
-policy: {horizon: 8, n_action_steps: 4, channels: [16, 32], timestep_embedding_dim: 16}
+policy: {horizon: 16, n_action_steps: 8, channels: [16, 32], timestep_embedding_dim: 16,
+         num_inference_steps: 4}
 streams: [joint_state]
 num_steps: 150
 batch_size: 16
