@@ -13,6 +13,7 @@ HERE = Path(__file__).resolve().parent
 RUNTIME = [
     "accelerate",
     "matplotlib>=3.6",
+    "mcap>=1.5",
     "mujoco>=3.2",
     "numpy>=1.26",
     "opencv-python-headless>=4.6",
@@ -26,6 +27,7 @@ RUNTIME = [
     "tensorboard",
     "torch>=2.3",
     "tyro>=0.9",
+    "zstandard>=0.21",
 ]
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 import tyro
-from attack_cases import FAULTS, LONGEST_S, MOST_MB, Case, Result, tried
+from attack_cases import FAULTS, LONGEST_S, MOST_MB, PATIENCE_S, Case, Result, tried
 from attack_files import file_cases
 from attack_parameters import parameter_cases
 from attack_streams import stream_cases
@@ -65,7 +65,10 @@ def table(results: Iterable[Result]) -> Table:
     kinds: dict[str, list[Result]] = {}
     for result in results:
         kinds.setdefault(result.kind, []).append(result)
-    title = f"hanging: longer than {LONGEST_S:g} s; memory: more than {MOST_MB} MB"
+    title = (
+        f"hanging: more than {LONGEST_S:g} s of a processor, or no end within {PATIENCE_S:g} s; "
+        f"memory: more than {MOST_MB} MB"
+    )
     view = Table("kind", "cases", "refused or told", "taken", *FAULTS, "longest, s", title=title)
     kinds["all"] = [result for each in kinds.values() for result in each]
     for kind, found in kinds.items():

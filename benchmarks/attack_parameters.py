@@ -179,7 +179,7 @@ _COMMANDS = {
     ],
     "start: graph": ["start", "none"],
     "start: argument": ["start", "controller", "no_such:=1"],
-    "start: parameters": ["start", "arm", "params_file:=/dev/null/x"],
+    "start: world": ["start", "arm", "world:=none"],
     "status: patience": ["status", "--patience-s", "nan"],
     "record: robot": ["record", "--robot", "none.yaml", "--output", "x"],
     "no command": ["contoller"],

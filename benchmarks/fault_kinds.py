@@ -151,7 +151,7 @@ def _delete_while_loading(graph: FaultGraph) -> float:
 def _record_to_small_disk(graph: FaultGraph) -> float:
     disk = graph.folder / "disk"
     disk.mkdir(exist_ok=True)
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=36m", "tmpfs", str(disk)]
     subprocess.run(mount, check=True, capture_output=True)
     words = ["--output", str(disk / "bag"), "--robot", str(graph.robot)]
     graph.recorder = subprocess.Popen(

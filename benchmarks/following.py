@@ -313,6 +313,8 @@ class Run:
 
     def _sent(self, now_s: float, order: Order) -> tuple[Targets | Trajectory | None, np.ndarray]:
         found = tick_of(self._led, now_s, order)
+        if order.begin_at is not None and self._stream is not None:
+            self._loop.note_begun(self._led.stream.end_s)
         for command in found.commands:
             self._loop.note_led(command.stamp_s, command.position)
         if self._stream is None:

@@ -5,9 +5,10 @@ python benchmarks/stream_kills.py --quick
 
 A simulated arm behind a trajectory controller of 500 Hz, and the controller with its command
 process at 100 Hz, begun afresh for each injection. A victim is killed, or stopped for a while,
-when a joint is fast; then the set points count: how far they went and for how long until they
-rested (or the motion resumed), and the largest acceleration as a share of the limit. Times are
-of the wall clock. A busy machine makes messages later than a lead now and then, killed or not.
+or the link between the two is cut while both run, when a joint is fast; then the set points
+count: how far they went and for how long until they rested (or the motion resumed), and the
+largest acceleration as a share of the limit. Times are of the wall clock. A busy machine makes
+messages later than a lead now and then, killed or not.
 """
 
 import os
@@ -21,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import rclpy
 import tyro
+from live_processes import cut_link, descendants, words_of
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
@@ -38,12 +40,13 @@ from ddpm_controller.share import share_path
 from ddpm_controller.simulation.worlds import WORLDS
 
 WORLD = "reach"
-RATE_HZ = 100.0
 FAST, REST = 0.3, 1e-4
 AFTER_S = 3.0
 PATIENCE_S = 90.0
 NOTHING, COMMANDS, CONTROLLER = "nothing", "command process", "controller"
+LINK = "link"
 EVERYTHING = "both, and the one that stands by"
+ENDS = {NOTHING: "", LINK: "cut"}
 
 
 @dataclass(frozen=True)
@@ -52,11 +55,15 @@ class Options:
 
     Attributes:
         repeats: Injections of each kind.
+        victims: What is killed, or cut.
+        rate_hz: Control rate.
         holes_ms: For how long the command process is stopped.
         quick: One kill, within a minute.
     """
 
     repeats: int = 5
+    victims: tuple[str, ...] = (NOTHING, CONTROLLER, COMMANDS, EVERYTHING, LINK)
+    rate_hz: float = 100.0
     holes_ms: tuple[int, ...] = (60, 250, 1000)
     quick: bool = False
 
@@ -100,15 +107,15 @@ class SetPoints(Node):
 
 
 @contextmanager
-def running() -> Iterator[tuple[SetPoints, dict[str, list[int]]]]:
+def running(rate_hz: float) -> Iterator[tuple[SetPoints, dict[str, list[int]]]]:
     """Have a robot that moves; yield its set points, and the processes behind each name."""
     parameters = {
         "command.stream": "rest_ended",
-        "control_rate_hz": RATE_HZ,
+        "control_rate_hz": rate_hz,
         "start.distance": "any",
         "run_on_activate": True,
     }
-    simulation = {"world": WORLD, "driver": "joint_trajectory_controller", "log_level": "error"}
+    simulation = {"world": WORLD, "driver": "controllers", "log_level": "error"}
     with ExitStack() as stack:
         stack.enter_context(started("simulation", simulation))
         params_file = stack.enter_context(parameter_file(parameters))
@@ -127,30 +134,11 @@ def running() -> Iterator[tuple[SetPoints, dict[str, list[int]]]]:
             {
                 NOTHING: [],
                 COMMANDS: commands[:1],
+                LINK: commands[:1],
                 CONTROLLER: controllers,
                 EVERYTHING: [*controllers, *commands],
             },
         )
-
-
-def descendants(pid: int) -> Iterator[int]:
-    """Yield the processes that ``pid`` has begun, and theirs."""
-    try:
-        threads = list(Path(f"/proc/{pid}/task").iterdir())
-        begun = [int(each) for t in threads for each in (t / "children").read_text().split()]
-    except OSError:
-        return
-    for each in begun:
-        yield each
-        yield from descendants(each)
-
-
-def words_of(pid: int) -> str:
-    """Return the command line of a process."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-    except OSError:
-        return ""
 
 
 @dataclass(frozen=True)
@@ -170,12 +158,15 @@ class Outcome:
     peak: float
 
 
-def injected(victim: str, hole_s: float) -> Outcome:
-    """Kill a victim while the robot moves, or stop it for a while."""
-    with running() as (set_points, pids):
+def injected(victim: str, hole_s: float, rate_hz: float) -> Outcome:
+    """Kill a victim while the robot moves, or stop it for a while, or cut the link."""
+    with running(rate_hz) as (set_points, pids):
         at_s = time.time()
         for pid in pids[victim]:
-            os.kill(pid, signal.SIGSTOP if hole_s else signal.SIGKILL)
+            if victim == LINK:
+                cut_link(pid)
+            else:
+                os.kill(pid, signal.SIGSTOP if hole_s else signal.SIGKILL)
         if hole_s:
             time.sleep(hole_s)
             for pid in pids[victim]:
@@ -190,7 +181,7 @@ def injected(victim: str, hole_s: float) -> Outcome:
     moves = np.abs(rows[after, 1]).max(axis=1) > REST
     rests = int(np.argmin(moves)) if not moves.all() else -1
     way = np.abs(rows[after, 0][: rests or None] - rows[after, 0][0]).max(axis=0)
-    period_s, lead_s = 1 / RATE_HZ, StreamSettings().lead_s
+    period_s, lead_s = 1 / rate_hz, StreamSettings().lead_s
     allowed = farthest_way(rows[after, 1][0], period_s, lead_s, limits)
     rest_s = float(moments_s[after][rests] - at_s) if rests > 0 else float("nan")
     return Outcome(rest_s, float(way.max()), float((way / allowed).max()), peak)
@@ -199,7 +190,7 @@ def injected(victim: str, hole_s: float) -> Outcome:
 def main() -> None:
     """Print the table, and its figures as ``name: value``."""
     options = tyro.cli(Options)
-    kinds = [(victim, 0.0) for victim in (NOTHING, CONTROLLER, COMMANDS, EVERYTHING)]
+    kinds = [(victim, 0.0) for victim in options.victims]
     kinds += [(COMMANDS, hole_ms / 1e3) for hole_ms in options.holes_ms]
     if options.quick:
         options, kinds = replace(options, repeats=1), kinds[3:4]
@@ -207,15 +198,15 @@ def main() -> None:
     table = Table("victim", "stopped for", "times", "rest after, ms", "way", "of allowed", "a/A")
     lines = [f"load: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"]
     for victim, hole_s in kinds:
-        found = [injected(victim, hole_s) for _ in range(options.repeats)]
-        is_final = victim in (CONTROLLER, EVERYTHING)
+        found = [injected(victim, hole_s, options.rate_hz) for _ in range(options.repeats)]
+        is_final = victim in (CONTROLLER, EVERYTHING, LINK)
         cells = {
             "rest_ms": f"{1e3 * max(each.rest_s for each in found):.0f}" if is_final else "",
             "way": f"{max(each.way for each in found):.3f}" if is_final else "",
             "of_allowed": f"{max(each.share for each in found):.3f}" if is_final else "",
             "peak": f"{max(each.peak for each in found):.3f}",
         }
-        length = f"{1e3 * hole_s:.0f} ms" if hole_s else "killed" if victim != NOTHING else ""
+        length = f"{1e3 * hole_s:.0f} ms" if hole_s else ENDS.get(victim, "killed")
         table.add_row(victim, length, f"{len(found)}", *cells.values())
         key = f"{victim} {length}".strip().replace(",", "").replace(" ", "_")
         lines += [f"{key}_{name}: {value}" for name, value in cells.items() if value]

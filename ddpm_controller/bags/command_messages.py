@@ -15,6 +15,7 @@ from ddpm_controller.bags.conversions import (
     vector_from,
 )
 from ddpm_controller.data.commanded_motion import CommandedPoints
+from ddpm_controller.messages.rotation_vectors import rotation_vector_from
 from ddpm_controller.robots.outputs import (
     FLOAT64,
     JOINT_STATE,
@@ -26,7 +27,6 @@ from ddpm_controller.robots.outputs import (
     RobotOutput,
     component,
 )
-from ddpm_controller.robots.rotation_vectors import rotation_vector_from
 
 
 def command_from(message: Any, output: RobotOutput, kind: str) -> np.ndarray | None:

@@ -81,7 +81,8 @@ def read_episodes(
     """Return the episodes of bags, in order of name, on the policy's clock.
 
     Each episode lies between two marks, BEGIN and END; a bag without marks is one episode. It
-    begins when every stream and the command have come.
+    begins when every stream and the command have come. Of a bag that its recorder did not finish
+    the last episode counts only with its END.
 
     Args:
         paths: Bags, or folders of bags.
@@ -119,13 +120,14 @@ def read_bag(
     """
     tape = Tape(bag, robot)
     with OpenBag(bag) as source:
-        topics = topics_of(source, robot)
+        topics, is_whole = topics_of(source, robot), source.is_whole
         for message in source.messages(topics):
             for role in topics[message.topic]:
                 tape.add(role, message)
     tape.finish()
     return [
-        _episode(tape, robot, span, f"{bag}#{n}", filters) for n, span in enumerate(tape.spans())
+        _episode(tape, robot, span, f"{bag}#{n}", filters)
+        for n, span in enumerate(tape.spans(is_whole=is_whole))
     ]
 
 

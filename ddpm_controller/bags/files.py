@@ -1,17 +1,24 @@
 """Bags: found, opened, checked for damage, and read message by message. No rclpy."""
 
 import hashlib
+import warnings
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, cast
 
 from rosbags.highlevel import AnyReader, AnyReaderError
 from rosbags.rosbag2 import Reader
+from rosbags.typesys import Stores, get_typestore
+from rosbags.typesys.store import Typestore
 
+from ddpm_controller.bags.unfinished import is_finished, whole_part
 from ddpm_controller.given_files import one_line
 
 STORAGE_SUFFIXES = (".mcap", ".db3")
+RECOVERED_KEY = "recovered"
+"""Key of the ``custom_data`` of a bag that its recorder did not finish."""
 MAX_SURPLUS_BYTES = 128
 
 
@@ -58,7 +65,7 @@ def find_bags(paths: Sequence[Path]) -> list[Path]:
     """Return the bags among ``paths`` and right below them, in order of name.
 
     A path is a bag (a folder with a storage file in it, or the storage file alone) or a
-    folder of bags. Hidden folders are recordings that were never finished and are left out.
+    folder of bags. Hidden folders are demonstrations that were never finished and are left out.
 
     Raises:
         BagError: A path does not exist, or there is no bag at all.
@@ -82,28 +89,54 @@ def find_bags(paths: Sequence[Path]) -> list[Path]:
 class OpenBag:
     """A bag open for reading; close it, or use it in a ``with`` statement.
 
+    Of a bag that its recorder did not finish, or is still writing, it has every message that is
+    whole, and warns.
+
     Args:
         folder: The bag, or its storage file.
 
     Attributes:
         topics: Recorded topic -> message type.
         provenance: The ``custom_data`` of its metadata.yaml.
+        is_whole: Whether its recorder has finished it: otherwise the end may be missing.
 
     Raises:
-        BagError: The bag is cut, damaged or lacks its metadata.
+        BagError: The bag is cut or damaged.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         _refuse_pipes(folder)
+        self._files = ExitStack()
+        finished = is_finished(folder)
         try:
-            self._reader = AnyReader([folder])
-            self._reader.open()
-            storage = cast(Reader, self._reader.readers[0]).storage
-            self.provenance = dict(storage.metadata.custom or {})
+            self._reader, self.provenance = self._finished() if finished else self._unfinished()
         except Exception as error:  # a damaged file fails inside the reader in many ways
+            self._files.close()
             raise _damaged(folder, error) from error
         self.topics = {c.topic: c.msgtype for c in self._reader.connections}
+        self.is_whole = finished and RECOVERED_KEY not in self.provenance
+        if not finished:
+            count = sum(connection.msgcount for connection in self._reader.connections)
+            warnings.warn(
+                f"bag {folder} was not finished by its recorder: its {count} whole messages are "
+                f"read; `ddpm record --recover {folder}` finishes it",
+                stacklevel=2,
+            )
+
+    def _finished(self) -> tuple[AnyReader, dict[str, str]]:
+        reader = AnyReader([self.folder], default_typestore=_without_definitions())
+        self._files.enter_context(reader)
+        storage = cast(Reader, reader.readers[0]).storage
+        return reader, dict(storage.metadata.custom or {})
+
+    def _unfinished(self) -> tuple[AnyReader, dict[str, str]]:
+        part = self._files.enter_context(whole_part(storage_files(self.folder)))
+        # Besides paths, rosbags takes whatever has the few of their methods that it calls.
+        files = cast(list[Path], part.files)
+        reader = AnyReader(files, default_typestore=_without_definitions())
+        self._files.enter_context(reader)
+        return reader, dict(part.provenance)
 
     def messages(self, topics: Collection[str]) -> Iterator[RecordedMessage]:
         """Yield the messages of some topics in the order of recording.
@@ -140,7 +173,7 @@ class OpenBag:
 
     def close(self) -> None:
         """Close the files."""
-        self._reader.close()
+        self._files.close()
 
     def __enter__(self) -> Self:
         """Return the open bag."""
@@ -151,11 +184,15 @@ class OpenBag:
         self.close()
 
 
+def storage_files(bag: Path) -> list[Path]:
+    """Return the storage files of a bag, in order of name."""
+    return [bag] if bag.is_file() else sorted(f for f in bag.iterdir() if _is_storage(f))
+
+
 def digest(bag: Path) -> str:
     """Return the sha256 of a bag's storage files, hexadecimal."""
-    files = [bag] if bag.is_file() else sorted(f for f in bag.iterdir() if _is_storage(f))
     sha256 = hashlib.sha256()
-    for file in files:
+    for file in storage_files(bag):
         with file.open("rb") as stream:
             for block in iter(lambda: stream.read(1 << 20), b""):
                 sha256.update(block)
@@ -189,6 +226,11 @@ def _is_bag(folder: Path) -> bool:
     return (folder / "metadata.yaml").exists() or any(map(_is_storage, folder.iterdir()))
 
 
+def _without_definitions() -> Typestore:
+    """Return the types of bags without any: recorders up to Humble write none into sqlite3."""
+    return get_typestore(Stores.ROS2_HUMBLE)
+
+
 def _refuse_pipes(bag: Path) -> None:
     """Refuse what a reader would wait for, or read without an end."""
     for file in [bag, *bag.iterdir()] if bag.is_dir() else [bag]:
@@ -198,8 +240,7 @@ def _refuse_pipes(bag: Path) -> None:
 
 def _damaged(bag: Path, error: Exception) -> BagError:
     reason = one_line(error) or type(error).__name__
-    if bag.is_dir() and not (bag / "metadata.yaml").exists():
-        remedy = "its recording was not finished; rebuild the metadata with `ros2 bag reindex`"
-    else:
-        remedy = "copy it again from where it was recorded, or rescue what is left (mcap recover)"
-    return BagError(f"bag {bag} is cut or damaged: {reason}. What to do: {remedy}")
+    return BagError(
+        f"bag {bag} is cut or damaged: {reason}. What to do: copy it again from where it was "
+        f"recorded, or rescue what is left: `ddpm record --recover {bag}`"
+    )

@@ -125,25 +125,17 @@ class Tape:
                     actions[row, columns[name]] = self._measured[name].at(moment_ns)
         return actions
 
-    def spans(self) -> list[Span]:
+    def spans(self, *, is_whole: bool) -> list[Span]:
         """Return where the episodes are.
+
+        Args:
+            is_whole: Whether the recorder finished the bag: otherwise an episode without its END
+                may have lasted longer, and is left out.
 
         Raises:
             BagError: A stream or the command has no message, or no episode has a moment with all.
         """
-        first_ns = self._first_ns()
-        spans: list[Span] = []
-        is_open = False
-        for mark in self._marks:
-            begins = mark.message.mark == 0
-            if is_open:
-                spans[-1].end_ns = mark.stamp_ns - int(begins)
-                spans[-1].success = None if begins else bool(mark.message.success)
-            if begins:
-                spans.append(Span(max(mark.stamp_ns, first_ns), self._newest_ns))
-            is_open = begins
-        if not self._marks:
-            spans.append(Span(first_ns, self._newest_ns))
+        spans = self._marked(self._first_ns(), is_whole=is_whole)
         parts = [part for each in self._uncommanded.values() for part in each]
         if self._robot.recordings.uncommanded == "leave_out":
             shortest_ns = round(self._robot.period_s * 1e9)
@@ -157,6 +149,24 @@ class Tape:
                 "and END at which all streams and the command have come; record from before BEGIN "
                 "to END"
             )
+        return spans
+
+    def _marked(self, first_ns: int, *, is_whole: bool) -> list[Span]:
+        """Return what lies between two marks; all of it where there are none."""
+        if not self._marks:
+            return [Span(first_ns, self._newest_ns)]
+        spans: list[Span] = []
+        is_open = False
+        for mark in self._marks:
+            begins = mark.message.mark == 0
+            if is_open:
+                spans[-1].end_ns = mark.stamp_ns - int(begins)
+                spans[-1].success = None if begins else bool(mark.message.success)
+            if begins:
+                spans.append(Span(max(mark.stamp_ns, first_ns), self._newest_ns))
+            is_open = begins
+        if is_open and not is_whole:
+            spans.pop()
         return spans
 
     def _take_out_glitches(self) -> None:

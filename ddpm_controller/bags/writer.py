@@ -1,74 +1,62 @@
-"""Writes rosbag2 bags: complete, or not there at all. No rclpy."""
+"""Writes rosbag2 bags that can be read at any moment, and finishes those of others. No rclpy."""
 
-import os
+import contextlib
 import shutil
 import sqlite3
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self, cast
 
-from rosbags.interfaces import (
-    Connection,
-    Qos,
-    QosDurability,
-    QosHistory,
-    QosLiveliness,
-    QosReliability,
-    QosTime,
+from rosbags.interfaces import Connection, ConnectionExtRosbag2
+from rosbags.rosbag2 import Reader
+from rosbags.rosbag2.metadata import dump_qos_v9
+
+from ddpm_controller.bags.files import RECOVERED_KEY, BagError, storage_files
+from ddpm_controller.bags.message_types import OWN_PACKAGE, message_types, plain
+from ddpm_controller.bags.storages import (
+    NEVER_NS,
+    STORAGES,
+    SUFFIXES,
+    BagStorage,
+    BagTopic,
+    Storage,
+    StorageFile,
+    bag_information,
+    sync,
+    topic_metadata,
+    write_metadata,
+    yaml_text,
 )
-from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
-from rosbags.rosbag2.errors import WriterError
+from ddpm_controller.bags.unfinished import (
+    RecordingMark,
+    is_finished,
+    mend,
+    provenance_beside,
+    provenance_in,
+)
 
-from ddpm_controller.bags.files import BagError
-from ddpm_controller.bags.message_types import OWN_PACKAGE, definition, message_types, plain
-
-Storage = Literal["mcap", "sqlite3"]
-FOREVER = QosTime(sec=9223372036, nsec=854775807)  # how rosbag2 writes "no deadline"
+_DISK_ERRORS = (OSError, sqlite3.Error)
 
 
 class BagWriteError(BagError):
     """A bag could not be written; the text names what is lost and what is not."""
 
 
-@dataclass(frozen=True)
-class BagTopic:
-    """One recorded topic.
-
-    Attributes:
-        name: Absolute name, ``/joint_states``.
-        type: Message type, ``sensor_msgs/msg/JointState``.
-        reliable: Reliability offered by its publishers.
-        transient_local: Durability offered by its publishers.
-        depth: Depth of the keep-last history.
-    """
-
-    name: str
-    type: str
-    reliable: bool = True
-    transient_local: bool = False
-    depth: int = 100
-
-    def __post_init__(self) -> None:
-        if not self.name.startswith("/"):
-            raise ValueError(f"topic {self.name!r}: a bag holds absolute names; begin it with '/'")
-        if self.type.count("/") != 2:
-            raise ValueError(f"topic {self.name!r}: {self.type!r} is not package/msg/Type")
-
-
 class BagWriter:
-    """One bag being written; ``close`` makes it appear, a failure leaves no half bag behind.
+    """One bag being written.
 
-    The files grow in a hidden sibling folder and are renamed at the end, so that a reader
-    never meets an unfinished bag. Everything must be called from ONE thread: the sqlite3
-    storage is silently empty otherwise.
+    It is in its place from the beginning: what has been flushed can be read at any moment and
+    stays whatever happens to the process; ``close`` finishes it. Where the disk refuses, it is
+    finished with what is there. Everything must be called from one thread, as SQLite needs.
 
     Args:
         folder: The bag, must not exist.
         topics: What will be written.
         provenance: Goes to ``custom_data`` of metadata.yaml.
         storage: ``mcap`` (chunks compressed with zstd) or ``sqlite3``.
+        hidden: The bag is there whole or not at all: it grows in a hidden folder beside its
+            place, and what an earlier process left there is removed. For what can be made again.
 
     Raises:
         BagWriteError: The bag exists already, a type is unknown, or the disk refuses.
@@ -80,26 +68,49 @@ class BagWriter:
         topics: Sequence[BagTopic],
         provenance: Mapping[str, str],
         storage: Storage = "mcap",
+        *,
+        hidden: bool = False,
     ) -> None:
         self.folder = folder
         self.counts: dict[str, int] = {}
-        self._partial = folder.parent / f".{folder.name}.partial"
+        self._hidden, self._kind = hidden, storage
+        self._place = folder.parent / f".{folder.name}.partial" if hidden else folder
+        self._provenance = dict(provenance)
+        self._topics: list[BagTopic] = []
+        self._first_ns, self._last_ns = NEVER_NS, 0
         if folder.exists():
-            raise BagWriteError(f"{folder} exists already; choose another place or remove it")
-        shutil.rmtree(self._partial, ignore_errors=True)  # left by a killed process
+            raise BagWriteError(_exists(folder))
+        if hidden and self._place.exists():
+            _remove_left(self._place)
         try:
-            self._writer = _opened(self._partial / folder.name, storage)
-            self._connections: dict[str, Connection] = {}
-            self.note(provenance)
-        except (OSError, sqlite3.Error, WriterError) as error:
-            raise self._failure(error) from error
-        for topic in topics:
-            self.add(topic)
+            self._place.mkdir(parents=True)
+        except OSError as error:
+            raise BagWriteError(
+                f"cannot make bag {folder}: {error}; choose another place"
+            ) from None
+        with self._told():
+            self._mark = RecordingMark(self._place)
+            if not hidden:
+                self._mark.keep_room()
+            self._file: BagStorage = STORAGES[storage](self._place / self._file_name)
+        try:
+            for topic in topics:
+                self.add(topic)
+            self.note({})
+            self.flush()
+        except BagWriteError:
+            self.abort()
+            raise
 
     def note(self, provenance: Mapping[str, str]) -> None:
-        """Add to the provenance; may be called until ``close``."""
-        for key, value in provenance.items():
-            self._writer.set_custom_data(key, value)
+        """Add to the provenance; may be called until ``close``.
+
+        Raises:
+            BagWriteError: The disk refuses.
+        """
+        self._provenance |= provenance
+        with self._told():
+            self._file.note(yaml_text(self._information()))
 
     def add(self, topic: BagTopic) -> None:
         """Declare one more topic.
@@ -107,23 +118,27 @@ class BagWriter:
         Raises:
             BagWriteError: Its type is unknown, or the disk refuses.
         """
-        try:
-            self._connections[topic.name] = self._connection(topic)
-        except (OSError, sqlite3.Error, WriterError) as error:
-            raise self._failure(error) from error
+        if topic.type not in message_types().types:
+            raise BagWriteError(
+                f"topic {topic.name}: type {topic.type} is neither of ROS 2 Jazzy nor of "
+                f"{OWN_PACKAGE}; leave the topic out"
+            )
+        with self._told():
+            self._file.add(topic)
+        self._topics.append(topic)
         self.counts[topic.name] = 0
 
     def write(self, topic: str, stamp_ns: int, serialized: bytes) -> None:
         """Append one serialized message (CDR with its 4-byte header).
 
         Raises:
-            BagWriteError: The disk refuses; the unfinished bag is removed.
+            BagWriteError: The disk refuses.
         """
-        try:
-            self._writer.write(self._connections[topic], stamp_ns, serialized)
-        except (OSError, sqlite3.Error) as error:
-            raise self._failure(error) from error
+        with self._told():
+            self._file.write(topic, stamp_ns, serialized)
         self.counts[topic] += 1
+        self._first_ns = min(self._first_ns, stamp_ns)
+        self._last_ns = max(self._last_ns, stamp_ns)
 
     def write_message(self, topic: str, stamp_ns: int, message: Any) -> None:
         """Append one message of any kind with the fields of its ROS type.
@@ -132,36 +147,41 @@ class BagWriter:
         ``serialize_message`` leaves random ones in the gaps.
 
         Raises:
-            BagWriteError: The disk refuses; the unfinished bag is removed.
+            BagWriteError: The disk refuses.
         """
-        kind = self._connections[topic].msgtype
+        kind = next(each.type for each in self._topics if each.name == topic)
         self.write(topic, stamp_ns, bytes(message_types().serialize_cdr(plain(message), kind)))
 
-    def close(self) -> Path:
-        """Finish the bag, bring it to the disk and give it its name.
+    def flush(self) -> None:
+        """Make what has been written safe from the end of this process, and readable.
 
         Raises:
-            BagWriteError: The disk refuses; the unfinished bag is removed.
+            BagWriteError: The disk refuses.
         """
-        try:
-            self._writer.close()
-            for file in sorted((self._partial / self.folder.name).iterdir()):
-                _sync(file)
-            (self._partial / self.folder.name).rename(self.folder)
-            _sync(self.folder.parent)
-        except (OSError, sqlite3.Error) as error:
-            raise self._failure(error) from error
-        self._partial.rmdir()
+        with self._told():
+            self._file.flush()
+
+    def close(self) -> Path:
+        """Finish the bag and bring it to the disk.
+
+        Raises:
+            BagWriteError: The disk refuses.
+        """
+        with self._told():
+            self._mark.give_room()
+            self._file.note(yaml_text(self._information()))
+            self._file.close()
+            write_metadata(self._place, self._information())
+            self._mark.remove()
+            if self._hidden:
+                self._place.rename(self.folder)
+            sync(self.folder.parent)
         return self.folder
 
     def abort(self) -> None:
         """Remove what was written."""
-        try:
-            self._writer.abort()
-        except (OSError, sqlite3.Error):
-            pass  # the disk is full: closing fails too, and the files go anyway
-        finally:
-            shutil.rmtree(self._partial, ignore_errors=True)
+        self._let_go()
+        shutil.rmtree(self._place, ignore_errors=True)
 
     def __enter__(self) -> Self:
         """Return the open bag."""
@@ -173,67 +193,126 @@ class BagWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Close the bag, or remove it when there was an error."""
-        if kind is None:
+        """Close the bag; a hidden one is removed when there was an error."""
+        if isinstance(error, BagWriteError):
+            return
+        if error is not None and self._hidden:
+            self.abort()
+        else:
             self.close()
-        elif not isinstance(error, BagWriteError):
-            self.abort()
 
-    def _connection(self, topic: BagTopic) -> Connection:
-        typestore = message_types()
-        if topic.type not in typestore.types:
+    @property
+    def _file_name(self) -> str:
+        return f"{self.folder.name}{SUFFIXES[self._kind]}"
+
+    def _information(self) -> dict[str, Any]:
+        file = StorageFile(self._file_name, self.counts, self._first_ns, self._last_ns)
+        topics = [topic.metadata() for topic in self._topics]
+        return bag_information(self._kind, [file], topics, self._provenance)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Raise a ``BagWriteError`` for an error of the disk, after saving what can be saved."""
+        try:
+            yield
+        except _DISK_ERRORS as error:
             raise BagWriteError(
-                f"topic {topic.name}: type {topic.type} is neither of ROS 2 Jazzy nor of "
-                f"{OWN_PACKAGE}; leave the topic out"
-            )
-        text, digest = definition(topic.type)
-        return self._writer.add_connection(
-            topic.name,
-            topic.type,
-            msgdef=text,
-            rihs01=digest,
-            offered_qos_profiles=[_qos(topic)],
-        )
+                f"cannot write bag {self.folder}: {error}. {self._saved()} Free space on the "
+                "disk, or choose another place"
+            ) from error
 
-    def _failure(self, error: Exception) -> BagWriteError:
+    def _saved(self) -> str:
+        """Close the bag without its writer; return what became of it."""
         written = sum(self.counts.values())
-        if hasattr(self, "_writer"):
+        if self._hidden or not written:
             self.abort()
-        return BagWriteError(
-            f"cannot write bag {self.folder}: {error}. Its {written} messages are not kept and "
-            "the unfinished files are removed; bags finished before are untouched. "
-            "Free space on the disk, or choose another place"
-        )
+            return f"Its {written} messages are not kept and the unfinished files are removed."
+        self._let_go()
+        try:
+            kept = sum(recover(self.folder).values())
+        except BagError:
+            return (
+                f"Of its {written} messages those that were flushed can be read; when there is "
+                f"space, `ddpm record --recover {self.folder}` finishes it."
+            )
+        return f"{kept} of its {written} messages are in it, and it is closed."
+
+    def _let_go(self) -> None:
+        if hasattr(self, "_file"):
+            self._file.let_go()
+        if hasattr(self, "_mark"):
+            self._mark.let_go()
 
 
-def _opened(folder: Path, storage: Storage) -> Writer:
-    plugin = StoragePlugin.MCAP if storage == "mcap" else StoragePlugin.SQLITE3
-    writer = Writer(folder, version=9, storage_plugin=plugin)
-    if plugin == StoragePlugin.MCAP:
-        writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
-    writer.open()
-    return writer
+def recover(bag: Path) -> dict[str, int]:
+    """Finish a bag, in place, with every message that is whole in it.
 
+    Args:
+        bag: Folder of a bag whose recorder was killed, or that was cut.
 
-def _qos(topic: BagTopic) -> Qos:
-    durable, volatile = QosDurability.TRANSIENT_LOCAL, QosDurability.VOLATILE
-    reliable, best_effort = QosReliability.RELIABLE, QosReliability.BEST_EFFORT
-    return Qos(
-        history=QosHistory.KEEP_LAST,
-        depth=topic.depth,
-        reliability=reliable if topic.reliable else best_effort,
-        durability=durable if topic.transient_local else volatile,
-        deadline=FOREVER,
-        lifespan=FOREVER,
-        liveliness=QosLiveliness.AUTOMATIC,
-        liveliness_lease_duration=FOREVER,
-        avoid_ros_namespace_conventions=False,
-    )
+    Returns:
+        Topic -> messages.
 
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+    Raises:
+        BagError: It is being recorded, is finished, cannot be read, or there is no room to finish.
+    """
+    files = storage_files(bag) if bag.is_dir() else []
+    if not files:
+        raise BagError(f"no bag at {bag}: name the folder of one, with a storage file in it")
+    if is_finished(bag) and all(map(is_finished, files)):
+        raise BagError(f"bag {bag} is finished already")
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        mark = RecordingMark(bag)
+    except BlockingIOError:
+        raise BagError(f"bag {bag} is being recorded; end the recorder first") from None
+    try:
+        mark.give_room()
+        provenance: dict[str, str] = {}
+        for file in files:
+            provenance |= provenance_in(mend(file))
+        counts = _finish(bag, files, provenance | provenance_beside(bag))
+    except Exception as error:  # a damaged file fails inside the reader in many ways
+        mark.let_go()
+        raise BagError(f"bag {bag} cannot be finished: {error}") from error
+    mark.remove()
+    return counts
+
+
+def _finish(bag: Path, files: Sequence[Path], provenance: Mapping[str, str]) -> dict[str, int]:
+    """Write the metadata.yaml of whole files; return topic -> messages."""
+    topics: dict[str, dict[str, Any]] = {}
+    contents = []
+    for file in files:
+        with Reader(file) as reader:
+            counts = {each.topic: each.msgcount for each in reader.connections}
+            times = (reader.start_time, reader.end_time - 1) if reader.message_count else ()
+            contents.append(StorageFile(file.name, counts, *times))
+            topics |= {each.topic: _metadata_of(each) for each in reader.connections}
+    provenance = {**provenance, RECOVERED_KEY: "its recorder did not finish it"}
+    storage: Storage = "mcap" if files[0].suffix == SUFFIXES["mcap"] else "sqlite3"
+    write_metadata(bag, bag_information(storage, contents, list(topics.values()), provenance))
+    return {name: sum(each.counts.get(name, 0) for each in contents) for name in topics}
+
+
+def _metadata_of(connection: Connection) -> dict[str, Any]:
+    profiles = dump_qos_v9(cast(ConnectionExtRosbag2, connection.ext).offered_qos_profiles)
+    return topic_metadata(connection.topic, connection.msgtype, profiles, connection.digest)
+
+
+def _remove_left(place: Path) -> None:
+    """Remove a hidden bag that a process has left, unless it is still writing."""
+    try:
+        mark = RecordingMark(place)
+    except BlockingIOError:
+        raise BagWriteError(f"{place} is being written by another process") from None
+    shutil.rmtree(place, ignore_errors=True)
+    mark.let_go()
+
+
+def _exists(folder: Path) -> str:
+    if is_finished(folder):
+        return f"{folder} exists already; choose another place or remove it"
+    return (
+        f"{folder} exists already and was not finished: `ddpm record --recover {folder}` finishes "
+        "it; choose another place"
+    )

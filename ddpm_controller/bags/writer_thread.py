@@ -11,10 +11,17 @@ from pathlib import Path
 from typing import Protocol
 
 from ddpm_controller.bags.message_types import TRANSFORMS
-from ddpm_controller.bags.writer import BagTopic, BagWriteError, BagWriter, Storage
+from ddpm_controller.bags.storages import BagTopic, Storage
+from ddpm_controller.bags.writer import BagWriteError, BagWriter
 
 FOREVER_NS = 2**63 - 1
 REORDERING_NS = 200_000_000  # messages on one machine overtake each other by less
+FLUSH_NS = 400_000_000
+"""So long after a flush the next message brings another one, or none comes for so long.
+
+A message is then never in memory for a second, unless the disk is slow."""
+FLUSH_BYTES = 8 * 2**20
+"""After so many the bag is flushed earlier, so that little has to be moved when it is closed."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +162,8 @@ class HeaderOrder:
 class BagThread:
     """Writes one bag in a thread of its own, so that a slow disk delays nothing else.
 
+    What has come is flushed within a second, and can then be read.
+
     Args:
         folder: The bag; must not exist.
         topics: Declared from the beginning; others when their first message comes.
@@ -162,6 +171,7 @@ class BagThread:
         storage: Storage format of the bag.
         order: Gives the messages their times.
         on_taken: Called with the size of each message that has left the queue.
+        hidden: As of ``BagWriter``.
     """
 
     def __init__(
@@ -172,18 +182,20 @@ class BagThread:
         storage: Storage,
         order: Order,
         on_taken: Callable[[int], None],
+        *,
+        hidden: bool = False,
     ) -> None:
         self.folder = folder
         self.error: BagWriteError | None = None
         self.counts: dict[str, int] = {}
         self._topics = list(topics)
-        self._provenance = dict(provenance)
+        self._provenance = self._noted = dict(provenance)
         self._storage: Storage = storage
         self._order = order
         self._on_taken = on_taken
+        self._hidden = hidden
         self._queue: queue.SimpleQueue[Arrival | None] = queue.SimpleQueue()
         self._keep = True
-        self._late_provenance: dict[str, str] = {}
         self._is_open = threading.Event()
         self._thread = threading.Thread(target=self._run, name="bag writer", daemon=True)
         self._thread.start()
@@ -193,6 +205,10 @@ class BagThread:
         """Hand a message over; never blocks."""
         self._queue.put(arrival)
 
+    def note(self, provenance: Mapping[str, str]) -> None:
+        """Add to the bag's metadata, at the next flush."""
+        self._provenance = {**self._provenance, **provenance}
+
     def finish(self, *, keep: bool, provenance: Mapping[str, str]) -> None:
         """Write what has been handed over and close the bag, or remove it.
 
@@ -201,34 +217,55 @@ class BagThread:
             provenance: What has been learned since the beginning.
         """
         self._keep = keep
-        self._late_provenance = dict(provenance)
+        self.note(provenance)
         self._queue.put(None)
         self._thread.join()
 
     def _run(self) -> None:
         # sqlite3 insists on one thread from opening to closing.
         try:
-            with BagWriter(self.folder, self._topics, self._provenance, self._storage) as writer:
-                self.counts = writer.counts
-                self._is_open.set()
-                for arrival in iter(self._queue.get, None):
-                    self._on_taken(len(arrival.serialized))
-                    _write(writer, self._order.add(arrival))
-                if self._keep:
-                    _write(writer, self._order.rest())
-                    writer.note(self._late_provenance)
-                else:
-                    raise _UnwantedError
-        except _UnwantedError:
-            pass
+            writer = BagWriter(
+                *(self.folder, self._topics, self._provenance, self._storage), hidden=self._hidden
+            )
+            self.counts = writer.counts
+            self._is_open.set()
+            for arrival in self._arrivals(writer):
+                self._on_taken(len(arrival.serialized))
+                _write(writer, self._order.add(arrival))
+            if self._keep:
+                _write(writer, self._order.rest())
+                writer.note(self._provenance)
+                writer.close()
+            else:
+                writer.abort()
         except BagWriteError as error:
             self.error = error
         finally:
             self._is_open.set()
 
+    def _arrivals(self, writer: BagWriter) -> Iterator[Arrival]:
+        """Yield what comes until the end; flush the bag in between."""
+        flushed_ns, num_bytes = 0, 0
+        while True:
+            try:
+                arrival = self._queue.get(timeout=FLUSH_NS * 1e-9)
+            except queue.Empty:
+                self._flush(writer)
+                continue
+            if arrival is None:
+                return
+            yield arrival
+            num_bytes += len(arrival.serialized)
+            # The clock may be set back.
+            if abs(arrival.received_ns - flushed_ns) >= FLUSH_NS or num_bytes >= FLUSH_BYTES:
+                self._flush(writer)
+                flushed_ns, num_bytes = arrival.received_ns, 0
 
-class _UnwantedError(Exception):
-    """Makes the writer remove a bag that is not to be kept."""
+    def _flush(self, writer: BagWriter) -> None:
+        if self._noted is not self._provenance:
+            self._noted = self._provenance
+            writer.note(self._noted)
+        writer.flush()
 
 
 def _write(writer: BagWriter, messages: Iterable[Stamped]) -> None:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ddpm_controller.bags.files import BagError
-from ddpm_controller.bags.writer import Storage
+from ddpm_controller.bags.storages import Storage
 from ddpm_controller.robots.robot import RobotError, load_robot
 from ddpm_controller.share import share_path
 from ddpm_controller.simulation.worlds import WORLDS, WorldName, refuse_without_expert

@@ -34,10 +34,10 @@ class NewRobotOptions:
     to the robot and nothing is asked.
 
     Two files are written, NAME.yaml and NAME_limits.yaml; none that exists is touched. What could
-    only be guessed has a comment that begins with `check:`. Read these lines, correct them, and
-    load the file with the command that is printed at the end. Joints and their order come from
-    the parameters of the controllers, so load those that you mean to use, and no others of the
-    same joints. What a bag cannot show, as the order of an array, is marked.
+    only be guessed has a comment that begins with `check:`. Read these lines and correct them,
+    then record demonstrations with the file. Joints and their order come from the parameters of
+    the controllers, so load those that you mean to use, and no others of the same joints. What a
+    bag cannot show, as the order of an array, is marked.
 
       ddpm new-robot my_arm
       ddpm new-robot my_arm --namespace follower --duration-s 10
@@ -100,19 +100,13 @@ def _seen(options: NewRobotOptions) -> SeenRobot:
             raise BagError(f"no bag at {path}: give the path of a bag, or {_GRAPH}")
         return robot_in_bag(path, options.namespace)
     # Imported here: a bag needs no ROS.
-    import rclpy
-
-    from ddpm_controller.ros.graph_survey import GraphSurvey
+    from ddpm_controller.ros.graph_survey import robot_on_graph
     from ddpm_controller.ros.own_signals import own_signals
 
     ended = threading.Event()
     signal.signal(signal.SIGINT, lambda *_: ended.set())
     with own_signals():
-        node = rclpy.create_node("new_robot", enable_rosout=False, start_parameter_services=False)
-        try:
-            return GraphSurvey(node, options.namespace).look(options.duration_s, ended.is_set)
-        finally:
-            node.destroy_node()
+        return robot_on_graph(options.namespace, options.duration_s, ended.is_set)
 
 
 def _write(options: NewRobotOptions, seen: SeenRobot, paths: Sequence[Path]) -> None:

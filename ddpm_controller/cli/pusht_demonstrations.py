@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ddpm_controller.bags.files import BagError
-from ddpm_controller.bags.writer import BagTopic, BagWriter, Storage
+from ddpm_controller.bags.storages import BagTopic, Storage
+from ddpm_controller.bags.writer import BagWriter
 
 _TOPICS = (
     BagTopic("/joint_states", "sensor_msgs/msg/JointState"),
@@ -64,7 +65,7 @@ def convert(
         folder = command.output / f"pusht_{number:03d}"
         if not folder.exists():
             provenance = {"source": command.data.name, "episode": str(number), "world": "pusht"}
-            with BagWriter(folder, _TOPICS, provenance, command.storage) as bag:
+            with BagWriter(folder, _TOPICS, provenance, command.storage, hidden=True) as bag:
                 for topic, stamp_ns, message in pusht_messages(
                     number, states[begin:end], actions[begin:end]
                 ):

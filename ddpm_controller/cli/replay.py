@@ -15,8 +15,9 @@ from ddpm_controller.checkpoint import CheckpointError
 from ddpm_controller.networks.device import usable_device, use_threads
 from ddpm_controller.replay.command_comparison import CommandComparison
 from ddpm_controller.replay.commands import compare_commands
-from ddpm_controller.replay.plans import PlanComparison, Policies, compare_plans
+from ddpm_controller.replay.plans import Difference, PlanComparison, Policies, compare_plans
 from ddpm_controller.replay.recorded_run import RecordedRun, read_run
+from ddpm_controller.replay.recording_faults import recording_faults
 from ddpm_controller.robots.robot import RobotError, load_robot
 from ddpm_controller.share import share_path
 
@@ -79,6 +80,7 @@ def _replay_directly(options: ReplayOptions, run: RecordedRun, console: Console)
     if run.commands:
         commands = compare_commands(run)
         _tell_commands(console, commands)
+        _tell_side(console, run, plans.first or commands.first)
         codes.append(_code(commands.count, commands.num_equal))
         codes += [_code(each.count, each.num_equal) for each in commands.outputs.values()]
     else:
@@ -102,6 +104,7 @@ def _replay_in_graph(options: ReplayOptions, run: RecordedRun, console: Console)
             lambda done, total: bar.update(task, completed=done),
         )
     _tell_commands(console, commands)
+    _tell_side(console, run, commands.first)
     return _code(commands.count, commands.num_equal)
 
 
@@ -140,10 +143,23 @@ def _tell_commands(console: Console, commands: CommandComparison) -> None:
         console.print(f"  first difference: {commands.first}")
     if commands.num_before:
         console.print(
-            f"  not compared: {commands.num_before} along a chunk from before the recording"
+            f"  not compared: {commands.num_before} from before the first status in the bag, or "
+            "along a chunk from before the recording"
         )
     for name, found in commands.outputs.items():
         console.print(f"messages to {name}: {found.num_equal} of {found.count} carry them")
+
+
+def _tell_side(console: Console, run: RecordedRun, difference: Difference | None) -> None:
+    """Show whether the recording can be to blame for a difference."""
+    faults = list(recording_faults(run))
+    for fault in faults:
+        console.print(f"  the recording is not complete: {fault}")
+    if difference is not None and not faults:
+        console.print(
+            "  nothing is missing in the recording, as far as it shows: what was recorded was "
+            "made in another way than this release makes it"
+        )
 
 
 if __name__ == "__main__":

@@ -58,6 +58,8 @@ class ControlLoop:
 
     _motion: MotionLoop | LeadingMotion | None
     _guard: BoxGuard | None
+    _limits: JointLimits | None
+    _outdated: Verdict | None
     _sent: Sent | None
 
     def __init__(self, settings: LoopSettings) -> None:
@@ -78,11 +80,9 @@ class ControlLoop:
             spec, settings.fade_s, policy.departure, committed_s=settings.committed_s
         )
         self.right_of_way = RightOfWay()
-        self.following = FollowWatch(
-            spec.joint_names, spec.units, settings.follow, spec.are_velocities
-        )
-        self._limits: JointLimits | None = None
-        self._outdated: Verdict | None = None
+        names, units = spec.joint_names, spec.units
+        self.following = FollowWatch(names, units, settings.follow, spec.are_velocities)
+        self._limits = self._outdated = None
         if settings.limits is not None:
             self.take_limits(settings.limits)
         self._no_limits_text = NO_LIMITS
@@ -91,7 +91,6 @@ class ControlLoop:
         self._jump, self._jump_over_s = "", -math.inf
         self._free_s, self._quiet_s = -math.inf, math.nan
         self._kept: np.ndarray | None = None
-        self._moved_s, self._led_to = -math.inf, np.zeros(0)
         self._remember(policy.n_obs_steps)
 
     # What comes in
@@ -283,11 +282,13 @@ class ControlLoop:
 
     def note_led(self, moment_s: float, position: np.ndarray | None) -> None:
         """Note where the robot is led, (Da,), at a moment that may be ahead of now."""
-        if position is None:
-            return
-        self.following.lead(moment_s, position)
-        if not np.array_equal(position, self._led_to):
-            self._moved_s, self._led_to = moment_s, position
+        if position is not None:
+            self.following.lead(moment_s, position)
+
+    def note_begun(self, committed_s: float) -> None:
+        """Note up to which moment the rest is committed with which the present run begins."""
+        if self._has_begun and self.settings.stream is not None:
+            self._free_s = committed_s - self.settings.committed_s
 
     def decide(self, now_s: float) -> Verdict:
         """Return what may be done at ``now_s``, with the reason."""
@@ -349,12 +350,6 @@ class ControlLoop:
         if begin_at is not None:
             assert self._limits is not None
             self.following.begin(now_s, self._limits.resting(begin_at))
-        if begin_at is not None and self.settings.stream is not None:
-            self._free_s = now_s + self.settings.stream.begin_s + self.settings.stream.past_s
-            # Who moves elsewhere begins behind what has been committed, and the stop behind that.
-            if self._motion is None and self._moved_s > now_s - self.settings.stream.past_s:
-                behind_s = self.settings.committed_s + self.longest_stop_s
-                self._free_s += behind_s + 2 * self.settings.period_s
         sent, self._sent = self._sent, None
         takeover = None
         if verdict.state == State.RUNNING:
@@ -371,7 +366,10 @@ class ControlLoop:
         order, takeover = self.order(now_s, verdict)
         if self._limits is None:
             return Command(now_s, None, verdict.state, verdict.reason, verdict.text)
-        command = self._motion_within(self._limits).follow(now_s, order)
+        motion = self._motion_within(self._limits)
+        command = motion.follow(now_s, order)
+        if order.begin_at is not None and isinstance(motion, LeadingMotion):
+            self.note_begun(motion.stream.end_s)
         self.note_led(now_s, command.position)
         return replace(command, takeover=takeover) if takeover else command
 
@@ -412,7 +410,7 @@ class ControlLoop:
         self._keep_position = keep_position and (self._keep_position or self._has_begun)
         self._has_begun, self._sent, self._kept = False, None, None
         self.following.forget()
-        # The tick that begins it sends no plan either.
+        # What moves knows when it is free, and reports it once it has begun.
         self._free_s = math.inf if self.settings.stream is not None else -math.inf
         self.start_check.begin()
         self.distribution.begin()

@@ -21,7 +21,7 @@ from ddpm_controller.replay.measured import MeasuredPositions, followed
 from ddpm_controller.replay.plans import Difference
 from ddpm_controller.replay.recorded_decisions import RecordedDecisions
 from ddpm_controller.replay.recorded_run import RecordedCommand, RecordedRun
-from ddpm_controller.replay.run_ticks import run_ticks
+from ddpm_controller.replay.run_ticks import run_ticks, split_at_first_status
 from ddpm_controller.replay.streamed_commands import compare_streamed
 from ddpm_controller.robots.loop_settings import deployment_from
 
@@ -37,9 +37,15 @@ def compare_commands(run: RecordedRun) -> CommandComparison:
     that commands has died and another one has gone on, it has from one of the last commands.
 
     Raises:
-        BagError: The bag lacks the status, the commands or robot_description, or its trajectories
-            were stamped 0.
+        BagError: The bag lacks the status, the commands, robot_description or the parameters, or
+            its trajectories were stamped 0.
     """
+    if not run.has_parameters:
+        raise BagError(
+            f"bag {run.bag}: commands cannot be compared: the controller did not answer when it "
+            "was asked for its parameters, and they decide on the form of its commands; record "
+            "again, and end the recorder before the controller"
+        )
     if run.limits is None or not run.commands or not run.statuses:
         raise BagError(
             f"bag {run.bag}: commands can be compared only with robot_description "
@@ -54,12 +60,21 @@ def compare_commands(run: RecordedRun) -> CommandComparison:
                 "which is not in it; only those with absolute stamps can be compared"
             )
         return compare_streamed(run, run.limits, deployment)
-    player = _Player(run, run.limits, deployment)
+    return _compare_ticks(run, run.limits, deployment)
+
+
+def _compare_ticks(
+    run: RecordedRun, limits: JointLimits, deployment: Deployment
+) -> CommandComparison:
+    """Compare commands that are those of their ticks."""
+    player = _Player(run, limits, deployment)
+    before, run = split_at_first_status(run)
     ticks = list(run_ticks(run))
-    num_before = _num_before(run, ticks, deployment)
+    num_before = _num_before(run, ticks, deployment) if ticks else 0
     if 0 < num_before < len(ticks) and not ticks[num_before][1]:
         player.go_on(ticks[num_before - 1][0])
     tally = CommandTally(run)
+    tally.carry(*(each.position for each in before))
     tally.carry(*(command.position for command, _ in ticks[:num_before]))
     sent: deque[RecordedCommand] = deque(maxlen=_UNTOLD)
     for command, begins in ticks[num_before:]:
@@ -75,7 +90,7 @@ def compare_commands(run: RecordedRun) -> CommandComparison:
         difference = refused or command_difference(run, command, position)
         if not begins or refused is not None:
             tally.compare(difference)
-    return tally.comparison(sum(begins for _, begins in ticks), num_before)
+    return tally.comparison(sum(begins for _, begins in ticks), len(before) + num_before)
 
 
 def _deployment(run: RecordedRun) -> Deployment:

@@ -25,9 +25,10 @@ from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.given_files import one_line, parsed_json
 from ddpm_controller.replay.recorded_outputs import RecordedOutputs
 from ddpm_controller.replay.recorded_turns import RecordedTurns
-from ddpm_controller.robots.joined_description import Descriptions
+from ddpm_controller.robots.lead import ACTION_LATENCY_KEY
 from ddpm_controller.robots.outputs import JOINT_STATE, JOINT_TRAJECTORY, RobotOutput
 from ddpm_controller.robots.robot import COMMANDS_TOPIC, Robot
+from ddpm_controller.robots.robot_description import Descriptions
 from ddpm_controller.robots.streams import STRING, StreamSource
 from ddpm_controller.types import Memory, Observation
 
@@ -44,6 +45,8 @@ _OWN_TOPICS = {
 _Role = StreamSource | RobotOutput | str
 PARAMETERS_KEY = "controller_parameters"
 """Key of the bag's custom data: JSON of the controller's parameters while it was recorded."""
+LOST_KEY = "lost_messages"
+"""Key of the bag's custom data: JSON of topic -> messages that were lost while recording."""
 
 
 @dataclass(frozen=True)
@@ -106,12 +109,21 @@ class RecordedCommand:
 
 @dataclass(frozen=True)
 class RecordedStatus:
-    """What the controller did from a tick on, until the next status; hash of its checkpoint."""
+    """What the controller did from a tick on, until the next status.
+
+    Attributes:
+        stamp_s: The tick.
+        verdict: State and reason.
+        control_rate_hz: Rate of the commands.
+        checkpoint_hash: Checkpoint hash of the policy.
+        plan_number: Number of the plan in force; 0 also where there is none.
+    """
 
     stamp_s: float
     verdict: Verdict
     control_rate_hz: float
     checkpoint_hash: str = ""
+    plan_number: int = 0
 
 
 @dataclass
@@ -128,6 +140,10 @@ class RecordedRun:
         limits: From robot_description; None when it was not recorded.
         parameters: Field -> value of the controller's parameters, as ``ControllerParameters`` has
             them; empty when they were not recorded.
+        has_parameters: Whether the controller answered a recorder that asked for its parameters;
+            true in bags from before they were recorded.
+        lost: Topic -> messages that were lost while recording, where any.
+        is_whole: Whether the recorder has finished the bag.
         oldest_s: Oldest stamp in the bag; infinite before the first.
         newest_s: Newest stamp in the bag so far.
         memories: Tick of take-over and plan number -> what the policy remembered when it was
@@ -147,6 +163,9 @@ class RecordedRun:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     memories: dict[tuple[float, int], Memory] = field(default_factory=dict)
     turns: dict[str, RecordedTurns] = field(default_factory=dict)
+    has_parameters: bool = True
+    lost: Mapping[str, int] = field(default_factory=dict)
+    is_whole: bool = True
     oldest_s: float = math.inf
     newest_s: float = 0.0
     outputs: RecordedOutputs = field(default_factory=lambda: RecordedOutputs(()))
@@ -238,9 +257,12 @@ class RecordedRun:
         value = values.get(stamp_s)
         asked = value if value is None or only is None else value[only]
         if asked is None or np.isnan(asked).any():
+            why = "the recorder lost it"
+            if stamp_s < min(values, default=math.inf):
+                why = "it came before the recorder had found the topic"
             raise BagError(
                 f"bag {self.bag}: the message of {name} stamped {stamp_s:.9f} s, which a plan was "
-                "made from, is not in it; the recorder lost it"
+                f"made from, is not in it: {why}"
             )
         assert value is not None
         return value
@@ -255,7 +277,11 @@ def read_run(bag: Path, robot: Robot) -> RecordedRun:
     run = RecordedRun(bag, robot, {stream.spec.name: {} for stream in robot.streams})
     run.outputs = RecordedOutputs(robot.outputs)
     with OpenBag(bag) as source:
-        run.parameters = _parameters(source)
+        recorded = _noted(source, PARAMETERS_KEY)
+        run.parameters = values_from(recorded)
+        run.has_parameters = set(recorded) != {ACTION_LATENCY_KEY}
+        run.lost = _noted(source, LOST_KEY)
+        run.is_whole = source.is_whole
         roles, reader = _roles(source, robot), StreamReader(robot.streams)
         for message in source.messages(roles):
             try:
@@ -277,21 +303,21 @@ def read_run(bag: Path, robot: Robot) -> RecordedRun:
     return run
 
 
-def _parameters(source: OpenBag) -> Mapping[str, Any]:
-    """Return the recorded parameters of the controller.
+def _noted(source: OpenBag, key: str) -> dict[str, Any]:
+    """Return what was noted as JSON in the bag's custom data; empty where nothing was.
 
     Raises:
-        BagError: They are damaged.
+        BagError: It is damaged.
     """
-    text = source.provenance.get(PARAMETERS_KEY, "{}")
+    text = source.provenance.get(key, "{}")
     try:
         recorded = parsed_json(str(text))
         if not isinstance(recorded, dict):
-            raise ValueError("they are no names with values")
-        return values_from(recorded)
+            raise ValueError("it has no names with values")
+        return recorded
     except (ValueError, TypeError) as error:
         raise BagError(
-            f"bag {source.folder}: {PARAMETERS_KEY} in its metadata.yaml cannot be read "
+            f"bag {source.folder}: {key} in its metadata.yaml cannot be read "
             f"({one_line(error)}): copy the bag again"
         ) from None
 
@@ -342,7 +368,8 @@ def _keep(run: RecordedRun, reader: StreamReader, role: _Role, recorded: Recorde
         verdict = Verdict(State(message.state), Reason(message.reason), message.text)
         stamp_s = seconds(message.header.stamp)
         rate_hz, checkpoint_hash = message.control_rate_hz, str(message.checkpoint_hash)
-        run.statuses.append(RecordedStatus(stamp_s, verdict, rate_hz, checkpoint_hash))
+        number = int(message.plan_number)
+        run.statuses.append(RecordedStatus(stamp_s, verdict, rate_hz, checkpoint_hash, number))
     elif role in run.robot.descriptions:
         if run.descriptions.take(role, message.data):
             run.limits = run.robot.limits(run.descriptions.text)

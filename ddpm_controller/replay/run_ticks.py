@@ -2,6 +2,7 @@
 
 import bisect
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -21,6 +22,18 @@ def run_ticks(run: RecordedRun) -> Iterator[tuple[RecordedCommand, bool]]:
         went_back = command.stamp_s < previous_s
         yield command, bool(np.isinf(previous_s) or went_back or between[0] < between[1])
         previous_s = command.stamp_s
+
+
+def split_at_first_status(run: RecordedRun) -> tuple[list[RecordedCommand], RecordedRun]:
+    """Return the commands before the first status, and the run without them.
+
+    On a busy machine a recorder finds one topic seconds before another. What the controller did
+    before its first status that is in the bag is not known: it had sent commands, but why?
+    """
+    first_s = min(status.stamp_s for status in run.statuses)
+    before = [each for each in run.commands if each.stamp_s < first_s]
+    since = [each for each in run.commands if each.stamp_s >= first_s]
+    return before, replace(run, commands=since)
 
 
 def _begins_s(run: RecordedRun) -> list[float]:

@@ -21,7 +21,7 @@ from ddpm_controller.replay.measured import MeasuredPositions, followed
 from ddpm_controller.replay.plans import Difference
 from ddpm_controller.replay.recorded_decisions import RecordedDecisions
 from ddpm_controller.replay.recorded_run import RecordedCommand, RecordedRun
-from ddpm_controller.replay.run_ticks import run_ticks
+from ddpm_controller.replay.run_ticks import run_ticks, split_at_first_status
 from ddpm_controller.types import ActionChunk
 
 _SAME_MOMENT_S = 1e-6
@@ -36,11 +36,20 @@ def compare_streamed(
 
     Where the motion begins, and where it resumes after a hole, is given.
     """
-    run = _in_moments(run, deployment.stream_lead_s)
+    period_s = 1.0 / deployment.control_rate_hz
+    before, run = split_at_first_status(_in_moments(run, deployment.stream_lead_s))
+    num_before = _steps(before, period_s).count("next")
+    if not run.commands:
+        return CommandComparison(0, 0, 0, None, num_before)
     player = _StreamPlayer(run, limits, deployment)
+    return _compare_moments(run, player, _steps(run.commands, period_s), num_before)
+
+
+def _compare_moments(
+    run: RecordedRun, player: "_StreamPlayer", steps: Sequence[str], num_before: int
+) -> CommandComparison:
     ticks = list(run_ticks(run))
-    steps = _steps(run.commands, 1.0 / deployment.control_rate_hz)
-    tally, num_before = CommandTally(run), 0
+    tally = CommandTally(run)
     is_known, begins, in_stop, last = False, False, False, run.commands[0]
     for i, (command, is_first) in enumerate(ticks):
         begins = begins or is_first

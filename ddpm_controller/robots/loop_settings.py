@@ -51,7 +51,10 @@ def deployment_from(parameters: Mapping[str, Any], robot: Robot) -> Deployment:
     # the robot file recorded which message it sent.
     if not _streams(robot) or parameters.get("output") == "commands":
         values["stream"] = "single_point"
-    return Deployment(**values | {"lead_s": lead_from(parameters, robot)})
+    try:
+        return Deployment(**values | {"lead_s": lead_from(parameters, robot)})
+    except TypeError as error:  # a recording that has a text where a number belongs
+        raise ValueError(f"a parameter of the controller has another type: {error}") from None
 
 
 def loop_settings(

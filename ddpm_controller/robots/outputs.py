@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ddpm_controller.control.gripper import GripperRule
-from ddpm_controller.robots.rotation_vectors import quaternion_from
+from ddpm_controller.messages.rotation_vectors import quaternion_from
 from ddpm_controller.types import ActionKind, ActionSpec, RelativeTo
 
 JOINT_STATE = "sensor_msgs/msg/JointState"

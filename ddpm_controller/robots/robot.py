@@ -19,9 +19,8 @@ from ddpm_controller.robots.joint_limits_file import read_given_limits
 from ddpm_controller.robots.lined_yaml import read_lined_yaml
 from ddpm_controller.robots.output_files import outputs_from
 from ddpm_controller.robots.outputs import JOINT_TRAJECTORY, RobotOutput, spec_of
-from ddpm_controller.robots.recording_rules import RecordingRules
 from ddpm_controller.robots.robot_description import DescriptionError, described_joints
-from ddpm_controller.robots.robot_file import KEYS, RobotFile
+from ddpm_controller.robots.robot_file import KEYS, RecordingRules, RobotFile
 from ddpm_controller.robots.streams import (
     RobotStream,
     StreamSource,

@@ -12,7 +12,6 @@ from pydantic import (
     model_validator,
 )
 
-from ddpm_controller.robots.recording_rules import RecordingRules
 from ddpm_controller.robots.stream_file import STREAM_FILES, AnyStreamFile, Latency
 from ddpm_controller.types import ActionKind, RelativeTo
 
@@ -146,6 +145,24 @@ class BoxFile(BaseModel):
 
     lower: tuple[float, float, float]
     upper: tuple[float, float, float]
+
+
+class RecordingRules(BaseModel):
+    """How recordings of the robot are read.
+
+    Attributes:
+        glitches: What becomes of single numbers that no robot can have had, as an encoder sends
+            them: refuse the recording with the moment, joint and value, or leave_out these
+            messages.
+        uncommanded: What becomes of a part in which the joints go away from the last command while
+            no other comes, as when a robot is guided by hand: leave_out that part, refuse the
+            recording, or learn from what is measured there.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    glitches: Literal["refuse", "leave_out"] = "refuse"
+    uncommanded: Literal["leave_out", "refuse", "measured"] = "leave_out"
 
 
 class RobotFile(BaseModel):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import rclpy
 from rcl_interfaces.srv import GetParameters
 from rclpy.action import get_action_names_and_types
 from rclpy.client import Client
@@ -36,6 +37,17 @@ _PARAMETERS = ("joints", "joint", "joint_names", "interface_name")
 _COMPRESSED = "/compressed"
 _TRANSPORTS = ("/compressedDepth", "/theora", "/zstd", "/ffmpeg")
 _PICTURES = (IMAGE, COMPRESSED_IMAGE)
+
+
+def robot_on_graph(
+    namespace: str, duration_s: float, should_stop: Callable[[], bool]
+) -> SeenRobot:
+    """Return what is seen within a time, or until ``should_stop``; ROS must be initialized."""
+    node = rclpy.create_node("new_robot", enable_rosout=False, start_parameter_services=False)
+    try:
+        return GraphSurvey(node, namespace).look(duration_s, should_stop)
+    finally:
+        node.destroy_node()
 
 
 class GraphSurvey:
@@ -181,7 +193,8 @@ class _Question:
     def answer(self) -> Any:
         """Value of the parameter; None where the node does not have it."""
         response = self.future.result() if self.future is not None else None
-        return parameter_value_to_python(response.values[0]) if response.values else None
+        values = response.values if response is not None else ()
+        return parameter_value_to_python(values[0]) if values else None
 
 
 class _Parameters:

@@ -5,7 +5,7 @@ much as reading a message. So such a topic is none of the executor's: its messag
 queue of the subscription until the control thread takes them all, before its tick.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rclpy.callback_groups import CallbackGroup
@@ -55,7 +55,7 @@ class PolledTopic:
 
     def collect(self) -> None:
         """Hand on what has come since the last call, in order."""
-        for message in self._waiting():
+        for message, _ in self.waiting():
             self._take(message)
 
     def take_events(self) -> None:
@@ -69,7 +69,8 @@ class PolledTopic:
             if event and any(getattr(event, name, 0) for name in _CHANGES):
                 handler.callback(event)
 
-    def _waiting(self) -> list[Any]:
+    def waiting(self) -> list[tuple[Any, Mapping[str, Any]]]:
+        """Return what has come since the last call, in order, each with when and from where."""
         subscription, found = self._subscription, []
         try:
             with subscription.handle:
@@ -79,7 +80,7 @@ class PolledTopic:
                     )
                     if taken is None:
                         break
-                    found.append(taken[0])
+                    found.append(taken)
         except InvalidHandle:  # it was destroyed meanwhile
             return []
         return found

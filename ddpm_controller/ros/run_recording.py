@@ -1,8 +1,10 @@
 """Everything about a running controller into one bag."""
 
 import json
+import math
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import rclpy
@@ -13,7 +15,7 @@ from rclpy.parameter_client import AsyncParameterClient
 from rclpy.task import Future
 
 from ddpm_controller.bags.camera_infos import CAMERA_INFO, camera_info_topics
-from ddpm_controller.bags.writer import Storage
+from ddpm_controller.bags.storages import Storage
 from ddpm_controller.bags.writer_thread import Recording
 from ddpm_controller.replay.recorded_run import PARAMETERS_KEY
 from ddpm_controller.robots.lead import ACTION_LATENCY_KEY
@@ -26,6 +28,8 @@ _QUIET_S = 0.3
 """So long without a message after the stop, and none is on its way any more."""
 _LONGEST_WAIT_S = 3.0
 """The same where messages do not end: of a machine whose clock is behind they seem earlier."""
+_ASK_S, _ASK_AGAIN_S = 0.2, 2.0
+"""The controller is looked for so often; on a busy machine a request or its answer can be lost."""
 
 
 def run_topics(robot: Robot) -> dict[str, str]:
@@ -80,8 +84,10 @@ def record_run(
     try:
         stamps: Stamps = "header" if lockstep else "received"
         recorder = Recorder(node, run_topics(robot), stamps, storage)
-        reader = _ParameterReader(node)
         recorder.begin(folder, {"recorded_by": "ddpm_controller, record", "robot": robot.name})
+        note = partial(_note_parameters, recorder, robot)
+        note({})
+        reader = _ParameterReader(node, note)
         end_s = time.monotonic() + duration_s
         is_announced = False
         while not should_stop() and time.monotonic() < end_s and recorder.error is None:
@@ -91,12 +97,17 @@ def record_run(
                 on_begin(recorder.unseen)
         recorder.ignore_after(time.time_ns())
         take_what_has_come(executor, recorder)
-        # The robot file may be calibrated again before the bag is replayed.
-        parameters = reader.parameters | {ACTION_LATENCY_KEY: robot.latency_s}
-        return recorder.finish(provenance={PARAMETERS_KEY: json.dumps(parameters)})
+        reader.wait(executor)
+        return recorder.finish()
     finally:
         executor.shutdown()
         node.destroy_node()
+
+
+def _note_parameters(recorder: Recorder, robot: Robot, parameters: dict[str, object]) -> None:
+    # The robot file may be calibrated again before the bag is replayed.
+    known = parameters | {ACTION_LATENCY_KEY: robot.latency_s}
+    recorder.note({PARAMETERS_KEY: json.dumps(known)})
 
 
 def take_what_has_come(executor: SingleThreadedExecutor, recorder: Recorder) -> None:
@@ -111,28 +122,49 @@ def take_what_has_come(executor: SingleThreadedExecutor, recorder: Recorder) -> 
 
 
 class _ParameterReader:
-    """Asks the controller for its parameters as soon as there is one; waits for nothing."""
+    """Asks the controller for its parameters as soon as there is one, until it answers.
 
-    def __init__(self, node: Node) -> None:
+    Args:
+        node: Node that asks.
+        on_values: Called with the parameters by name, once.
+    """
+
+    def __init__(self, node: Node, on_values: Callable[[dict[str, object]], None]) -> None:
+        self._node, self._on_values = node, on_values
         self._client = AsyncParameterClient(node, "controller")
-        self._asked = False
-        self._names: list[str] = []
-        self.parameters: dict[str, object] = {}
-        node.create_timer(0.2, self._ask)
+        self._asked_s, self._has_answer = -math.inf, False
+        node.create_timer(_ASK_S, self._ask)
+
+    def wait(self, executor: SingleThreadedExecutor) -> None:
+        """Give a controller that is there a last chance to answer; log if it never has."""
+        end_s = time.monotonic() + _LONGEST_WAIT_S
+        while self._is_waiting and time.monotonic() < end_s:
+            executor.spin_once(timeout_sec=0.1)
+        if self._asked_s > 0.0 and not self._has_answer:
+            self._node.get_logger().error(
+                "the controller did not answer a request for its parameters: they are not in the "
+                "bag, and its commands cannot be replayed"
+            )
+
+    @property
+    def _is_waiting(self) -> bool:
+        return not self._has_answer and self._client.services_are_ready()
 
     def _ask(self) -> None:
-        if not self._asked and self._client.services_are_ready():
-            self._asked = True
+        if time.monotonic() - self._asked_s > _ASK_AGAIN_S and self._is_waiting:
+            self._asked_s = time.monotonic()
             self._client.list_parameters(callback=self._on_names)
 
     def _on_names(self, future: Future) -> None:
         answer = future.result()
-        if answer is not None:
-            self._names = list(answer.result.names)
-            self._client.get_parameters(self._names, callback=self._on_values)
+        if answer is not None and not self._has_answer:
+            names = list(answer.result.names)
+            self._client.get_parameters(names, callback=partial(self._on_answer, names))
 
-    def _on_values(self, future: Future) -> None:
+    def _on_answer(self, names: list[str], future: Future) -> None:
         answer = future.result()
-        values = answer.values if answer is not None else []
-        for name, value in zip(self._names, values, strict=False):
-            self.parameters[name] = parameter_value_to_python(value)
+        if answer is None or self._has_answer or len(answer.values) != len(names):
+            return
+        self._has_answer = True
+        values = map(parameter_value_to_python, answer.values)
+        self._on_values(dict(zip(names, values, strict=True)))

@@ -45,12 +45,20 @@ class CameraSpec:
             [[focal, 0.0, self.width / 2], [0.0, focal, self.height / 2], [0.0, 0.0, 1.0]]
         )
 
-    def mjcf(self) -> str:
-        """Return the camera element for the MJCF of its body."""
+    @property
+    def axes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Unit vectors right, down and forward in the picture, each (3,), in the body's frame."""
         forward = np.subtract(self.target, self.position)
         right = np.cross(forward, self.up)
-        upward = np.cross(right, forward)
-        axes = np.concatenate([right / np.linalg.norm(right), upward / np.linalg.norm(upward)])
+        right, down, forward = (
+            each / np.linalg.norm(each) for each in (right, np.cross(forward, right), forward)
+        )
+        return right, down, forward
+
+    def mjcf(self) -> str:
+        """Return the camera element for the MJCF of its body."""
+        right, down, _ = self.axes
+        axes = np.concatenate([right, -down])
         return (
             f'<camera name="{self.name}" pos="{_text(self.position)}" xyaxes="{_text(axes)}" '
             f'fovy="{math.degrees(self.vertical_view_rad)}"/>'

@@ -48,14 +48,16 @@ def add_camera(robot: ElementTree.Element, camera: CameraSpec) -> None:
     ElementTree.SubElement(robot, "link", name=link)
     parent = "base_link" if camera.body == "world" else camera.body
     joint = connect(robot, f"{camera.name}_joint", "fixed", parent, link, camera.position)
-    forward = np.subtract(camera.target, camera.position)
-    right = np.cross(forward, camera.up)
-    axes = [each / np.linalg.norm(each) for each in (right, np.cross(forward, right), forward)]
-    (xx, xy, xz), (_, _, yz), (_, _, zz) = axes
-    rpy = (np.arctan2(yz, zz), np.arctan2(-xz, np.hypot(xx, xy)), np.arctan2(xy, xx))
     origin = joint.find("origin")
     assert origin is not None
-    origin.set("rpy", attribute(tuple(float(angle) for angle in rpy)))
+    angles = euler_angles(np.column_stack(camera.axes))
+    origin.set("rpy", attribute(tuple(float(angle) for angle in angles)))
+
+
+def euler_angles(rotation: np.ndarray) -> np.ndarray:
+    """Return roll, pitch and yaw (3,), rad, of a rotation (3, 3) whose columns are the axes."""
+    (xx, _, _), (xy, _, _), (xz, yz, zz) = rotation
+    return np.array([np.arctan2(yz, zz), np.arctan2(-xz, np.hypot(xx, xy)), np.arctan2(xy, xx)])
 
 
 def connect(

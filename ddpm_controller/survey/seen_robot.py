@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ddpm_controller.robots.joined_description import joined_description
 from ddpm_controller.robots.robot import DESCRIPTION
+from ddpm_controller.robots.robot_description import joined_description
 
 
 @dataclass(frozen=True)

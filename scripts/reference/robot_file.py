@@ -5,12 +5,12 @@ from pathlib import Path
 from tables import fields_table, summary
 
 from ddpm_controller.robots.joint_limits_file import JointEntry
-from ddpm_controller.robots.recording_rules import RecordingRules
 from ddpm_controller.robots.robot_file import (
     ActionFile,
     BinaryFile,
     BoxFile,
     RecordedFile,
+    RecordingRules,
     RobotFile,
 )
 from ddpm_controller.robots.stream_file import (

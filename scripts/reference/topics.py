@@ -23,6 +23,7 @@ _OF_EVERY_NODE = ("rcl_interfaces", "lifecycle_msgs", "type_description_interfac
 
 _MEANINGS = {
     "controller": {
+        "<camera>/camera_info": "Calibration of a camera, compared with that of the training.",
         "/diagnostics": "Health of the checkpoint, the streams, the plans and the commands.",
         "arm_controller/joint_trajectory": "Commands of an output of the robot file that has "
         "several; these are of `sim_arm_gripper.yaml`.",

@@ -48,14 +48,6 @@ def test_a_cut_bag_is_named_and_the_others_are_used(tmp_path, robot, storage, sh
     assert [Path(episode.source).name for episode in episodes] == ["a#0"]
 
 
-def test_a_bag_without_metadata_is_an_unfinished_recording(tmp_path, robot):
-    """As after a crash of another recorder."""
-    bag = write_bag(tmp_path / "bag", run_messages())
-    (bag / "metadata.yaml").unlink()
-    with pytest.raises(BagError, match=r"not finished.*ros2 bag reindex"):
-        read_episodes([bag], robot)
-
-
 def test_a_bag_with_fewer_messages_than_promised_is_refused(tmp_path, robot):
     """Silently short data would be learned as it is."""
     bag = write_bag(tmp_path / "bag", run_messages(), "sqlite3")

@@ -35,6 +35,11 @@ COMMANDS = {
         ),
         [1.0, 2.0],
     ),
+    "a trajectory of one of two arms": (
+        output("trajectory_msgs/msg/JointTrajectory", ("left/a", "left/b"), prefix="left/"),
+        JointTrajectory(joint_names=["b", "a"], points=[JointTrajectoryPoint(positions=[2, 1])]),
+        [1.0, 2.0],
+    ),
     "an array, in order": (
         output("std_msgs/msg/Float64MultiArray"),
         Float64MultiArray(data=[1.0, 2.0]),

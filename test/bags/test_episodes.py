@@ -20,7 +20,8 @@ from small_bags import (
 from ddpm_controller.bags.conversions import observation_from
 from ddpm_controller.bags.episodes import read_bag, read_episodes
 from ddpm_controller.bags.message_types import message_types
-from ddpm_controller.bags.writer import BagTopic, BagWriter
+from ddpm_controller.bags.storages import BagTopic
+from ddpm_controller.bags.writer import BagWriter
 from ddpm_controller.control.deployment import Deployment
 from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.loop_settings import PolicyTerms

@@ -1,5 +1,8 @@
 """What real recordings have besides a demonstration: found, named, and never learned."""
 
+import contextlib
+import re
+import sqlite3
 import warnings
 
 import numpy as np
@@ -59,7 +62,7 @@ def sine(i, lead_s=0.0):
     return [0.5 * np.sin(2 * t_s), 0.1 * np.cos(2 * t_s)]
 
 
-def recorded(folder, states=None, commands=None, seconds=3):
+def recorded(folder, states=None, commands=None, seconds=3, storage="mcap"):
     """A bag at 50 Hz; ``states(ns, i)`` and ``commands(ns, i)`` are lists of messages."""
     states = states or (lambda ns, i: [state(ns, sine(i))])
     commands = commands or (lambda ns, i: [command(ns, (20, sine(i, 0.1)))])
@@ -68,7 +71,7 @@ def recorded(folder, states=None, commands=None, seconds=3):
         ns = START_NS + i * 20 * MS
         messages += [("/joint_states", ns, each) for each in states(ns, i)]
         messages += [("/joint_trajectory", ns, each) for each in commands(ns, i)]
-    return write_bag(folder / "bag", messages, topics=TOPICS)
+    return write_bag(folder / "bag", messages, storage, topics=TOPICS)
 
 
 def ramp(i):
@@ -305,6 +308,20 @@ def test_messages_that_are_not_used_are_counted(tmp_path):
     bag = recorded(tmp_path, lambda ns, i: [state(ns, [np.nan, 0] if 50 <= i < 55 else sine(i))])
     with pytest.warns(UserWarning, match="5 messages of joint_state were not used.*not finite"):
         read_episodes([bag], robot(tmp_path))
+
+
+def test_a_bag_of_humble_without_definitions_is_read_as_any_other(tmp_path):
+    bag = recorded(tmp_path, storage="sqlite3")
+    with contextlib.closing(sqlite3.connect(bag / "bag.db3")) as base:
+        columns = [row[1] for row in base.execute("pragma table_info(topics)")]
+        base.execute("drop table if exists message_definitions")
+        base.execute("drop table if exists schema")
+        if "type_description_hash" in columns:
+            base.execute("alter table topics drop column type_description_hash")
+    metadata = bag / "metadata.yaml"
+    metadata.write_text(re.sub(r"version: \d+", "version: 5", metadata.read_text(), count=1))
+    (episode,) = read_episodes([bag], robot(tmp_path))
+    assert len(episode) == 31
 
 
 def test_a_joint_with_two_values_in_one_message_is_refused(tmp_path):

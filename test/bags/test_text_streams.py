@@ -18,7 +18,8 @@ from small_bags import (
 
 from ddpm_controller.bags.conversions import ConversionError, observation_from
 from ddpm_controller.bags.episodes import read_episodes
-from ddpm_controller.bags.files import BagError
+from ddpm_controller.bags.files import BagError, RecordedMessage
+from ddpm_controller.bags.stream_reader import StreamReader
 from ddpm_controller.data.text_features import text_features
 from ddpm_controller.evaluation.stream_values import vector_value
 from ddpm_controller.replay.recorded_run import RecordedRun, _keep
@@ -110,12 +111,11 @@ def test_a_replay_plans_with_the_sentence_that_had_come_to_the_controller(robot,
     """By its own clock, a little before or after the recorder; or long before the recording."""
     run = RecordedRun(tmp_path, robot, {"wish": {}, "joint_state": {}, "camera": {}})
     messages = [said("lift it twice", 0), *run_messages(100), said("grip it", 0)]
+    reader, sources = StreamReader(robot.streams), robot.sources_of_topics
     for topic, log_ns, message in messages:
-        header = getattr(message, "header", None)
-        kind = dataclasses.make_dataclass("Recorded", ["message", "header_ns"])
-        role = {"/instruction": "wish", "/joint_states": "joint_state"}.get(topic)
-        if role:
-            _keep(run, role, kind(message, log_ns if header else 0))
+        for source in sources.get(topic[1:], ()):
+            if source.stream.spec.name in ("wish", "joint_state"):
+                _keep(run, reader, source, RecordedMessage(topic, "", log_ns, message, b""))
     window = run.window(chunk_seen_at(1.0, 5.0, 5.03, 5.08, 5.11, 9.0))
     expected = features(*["lift it twice"] * 3, *["grip it"] * 3)
     np.testing.assert_array_equal([each.values["wish"] for each in window], expected)

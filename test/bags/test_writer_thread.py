@@ -2,12 +2,13 @@
 
 import errno
 import struct
+import time
 
 import pytest
 
 from ddpm_controller.bags.files import OpenBag
 from ddpm_controller.bags.message_types import TRANSFORMS, message_types
-from ddpm_controller.bags.writer import BagTopic
+from ddpm_controller.bags.storages import BagTopic
 from ddpm_controller.bags.writer_thread import Arrival, BagThread, HeaderOrder, ReceivedOrder
 
 MS = 1_000_000
@@ -139,12 +140,54 @@ def test_a_full_disk_is_known_at_the_end(tmp_path, monkeypatch):
     def refuse(self, *_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("rosbags.rosbag2.storage_mcap.McapWriter.write", refuse)
+    monkeypatch.setattr("ddpm_controller.bags.storages.McapStorage.write", refuse)
     thread = BagThread(tmp_path / "bag", [STATE], {}, "mcap", ReceivedOrder(), lambda size: None)
     thread.put(arrival(STATE, 1, 1))
     thread.finish(keep=True, provenance={})
     assert "No space left on device" in str(thread.error)
-    assert not list(tmp_path.iterdir())
+    assert not list(tmp_path.iterdir())  # nothing was written, so there is nothing to keep
+
+
+def hello(received_ns):
+    text = message_types().types[FACT.type]("hello")
+    raw = bytes(message_types().serialize_cdr(text, FACT.type))
+    return Arrival(FACT, received_ns, 0, raw)
+
+
+def wait_for_messages(bag, count, patience_s=60.0):
+    end_s, found = time.monotonic() + patience_s, -1
+    while found != count:
+        assert time.monotonic() < end_s, f"{found} messages can be read"
+        with OpenBag(bag) as source:
+            found = len(list(source.messages(source.topics)))
+
+
+@pytest.mark.filterwarnings("ignore:bag .* was not finished")
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_what_has_come_can_soon_be_read(tmp_path, storage):
+    """Where nothing more comes too, and what was noted meanwhile."""
+    bag = tmp_path / "bag"
+    thread = BagThread(bag, [FACT], {"a": "1"}, storage, ReceivedOrder(), lambda size: None)
+    thread.put(hello(1))
+    wait_for_messages(bag, 1)
+    thread.note({"b": "2"})
+    thread.put(hello(2))
+    wait_for_messages(bag, 2)
+    with OpenBag(bag) as source:
+        assert source.provenance == {"a": "1", "b": "2"}
+    thread.finish(keep=True, provenance={})
+
+
+@pytest.mark.filterwarnings("ignore:bag .* was not finished")
+def test_messages_that_come_without_a_pause_are_flushed_too(tmp_path, monkeypatch):
+    """By the times at which they came; the pause of the queue never comes."""
+    monkeypatch.setattr("ddpm_controller.bags.writer_thread.FLUSH_NS", 10**12)
+    bag = tmp_path / "bag"
+    thread = BagThread(bag, [FACT], {}, "mcap", ReceivedOrder(), lambda size: None)
+    for k in range(4):
+        thread.put(hello(10**15 + k * 10**12 // 2))
+    wait_for_messages(bag, 3)  # the first one, and the first that is FLUSH_NS behind it
+    thread.finish(keep=True, provenance={})
 
 
 @pytest.mark.parametrize("name", ["exists already", "neither of ROS 2 Jazzy nor"])

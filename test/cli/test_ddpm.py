@@ -52,7 +52,7 @@ def test_an_unknown_command_is_refused_with_the_nearest_one(capsys):
 
 @pytest.mark.parametrize("name", ["fit-noise", "fit_noise"])
 def test_dashes_and_underscores_name_the_same_command(name, monkeypatch):
-    monkeypatch.setattr("ddpm_controller.cli.fit_noise.main", lambda: 7)
+    monkeypatch.setattr("ddpm_controller.cli.fit.fit_noise.main", lambda: 7)
     monkeypatch.setattr(sys, "argv", ["restored"])
     assert main([name, "some", "--words"]) == 7
     assert sys.argv == ["ddpm fit-noise", "some", "--words"]
@@ -109,7 +109,7 @@ def test_an_installation_puts_one_name_on_the_path_and_all_where_ros2_run_looks(
 
 
 def test_a_command_starts_no_thread_a_core_unless_the_user_sets_how_many(monkeypatch):
-    monkeypatch.setattr("ddpm_controller.cli.fit_noise.main", lambda: 0)
+    monkeypatch.setattr("ddpm_controller.cli.fit.fit_noise.main", lambda: 0)
     monkeypatch.setattr(sys, "argv", ["restored"])
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert main(["fit-noise"]) == 0
@@ -124,7 +124,7 @@ def test_what_a_command_cannot_use_is_one_line(error, monkeypatch, capsys):
     def fails():
         raise error
 
-    monkeypatch.setattr("ddpm_controller.cli.fit_noise.main", fails)
+    monkeypatch.setattr("ddpm_controller.cli.fit.fit_noise.main", fails)
     monkeypatch.setattr(sys, "argv", ["restored"])
     assert main(["fit-noise"]) == 1
     (line,) = capsys.readouterr().err.splitlines()
@@ -135,7 +135,7 @@ def test_what_a_command_cannot_use_is_one_line(error, monkeypatch, capsys):
 
 
 def test_a_mistake_in_this_package_is_not_hidden(monkeypatch):
-    monkeypatch.setattr("ddpm_controller.cli.fit_noise.main", lambda: {}["missing"])
+    monkeypatch.setattr("ddpm_controller.cli.fit.fit_noise.main", lambda: {}["missing"])
     monkeypatch.setattr(sys, "argv", ["restored"])
     with pytest.raises(KeyError):
         main(["fit-noise"])

@@ -126,12 +126,12 @@ def test_an_expert_that_always_fails_is_given_up(tmp_path):
 def test_a_write_error_ends_the_command_with_its_text(tmp_path, monkeypatch, capsys):
     """And keeps the bags that were finished."""
 
-    def refuse(self):
+    def refuse(self, *_):
         raise OSError(28, "No space left on device")
 
     words = ("--world", "reach", "--in-process", "--output", tmp_path, "-n")
     assert run_command(monkeypatch, *words, 1) == 0
-    monkeypatch.setattr("rosbags.rosbag2.storage_mcap.McapWriter.close_chunk", refuse)
+    monkeypatch.setattr("ddpm_controller.bags.storages.McapStorage.write", refuse)
     assert run_command(monkeypatch, *words, 2) == 1
     assert "No space left on device" in capsys.readouterr().out
     assert [path.name for path in tmp_path.iterdir()] == ["reach_00000"]

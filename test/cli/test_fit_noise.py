@@ -6,7 +6,7 @@ import pytest
 from small_bags import MS, ROBOT, START_NS, image, joint_state, trajectory, write_bag
 
 from ddpm_controller.bags.episodes import read_episodes
-from ddpm_controller.cli.fit_noise import main
+from ddpm_controller.cli.fit.fit_noise import main
 from ddpm_controller.diffusion.recorded.noise_file import load_noise
 from ddpm_controller.identification.noise_denoiser import filters_of
 from ddpm_controller.identification.noise_recordings import ResidualChoice, residuals_of_bags

@@ -1,7 +1,7 @@
 import numpy as np
 
 from ddpm_controller.checkpoint import OUT_OF_DISTRIBUTION_NAME, load_checkpoint
-from ddpm_controller.cli import fit_out_of_distribution
+from ddpm_controller.cli.fit import fit_out_of_distribution
 from ddpm_controller.systems import restore
 from ddpm_controller.types import Observation
 

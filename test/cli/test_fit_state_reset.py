@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from ddpm_controller.checkpoint import DEPARTURE_LIMIT_NAME, load_checkpoint
-from ddpm_controller.cli import fit_state_reset
-from ddpm_controller.cli.fit_state_reset import rolled_through
+from ddpm_controller.cli.fit import fit_state_reset
+from ddpm_controller.cli.fit.fit_state_reset import rolled_through
 from ddpm_controller.policies.monitors.departure_limit import load_departure_limit
 from ddpm_controller.policy import PlanSettings
 from ddpm_controller.robots.robot import load_robot

@@ -8,6 +8,7 @@ from random_checkpoint import SIM_ARM, save_random_checkpoint
 from recorded_runs import Scenario, record_run
 
 from ddpm_controller.bags.files import BagError
+from ddpm_controller.control.states import State
 from ddpm_controller.replay.commands import compare_commands
 from ddpm_controller.replay.recorded_run import read_run
 from ddpm_controller.robots.robot import load_robot
@@ -32,7 +33,7 @@ def recorded(folder, scenario):
     [
         ({"ticks": 120}, 1),
         ({"ticks": 240, "rate_hz": 100.0, "frozen": range(100, 200)}, 1),
-        ({"ticks": 700, "rate_hz": 500.0, "plan_ticks": 20}, 1),
+        ({"ticks": 700, "rate_hz": 500.0, "plan_ticks": 20, "noise": 1e-4}, 1),
         ({"ticks": 120, "hole": range(70, 76)}, 1),
         ({"ticks": 140, "hole": range(70, 79)}, 1),
         ({"ticks": 120, "lead_s": 0.06}, 1),
@@ -67,6 +68,20 @@ def test_a_bag_that_begins_within_a_run_is_compared_from_its_first_plan_on(tmp_p
     assert (found.num_equal, found.first) == (found.count, None)
     assert found.count > 20
     assert found.num_before > 0
+
+
+@pytest.mark.parametrize("stream", ["rest_ended", "single_point"])
+def test_commands_from_before_the_first_status_are_not_judged(tmp_path, checkpoint, stream):
+    """A recorder on a busy machine finds the status seconds after the commands."""
+    scenario = {**STREAM, "stream": stream, "ticks": 240, "frozen": range(60, 100)}
+    run = recorded(tmp_path, Scenario((checkpoint,), **scenario))
+    whole = compare_commands(run)
+    stops = [k for k, each in enumerate(run.statuses) if each.verdict.state == State.HOLDING]
+    run.statuses = run.statuses[stops[-1] :]
+    found = compare_commands(run)
+    assert (found.first, found.num_equal) == (None, found.count)
+    assert 50 < found.count < whole.count
+    assert found.num_before > 50
 
 
 def test_a_streamed_command_that_was_changed_by_one_bit_is_named(tmp_path, checkpoint):

@@ -217,3 +217,8 @@ def test_outputs_that_cannot_be_sent_as_deployed_are_refused(tmp_path, gripper, 
 def test_outputs_that_can_be_sent_are_not_refused(tmp_path, gripper, deployed):
     robot = load_robot(gripper_robot(tmp_path, **gripper))
     refuse_outputs(robot, deployment_from(deployed, robot))
+
+
+def test_a_recorded_parameter_of_another_type_is_refused():
+    with pytest.raises(ValueError, match="a parameter of the controller has another type"):
+        deployment_from({"control_rate_hz": "fast"}, ROBOT)

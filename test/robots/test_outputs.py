@@ -4,6 +4,7 @@ import re
 
 import pytest
 import yaml
+from robot_files import SIM_ARM, SIM_ARM_GRIPPER
 
 from ddpm_controller.control.gripper import BinaryGripper, GripperRule
 from ddpm_controller.robots.outputs import ACTION_RATE_HZ, JOINT_STATE, columns_of
@@ -122,3 +123,35 @@ REFUSED = {
 def test_outputs_that_contradict_each_other_are_refused(tmp_path, change, text):
     with pytest.raises(RobotError, match=re.compile(text, re.DOTALL)):
         robot_with(tmp_path, change)
+
+
+def test_a_prefix_is_in_the_robot_file_and_not_in_the_messages(tmp_path):
+    def two_arms(file):
+        joints = [f"left/{name}" for name in file["streams"]["joint_state"]["names"]]
+        file["streams"]["joint_state"]["names"] = joints
+        for each in file["actions"]:
+            each.update(prefix="left/", names=[f"left/{name}" for name in each["names"]])
+
+    robot = robot_with(tmp_path, two_arms)
+    assert robot.action_spec.joint_names == ("left/lift", "left/turn", "left/grip")
+    assert [each.message_names for each in robot.outputs] == [("lift", "turn"), ("grip",)]
+
+
+def test_names_without_their_prefix_are_refused(tmp_path):
+    with pytest.raises(RobotError, match=r"names must begin with prefix 'left/', got \['lift'"):
+        robot_with(tmp_path, lambda file: file["actions"][0].update(prefix="left/"))
+
+
+def test_the_simulated_arm_with_two_topics_takes_the_policies_of_the_one_with_one():
+    one, two = load_robot(SIM_ARM), load_robot(SIM_ARM_GRIPPER)
+    assert two.action_spec == one.action_spec
+    assert two.stream_specs == one.stream_specs
+    assert [each.topic for each in two.outputs] == [
+        "arm_controller/joint_trajectory",
+        "gripper_controller/gripper_cmd",
+    ]
+
+
+def test_only_what_follows_its_commands_at_once_is_measured():
+    """A goal that is sent ten times a second has no latency that a sine shows."""
+    assert [each.follows for each in load_robot(SIM_ARM_GRIPPER).outputs] == [True, False]

@@ -1,6 +1,8 @@
 """The recorder on a real ROS graph."""
 
 import errno
+import json
+import threading
 import time
 
 import numpy as np
@@ -9,6 +11,7 @@ import rclpy
 from random_checkpoint import SIM_ARM
 from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter_client import AsyncParameterClient
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
@@ -17,6 +20,7 @@ from trajectory_msgs.msg import JointTrajectory
 from ddpm_controller.bags.files import OpenBag
 from ddpm_controller.bags.writer import BagWriteError
 from ddpm_controller.cli.record import RecordOptions, record
+from ddpm_controller.replay.recorded_run import LOST_KEY, PARAMETERS_KEY
 from ddpm_controller.ros.recorder import Recorder
 from ddpm_controller.ros.run_recording import take_what_has_come
 
@@ -108,6 +112,24 @@ def test_what_the_writer_cannot_follow_is_counted_as_lost(graph, tmp_path, monke
     assert recording.lost == {"/left/joint_states": 3}
 
 
+def test_what_did_not_get_here_is_counted_by_its_numbers(graph, tmp_path, monkeypatch, capfd):
+    """A queue that is too short drops the oldest messages, and no event tells of them."""
+    monkeypatch.setattr("ddpm_controller.ros.recorder.DEPTH", 5)
+    recorder = ready_recorder(graph)
+    recorder.begin(tmp_path / "bag", {})
+    publish_states(graph, recorder, 1)
+    for _ in range(20):
+        graph.states.publish(JointState())
+    graph.spin_until(lambda: recorder.arrivals > 1)
+    recording = recorder.finish()
+    kept, lost = recording.counts["/left/joint_states"], recording.lost["/left/joint_states"]
+    assert kept + lost == 21
+    assert lost >= 15 - 1
+    with OpenBag(tmp_path / "bag") as bag:
+        assert json.loads(bag.provenance[LOST_KEY]) == recording.lost
+    assert "publishers of images need FASTRTPS_DEFAULT_PROFILES_FILE" in capfd.readouterr().err
+
+
 def test_a_write_error_is_known_while_recording(graph, tmp_path, monkeypatch):
     """So that a command can end at once instead of recording into nothing."""
 
@@ -115,7 +137,7 @@ def test_a_write_error_is_known_while_recording(graph, tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     recorder = ready_recorder(graph)
-    monkeypatch.setattr("rosbags.rosbag2.storage_mcap.McapWriter.write", refuse)
+    monkeypatch.setattr("ddpm_controller.bags.storages.McapStorage.write", refuse)
     recorder.begin(tmp_path / "bag", {})
     publish_states(graph, recorder, 1)
     graph.spin_until(lambda: recorder.error is not None)
@@ -191,6 +213,54 @@ def test_what_a_new_publisher_sends_before_it_is_found_is_counted_as_missed(grap
     assert recording.counts["/left/joint_trajectory"] == 2
     assert recording.missed == {"/left/joint_trajectory": 3}
     assert recording.lost == {}
+
+
+@pytest.fixture
+def controller(graph):
+    """A node with a parameter, spun on a thread."""
+    node = rclpy.create_node("controller", namespace="left")
+    node.declare_parameter("command.stream", "rest_ended")
+    executor, ended = SingleThreadedExecutor(), threading.Event()
+    executor.add_node(node)
+
+    def spin():
+        while not ended.is_set():
+            executor.spin_once(timeout_sec=0.05)
+
+    thread = threading.Thread(target=spin)
+    thread.start()
+    yield node
+    ended.set()
+    thread.join()
+    executor.shutdown()
+    node.destroy_node()
+
+
+def test_a_controller_is_asked_for_its_parameters_until_it_answers(
+    controller, tmp_path, monkeypatch
+):
+    """On a busy machine a request or an answer gets lost; a killed recorder has them too."""
+    asked, notes = [], []
+
+    class Forgetful(AsyncParameterClient):
+        def list_parameters(self, *words, **named):
+            asked.append(self)
+            return None if len(asked) < 3 else super().list_parameters(*words, **named)
+
+    def note(recorder, provenance):
+        notes.append(provenance[PARAMETERS_KEY])
+        noted(recorder, provenance)
+
+    noted = Recorder.note
+    monkeypatch.setattr(Recorder, "note", note)
+    monkeypatch.setattr("ddpm_controller.ros.run_recording.AsyncParameterClient", Forgetful)
+    monkeypatch.setattr("ddpm_controller.ros.run_recording._ASK_AGAIN_S", 0.1)
+    options = RecordOptions(tmp_path / "bag", SIM_ARM, namespace="left", duration_s=90.0)
+    record(options, lambda: len(notes) == 2)  # the first has the robot file's latency alone
+    with OpenBag(tmp_path / "bag") as bag:
+        parameters = json.loads(bag.provenance[PARAMETERS_KEY])
+    assert parameters["command.stream"] == "rest_ended"
+    assert len(asked) >= 3
 
 
 class LateArrivals:

@@ -9,7 +9,8 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from ddpm_controller.bags import writer
 from ddpm_controller.bags.files import OpenBag
 from ddpm_controller.bags.message_types import message_types
-from ddpm_controller.bags.writer import BagTopic, BagWriter
+from ddpm_controller.bags.storages import BagTopic
+from ddpm_controller.bags.writer import BagWriter
 
 MESSAGES = Path(__file__).parents[2] / "ddpm_msgs" / "msg"
 KIND, MEMORY = "ddpm_msgs/msg/ActionChunk", "ddpm_msgs/msg/Memory"

@@ -12,7 +12,8 @@ from ddpm_controller.bags.conversions import observation_from, stamp_from
 from ddpm_controller.bags.element_stamps import element_stamps
 from ddpm_controller.bags.memory_messages import packed
 from ddpm_controller.bags.message_types import message_types, plain
-from ddpm_controller.bags.writer import BagTopic, BagWriter
+from ddpm_controller.bags.storages import BagTopic
+from ddpm_controller.bags.writer import BagWriter
 from ddpm_controller.control.deployment import Deployment
 from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.loop_settings import PolicyTerms
@@ -25,7 +26,7 @@ from ddpm_controller.control.parameter_names import given_as, values_from
 from ddpm_controller.control.planning.chunk_check import ChunkTolerance
 from ddpm_controller.control.states import State
 from ddpm_controller.policy import DepartureLimit, PlanSettings
-from ddpm_controller.replay.recorded_run import PARAMETERS_KEY
+from ddpm_controller.replay.recorded_run import LOST_KEY, PARAMETERS_KEY
 from ddpm_controller.robots.lead import ACTION_LATENCY_KEY
 from ddpm_controller.robots.loop_settings import loop_settings
 from ddpm_controller.robots.outputs import JOINT_TRAJECTORY
@@ -80,6 +81,8 @@ class Scenario:
         hole: Ticks that are left out.
         rate_hz: Rate of the ticks of streamed commands.
         in_groups: Whether parameters have the names and words of this release.
+        answers: Whether the controller answers the recorder with its parameters.
+        lost: Topic -> messages that the recorder counted as lost.
         file: Robot file; joints of ``wraps`` are continuous and reported between -pi and pi.
         step: Limit on the step from the measured position, rad or m.
         stands: Ticks of a run in which the robot stands where it is, whatever it is sent.
@@ -113,6 +116,8 @@ class Scenario:
     hole: range = range(0)
     rate_hz: float = RATE_HZ
     in_groups: bool = True
+    answers: bool = True
+    lost: dict[str, int] = field(default_factory=dict)
     file: Path = SIM_ARM
     step: float = np.inf
     stands: range = range(0)
@@ -175,9 +180,13 @@ def record_run(folder, scenario):
         parameters |= {"stream": scenario.stream, "lockstep": scenario.streams_in_lockstep}
     if scenario.in_groups:
         parameters = given_as(values_from(parameters))
+    if not scenario.answers:
+        parameters = {ACTION_LATENCY_KEY: scenario.lead_s}
     provenance = {PARAMETERS_KEY: json.dumps(parameters)}
     topics = TOPICS | {f"/{each.topic}": each.type for each in scenario.robot.outputs}
     topics |= {f"/{scenario.robot.commands_topic}": JOINT_TRAJECTORY}
+    if scenario.lost:
+        provenance[LOST_KEY] = json.dumps(scenario.lost)
     with BagWriter(folder, [BagTopic(n, k) for n, k in topics.items()], provenance) as bag:
         for topic, stamp_s, message in messages:
             sec, nanosec = stamp_from(stamp_s)
@@ -263,6 +272,7 @@ class _Run:
                     sent.append(Sent(command.stamp_s, motion))
                 stamp_s, takeover = command.stamp_s, command.takeover
                 if takeover is not None:
+                    self._plan_number = takeover.request.plan_number
                     yield "/controller/action_chunk", now_s, self._chunk(stamp_s, takeover)
                     yield "/controller/memory", now_s, self._memory(stamp_s, takeover)
                 if (command.state, command.reason) != self._told:
@@ -277,6 +287,8 @@ class _Run:
         order, takeover = self._loop.order(now_s, self._loop.decide(now_s))
         self._takeover = takeover or self._takeover
         found = self._ahead.tick(now_s, order)
+        if order.begin_at is not None:
+            self._loop.note_begun(self._ahead.stream.end_s)
         commands = list(found.commands)
         for each in commands:
             self._loop.note_led(each.stamp_s, each.position)
@@ -303,6 +315,7 @@ class _Run:
         return np.where(self._robot.action_spec.are_velocities, held, command.position)
 
     _takeover = None
+    _plan_number = 0
 
     def _command(self, now_s):
         if not self._scenario.decided_before_s:
@@ -379,7 +392,7 @@ class _Run:
             checkpoint="",
             checkpoint_hash="",
             checkpoint_error="",
-            plan_number=0,
+            plan_number=self._plan_number,
             seed=self._seed,
             control_rate_hz=self._scenario.rate_hz,
             ticks=0,

@@ -7,7 +7,7 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from ddpm_controller.robots.joined_description import joined_description
+from ddpm_controller.robots.robot_description import joined_description
 
 DRIVERS = Path(__file__).with_name("robot_drivers.yaml")
 Filled = Literal["measured", "zero", "nan", "empty"]

@@ -1,6 +1,5 @@
 """Robot files of a simulated robot that is commanded otherwise."""
 
-import shutil
 from pathlib import Path
 
 import yaml
@@ -16,7 +15,7 @@ def changed_robot(folder, change, source=SIM_ARM):
     content = yaml.safe_load(Path(source).read_text())
     change(content)
     if "joint_limits" in content:
-        shutil.copy(source.parent / content["joint_limits"], folder)
+        content["joint_limits"] = str(source.parent / content["joint_limits"])
     path = Path(folder) / "robot.yaml"
     path.write_text(yaml.safe_dump(content, sort_keys=False))
     return path

@@ -29,17 +29,21 @@ ROBOTS = Path(__file__).parents[2] / "config" / "robots"
 PATIENCE_S = 60.0
 LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 WARNING = Log.WARN
+OF_THE_MACHINE = ("PLAN_LATE", "CONTROLLER_LOST", "behind their arrival")
+"""Words of warnings that a machine is too busy, whatever the robot."""
 
 
-def robot_file(folder: Path, name: str, *, cameras: bool) -> Path:
-    """The shipped file, or the same without its cameras."""
+def robot_file(folder: Path, name: str, *, cameras: bool, max_age_s: float | None = None) -> Path:
+    """The shipped file, or the same without its cameras, and patient on a busy machine."""
     shipped = ROBOTS / f"{name}.yaml"
     content = yaml.safe_load(shipped.read_text())
     images = [key for key, each in content["streams"].items() if "Image" in each["type"]]
-    if cameras or not images:
+    if (cameras or not images) and max_age_s is None:
         return shipped
     for key in images:
         del content["streams"][key]
+    for each in content["streams"].values():
+        each["max_age_s"] = max_age_s or each["max_age_s"]
     content["joint_limits"] = str(ROBOTS / content["joint_limits"])
     path = folder / f"{name}.yaml"
     path.write_text(yaml.safe_dump(content, sort_keys=False))
@@ -52,7 +56,7 @@ def small_checkpoint(folder: Path, robot: Robot, name: str) -> Path:
     limits = robot.limits(driver.urdf)
     names = robot.action_spec.joint_names
     if driver.odometry is not None:
-        begin, room = np.zeros(len(names)), 0.1 * limits.velocity
+        begin, room = np.zeros(len(names)), 0.1 * limits.of_joints.velocity
     else:
         begin = np.array([driver.joint(n).begin for n in names])
         room = 0.1 * limits.velocity * robot.period_s  # what it plans jumps from row to row
@@ -71,9 +75,12 @@ def _wide(spec: StreamSpec, driver) -> dict[str, list[float]]:
 
 
 @contextmanager
-def controller_process(file: Path, checkpoint: Path, namespace: str) -> Iterator[subprocess.Popen]:
-    """The controller with a shipped robot file, in the namespace of the robot."""
+def controller_process(
+    file: Path, checkpoint: Path, namespace: str, more: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen]:
+    """The controller with a robot file and more parameters, in the namespace of the robot."""
     parameters = {
+        **(more or {}),
         "robot": file,
         "checkpoint": checkpoint,
         "command.standby": False,
@@ -110,7 +117,7 @@ class Watcher:
         self._spinner.add_node(self.node)
 
     def _on_log(self, message: Log) -> None:
-        if message.level >= WARNING:
+        if message.level >= WARNING and not any(word in message.msg for word in OF_THE_MACHINE):
             self.warnings.append(f"{message.name}: {message.msg}")
 
     def _on_report(self, message: String) -> None:

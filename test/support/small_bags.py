@@ -3,7 +3,8 @@
 import numpy as np
 
 from ddpm_controller.bags.message_types import message_types
-from ddpm_controller.bags.writer import BagTopic, BagWriter
+from ddpm_controller.bags.storages import BagTopic
+from ddpm_controller.bags.writer import BagWriter
 from ddpm_controller.robots.robot import load_robot
 
 MS = 1_000_000
@@ -71,6 +72,10 @@ def run_messages(duration_ms=1000, begin_ns=START_NS):
         if ms % 40 == 0:
             yield "/camera/image_raw", stamp_ns, image(stamp_ns, ms // 40)
         yield "/joint_trajectory", stamp_ns, trajectory(stamp_ns, 1 + ms / 1000, -1 - ms / 1000)
+
+
+def serialized(topic, message):
+    return bytes(message_types().serialize_cdr(message, TOPICS[topic]))
 
 
 def write_bag(folder, messages, storage="mcap", topics=TOPICS):

@@ -78,12 +78,14 @@ class TrajectoryStream:
         """Return the message that leads from ``measured`` to rest at ``start``, both (Da,).
 
         The motion may be appended from ``end_s`` on. A stop that the robot is still in is
-        finished first.
+        finished first; a lead that ends at rest has none behind it.
         """
         settings, path = self._settings, self._path
         if self.sent is not None:
             path.cut(self.sent.stamp_s)
-            self._keep_tail(math.inf)
+            last = self.sent.motion
+            if last.acceleration.any() or not self._limits.is_rest(last.position, last.velocity):
+                self._keep_tail(math.inf)
             path.forget(now_s - settings.past_s)
         if len(path) and path.end_s > now_s and np.any(path.motions[:, 1:]):
             from_s, measured = path.end_s, path.last.position

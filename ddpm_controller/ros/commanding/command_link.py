@@ -82,6 +82,7 @@ class CommandLink:
         is_quiet: Whether it has nothing to send, by its own word.
         is_at_rest: Whether what it sent last lets the robot rest, by its own word.
         is_ready: Whether it has sent a packet at all.
+        was_at_rest: Whether the one before has ended by itself, which it does only at rest.
         sent: What it has sent lately, by its own word.
         node_names: Full names of the nodes that have published commands.
     """
@@ -94,6 +95,7 @@ class CommandLink:
         self.node_names: list[str] = []
         self._wants_standby, self._standby_from_s = standby, -math.inf
         self._standby: _Child | None = None
+        self.was_at_rest = False
         self._begin()
         self._stand_by()
 
@@ -153,6 +155,7 @@ class CommandLink:
         if self._process.poll() is None:
             self._stand_by()
             return False
+        self.was_at_rest = self._process.returncode == 0
         self._socket.close()
         self._standby_from_s = time.monotonic() + _STANDBY_PAUSE_S
         self._begin()
@@ -174,7 +177,11 @@ class CommandLink:
         return self._number
 
     def heard(self) -> list[Told]:
-        """Return what the process has reported since the last call, oldest first."""
+        """Return what the process has reported since the last call, oldest first.
+
+        Where the link is cut in one direction only, the other one is cut too: the process then
+        brings the robot to rest and ends, and another one can take over.
+        """
         told = []
         while True:
             try:
@@ -184,6 +191,7 @@ class CommandLink:
             except OSError:  # nothing more
                 break
             if not data:
+                self._socket.close()
                 break
             _, content = opened(data)
             told.append(told_from(content))
@@ -198,7 +206,8 @@ class CommandLink:
             )
             if told[-1].motion:
                 self.sent.note(np.array(told[-1].motion[0]))
-        self.sent.note_read()
+        if self._socket.fileno() >= 0:  # else what it still sends, to come to rest, is not known
+            self.sent.note_read()
         return told
 
     def close(self) -> None:

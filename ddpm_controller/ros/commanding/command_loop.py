@@ -76,7 +76,7 @@ class CommandLoop:
         self._last_words = node.create_publisher(ControllerStatus, settings.status_topic, latched)
         self._motion: MotionLoop | LeadingMotion | None = None
         self._command, self._noted_s = _SILENCE, -math.inf
-        self._order, self._number = _QUIET, 0
+        self._order, self._number, self._beginning = _QUIET, 0, 0
         self._known_s = known_s
         self._heard_s = time.monotonic()
         self._lost = False
@@ -157,6 +157,8 @@ class CommandLoop:
             self._order = _QUIET
             return
         waiting = self._order
+        if order.begin_at is not None:
+            self._beginning = number
         if order.begin_at is None and waiting.begin_at is not None:
             order = replace(order, begin_at=waiting.begin_at, keep_position=waiting.keep_position)
         if order.sent is None and waiting.sent is not None:
@@ -173,7 +175,10 @@ class CommandLoop:
         if self._order is _QUIET or self._motion is None:
             self._order = _QUIET
             return
-        text = "the controller has ended without an order to stop: the robot is brought to rest"
+        text = (
+            "the controller, or the link to it, has ended without an order to stop: the robot is "
+            "brought to rest"
+        )
         self._node.get_logger().error(text)
         lost = Verdict(State.HOLDING, Reason.CONTROLLER_LOST, text)
         self._order = Order(lost, measured=self._order.measured)
@@ -190,9 +195,11 @@ class CommandLoop:
         now_s = time.time() + left_s
         found = tick_of(self._motion, now_s, order)
         sent_s = self._sent(found, now_s, deadline_s)
+        begins = self._order.begin_at is not None
         for i, command in enumerate(found.commands):
             took_over = self._number if found.takes_chunk and i == 0 else 0
-            self._note(command, took_over, missed if i == 0 else 0, sent_s)
+            began = self._beginning if begins and i == 0 else 0
+            self._note(command, took_over, missed if i == 0 else 0, sent_s, began)
         if not found.commands and time.monotonic() - self._noted_s > _SIGN_OF_LIFE_S:
             self._note(self._command)
         self._order = replace(self._order, chunk=None, begin_at=None, sent=None)
@@ -233,7 +240,12 @@ class CommandLoop:
     # Words
 
     def _note(
-        self, command: Command, took_over: int = 0, missed: int = 0, sent_s: float = math.nan
+        self,
+        command: Command,
+        took_over: int = 0,
+        missed: int = 0,
+        sent_s: float = math.nan,
+        began: int = 0,
     ) -> None:
         self._command, self._noted_s = command, time.monotonic()
         sent = self._sent_last(command)
@@ -248,6 +260,7 @@ class CommandLoop:
             missed,
             _rows(sent.motion) if sent else (),
             sent.stamp_s if sent else 0.0,
+            began,
         )
         self._untold.append(told_packet(told))
 

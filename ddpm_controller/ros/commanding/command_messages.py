@@ -81,6 +81,7 @@ class Told:
         motion: Position, velocity and acceleration that were sent last, if something was.
         motion_s: Moment of that motion, from which on a robot that gets nothing else stops; 0:
             the tick.
+        began: Number of the order whose run begins with this tick; 0: none.
     """
 
     stamp_s: float
@@ -93,6 +94,7 @@ class Told:
     missed: int = 0
     motion: tuple[tuple[float, ...], ...] = ()
     motion_s: float = 0.0
+    began: int = 0
 
     @property
     def moves(self) -> bool:
@@ -229,7 +231,7 @@ def told_packet(told: Told) -> bytes:
 
 def told_from(content: list[Any]) -> Told:
     """Return what ``told_packet`` was made of."""
-    stamp_s, sent_s, state, reason, text, limited, took_over, missed, motion, motion_s = content
+    stamp_s, sent_s, state, reason, text, limited, took_over, missed, motion, *last = content
     return Told(
         stamp_s,
         sent_s,
@@ -240,5 +242,5 @@ def told_from(content: list[Any]) -> Told:
         took_over,
         missed,
         tuple(tuple(row) for row in motion),
-        motion_s,
+        *last,
     )

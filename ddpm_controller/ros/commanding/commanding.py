@@ -168,6 +168,8 @@ class CommandAhead:
         sent = motion.stream.sent
         self.is_at_rest = sent is None or not sent.motion.velocity.any()
         commands = list(found.commands)
+        if order.begin_at is not None:
+            self._loop.note_begun(motion.stream.end_s)
         for each in commands:
             self._loop.note_led(each.stamp_s, each.position)
             if each.position is not None:
@@ -226,6 +228,7 @@ class CommandByOrder:
     ) -> None:
         self._loop, self._link, self._log_error, self._note = loop, link, log_error, note
         self._takeovers: dict[int, Takeover] = {}
+        self._beginning = 0
         self._was_lost = self._is_deaf = self._has_died = False
         self._sent: Sent | None = None
         self._why_starting = Reason.NONE, "the command process is starting"
@@ -247,10 +250,7 @@ class CommandByOrder:
         done = self._hear()
         self._loop.advance(now_s)
         if self._link.revive():
-            text = "the command process has died and another one takes over"
-            self._log_error(text)
-            self._loop.lose_motion()
-            self._why_starting, self._has_died = (Reason.CONTROLLER_LOST, text), True
+            self._note_death()
         if not self._link.is_ready:
             self._heard_s = time.monotonic()
             return [*done, Done(Command(now_s, None, State.WAITING, *self._why_starting))]
@@ -266,6 +266,8 @@ class CommandByOrder:
             self._loop.lose_motion()
         elif takeover is not None:
             self._takeovers[number] = takeover
+        if order.begin_at is not None:
+            self._beginning = number
         if verdict.state == State.WAITING and self._link.is_quiet:
             done.append(Done(Command(now_s, None, verdict.state, verdict.reason, verdict.text)))
         silent_s = time.monotonic() - self._heard_s
@@ -274,6 +276,19 @@ class CommandByOrder:
             lost = Command(now_s, None, State.HOLDING, Reason.CONTROLLER_LOST, text)
             done.append(Done(lost))
         return done
+
+    def _note_death(self) -> None:
+        """Begin again with the process that takes over."""
+        text = "the command process has died and another one takes over"
+        if self._link.was_at_rest:
+            text = (
+                "the link to the command process was cut: it has brought the robot to rest, and "
+                "another one takes over"
+            )
+            self._sent = None
+        self._log_error(text)
+        self._loop.lose_motion()
+        self._why_starting, self._has_died = (Reason.CONTROLLER_LOST, text), True
 
     def rest(self) -> list[Done]:
         """Order silence until the process has confirmed it."""
@@ -313,6 +328,8 @@ class CommandByOrder:
         self._was_lost = is_lost
         self._sent = sent = told.sent
         if sent is not None:
+            if 0 < told.began == self._beginning:
+                self._loop.note_begun(sent.stamp_s)
             self._loop.note_led(sent.stamp_s, sent.motion.position)
             self._note(sent.stamp_s, sent.motion.position)
         command = Command(

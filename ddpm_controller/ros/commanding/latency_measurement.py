@@ -30,8 +30,8 @@ from ddpm_controller.control.observing.observation_buffer import (
 )
 from ddpm_controller.identification.excitation import Excitation
 from ddpm_controller.identification.picture_lag import thumbnail
-from ddpm_controller.robots.joined_description import Descriptions
 from ddpm_controller.robots.robot import Robot
+from ddpm_controller.robots.robot_description import Descriptions
 from ddpm_controller.robots.streams import StreamSource
 from ddpm_controller.ros.commanding.governed_sender import GovernedSender, WishAt
 

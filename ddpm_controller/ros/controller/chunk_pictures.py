@@ -16,8 +16,8 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from visualization_msgs.msg import Marker, MarkerArray
 
 from ddpm_controller.control.moving.forward_kinematics import LinkChain
-from ddpm_controller.robots.joined_description import Descriptions
 from ddpm_controller.robots.robot import DESCRIPTION
+from ddpm_controller.robots.robot_description import Descriptions
 from ddpm_controller.ros.latest_worker import LatestWorker
 from ddpm_controller.ros.stamps import duration_from, time_from
 from ddpm_controller.types import ActionChunk

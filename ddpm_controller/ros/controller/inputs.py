@@ -18,8 +18,8 @@ from ddpm_controller.bags.message_types import message_class
 from ddpm_controller.bags.stream_reader import Read, StreamReader
 from ddpm_controller.control.loop import NO_LIMITS
 from ddpm_controller.control.moving.safety import JointLimits
-from ddpm_controller.robots.joined_description import Descriptions
 from ddpm_controller.robots.robot import Robot
+from ddpm_controller.robots.robot_description import Descriptions
 from ddpm_controller.robots.streams import StreamSource
 from ddpm_controller.ros.camera_views import CameraViews
 from ddpm_controller.ros.controller.session import ControlSession

@@ -53,6 +53,33 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class Words:
+    """The words of a text, each of its own on a command line; none of an empty text."""
+
+    text: "Value"
+
+
+@dataclass(frozen=True)
+class TextOf:
+    """The text that a function returns; the function is imported when the graph is resolved.
+
+    Attributes:
+        function: ``<module>:<function>``.
+        values: Its arguments.
+    """
+
+    function: str
+    values: tuple["Value", ...]
+
+
+@dataclass(frozen=True)
+class Variable:
+    """The text of an environment variable; empty where there is none."""
+
+    name: str
+
+
+@dataclass(frozen=True)
 class Environment:
     """An environment variable that is set only where the user has not set it.
 
@@ -62,10 +89,10 @@ class Environment:
     """
 
     name: str
-    default: "Value"
+    default: "Value | Variable"
 
 
-Value = Plain | Setting | Equals | AnyOf | FirstOf | Share | Choice
+Value = Plain | Setting | Equals | AnyOf | FirstOf | Share | Choice | TextOf
 
 
 @dataclass(frozen=True)
@@ -92,7 +119,7 @@ class Process:
     """One process of a graph: a ROS node, or a command that uses the graph.
 
     Attributes:
-        executable: Key of ``executables.EXECUTABLES``, or that of another package.
+        executable: Key of ``executables.EXECUTABLES``, or that of another package, or a program.
         name: Name of the node, without its namespace; empty for a command.
         parameters: Pairs of parameter name and value. One that resolves to an empty text is left
             out, so that the parameter file or the node's own default holds.
@@ -104,6 +131,7 @@ class Process:
         required: Whether everything ends when this process does.
         respawn: Whether to start it again after it ended by itself.
         package: Whose executable it is; empty: this one's.
+        on_path: Whether it is a program on PATH, which belongs to no package.
         condition: Whether to start it at all.
     """
 
@@ -112,12 +140,13 @@ class Process:
     parameters: tuple[tuple[str, Value], ...] = ()
     params_file: Value = ""
     remappings: tuple[tuple[str, Value], ...] = ()
-    arguments: tuple[Value, ...] = ()
+    arguments: tuple[Value | Words, ...] = ()
     lifecycle: bool = False
     autostart: Value = False
     required: Value = False
     respawn: Value = False
     package: str = ""
+    on_path: bool = False
     condition: Value = True
 
 

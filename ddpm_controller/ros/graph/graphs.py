@@ -15,7 +15,10 @@ from ddpm_controller.ros.graph.description import (
     Process,
     Setting,
     Share,
+    TextOf,
     Value,
+    Variable,
+    Words,
 )
 from ddpm_controller.simulation.worlds import WORLDS
 
@@ -73,10 +76,13 @@ _WORLD_ARGUMENTS = (
 _LOCKSTEP = Equals("mode", "lockstep")
 
 
-def _controller(checkpoint: Value, robot: Value, in_world: bool) -> Process:
+def _controller(
+    checkpoint: Value,
+    robot: Value,
+    sim_time: Value,
+    more: tuple[tuple[str, Value], ...] = (),
+) -> Process:
     """The lifecycle node `controller`, on a robot or in a simulated world."""
-    sim_time = AnyOf((Setting("use_sim_time"), _LOCKSTEP)) if in_world else Setting("use_sim_time")
-    lockstep = (("lockstep", _LOCKSTEP), ("run_on_activate", False)) if in_world else ()
     return Process(
         "controller",
         name="controller",
@@ -85,7 +91,7 @@ def _controller(checkpoint: Value, robot: Value, in_world: bool) -> Process:
             ("checkpoint", checkpoint),
             ("robot", robot),
             ("seed", Setting("seed")),
-            *lockstep,
+            *more,
         ),
         params_file=Setting("params_file"),
         lifecycle=True,
@@ -97,14 +103,17 @@ def _controller(checkpoint: Value, robot: Value, in_world: bool) -> Process:
 _RVIZ_ARGUMENT = Argument(
     "rviz", "false", "Start RViz with the predicted path, where rviz2 is installed.", bool
 )
-_RVIZ = Process(
-    "rviz2",
-    name="rviz",
-    parameters=(("use_sim_time", Setting("use_sim_time")),),
-    arguments=("-d", Share("config/rviz/controller.rviz")),
-    package="rviz2",
-    condition=Setting("rviz"),
-)
+
+
+def _rviz(sim_time: Value) -> Process:
+    return Process(
+        "rviz2",
+        name="rviz",
+        parameters=(("use_sim_time", sim_time),),
+        arguments=("-d", Share("config/rviz/controller.rviz")),
+        package="rviz2",
+        condition=Setting("rviz"),
+    )
 
 
 def _simulation(expert: Setting | bool) -> Process:
@@ -148,7 +157,10 @@ CONTROLLER = Graph(
         _RVIZ_ARGUMENT,
         Argument("checkpoint", "", "Folder of the checkpoint; empty: as in the parameter file."),
     ),
-    (_controller(Setting("checkpoint"), Setting("robot"), in_world=False), _RVIZ),
+    (
+        _controller(Setting("checkpoint"), Setting("robot"), Setting("use_sim_time")),
+        _rviz(Setting("use_sim_time")),
+    ),
     _ENVIRONMENT,
 )
 
@@ -176,7 +188,10 @@ _DEMO_ARGUMENTS = (
 _DEMO_NODES = (
     _simulation(expert=False),
     _controller(
-        FirstOf((Setting("checkpoint"), Share("models/{world}"))), _ROBOT_OF_WORLD, in_world=True
+        FirstOf((Setting("checkpoint"), Share("models/{world}"))),
+        _ROBOT_OF_WORLD,
+        sim_time=AnyOf((Setting("use_sim_time"), _LOCKSTEP)),
+        more=(("lockstep", _LOCKSTEP), ("run_on_activate", False)),
     ),
 )
 
@@ -184,7 +199,7 @@ ARM = Graph(
     "arm",
     "A simulated arm and its controller, which waits for RunPolicy goals.",
     (*_DEMO_ARGUMENTS, _RVIZ_ARGUMENT),
-    (*_DEMO_NODES, _RVIZ),
+    (*_DEMO_NODES, _rviz(Setting("use_sim_time"))),
     _WORLD_ENVIRONMENT,
 )
 
@@ -242,5 +257,87 @@ TRAIN = Graph(
     _ENVIRONMENT,
 )
 
-GRAPHS = {graph.name: graph for graph in (CONTROLLER, SIMULATION, ARM, DEMO, TRAIN)}
+_IN_GAZEBO = (
+    Process(
+        "robot_state_publisher",
+        name="robot_state_publisher",
+        parameters=(
+            ("use_sim_time", True),
+            (
+                "robot_description",
+                TextOf(
+                    "ddpm_controller.simulation.arm.gazebo_description:gazebo_description",
+                    (Share("config/gazebo/controllers.yaml"), Setting("namespace")),
+                ),
+            ),
+        ),
+        package="robot_state_publisher",
+        respawn=Setting("use_respawn"),
+    ),
+    # Not the node `gzserver`: a name that it is given would be that of the controller manager too.
+    Process(
+        "gz",
+        arguments=("sim", Words(Setting("gz_args")), Setting("world_file")),
+        on_path=True,
+        required=True,
+    ),
+    # These two wait for Gazebo and for its controller manager, do their work and end.
+    Process(
+        "create",
+        name="spawn_arm",
+        arguments=("-topic", "robot_description", "-name", "sim_arm"),
+        package="ros_gz_sim",
+    ),
+    Process(
+        "spawner",
+        name="spawn_controllers",
+        arguments=(
+            *("joint_state_broadcaster", "joint_trajectory_controller"),
+            # The topic of the robot file, in place of the controller's own.
+            *("--controller-ros-args", "-r ~/joint_trajectory:=joint_trajectory"),
+        ),
+        package="controller_manager",
+    ),
+    Process(
+        "parameter_bridge",
+        name="gazebo_bridge",
+        parameters=(("config_file", Share("config/gazebo/bridge.yaml")),),
+        package="ros_gz_bridge",
+        respawn=Setting("use_respawn"),
+    ),
+)
+
+GAZEBO = Graph(
+    "gazebo",
+    "The arm in Gazebo, with ros2_control and cameras, and its controller.",
+    (
+        *_COMMON,
+        *_CONTROLLER_ARGUMENTS,
+        _ROBOT_ARGUMENT,
+        _RVIZ_ARGUMENT,
+        Argument(
+            "checkpoint", Share("models/pick_place"), "Folder of the checkpoint that is run."
+        ),
+        Argument("world_file", Share("config/gazebo/pick_place.sdf"), "World of Gazebo (SDF)."),
+        Argument(
+            "gz_args",
+            "-r -s",
+            "Words for `gz sim`: -r begins at once, -s opens no window; on a machine without a "
+            "display also --headless-rendering.",
+        ),
+    ),
+    (
+        *_IN_GAZEBO,
+        _controller(Setting("checkpoint"), Setting("robot"), sim_time=True),
+        _rviz(sim_time=True),
+    ),
+    (
+        *_ENVIRONMENT,
+        Environment("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST"),
+        # Gazebo does not look for plugins where the workspace has them.
+        Environment("GZ_SIM_SYSTEM_PLUGIN_PATH", Variable("LD_LIBRARY_PATH")),
+    ),
+)
+
+GRAPHS = {graph.name: graph for graph in (CONTROLLER, SIMULATION, ARM, DEMO, TRAIN, GAZEBO)}
 """Name -> graph; every one has launch/<name>.launch.py."""

@@ -64,9 +64,9 @@ def _actions_of(process: ResolvedProcess) -> list[LaunchDescriptionEntity]:
 
 
 def _command(process: ResolvedProcess) -> ExecuteProcess:
-    program = ExecutableInPackage(executable=process.executable, package=PACKAGE)
+    own = ExecutableInPackage(executable=process.executable, package=PACKAGE)
     return ExecuteProcess(
-        cmd=[program, *process.arguments],
+        cmd=[process.executable if process.on_path else own, *process.arguments],
         name=process.executable,
         output="screen",
         emulate_tty=True,

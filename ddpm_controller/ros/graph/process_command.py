@@ -48,9 +48,10 @@ def command_of(
         folder: Where the file with the parameters of this process is written.
         targets: Name of an executable -> module and function.
     """
-    # That of another package is looked for on PATH: ROS has it there only where it is installed.
-    program = [process.executable] if process.package else None
-    command = [*(program or python_command(process.executable, targets)), *process.arguments]
+    if process.package or process.on_path:
+        command = [_program_of(process), *process.arguments]
+    else:
+        command = [*python_command(process.executable, targets), *process.arguments]
     if not process.name:
         return command
     command += ["--ros-args", "--log-level", process.log_level, "-r", f"__node:={process.name}"]
@@ -66,6 +67,13 @@ def command_of(
     for old, new in process.remappings:
         command += ["-r", f"{old}:={new}"]
     return command
+
+
+def _program_of(process: ResolvedProcess) -> str:
+    """Return the path of another package's program, else its name, which is looked for on PATH."""
+    prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
+    paths = [Path(one) / "lib" / process.package / process.executable for one in prefixes if one]
+    return str(next((path for path in paths if path.is_file()), process.executable))
 
 
 def child_environment(extra: Mapping[str, str], surroundings: Mapping[str, str]) -> dict[str, str]:

@@ -6,6 +6,7 @@ Nothing here knows launch or starts a process: `launch_actions` and `supervisor`
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 
 from ddpm_controller.ros.graph.description import (
     AnyOf,
@@ -18,7 +19,10 @@ from ddpm_controller.ros.graph.description import (
     Process,
     Setting,
     Share,
+    TextOf,
     Value,
+    Variable,
+    Words,
 )
 from ddpm_controller.share import share_path
 
@@ -40,6 +44,7 @@ class ResolvedProcess:
     respawn: bool
     log_level: str
     package: str = ""
+    on_path: bool = False
 
     @property
     def full_name(self) -> str:
@@ -87,7 +92,7 @@ def resolve(
         ),
         environment={
             variable.name: surroundings.get(variable.name)
-            or str(plain(variable.default, settings))
+            or _variable_text(variable.default, settings, surroundings)
             for variable in graph.environment
         },
     )
@@ -132,8 +137,20 @@ def plain(value: Value, settings: Mapping[str, Plain]) -> Plain:
             return plain(dict(of)[str(settings[name])], settings)
         case Share(relative):
             return share_path(relative.format_map(settings))
+        case TextOf(function, values):
+            module, name = function.split(":")
+            text = getattr(import_module(module), name)
+            return str(text(*(plain(one, settings) for one in values)))
         case _:
             return value
+
+
+def _variable_text(
+    default: Value | Variable, settings: Mapping[str, Plain], surroundings: Mapping[str, str]
+) -> str:
+    if isinstance(default, Variable):
+        return surroundings.get(default.name, "")
+    return str(plain(default, settings))
 
 
 def _resolved_process(process: Process, settings: Mapping[str, Plain]) -> ResolvedProcess:
@@ -145,14 +162,21 @@ def _resolved_process(process: Process, settings: Mapping[str, Plain]) -> Resolv
         parameters={name: value for name, value in parameters.items() if value != ""},
         params_file=str(plain(process.params_file, settings)),
         remappings=tuple((old, str(plain(new, settings))) for old, new in process.remappings),
-        arguments=tuple(str(plain(word, settings)) for word in process.arguments),
+        arguments=tuple(word for value in process.arguments for word in _words(value, settings)),
         lifecycle=process.lifecycle,
         autostart=bool(plain(process.autostart, settings)),
         required=bool(plain(process.required, settings)),
         respawn=bool(plain(process.respawn, settings)),
         log_level=str(settings.get("log_level", "info")),
         package=process.package,
+        on_path=process.on_path,
     )
+
+
+def _words(value: Value | Words, settings: Mapping[str, Plain]) -> list[str]:
+    if isinstance(value, Words):
+        return str(plain(value.text, settings)).split()
+    return [str(plain(value, settings))]
 
 
 def _boolean(text: str) -> bool:

@@ -11,7 +11,7 @@ from ddpm_controller.ros.commanding.gripper_goals import GripperClient
 from ddpm_controller.ros.commanding.sent_positions import SentPositions
 from ddpm_controller.ros.neighbours.claims import Intent
 from ddpm_controller.ros.neighbours.command_claims import CommandClaims
-from ddpm_controller.ros.neighbours.endpoints import listed
+from ddpm_controller.ros.neighbours.endpoints import Nameless, listed
 from ddpm_controller.ros.neighbours.listeners import Listeners
 from ddpm_controller.ros.neighbours.other_commands import OtherCommands
 from ddpm_controller.ros.neighbours.other_goals import OtherGoals
@@ -49,7 +49,7 @@ class CommandWatch:
         self._others = OtherCommands(node, self.name, topic.output.type, group, explains)
         self._listeners = Listeners(node, topic.output, group)
         self._goals = OtherGoals(node, group)
-        self._counts = (0, 0)
+        self._counts, self._nameless = (0, 0), Nameless()
 
     def has_changed(self) -> bool:
         """Return whether publishers or subscribers have come or gone since the last call."""
@@ -104,9 +104,9 @@ class CommandWatch:
     def notes(self, now_s: float) -> dict[str, str]:
         """Return what is worth a warning, by subject."""
         notes = {}
-        if self._others.names:
+        if others := self._nameless.named(self._others.names, now_s):
             notes[f"other publishers of commands on {self.name}"] = (
-                f"{listed(self._others.names)} may publish on {self.name}"
+                f"{listed(others)} may publish on {self.name}"
             )
         for name, why in self._listeners.joints.problems.items():
             notes[f"joints of {name}"] = f"{name} does not take these commands: {why}"

@@ -12,7 +12,8 @@ from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Bool, String
 
 from ddpm_controller.bags.conversions import seconds
-from ddpm_controller.bags.writer import BagTopic, BagWriter, Storage
+from ddpm_controller.bags.storages import BagTopic, Storage
+from ddpm_controller.bags.writer import BagWriter
 from ddpm_controller.robots.outputs import RobotOutput, spec_of
 from ddpm_controller.robots.robot import load_robot
 from ddpm_controller.ros.output_messages import recorded_messages, recorded_types
@@ -69,7 +70,8 @@ def record_in_process(
     tick = session.reset(seed)
     provenance = demonstration_provenance(world.name, seed, "in process")
     latest_ns = tick.stamp_ns + round(world.timeout_s * 1e9)
-    bag = BagWriter(folder, _topics(tick, world, pictures, outputs), provenance, storage)
+    topics = _topics(tick, world, pictures, outputs)
+    bag = BagWriter(folder, topics, provenance, storage, hidden=True)
     with contextlib.suppress(_FailedError), bag:
         _write(bag, tick, [("/robot_description", String(data=world.robot_description()))])
         _write(bag, tick, _tick_messages(session, tick))

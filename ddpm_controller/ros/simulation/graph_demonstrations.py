@@ -18,7 +18,7 @@ from rclpy.signals import SignalHandlerOptions
 from rosgraph_msgs.msg import Clock
 
 from ddpm_controller.bags.files import BagError
-from ddpm_controller.bags.writer import Storage
+from ddpm_controller.bags.storages import Storage
 from ddpm_controller.bags.writer_thread import Recording
 from ddpm_controller.robots.outputs import RobotOutput
 from ddpm_controller.ros.asking import ask

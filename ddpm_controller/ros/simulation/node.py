@@ -193,8 +193,7 @@ class Simulation(Node):
         self._apply(self._deployed)
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(lambda _: self._apply(self._present()))
-        deep = QoSProfile(depth=100)
-        self._set_points = self.create_publisher(JointTrajectory, "~/set_points", deep)
+        self._set_points = self.create_publisher(JointTrajectory, "~/set_points", 100)
         if not expert:
             self._subscribe()
         self._begin(self._deployed.seed)

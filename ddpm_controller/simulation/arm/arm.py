@@ -28,6 +28,12 @@ PUBLISHED_JOINT_NAMES = (
 NUM_ARM_JOINTS = 6
 TIP_OFFSET = (0.0, 0.0, -0.14)
 """Of the point between the finger tips in ``wrist_roll_link``, m."""
+HOME = (0.0, 0.15, 0.1, -0.25, 0.0, 0.0)
+"""Joints near the beginning of an episode, near enough for the inverse kinematics, rad."""
+HOME_TIP = (0.30, 0.0, 0.25)
+"""Mean place of the tip at the beginning of an episode, hand straight down, m."""
+HOME_OPENING = 0.02
+"""Mean position of the gripper there, m."""
 
 
 def joint_range() -> JointRange:

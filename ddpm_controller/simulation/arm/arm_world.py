@@ -7,7 +7,14 @@ from typing import ClassVar, Self
 import mujoco
 import numpy as np
 
-from ddpm_controller.simulation.arm.arm import JOINT_NAMES, PUBLISHED_JOINT_NAMES, joint_range
+from ddpm_controller.simulation.arm.arm import (
+    HOME,
+    HOME_OPENING,
+    HOME_TIP,
+    JOINT_NAMES,
+    PUBLISHED_JOINT_NAMES,
+    joint_range,
+)
 from ddpm_controller.simulation.arm.cameras import CAMERAS
 from ddpm_controller.simulation.arm.kinematics import Kinematics
 from ddpm_controller.simulation.arm.mjcf import scene_mjcf
@@ -17,7 +24,6 @@ from ddpm_controller.simulation.set_point import SetPoint, num_substeps
 from ddpm_controller.simulation.world import Camera, NamedVector
 
 SUCCESS_HOLD_S = 0.3
-_HOME = np.array([0.0, 0.15, 0.1, -0.25, 0.0, 0.0])  # near enough for the inverse kinematics
 
 
 class ArmWorld(ABC):
@@ -71,9 +77,9 @@ class ArmWorld(ABC):
         """Begin the episode of ``seed``: arm near home, objects somewhere else each time."""
         mujoco.mj_resetData(self.scene.model, self._state)
         random = np.random.default_rng(seed)
-        position = np.array([0.30, 0.0, 0.25]) + random.uniform(-0.03, 0.03, 3)
-        joints = self.kinematics.joints_for(position, random.uniform(-0.15, 0.15), _HOME)
-        opening = random.uniform(0.01, 0.03)
+        position = np.array(HOME_TIP) + random.uniform(-0.03, 0.03, 3)
+        joints = self.kinematics.joints_for(position, random.uniform(-0.15, 0.15), np.array(HOME))
+        opening = random.uniform(HOME_OPENING - 0.01, HOME_OPENING + 0.01)
         start = np.append(joints, opening)
         self._set_point.begin(start)
         self._state.qpos[self._position_index] = start

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from trajectory_msgs.msg import JointTrajectory
 
+from benchmarks.live_processes import cut_link, descendants, words_of
 from ddpm_controller.bags.conversions import seconds
 from ddpm_controller.control.moving.boxed_arm import BoxedArm, CartesianBox
 from ddpm_controller.control.moving.interpolation import Motion
@@ -335,6 +337,53 @@ def test_a_process_that_stands_by_ends_with_the_controller_and_is_begun_again(mo
     assert second.poll() is None
     link.close()
     assert second.poll() == 0
+
+
+@pytest.mark.parametrize("how", [socket.SHUT_RDWR, socket.SHUT_WR])
+def test_a_link_that_is_cut_while_both_run_ends_at_rest_and_another_process_goes_on(listener, how):
+    """A listener receives a stop within the limits, and later a beginning at rest there."""
+    link = CommandLink(SETTINGS, standby=True)
+    listener.until(lambda: link.is_ready, link)
+    listener.until(lambda: "arm_commands_2" in listener.node.get_node_names(), link)
+    move(link, listener, speed=2.0)
+    assert np.abs(speeds(listener.commands[-5:])).max() > 0.5
+    cut_link(link.pid, how)
+    listener.until(link.revive, link)
+    assert link.was_at_rest
+    listener.until(lambda: (speeds(listener.commands[-1:]) == 0).all())
+    count, rest = len(listener.commands), np.array(listener.commands[-1].points[0].positions)
+    listener.until(lambda: link.is_ready, link)
+    link.send(Order(RUNNING, slope(time.time()), rest), LIMITS)
+    listener.until(
+        lambda: len(listener.commands) > count + 5,
+        link,
+        lambda: link.send(Order(RUNNING), LIMITS),
+    )
+    positions = np.array([command.points[0].positions for command in listener.commands])
+    stamps_s = np.array([seconds(command.header.stamp) for command in listener.commands])
+    steps = np.abs(np.diff(positions, axis=0)) / PERIOD_S / periods_between(stamps_s, PERIOD_S)
+    # Commands that came late count for longer than a period: never faster than the limit.
+    assert (steps <= LIMITS.velocity * 1.25 + 1e-9).all()
+    np.testing.assert_array_equal(positions[count], rest)
+    link.close()
+
+
+def test_a_controller_whose_link_is_cut_brings_the_arm_to_rest_and_goes_on(checkpoint):
+    with (
+        client() as node,
+        process_of("simulation", world="reach", mode="real_time"),
+        process_of("controller", checkpoint=checkpoint, run_on_activate=True) as controller,
+    ):
+        node.bring_up()
+        node.until_running()
+        (commands,) = (
+            pid for pid in descendants(controller.pid) if "command_process" in words_of(pid)
+        )
+        cut_link(commands)
+        node.until_state(State.WAITING, Reason.CONTROLLER_LOST, "the link")
+        node.until_rest()
+        node.until_running()
+        assert node.status.state == State.RUNNING
 
 
 def test_a_controller_that_is_killed_leaves_an_arm_at_rest(checkpoint):

@@ -1,5 +1,7 @@
 """Orders to a command process that does not take them, without ROS processes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,10 +10,11 @@ from ddpm_controller.control.loop_settings import LoopSettings
 from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.motion_loop import Order
 from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.control.moving.stream_settings import StreamSettings
 from ddpm_controller.control.states import Reason, State
 from ddpm_controller.ros.commanding.command_messages import Told
-from ddpm_controller.ros.commanding.commanding import CommandByOrder
-from ddpm_controller.types import ActionChunk, ActionSpec, Plan, StreamSpec
+from ddpm_controller.ros.commanding.commanding import CommandAhead, CommandByOrder
+from ddpm_controller.types import ActionChunk, ActionSpec, Plan, StreamSpec, Trajectory
 
 JOINTS = ("shoulder", "elbow")
 SPEC = ActionSpec(JOINTS, ("rad", "rad"), 0.1)
@@ -24,6 +27,7 @@ class StoppedLink:
 
     def __init__(self) -> None:
         self.is_quiet = self.is_at_rest = self.is_ready = self.is_stopped = True
+        self.was_at_rest = False
         self.orders: list[Order] = []
 
     def send(self, order, limits):
@@ -143,3 +147,122 @@ def test_the_motion_goes_on_after_a_death_while_it_is_one(position, stamp_s, rea
     expected = Motion(*map(np.array, motion))
     for name in vars(expected):
         np.testing.assert_array_equal(getattr(first.sent.motion, name), getattr(expected, name))
+
+
+def test_a_motion_that_its_process_has_brought_to_rest_is_not_taken_up():
+    loop = loop_with_a_plan()
+    moving = ((0.1, 0.0), (0.3, 0.0), (0.0, 0.1))
+    link = DyingLink(Told(0.02, 1.0, State.RUNNING, Reason.NONE, motion=moving))
+    link.was_at_rest = True
+    commanding = CommandByOrder(loop, link, lambda text: None)
+    link.told = [Told(0.02, 1.0, State.RUNNING, Reason.NONE, motion=moving)]
+    *_, cut = commanding.step(0.03)
+    assert "the link to the command process was cut" in cut.command.text
+    link.is_ready = True
+    plan_for(loop, 0.1)
+    commanding.step(0.1)
+    (order,) = link.orders
+    assert order.sent is None
+    np.testing.assert_array_equal(order.begin_at, np.zeros(2))
+
+
+class Teller(StoppedLink):
+    """A link whose process reports what a test lets it report."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_stopped = self.is_quiet = False
+        self.told: list[Told] = []
+
+    def heard(self):
+        told, self.told = self.told, []
+        return told
+
+
+def test_a_streamed_run_plans_once_its_beginning_is_over_as_the_process_reports_it():
+    stream = StreamSettings()
+    loop = ControlLoop(
+        LoopSettings(
+            (STREAM,), {"joint_state": 1.0}, SPEC, 0.01, 0.5, limits=LIMITS, stream=stream
+        )
+    )
+    loop.start({})
+    link = Teller()
+    commanding = CommandByOrder(loop, link, lambda text: None)
+
+    def asks(now_s: float) -> bool:
+        loop.observe("joint_state", now_s, np.zeros(2))
+        commanding.step(now_s)
+        return loop.plan_request(now_s) is not None
+
+    assert not asks(1.0)
+    assert link.orders[0].begin_at is not None
+    rest = ((0.0, 0.0),) * 3
+    told = Told(1.9, 1.0, State.HOLDING, Reason.NO_PLAN, motion=rest, motion_s=1.9, began=1)
+    # A tick that begins nothing, and the beginning of another run.
+    link.told = [replace(told, motion_s=1.1, began=number) for number in (0, 7)]
+    assert not asks(1.2)
+    link.told = [told]
+    assert not asks(1.9 - stream.lead_s - 0.3)
+    assert asks(1.9 - stream.lead_s)
+
+
+class Sender:
+    """Keeps the trajectories that are sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[Trajectory] = []
+
+    def send_ahead(self, trajectory, commands, now_s):
+        if trajectory is not None:
+            self.sent.append(trajectory)
+
+
+@pytest.mark.parametrize("rests", ["not at all", "just", "for long"])
+def test_a_run_that_begins_behind_a_motion_is_free_when_that_motion_has_ended(rests):
+    """However fast the robot is: not a longest stop later."""
+    stream, period_s = StreamSettings(), 0.01
+    loop = ControlLoop(
+        LoopSettings(
+            (STREAM,), {"joint_state": 9.0}, SPEC, period_s, 0.3, limits=LIMITS, stream=stream
+        )
+    )
+    loop.start({})
+    sender = Sender()
+    commanding = CommandAhead(loop, sender)
+    place, taken_s, commanded_s = np.zeros(2), [], []
+
+    def step(now_s: float) -> None:
+        nonlocal place
+        loop.observe("joint_state", now_s, place)
+        for done in commanding.step(now_s):
+            place = done.command.position if done.command.position is not None else place
+            commanded_s.append(done.command.stamp_s)
+            if done.command.takeover is not None:
+                taken_s.append(now_s)
+        request = loop.plan_request(now_s)
+        if request is not None:
+            rows = place + 0.02 * np.arange(8)[:, None]
+            loop.accept(Plan(ActionChunk(now_s, 0.1, JOINTS, rows), {}), request)
+
+    moments_s = iter(1.0 + period_s * np.arange(400))
+    for _ in range(150):
+        step(next(moments_s))
+    assert len(taken_s) > 2
+    last = sender.sent[-1]
+    over_s = last.stamp_s + last.times_s[-1]  # the stop that it ends with
+    if rests != "not at all":
+        loop.stop()
+        step(next(moments_s))
+        while not commanding.is_at_rest:
+            step(next(moments_s))
+        over_s = commanded_s[-1]
+    for _ in range(20 if rests == "for long" else 0):
+        step(next(moments_s))
+    loop.start({}, not_before_s=-np.inf)
+    count, begin_s = len(taken_s), next(moments_s)
+    step(begin_s)
+    while len(taken_s) == count:
+        step(next(moments_s))
+    at_least_s = max(over_s, begin_s) + stream.begin_s + stream.past_s
+    assert at_least_s - 1e-6 <= taken_s[count] < at_least_s + 2.5 * period_s

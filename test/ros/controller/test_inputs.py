@@ -157,7 +157,7 @@ def test_zeros_of_a_second_publisher_are_seen_wherever_they_lie_between_two_tick
     gripper.publish(last)
     if before:
         deadline_s = time.monotonic() + PATIENCE_S
-        while not graph.inputs._jumps["joint_states"]._quarrels:
+        while not graph.inputs._contradictions._jumps["joint_states"]._quarrels:
             assert time.monotonic() < deadline_s
             graph.inputs.connect(graph.session, lambda now_s: None)
         graph.send(5.02, names, [1.0], [0.0])

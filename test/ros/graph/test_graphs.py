@@ -16,7 +16,7 @@ import yaml
 
 from ddpm_controller.ros.graph.description import Graph, Share
 from ddpm_controller.ros.graph.executables import EXECUTABLES, NODES
-from ddpm_controller.ros.graph.graphs import ARM, GRAPHS
+from ddpm_controller.ros.graph.graphs import ARM, GAZEBO, GRAPHS
 from ddpm_controller.ros.graph.process_command import child_environment, command_of
 from ddpm_controller.ros.graph.resolution import GraphArgumentError, default_text, resolve
 from ddpm_controller.share import share_path
@@ -104,7 +104,7 @@ def test_every_executable_has_its_function(name):
 @GRAPH_NAMES
 def test_graphs_start_only_known_executables_and_name_only_nodes(name):
     for process in GRAPHS[name].processes:
-        if process.package:
+        if process.package or process.on_path:
             continue
         assert process.executable in EXECUTABLES
         assert bool(process.name) == (process.executable in NODES)
@@ -220,11 +220,14 @@ def test_a_child_finds_the_package_from_any_folder(tmp_path):
 # With the real launch: the same processes with the same words.
 
 _NOTE = """#!{python}
-import json, os, sys
-with open({folder!r} + "/" + {name!r} + ".json", "w") as file:
+import json, os, sys, time
+with open({folder!r} + "/" + {name!r} + ".part", "w") as file:
     words = [open(w).read() if "launch_params" in w else w for w in sys.argv[1:]]
     names = ("FASTRTPS_DEFAULT_PROFILES_FILE", "RMW_IMPLEMENTATION", "MUJOCO_GL")
     json.dump({{"words": words, "variables": {{n: os.environ.get(n) for n in names}}}}, file)
+os.rename(file.name, file.name.replace(".part", ".json"))
+while not all(os.path.exists({folder!r} + "/" + name + ".json") for name in {others!r}):
+    time.sleep(0.01)
 """
 
 
@@ -232,15 +235,22 @@ with open({folder!r} + "/" + {name!r} + ".json", "w") as file:
 def prefix(tmp_path):
     """An ament prefix whose executables only note how they were called."""
     index = tmp_path / "share" / "ament_index" / "resource_index" / "packages"
-    library = tmp_path / "lib" / "ddpm_controller"
     index.mkdir(parents=True)
-    library.mkdir(parents=True)
-    (index / "ddpm_controller").touch()
-    for name in EXECUTABLES:
-        script = library / name
-        script.write_text(
-            _NOTE.format(python=sys.executable, folder=str(tmp_path), name=name), encoding="utf-8"
+    of_gazebo = [one.executable for one in settings_of(GAZEBO).processes]
+    paths = [f"lib/ddpm_controller/{name}" for name in EXECUTABLES]
+    for process in GAZEBO.processes:
+        if process.package:
+            paths.append(f"lib/{process.package}/{process.executable}")
+    for path in map(Path, [*paths, "bin/gz"]):
+        (index / path.parent.name).touch()
+        script = tmp_path / path
+        script.parent.mkdir(parents=True, exist_ok=True)
+        # With the end of Gazebo everything ends.
+        others = of_gazebo if path.name == "gz" else []
+        note = _NOTE.format(
+            python=sys.executable, folder=str(tmp_path), name=path.name, others=others
         )
+        script.write_text(note, encoding="utf-8")
         script.chmod(0o755)
     return tmp_path
 
@@ -267,7 +277,7 @@ def test_the_real_launch_starts_what_the_supervisor_starts(name, prefix):
     given = {"namespace": "left", "log_level": "warn"}
     if name in ("arm", "demo"):
         given |= {"world": "reach", "mode": "lockstep", "seed": "3", "autostart": "false"}
-    if name == "controller":
+    if name in ("controller", "gazebo"):
         given |= {"checkpoint": "some/where", "autostart": "false"}
     graph = GRAPHS[name]
     words = [f"{key}:={value}" for key, value in given.items()]
@@ -278,6 +288,7 @@ def test_the_real_launch_starts_what_the_supervisor_starts(name, prefix):
         env={
             **child_environment({}, os.environ),
             "AMENT_PREFIX_PATH": prefixes,
+            "PATH": f"{prefix / 'bin'}{os.pathsep}{os.environ['PATH']}",
             "ROS_LOG_DIR": str(prefix / "log"),
         },
         capture_output=True,
@@ -288,8 +299,9 @@ def test_the_real_launch_starts_what_the_supervisor_starts(name, prefix):
         note = prefix / f"{process.executable}.json"
         assert note.exists(), answer.stdout + answer.stderr
         seen = json.loads(note.read_text())
+        program = process.package or process.on_path
         expected = command_of(process, prefix)
-        expected = expected[expected.index("-c") + 2 :]
+        expected = expected[1 if program else expected.index("-c") + 2 :]
         assert ros_words(seen["words"]) == ros_words(expected)
         for key, value in resolved.environment.items():
             assert seen["variables"].get(key, value) == value

@@ -77,7 +77,7 @@ def test_launch_is_told_all_that_the_description_says(name, launch_description, 
         assert node.named["executable"] == process.executable
         assert node.named["name"] == process.name
         assert node.named["namespace"] == "left"
-        assert node.named["respawn"] is True
+        assert node.named["respawn"] == process.respawn
         assert node.named["ros_arguments"] == ["--log-level", "warn"]
         assert dict(node.named["remappings"]) == dict(process.remappings)
         files = [process.params_file] if process.params_file else []

@@ -17,7 +17,7 @@ from ddpm_controller.checkpoint import (
     load_checkpoint,
     refuse_mismatch,
 )
-from ddpm_controller.cli.fit_command import OnProgress, episodes_of, run_fit
+from ddpm_controller.cli.fit.fit_command import OnProgress, episodes_of, run_fit
 from ddpm_controller.data.windows import WindowDataset
 from ddpm_controller.policies.diffusion_policy.policy import DiffusionPolicy, network_of
 from ddpm_controller.policies.monitors.out_of_distribution import (

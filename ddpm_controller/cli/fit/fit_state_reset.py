@@ -11,7 +11,7 @@ import numpy as np
 import tyro
 
 from ddpm_controller.checkpoint import DEPARTURE_LIMIT_NAME, load_checkpoint, refuse_mismatch
-from ddpm_controller.cli.fit_command import OnProgress, episodes_of, run_fit
+from ddpm_controller.cli.fit.fit_command import OnProgress, episodes_of, run_fit
 from ddpm_controller.policies.monitors.departure_limit import (
     fit_departure_limit,
     half_range_of,

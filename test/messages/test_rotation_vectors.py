@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from ddpm_controller.robots.rotation_vectors import quaternion_from, rotation_vector_from
+from ddpm_controller.messages.rotation_vectors import quaternion_from, rotation_vector_from
 
 IDENTITY = np.array([0.0, 0.0, 0.0, 1.0])
 

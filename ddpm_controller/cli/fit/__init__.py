@@ -1,0 +1,1 @@
+"""Commands that fit something to recordings or to what was trained. No rclpy."""
