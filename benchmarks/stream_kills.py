@@ -40,7 +40,6 @@ from ddpm_controller.share import share_path
 from ddpm_controller.simulation.worlds import WORLDS
 
 WORLD = "reach"
-RATE_HZ = 100.0
 FAST, REST = 0.3, 1e-4
 AFTER_S = 3.0
 PATIENCE_S = 90.0
@@ -56,11 +55,15 @@ class Options:
 
     Attributes:
         repeats: Injections of each kind.
+        victims: What is killed, or cut.
+        rate_hz: Control rate.
         holes_ms: For how long the command process is stopped.
         quick: One kill, within a minute.
     """
 
     repeats: int = 5
+    victims: tuple[str, ...] = (NOTHING, CONTROLLER, COMMANDS, EVERYTHING, LINK)
+    rate_hz: float = 100.0
     holes_ms: tuple[int, ...] = (60, 250, 1000)
     quick: bool = False
 
@@ -104,11 +107,11 @@ class SetPoints(Node):
 
 
 @contextmanager
-def running() -> Iterator[tuple[SetPoints, dict[str, list[int]]]]:
+def running(rate_hz: float) -> Iterator[tuple[SetPoints, dict[str, list[int]]]]:
     """Have a robot that moves; yield its set points, and the processes behind each name."""
     parameters = {
         "command.stream": "rest_ended",
-        "control_rate_hz": RATE_HZ,
+        "control_rate_hz": rate_hz,
         "start.distance": "any",
         "run_on_activate": True,
     }
@@ -155,9 +158,9 @@ class Outcome:
     peak: float
 
 
-def injected(victim: str, hole_s: float) -> Outcome:
+def injected(victim: str, hole_s: float, rate_hz: float) -> Outcome:
     """Kill a victim while the robot moves, or stop it for a while, or cut the link."""
-    with running() as (set_points, pids):
+    with running(rate_hz) as (set_points, pids):
         at_s = time.time()
         for pid in pids[victim]:
             if victim == LINK:
@@ -178,7 +181,7 @@ def injected(victim: str, hole_s: float) -> Outcome:
     moves = np.abs(rows[after, 1]).max(axis=1) > REST
     rests = int(np.argmin(moves)) if not moves.all() else -1
     way = np.abs(rows[after, 0][: rests or None] - rows[after, 0][0]).max(axis=0)
-    period_s, lead_s = 1 / RATE_HZ, StreamSettings().lead_s
+    period_s, lead_s = 1 / rate_hz, StreamSettings().lead_s
     allowed = farthest_way(rows[after, 1][0], period_s, lead_s, limits)
     rest_s = float(moments_s[after][rests] - at_s) if rests > 0 else float("nan")
     return Outcome(rest_s, float(way.max()), float((way / allowed).max()), peak)
@@ -187,7 +190,7 @@ def injected(victim: str, hole_s: float) -> Outcome:
 def main() -> None:
     """Print the table, and its figures as ``name: value``."""
     options = tyro.cli(Options)
-    kinds = [(victim, 0.0) for victim in (NOTHING, CONTROLLER, COMMANDS, EVERYTHING, LINK)]
+    kinds = [(victim, 0.0) for victim in options.victims]
     kinds += [(COMMANDS, hole_ms / 1e3) for hole_ms in options.holes_ms]
     if options.quick:
         options, kinds = replace(options, repeats=1), kinds[3:4]
@@ -195,7 +198,7 @@ def main() -> None:
     table = Table("victim", "stopped for", "times", "rest after, ms", "way", "of allowed", "a/A")
     lines = [f"load: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"]
     for victim, hole_s in kinds:
-        found = [injected(victim, hole_s) for _ in range(options.repeats)]
+        found = [injected(victim, hole_s, options.rate_hz) for _ in range(options.repeats)]
         is_final = victim in (CONTROLLER, EVERYTHING, LINK)
         cells = {
             "rest_ms": f"{1e3 * max(each.rest_s for each in found):.0f}" if is_final else "",

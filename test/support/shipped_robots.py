@@ -29,6 +29,8 @@ ROBOTS = Path(__file__).parents[2] / "config" / "robots"
 PATIENCE_S = 60.0
 LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 WARNING = Log.WARN
+OF_THE_MACHINE = ("PLAN_LATE", "CONTROLLER_LOST", "behind their arrival")
+"""Words of warnings that a machine is too busy, whatever the robot."""
 
 
 def robot_file(folder: Path, name: str, *, cameras: bool, max_age_s: float | None = None) -> Path:
@@ -115,7 +117,7 @@ class Watcher:
         self._spinner.add_node(self.node)
 
     def _on_log(self, message: Log) -> None:
-        if message.level >= WARNING:
+        if message.level >= WARNING and not any(word in message.msg for word in OF_THE_MACHINE):
             self.warnings.append(f"{message.name}: {message.msg}")
 
     def _on_report(self, message: String) -> None:
