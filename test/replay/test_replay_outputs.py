@@ -21,7 +21,7 @@ RUNS = {
     "single points": (NUMBER, {"ticks": 60}),
     "ticks between two points": (
         STATE | {"rate_hz": None},
-        STREAM | {"rate_hz": 500.0, "plan_ticks": 20, "ticks": 700},
+        STREAM | {"rate_hz": 500.0, "plan_ticks": 20, "ticks": 700, "noise": 1e-4},
     ),
 }
 

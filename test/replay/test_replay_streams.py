@@ -33,7 +33,7 @@ def recorded(folder, scenario):
     [
         ({"ticks": 120}, 1),
         ({"ticks": 240, "rate_hz": 100.0, "frozen": range(100, 200)}, 1),
-        ({"ticks": 700, "rate_hz": 500.0, "plan_ticks": 20}, 1),
+        ({"ticks": 700, "rate_hz": 500.0, "plan_ticks": 20, "noise": 1e-4}, 1),
         ({"ticks": 120, "hole": range(70, 76)}, 1),
         ({"ticks": 140, "hole": range(70, 79)}, 1),
         ({"ticks": 120, "lead_s": 0.06}, 1),
