@@ -52,7 +52,7 @@ class CommandedMotion:
         self, commands: Sequence[CommandedPoints], period_ns: int, measured: Measured
     ) -> None:
         self._stamps_ns = [each.stamp_ns for each in commands]
-        gaps_ns: list[float] = [*np.diff(self._stamps_ns).tolist()]
+        gaps_ns = [float(each) for each in np.diff(self._stamps_ns)]
         if commands:  # behind the last one as before it
             gaps_ns.append(gaps_ns[-1] if gaps_ns else math.inf)
         self._commands = [
