@@ -1,5 +1,6 @@
 """Goals of a gripper's action, on the server of the simulation and on servers that refuse."""
 
+import itertools
 import time
 
 import numpy as np
@@ -17,6 +18,7 @@ from ddpm_controller.ros.commanding.gripper_goals import GripperGoals, goal_of
 from ddpm_controller.ros.simulation.gripper_server import GripperServer
 
 PATIENCE_S = 60.0
+_NUMBERS = itertools.count()
 RULE = GripperRule(dead_band=0.01, max_effort=20.0)
 KINDS = {
     "control_msgs/action/GripperCommand": GripperCommand,
@@ -25,9 +27,9 @@ KINDS = {
 
 
 def output_of(kind, rule=RULE):
-    return RobotOutput(
-        "gripper", "hand/gripper_cmd", kind, ("finger",), ("rad",), rate_hz=50.0, gripper=rule
-    )
+    """An action of its own name each time: a server that has left is seen for a while."""
+    name = f"hand_{next(_NUMBERS)}/gripper_cmd"
+    return RobotOutput("gripper", name, kind, ("finger",), ("rad",), rate_hz=50.0, gripper=rule)
 
 
 class Graph:
@@ -72,6 +74,8 @@ def graph(request):
     graph.until(lambda: graph.robot.count_publishers(graph.output.mirror_topic))
     yield graph
     graph.executor.shutdown()
+    for node in (graph.node, graph.robot):
+        node.destroy_node()
     rclpy.shutdown()
 
 

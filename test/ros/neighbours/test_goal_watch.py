@@ -16,7 +16,7 @@ from ddpm_controller.ros.neighbours.claims import Intent
 from ddpm_controller.ros.neighbours.command_watch import GoalWatch
 from ddpm_controller.ros.simulation.gripper_server import GripperServer
 
-NAME = "/hand/gripper_cmd"
+NAME = "/claw/gripper_cmd"
 OUTPUT = RobotOutput(
     "gripper", NAME, GRIPPER_COMMAND, ("finger",), ("rad",), rate_hz=50.0, gripper=GripperRule()
 )
@@ -51,13 +51,13 @@ def test_a_missing_server_and_the_goals_of_another_node_are_noticed(graph):
     goals = GripperGoals(node, (OUTPUT,))
     (client,) = goals.grippers
     watch = GoalWatch(node, client, NAME, ReentrantCallbackGroup(), "ours")
-    assert "nothing serves the action /hand/gripper_cmd" in watch.listener_problem(
+    assert "nothing serves the action /claw/gripper_cmd" in watch.listener_problem(
         0.0, in_motion=False
     )
     assert watch.notes(0.0)
     targets = []
     GripperServer(node, OUTPUT, targets.append)
-    until(lambda: client.is_served)
+    until(lambda: client.is_served and node.count_publishers(f"{NAME}/_action/status"))
     assert watch.has_changed()
     watch.look_at_graph(0.0)
     assert watch.listener_problem(0.0, in_motion=False) == ""
