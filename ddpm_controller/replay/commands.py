@@ -68,13 +68,12 @@ def _compare_ticks(
 ) -> CommandComparison:
     """Compare commands that are those of their ticks."""
     player = _Player(run, limits, deployment)
-    before, run = split_at_first_status(run)
     ticks = list(run_ticks(run))
-    num_before = _num_before(run, ticks, deployment) if ticks else 0
+    unknown = len(split_at_first_status(run)[0])
+    num_before = unknown + _num_before(run, ticks, unknown, deployment)
     if 0 < num_before < len(ticks) and not ticks[num_before][1]:
         player.go_on(ticks[num_before - 1][0])
     tally = CommandTally(run)
-    tally.carry(*(each.position for each in before))
     tally.carry(*(command.position for command, _ in ticks[:num_before]))
     sent: deque[RecordedCommand] = deque(maxlen=_UNTOLD)
     for command, begins in ticks[num_before:]:
@@ -90,7 +89,7 @@ def _compare_ticks(
         difference = refused or command_difference(run, command, position)
         if not begins or refused is not None:
             tally.compare(difference)
-    return tally.comparison(sum(begins for _, begins in ticks), len(before) + num_before)
+    return tally.comparison(sum(begins for _, begins in ticks), num_before)
 
 
 def _deployment(run: RecordedRun) -> Deployment:
@@ -172,15 +171,23 @@ class _Player:
 
 
 def _num_before(
-    run: RecordedRun, ticks: Sequence[tuple[RecordedCommand, bool]], deployment: Deployment
+    run: RecordedRun,
+    ticks: Sequence[tuple[RecordedCommand, bool]],
+    unknown: int,
+    deployment: Deployment,
 ) -> int:
-    """Return how many commands come before what can be computed: 0 unless a run continues there.
+    """Return how many commands behind ``unknown`` ones come before what can be computed.
+
+    None do unless a run continues there.
 
     With the first chunk in the bag the motion is known again, from the command before it; where
     a lead is committed, only with the next run.
     """
-    command = ticks[0][0]
-    if command.motion is None:
+    if unknown == len(ticks):
+        return 0
+    command = ticks[unknown][0]
+    motion = command.motion
+    if motion is None:
         return 0
     takeovers_s = {chunk.takeover_s for chunk in run.chunks}
     state = next(
@@ -188,12 +195,11 @@ def _num_before(
         run.statuses[0].verdict.state,
     )
     follows = state == State.RUNNING and min(takeovers_s) > command.stamp_s
-    motion = command.motion
     assert run.limits is not None
     if not follows and run.limits.is_rest(motion.position, motion.velocity):
         return 0  # a run begins at rest
-    for number, (command, begins) in enumerate(ticks):
+    for number, (command, begins) in enumerate(ticks[unknown:]):
         is_known = command.stamp_s in takeovers_s and deployment.stream_settings is None
-        if number > 0 and (begins or is_known):
+        if unknown + number > 0 and (begins or is_known):
             return number
-    return len(ticks)
+    return len(ticks) - unknown

@@ -188,7 +188,7 @@ def test_other_deployment_parameters_give_other_commands(late_run):
 def generous(checkpoint, **more):
     """A run whose chunks ask for far more than the default tolerance allows."""
     tolerance = ChunkTolerance(1e6, 1e6)
-    return Scenario((checkpoint,), tolerance=tolerance, velocity_share=0.05, **more)
+    return Scenario((checkpoint,), tolerance=tolerance, velocity_share=0.05, noise=1e-4, **more)
 
 
 def test_a_run_with_wider_tolerances_is_reproduced(tmp_path, checkpoint):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
-from ddpm_controller.bags import writer
+from ddpm_controller.bags import storages
 from ddpm_controller.bags.files import OpenBag
 from ddpm_controller.bags.message_types import message_types
 from ddpm_controller.bags.storages import BagTopic
@@ -22,9 +22,9 @@ def as_written_before(bag, folder, monkeypatch):
     store = get_typestore(Stores.ROS2_JAZZY)
     text = re.sub(r"string\[\] override_\w+.*\n", "", (MESSAGES / "ActionChunk.msg").read_text())
     store.register(get_types_from_msg(text + OLDER, KIND))
-    definition = writer.definition
+    definition = storages.definition
     older = store.generate_msgdef(KIND, ros_version=2)[0], store.hash_rihs01(KIND)
-    monkeypatch.setattr(writer, "definition", lambda k: older if k == KIND else definition(k))
+    monkeypatch.setattr(storages, "definition", lambda k: older if k == KIND else definition(k))
     with OpenBag(bag) as source:
         topics = [BagTopic(name, kind) for name, kind in source.topics.items()]
         with BagWriter(folder, topics, source.provenance) as target:

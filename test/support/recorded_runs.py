@@ -64,7 +64,7 @@ class Scenario:
         lose: (topic, index) of a message that the recorder lost.
         twice: (topic, index) of a message that was sent twice.
         settings: Of the policies.
-        pushed: Ticks of a run in which every joint is measured half a radian or metre away.
+        pushed: Ticks of a run in which every joint is pushed away and back.
         failed: Numbers of plans that fail.
         memories: Whether the memory of each plan is recorded.
         cut: Ticks of the first run before the recording begins.
@@ -193,6 +193,10 @@ def record_run(folder, scenario):
             raw = bytes(message_types().serialize_cdr(message, topics[topic]))
             bag.write(topic, sec * 10**9 + nanosec, raw)
     return folder
+
+
+_PUSH = np.array([0.08] * 6 + [0.009])
+"""Of every joint in a tick, rad and m: none is slower."""
 
 
 class _Run:
@@ -334,12 +338,19 @@ class _Run:
         plan = self._policy.plan(request.window, request.memory)
         return [(tick + self._scenario.plan_ticks, plan, request)]
 
+    def _pushed_away(self, tick):
+        """How far a hand has moved each joint, no faster than it can move."""
+        pushed = self._scenario.pushed
+        if tick not in pushed:
+            return 0.0
+        return _PUSH * min(tick - pushed.start + 1, pushed.stop - tick)
+
     def _observe(self, now_s, tick, position):
         for stream in self._robot.streams:
             name = stream.spec.name
             if stream.spec.kind == "vector":
                 value = position + self._random.normal(0, self._scenario.noise, 7)
-                value = value + 0.5 * (tick in self._scenario.pushed)
+                value = value + self._pushed_away(tick)
                 if stream.spec.wraps:
                     turned = (value + np.pi) % (2 * np.pi) - np.pi
                     value = np.where(wrapping(stream.spec), turned, value)
