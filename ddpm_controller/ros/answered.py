@@ -1,6 +1,7 @@
 """Services that answer whatever is asked; what a callback raises would leave a client waiting."""
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -21,17 +22,28 @@ def answer_always(node: Node) -> None:
 
 
 def _answered(callback: Callable[[Any, Any], Any], node: Node) -> Callable[[Any, Any], Any]:
+    def refused(request: Any, response: Any, error: Exception) -> Any:
+        text = f"{type(error).__name__}: {one_line(error)}"
+        asked = type(request).__name__.removesuffix("_Request")
+        node.get_logger().error(f"{asked} was refused: {text}")
+        return _refusal(request, type(response)(), text)
+
     @functools.wraps(callback)
     def run(request: Any, response: Any) -> Any:
         try:
             return callback(request, response)
         except Exception as error:
-            text = f"{type(error).__name__}: {one_line(error)}"
-            asked = type(request).__name__.removesuffix("_Request")
-            node.get_logger().error(f"{asked} was refused: {text}")
-            return _refusal(request, type(response)(), text)
+            return refused(request, response, error)
 
-    return run
+    @functools.wraps(callback)
+    async def run_later(request: Any, response: Any) -> Any:
+        try:
+            return await callback(request, response)
+        except Exception as error:
+            return refused(request, response, error)
+
+    # rclpy awaits only what is a coroutine function itself.
+    return run_later if inspect.iscoroutinefunction(callback) else run
 
 
 def _refusal(request: Any, response: Any, text: str) -> Any:

@@ -7,8 +7,18 @@ from rcl_interfaces.msg import Parameter, ParameterValue
 from rcl_interfaces.srv import SetParameters, SetParametersAtomically
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode
+from std_srvs.srv import Trigger
 
 from ddpm_controller.ros.answered import answer_always
+
+
+async def _answer_later(_, response):
+    response.success, response.message = True, "later"
+    return response
+
+
+async def _fail_later(_, response):
+    raise ValueError("never")
 
 
 @pytest.fixture
@@ -17,6 +27,8 @@ def asked():
     rclpy.init()
     node, client = LifecycleNode("answers"), rclpy.create_node("asks")
     node.declare_parameter("rate", 1.0)
+    node.create_service(Trigger, "answers/later", _answer_later)
+    node.create_service(Trigger, "answers/never", _fail_later)
     answer_always(node)
     executor = SingleThreadedExecutor()
     executor.add_node(node)
@@ -57,3 +69,8 @@ def test_a_parameter_of_a_type_that_is_none_is_refused(asked):
     assert not asked(
         SetParametersAtomically, "set_parameters_atomically", request
     ).result.successful
+
+
+def test_a_service_that_answers_later_is_awaited_and_refuses_what_it_raises(asked):
+    assert asked(Trigger, "later", Trigger.Request()).message == "later"
+    assert asked(Trigger, "never", Trigger.Request()).success is False

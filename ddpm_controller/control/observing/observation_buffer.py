@@ -95,6 +95,10 @@ class ObservationBuffer:
         for name, history in self._histories.items():
             history.begin(before_s, keep_last=self._streams[name].holds)
 
+    def ignores(self, name: str, stamp_s: float) -> bool:
+        """Return whether a value of this moment is from before the run, and would not be kept."""
+        return stamp_s < self._not_before_s and not self._streams[name].holds
+
     def add(
         self, name: str, stamp_s: float, value: np.ndarray, present: np.ndarray | None = None
     ) -> bool:
@@ -117,7 +121,7 @@ class ObservationBuffer:
             raise ObservationError(f"{name}: stamp {stamp_s} is not a time")
         if stream.holds:
             history.drop_from(stamp_s)
-        elif stamp_s < self._not_before_s:
+        elif self.ignores(name, stamp_s):
             return False
         newer = history.newer(stamp_s, present)
         if not newer.any():

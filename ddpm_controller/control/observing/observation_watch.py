@@ -176,7 +176,7 @@ class ObservationWatch:
         self, name: str, stamp_s: float, value: np.ndarray, present: np.ndarray | None
     ) -> str:
         """Return why the measured joints cannot be there; what is no number is for the buffer."""
-        if value.shape != (len(self._names[name]),):
+        if value.shape != (len(self._names[name]),) or self.buffer.ignores(name, stamp_s):
             return ""
         row = value if present is None else np.where(present, value, math.nan)
         if not np.isfinite(value if present is None else value[present]).all():

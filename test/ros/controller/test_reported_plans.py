@@ -114,6 +114,6 @@ def test_a_plan_is_reported_when_its_report_comes_behind_the_next_plan(late_orde
 @pytest.mark.parametrize("late_orders", [1, 8, 25, 45])
 def test_a_plan_from_a_reset_state_is_reported_though_the_push_is_over(late_orders):
     """The robot is where it is planned again when the plan comes, as after a short push."""
-    requests, reported = driven(late_orders, pushed_at=range(45, 70))
+    requests, reported = driven(late_orders, pushed_at=range(45, 70), num_ticks=200)
     reset = next(each for each in requests if each.epoch > requests[0].epoch)
     assert any(each is reset for each in reported)
