@@ -97,6 +97,7 @@ def test_a_delay_that_a_relay_adds_is_found_on_the_real_simulation(robot_file):
     assert robot_file.read_text().count("latency_s") == 4
 
 
+@pytest.mark.long
 def test_a_robot_that_is_late_by_a_known_time_is_found_without_the_lead_of_its_commands(
     robot_file,
 ):
@@ -133,6 +134,7 @@ def test_it_moves_nothing_unless_it_may(robot_file):
     assert robot_file.read_text().count("latency_s") == 3
 
 
+@pytest.mark.long
 def test_a_camera_whose_stamps_hide_its_latency_is_found_by_the_motion_that_it_shows(robot_file):
     """However late the robot hears of its commands: the picture shows what its states tell."""
     hidden_s, joint = 0.2, 0

@@ -54,6 +54,7 @@ def test_by_the_published_protocol_plans_are_joined_only_if_asked(checkpoint, ov
     assert _restored(options).facts.settings["seam"] == seam
 
 
+@pytest.mark.long
 def test_a_lockstep_trial_over_ros_is_the_trial_in_process_with_its_score(checkpoint):
     here = trials_in_process(checkpoint)
     there = list(trials_over_ros("pusht", checkpoint, SEEDS, "lockstep", TIMEOUT_S, {}))

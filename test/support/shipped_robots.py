@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import rclpy
 import yaml
+from controller_driver import GOALS, LOST_S
 from ddpm_msgs.msg import ControllerStatus
 from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
+from lifecycle_msgs.srv import ChangeState, GetState
 from random_checkpoint import CONFIG, save_random_network
 from rcl_interfaces.msg import Log
 from rclpy.executors import SingleThreadedExecutor
@@ -29,8 +30,11 @@ ROBOTS = Path(__file__).parents[2] / "config" / "robots"
 PATIENCE_S = 60.0
 LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 WARNING = Log.WARN
-OF_THE_MACHINE = ("PLAN_LATE", "CONTROLLER_LOST", "behind their arrival")
-"""Words of warnings that a machine is too busy, whatever the robot."""
+OF_THE_MACHINE = (
+    *("PLAN_LATE", "CONTROLLER_LOST", "behind their arrival"),
+    *("nothing is subscribed to", "nothing serves"),
+)
+"""Words of warnings that a machine is too busy, or that not all have found each other yet."""
 
 
 def robot_file(folder: Path, name: str, *, cameras: bool, max_age_s: float | None = None) -> Path:
@@ -113,6 +117,7 @@ class Watcher:
         for side in driver_of(name).sides.values():
             create(String, f"/{side}/scripted_robot".replace("//", "/"), self._on_report, LATCHED)
         self._change = self.node.create_client(ChangeState, "controller/change_state")
+        self._get_state = self.node.create_client(GetState, "controller/get_state")
         self._spinner = SingleThreadedExecutor()
         self._spinner.add_node(self.node)
 
@@ -147,8 +152,13 @@ class Watcher:
     def change(self, transition: int) -> None:
         request = ChangeState.Request(transition=Transition(id=transition))
         self.until(self._change.service_is_ready)
-        answer = ask(self._change, request, self.spin, PATIENCE_S, again_s=PATIENCE_S)
-        assert answer.success, self.warnings
+        # An answer may be lost, and the transition be over when it is asked for again.
+        answer = ask(self._change, request, self.spin, PATIENCE_S, LOST_S)
+        assert answer.success or self._state() == GOALS[transition], self.warnings
+
+    def _state(self) -> str:
+        request = GetState.Request()
+        return ask(self._get_state, request, self.spin, PATIENCE_S, LOST_S).current_state.label
 
     def close(self) -> None:
         self.node.destroy_node()

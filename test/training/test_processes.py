@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 SUPPORT = ROOT / "test" / "support"
 
 
+@pytest.mark.long
 def test_two_launched_processes_train_the_same_as_one(tiny, tmp_path):
     """Two shards of a batch make one sum of two gradients, in one process or in two."""
     one, two = tmp_path / "one", tmp_path / "two"

@@ -117,6 +117,7 @@ def test_a_process_that_stands_by_continues_without_a_jump(streaming, capfd):
     assert (np.abs(record.column("accelerations")) <= 1.1 * LIMITS.acceleration).all()
 
 
+@pytest.mark.long
 def test_single_points_are_refused_with_the_reason_while_the_robot_would_move(streaming, capfd):
     with (
         client() as node,

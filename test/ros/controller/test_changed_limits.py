@@ -75,6 +75,7 @@ def test_a_description_counts_from_the_activation_after_it(robot_file):
         describe(robot_description(), Reason.NO_CHECKPOINT)
 
 
+@pytest.mark.long
 def test_a_joint_limits_file_counts_from_the_activation_after_it(robot_file, tmp_path):
     (limits_file,) = tmp_path.glob("*limits*.yaml")
     with client() as node, process_of("controller", robot=robot_file):

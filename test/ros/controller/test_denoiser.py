@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 import torch
 from controller_driver import FakeRobot, client, process_of
 from lifecycle_msgs.msg import Transition
@@ -30,6 +31,7 @@ def first_plan(node):
     return list(node.heard["controller/action_chunk"][0].rows)
 
 
+@pytest.mark.long
 def test_the_policy_sees_the_cleaned_states_and_a_misfit_is_refused(tmp_path):
     save_random_checkpoint(tmp_path / "random")
     plans = {}

@@ -186,6 +186,7 @@ def test_an_idle_publisher_is_named_and_one_that_sends_stops_the_arm(checkpoint,
         node.until_running(num_chunks=1)
 
 
+@pytest.mark.long
 def test_zeros_of_a_second_publisher_never_move_the_arm(checkpoint):
     """Nothing is sent at the beginning; the arm comes to rest when they come while it moves."""
     parameters = {"checkpoint": checkpoint, "control_rate_hz": RATE_HZ}

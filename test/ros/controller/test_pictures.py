@@ -1,6 +1,7 @@
 """What a controller process draws of its chunks."""
 
 import numpy as np
+import pytest
 from controller_driver import FakeRobot, client, process_of
 from trajectory_msgs.msg import JointTrajectory
 from visualization_msgs.msg import MarkerArray
@@ -41,6 +42,7 @@ def test_the_chunks_that_are_told_are_those_that_are_drawn(checkpoint):
         node.until(is_drawn, "the path of that chunk")
 
 
+@pytest.mark.long
 def test_without_pictures_there_are_no_such_topics(checkpoint):
     with (
         client() as node,

@@ -9,9 +9,9 @@ from shipped_robots import Watcher, controller_process, robot_file, small_checkp
 from ddpm_controller.control.states import State
 from ddpm_controller.robots.robot import load_robot
 
-LONG = ("fr3_hand", "xarm7", "go2")
+LONG = ("ur5e_2f85", "aloha", "fr3_hand", "xarm7", "go2")
 FEW_COMMANDS = 3
-ALL = ["ur5e_2f85", "so101", "aloha", *(pytest.param(n, marks=pytest.mark.long) for n in LONG)]
+ALL = ["so101", *(pytest.param(n, marks=pytest.mark.long) for n in LONG)]
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -66,7 +66,7 @@ def test_an_array_is_taken_where_the_robot_file_says_so_and_one_of_another_size_
         node.until(lambda: nanoseconds(clocks[-1].clock) == now_ns + TICK_NS)
 
 
-@pytest.mark.parametrize("command_process", [True, False])
+@pytest.mark.parametrize("command_process", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_an_arm_and_a_gripper_by_action_run_are_recorded_and_replayed(
     tmp_path, checkpoint, command_process
 ):
