@@ -22,7 +22,7 @@ def rates_agree(found_hz, wanted_hz):
 
 @pytest.mark.parametrize(
     "name",
-    ["ur5e_2f85", "so101", *(pytest.param(each, marks=pytest.mark.long) for each in LONG)],
+    ["so101", *(pytest.param(each, marks=pytest.mark.long) for each in ("ur5e_2f85", *LONG))],
 )
 def test_a_running_robot_gives_the_file_that_is_shipped_for_it(name, tmp_path):
     driver = driver_of(name)

@@ -43,7 +43,9 @@ def trials_in_process(checkpoint, stream):
     return list(run_trials(policy, "reach", loop, SEEDS, settings, view))
 
 
-@pytest.mark.parametrize("stream", ["single_point", "rest_ended"])
+@pytest.mark.parametrize(
+    "stream", [pytest.param("single_point", marks=pytest.mark.long), "rest_ended"]
+)
 def test_a_lockstep_trial_over_ros_is_the_trial_in_process(checkpoint, stream):
     """Any difference in conversions, order, stamps, noise or limits would show.
 
