@@ -20,12 +20,10 @@ from rclpy.task import Future
 
 from ddpm_controller.bags.message_types import message_class
 from ddpm_controller.robots.outputs import ACTIONS, JOINT_STATE
+from ddpm_controller.robots.streams import COMPRESSED_IMAGE, IMAGE, STRING
 from ddpm_controller.survey.messages import (
     COMMAND_TYPES,
-    COMPRESSED_IMAGE,
-    IMAGE,
     OTHER_TYPES,
-    STRING,
     Survey,
 )
 from ddpm_controller.survey.seen_robot import SeenCommands, SeenRobot

@@ -4,12 +4,10 @@ from pathlib import Path
 
 from ddpm_controller.bags.files import OpenBag
 from ddpm_controller.robots.outputs import JOINT_STATE
+from ddpm_controller.robots.streams import COMPRESSED_IMAGE, IMAGE, STRING
 from ddpm_controller.survey.messages import (
     COMMAND_TYPES,
-    COMPRESSED_IMAGE,
-    IMAGE,
     OTHER_TYPES,
-    STRING,
     Survey,
 )
 from ddpm_controller.survey.seen_robot import SeenRobot

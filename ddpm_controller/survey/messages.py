@@ -17,6 +17,7 @@ from ddpm_controller.robots.outputs import (
     TWIST,
     TWIST_STAMPED,
 )
+from ddpm_controller.robots.streams import COMPRESSED_IMAGE, IMAGE, STRING
 from ddpm_controller.survey.arms import told_apart
 from ddpm_controller.survey.seen_robot import (
     SeenCamera,
@@ -26,9 +27,6 @@ from ddpm_controller.survey.seen_robot import (
     SeenRobot,
 )
 
-IMAGE = "sensor_msgs/msg/Image"
-COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
-STRING = "std_msgs/msg/String"
 COMMAND_TYPES = (JOINT_TRAJECTORY, MULTI_ARRAY, FLOAT64, TWIST, TWIST_STAMPED)
 """Types of messages that are commands wherever they are found."""
 OTHER_TYPES = frozenset(
