@@ -8,7 +8,11 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
+from ddpm_controller.ros.asking import ask
+
 NAME = "controller"
+ASK_AGAIN_S = 1.0
+"""Wall time after which an answer counts as lost: people wait for it."""
 
 
 class StatusReader(Node):
@@ -48,11 +52,18 @@ class StatusReader(Node):
             if time.monotonic() > end_s:
                 return ""
             self.spin(0.1)
-        answer = self._state.call_async(GetState.Request())
         # A status that was published before is received meanwhile.
-        while not answer.done() and time.monotonic() < end_s:
-            self._executor.spin_once(timeout_sec=0.1)
-        return str(answer.result().current_state.label) if answer.done() else "no answer"
+        try:
+            answer = ask(
+                self._state,
+                GetState.Request(),
+                lambda: self._executor.spin_once(timeout_sec=0.1),
+                max(0.0, end_s - time.monotonic()),
+                ASK_AGAIN_S,
+            )
+        except TimeoutError:
+            return "no answer"
+        return str(answer.current_state.label)
 
     def _take(self, message: ControllerStatus) -> None:
         self.status = message
