@@ -344,6 +344,9 @@ def test_a_message_on_time_is_not_withheld():
     robot, order = moving()
     robot.sender.tick(robot.now_s, order(robot.now_s))
     assert not robot.sender.stream.withhold(robot.now_s + 0.02)
+    robot.run(0.3, silent=True)
+    robot.sender.tick(robot.now_s, order(robot.now_s))  # resumes
+    assert not robot.sender.stream.withhold(robot.now_s + 0.02)
 
 
 def test_a_clock_that_goes_back_takes_the_motion_with_it():
