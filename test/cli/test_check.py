@@ -1,0 +1,50 @@
+"""The command check: a checkpoint beside bags, and thresholds for its exit code."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from described_bags import DESCRIBED, described
+from random_checkpoint import CONFIG, save_random_network
+from small_bags import ROBOT, run_messages, small_robot, write_bag
+
+from ddpm_controller.cli.checks.check import main
+
+RANGE = {"min": [-2.0, -2.0], "max": [2.0, 2.0]}
+STATISTICS = {"joint_state": RANGE, "camera": {"min": [0.0], "max": [255.0]}, "action": RANGE}
+TINY = replace(
+    CONFIG, image_channels=(4,), num_keypoints=2, channels=(8, 16), num_groups=4, horizon=8
+)
+
+
+@pytest.fixture
+def words(tmp_path):
+    robot = small_robot(tmp_path, ROBOT)
+    save_random_network(tmp_path / "checkpoint", TINY, robot, STATISTICS)
+    bag = write_bag(tmp_path / "bag", described(run_messages()), topics=DESCRIBED)
+    return [
+        *(str(tmp_path / "checkpoint"), "--bags", str(bag)),
+        *("--robot", str(tmp_path / "robot.yaml"), "--output", str(tmp_path / "out")),
+        *("--num-samples", "2", "--windows-per-episode", "3"),
+    ]
+
+
+def test_it_writes_page_and_json_and_ends_with_0_within_its_thresholds(words, tmp_path):
+    assert main([*words, "--max-error", "1.0", "--max-seam", "1.0", "--max-refused", "1"]) == 0
+    assert (tmp_path / "out" / "check.html").stat().st_size > 10_000
+    content = json.loads((tmp_path / "out" / "check.json").read_text())
+    assert content["num_windows"] == 3
+    assert content["past"] == {}
+
+
+@pytest.mark.parametrize(
+    ("threshold", "text"),
+    [
+        (("--max-error", "0.001"), "at most 0.001 is allowed"),
+        (("--min-coverage", "1.0"), "at least 1 is needed"),
+        (("--max-out-of-distribution", "1.0"), "not measured, at most 1 is allowed"),
+    ],
+)
+def test_past_a_threshold_it_ends_with_1(words, threshold, text, capsys):
+    assert main([*words, *threshold]) == 1
+    assert text in capsys.readouterr().out
