@@ -176,7 +176,7 @@ class Dataset:
             raise self._wrong(episode.table, text)
         return rows
 
-    def _read(self, path: Path, columns: list[str], filters: Any = None) -> Any:
+    def _read(self, path: Path, columns: list[str] | None = None, filters: Any = None) -> Any:
         arrow, parquet = library("pyarrow"), library("pyarrow.parquet")
         try:
             return parquet.read_table(
@@ -218,7 +218,7 @@ class Dataset:
             rows = self._lines("meta/tasks.jsonl")
             return {int(row["task_index"]): str(row["task"]) for row in rows}
         path = self.folder / "meta" / "tasks.parquet"
-        table = library("pyarrow.parquet").ParquetFile(path).read()
+        table = self._read(path)
         sentences = [name for name in table.column_names if name != "task_index"]
         if len(sentences) != 1 or "task_index" not in table.column_names:
             raise self._wrong(path, f"it has the columns {table.column_names}")

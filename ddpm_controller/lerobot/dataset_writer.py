@@ -46,7 +46,8 @@ class _Part:
 
     def end_if_full(self) -> None:
         """Finish a file that is large enough; the next episode begins another one."""
-        if self.path.stat().st_size >= self.most_bytes:
+        # An encoder that looks ahead has written nothing at first.
+        if self.path.exists() and self.path.stat().st_size >= self.most_bytes:
             self.close()
             self.number += 1
 

@@ -48,7 +48,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class Matching:
-    """How people say what belongs together where names do not.
+    """What belongs together where names do not show it.
 
     Attributes:
         features: Stream -> feature.

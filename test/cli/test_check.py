@@ -1,26 +1,17 @@
 """The command check: a checkpoint beside bags, and thresholds for its exit code."""
 
 import json
-from dataclasses import replace
 
 import pytest
-from described_bags import DESCRIBED, described
-from random_checkpoint import CONFIG, save_random_network
-from small_bags import ROBOT, run_messages, small_robot, write_bag
+from described_bags import DESCRIBED, described, small_checkpoint
+from small_bags import run_messages, write_bag
 
 from ddpm_controller.cli.checks.check import main
-
-RANGE = {"min": [-2.0, -2.0], "max": [2.0, 2.0]}
-STATISTICS = {"joint_state": RANGE, "camera": {"min": [0.0], "max": [255.0]}, "action": RANGE}
-TINY = replace(
-    CONFIG, image_channels=(4,), num_keypoints=2, channels=(8, 16), num_groups=4, horizon=8
-)
 
 
 @pytest.fixture
 def words(tmp_path):
-    robot = small_robot(tmp_path, ROBOT)
-    save_random_network(tmp_path / "checkpoint", TINY, robot, STATISTICS)
+    small_checkpoint(tmp_path)
     bag = write_bag(tmp_path / "bag", described(run_messages()), topics=DESCRIBED)
     return [
         *(str(tmp_path / "checkpoint"), "--bags", str(bag)),

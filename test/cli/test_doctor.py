@@ -1,27 +1,16 @@
 """The command doctor, on a bag, beside a checkpoint, and on a live robot."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
-from described_bags import DESCRIBED, described
-from random_checkpoint import CONFIG, save_random_network
+from described_bags import DESCRIBED, SEEN, described, small_checkpoint
 from robot_driver import driver_of
 from robot_process import robot_process
-from small_bags import ROBOT, run_messages, small_robot, write_bag
+from small_bags import run_messages, small_robot, write_bag
 
 from ddpm_controller.cli.checks.doctor import main
 
 ROBOTS = Path(__file__).parents[2] / "config" / "robots"
-RANGE = {"min": [-2.0, -2.0], "max": [2.0, 2.0]}
-STATISTICS = {"joint_state": RANGE, "camera": {"min": [0.0], "max": [255.0]}, "action": RANGE}
-TINY = replace(CONFIG, image_channels=(4,), num_keypoints=2, channels=(8, 16), num_groups=4)
-
-
-def small_checkpoint(tmp_path):
-    robot = small_robot(tmp_path, ROBOT)
-    save_random_network(tmp_path / "checkpoint", TINY, robot, STATISTICS)
-    return tmp_path / "checkpoint"
 
 
 def test_a_bag_and_a_checkpoint_that_fit_end_with_0_and_the_rows_are_there_as_json(
@@ -39,7 +28,7 @@ def test_a_bag_and_a_checkpoint_that_fit_end_with_0_and_the_rows_are_there_as_js
 
 def test_a_checkpoint_of_another_robot_ends_with_1_and_both_sides(tmp_path, capsys):
     checkpoint = small_checkpoint(tmp_path)
-    small_robot(tmp_path, ROBOT.replace("period_s: 0.1", "period_s: 0.2"))
+    small_robot(tmp_path, SEEN.replace("period_s: 0.1", "period_s: 0.2"))
     bag = write_bag(tmp_path / "bag", described(run_messages()), topics=DESCRIBED)
     assert main([str(tmp_path / "robot.yaml"), str(checkpoint), "--bags", str(bag)]) == 1
     out = capsys.readouterr().out

@@ -1,5 +1,6 @@
 """The command `export-lerobot`: bags as a data set of LeRobot."""
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return 0, or 1 after an error."""
     options = tyro.cli(ExportLeRobotOptions, args=arguments)
     console = Console(highlight=False)
+    os.environ.setdefault("SVT_LOG", "1")  # else the encoder of AV1 prints all of its settings
     settings = ExportSettings(options.task, options.pictures, options.codec)
     try:
         with Progress(console=console) as bar:
