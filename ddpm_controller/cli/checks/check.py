@@ -43,7 +43,7 @@ class CheckOptions:
     windows or plans for the others.
 
       ddpm check models/reach --bags recordings --held-out
-      ddpm check models/my_arm --bags new_day --robot my_arm.yaml --max-error 0.05 --max-refused 0
+      ddpm check models/mine --bags new_day --robot my_arm.yaml --max-error 0.05 --max-refused 0
 
     Attributes:
         checkpoint: Folder of a checkpoint.

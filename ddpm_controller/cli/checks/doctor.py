@@ -34,8 +34,8 @@ class DoctorOptions:
     where something is.
 
       ddpm doctor my_arm.yaml
-      ddpm doctor my_arm.yaml models/my_arm --namespace follower
-      ddpm doctor my_arm.yaml models/my_arm --bags recordings
+      ddpm doctor my_arm.yaml models/mine --namespace follower
+      ddpm doctor my_arm.yaml models/mine --bags recordings
 
     Attributes:
         robot: Robot file.
