@@ -1,6 +1,7 @@
 """A data set of LeRobot, read episode by episode: versions 2.0, 2.1 and 3.0 of its format."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from ddpm_controller.lerobot.videos import read_frames
 
 VERSIONS = ("v2.0", "v2.1", "v3.0")
 _MOST_BYTES = 64 << 20
+_WIDE = re.compile(r":[^}]*\d{3}")
+"""A number of a hundred digits or more in a file name: it could fill the memory."""
 _OFF_S = 0.5
 """A frame whose timestamp is off by more than this share of a period is at another moment."""
 
@@ -95,7 +98,7 @@ class Dataset:
         """
         try:
             yield from self._stored() if self._is_v3 else self._stored_singly()
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             if isinstance(error, LeRobotError):
                 raise
             raise self._wrong("the list of episodes in meta", error) from None
@@ -141,11 +144,9 @@ class Dataset:
                 found = {}
                 for name in videos:
                     chunk, file, begin_s = (row[f"videos/{name}/{key}"] for key in keys)
-                    at = self._path(
-                        self._video, video_key=name, chunk_index=chunk, file_index=file
-                    )
-                    found[name] = (at, float(begin_s))
-                table = self._path(self._table, **places)
+                    at = {"video_key": name, "chunk_index": chunk, "file_index": file}
+                    found[name] = (self._path(self._video, at), float(begin_s))
+                table = self._path(self._table, places)
                 number, length = int(row["episode_index"]), int(row["length"])
                 yield StoredEpisode(number, length, table, found, tuple(row["tasks"]))
 
@@ -156,13 +157,16 @@ class Dataset:
             number = int(row["episode_index"])
             places = {"episode_chunk": number // self._chunk, "episode_index": number}
             found = {
-                name: (self._path(self._video, video_key=name, **places), 0.0) for name in videos
+                name: (self._path(self._video, {**places, "video_key": name}), 0.0)
+                for name in videos
             }
-            table = self._path(self._table, **places)
+            table = self._path(self._table, places)
             yield StoredEpisode(number, int(row["length"]), table, found, tuple(row["tasks"]))
 
-    def _path(self, pattern: Any, **places: object) -> Path:
+    def _path(self, pattern: Any, places: Mapping[str, Any]) -> Path:
         """Return a file by the pattern of info.json; it must be inside the folder."""
+        if _WIDE.search(str(pattern)):
+            raise self._wrong("meta/info.json", f"{pattern!r} has numbers of too many digits")
         path = self.folder / str(pattern).format(**places)
         if not path.resolve().is_relative_to(self.folder.resolve()):
             raise self._wrong("meta/info.json", f"{pattern!r} leads out of the data set")

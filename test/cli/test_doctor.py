@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 from described_bags import DESCRIBED, SEEN, described, small_checkpoint
 from robot_driver import driver_of
 from robot_process import robot_process
@@ -41,14 +42,18 @@ def test_a_robot_file_that_is_not_there_is_an_error(tmp_path, capsys):
     assert "none.yaml" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_a_running_robot_fits_the_file_that_is_shipped_for_it_and_not_that_of_another(
     tmp_path, capsys
 ):
     namespace = driver_of("so101").namespace
     with robot_process("so101"):
-        words = ["--namespace", namespace, "--duration-s", "4", "--json"]
+        words = ["--namespace", namespace, "--duration-s", "3", "--json"]
         own, other = tmp_path / "own.json", tmp_path / "other.json"
-        assert main([str(ROBOTS / "so101.yaml"), *words, str(own)]) == 0, capsys.readouterr().out
+        file = str(ROBOTS / "so101.yaml")
+        # A robot that starts is not there at first.
+        fits = any(main([file, *words, str(own)]) == 0 for _ in range(6))
+        assert fits, capsys.readouterr().out
         assert main([str(ROBOTS / "xarm7.yaml"), *words, str(other)]) == 1
     levels = {row["what"]: row["level"] for row in json.loads(other.read_text())["graph"]}
     assert levels["stream joint_state"] == "fault"

@@ -131,6 +131,10 @@ CASES = {
     "no fps": (lambda data: info(data, fps=0), "frames a second"),
     "no features": (lambda data: info(data, features=7), "meta/info.json"),
     "out of it": (lambda data: info(data, data_path="../../x.parquet"), "out of the data set"),
+    "wide path": (
+        lambda data: info(data, data_path="{file_index:0999999999d}"),
+        "too many digits",
+    ),
     "odd path": (lambda data: info(data, data_path="{nothing}"), "list of episodes"),
     "no tasks": (lambda data: (data / "meta/tasks.parquet").unlink(), "tasks.parquet"),
     "cut table": (damage_table, "file-000.parquet"),
