@@ -134,8 +134,8 @@ def matched(
             vectors[name] = _columns(names[name], feature, spec.names, spec.units, matching)
     if ACTION not in features:
         raise LeRobotError(f"the data set has no feature {ACTION!r}: it has {sorted(features)}")
-    spec = robot.action_spec
-    action = _columns(ACTION, features[ACTION], spec.joint_names, spec.units, matching)
+    wanted = robot.action_spec
+    action = _columns(ACTION, features[ACTION], wanted.joint_names, wanted.units, matching)
     return vectors, images, action
 
 
