@@ -28,14 +28,12 @@ def test_it_writes_page_and_json_and_ends_with_0_within_its_thresholds(words, tm
     assert content["past"] == {}
 
 
-@pytest.mark.parametrize(
-    ("threshold", "text"),
-    [
-        (("--max-error", "0.001"), "at most 0.001 is allowed"),
-        (("--min-coverage", "1.0"), "at least 1 is needed"),
-        (("--max-out-of-distribution", "1.0"), "not measured, at most 1 is allowed"),
-    ],
-)
-def test_past_a_threshold_it_ends_with_1(words, threshold, text, capsys):
-    assert main([*words, *threshold]) == 1
-    assert text in capsys.readouterr().out
+def test_past_a_threshold_it_ends_with_1_and_names_each(words, capsys):
+    """What was not measured is not kept either."""
+    bounds = ["--max-error", "0.001", "--min-coverage", "1.0", "--max-out-of-distribution", "1.0"]
+    assert main([*words, *bounds, "--max-seam", "9.0"]) == 1
+    out = capsys.readouterr().out
+    assert "at most 0.001 is allowed" in out
+    assert "at least 1 is needed" in out
+    assert "not measured, at most 1 is allowed" in out
+    assert "at most 9" not in out

@@ -10,6 +10,7 @@ from ddpm_controller.bags.episodes import read_episodes
 from ddpm_controller.cli.lerobot.export_lerobot import main as export_lerobot
 from ddpm_controller.cli.lerobot.import_lerobot import main as import_lerobot
 from ddpm_controller.data.windows import WindowDataset
+from ddpm_controller.lerobot.libraries import LeRobotError, library
 
 CODEC_ERROR = 6
 """Levels of 255, of pictures of one colour: conversion to YUV and back, and quantization."""
@@ -67,9 +68,8 @@ def test_units_of_messages_that_are_not_si_come_back(tmp_path):
     data = exported(tmp_path, [bag], "--pictures", "png")
     state = json.loads((data / "meta/info.json").read_text())["features"]["observation.state"]
     assert state["units"] == ["rad", "m"]
-    refuse_difference(
-        read_episodes([bag], robot), read_episodes([again(tmp_path, data)], robot), 0
-    )
+    found = again(tmp_path, data, "--feature", "camera=observation.images.camera")
+    refuse_difference(read_episodes([bag], robot), read_episodes([found], robot), 0)
 
 
 def test_sentences_become_tasks_frame_by_frame_and_sentences_again(tmp_path):
@@ -109,3 +109,8 @@ def test_nothing_is_left_where_nothing_can_be_exported(tmp_path, capsys):
     assert export_lerobot(words) == 1
     assert "no episode is left to export" in capsys.readouterr().out
     assert sorted(each.name for each in tmp_path.iterdir()) == ["bag", "robot.yaml"]
+
+
+def test_without_the_extra_the_error_names_it():
+    with pytest.raises(LeRobotError, match=r'pip install "ddpm_controller\[lerobot\]"'):
+        library("no_such_library")
