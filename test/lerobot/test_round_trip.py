@@ -4,7 +4,18 @@ import json
 
 import numpy as np
 import pytest
-from small_bags import MS, ROBOT, START_NS, TOPICS, T, mark, run_messages, small_robot, write_bag
+from small_bags import (
+    MS,
+    ROBOT,
+    START_NS,
+    TOPICS,
+    T,
+    image,
+    mark,
+    run_messages,
+    small_robot,
+    write_bag,
+)
 
 from ddpm_controller.bags.episodes import read_episodes
 from ddpm_controller.cli.lerobot.export_lerobot import main as export_lerobot
@@ -34,6 +45,15 @@ def again(tmp_path, data, *words):
     return out
 
 
+def flashing(duration_ms, level):
+    """A run in which every picture is another one than those before and behind, and in b."""
+    for topic, stamp_ns, message in run_messages(duration_ms):
+        if topic == "/camera/image_raw":
+            number = (stamp_ns - START_NS) // (40 * MS)
+            message = image(stamp_ns, level + 13 * (number % 8))
+        yield topic, stamp_ns, message
+
+
 def windows(episodes):
     dataset = WindowDataset(episodes, 2, 4)
     return dataset.gather(np.arange(len(dataset)))
@@ -56,7 +76,10 @@ def test_the_windows_are_the_same_again(tmp_path, pictures, image_error):
     """Two bags, two streams of one topic, pictures that are cropped and resized at reading."""
     text = ROBOT.replace("action:", SECOND).replace("width: 6,", CROPPED)
     robot = small_robot(tmp_path, text)
-    bags = [write_bag(tmp_path / name, run_messages(ms)) for name, ms in (("a", 900), ("b", 500))]
+    bags = [
+        write_bag(tmp_path / "a", flashing(900, 5)),
+        write_bag(tmp_path / "b", flashing(500, 150)),
+    ]
     data = exported(tmp_path, bags, "--pictures", pictures)
     found = again(tmp_path, data)
     refuse_difference(read_episodes(bags, robot), read_episodes([found], robot), image_error)
@@ -70,6 +93,14 @@ def test_units_of_messages_that_are_not_si_come_back(tmp_path):
     assert state["units"] == ["rad", "m"]
     found = again(tmp_path, data, "--feature", "camera=observation.images.camera")
     refuse_difference(read_episodes([bag], robot), read_episodes([found], robot), 0)
+
+
+def test_a_slower_data_set_holds_each_command_until_the_next(tmp_path):
+    small_robot(tmp_path, ROBOT.replace("period_s: 0.1", "period_s: 0.2"))
+    data = exported(tmp_path, [write_bag(tmp_path / "bag", run_messages(800))])
+    robot = small_robot(tmp_path)
+    (episode,) = read_episodes([again(tmp_path, data)], robot)
+    np.testing.assert_allclose(episode.actions[:, 0], [1, 1, 1.2, 1.2, 1.4, 1.4, 1.6, 1.6, 1.8])
 
 
 def test_sentences_become_tasks_frame_by_frame_and_sentences_again(tmp_path):
