@@ -20,7 +20,7 @@ LEARNED = {"types", "given_files", "policy", "checkpoint", "diffusion", "network
 EVERYTHING_BUT_CLI = {
     *LEARNED,
     *("systems", "policies", "planners", "dynamics", "rewards", "data", "training", "control"),
-    *("messages", "robots", "bags", "replay", "identification", "survey", "simulation"),
+    *("messages", "robots", "bags", "replay", "identification", "survey", "lerobot", "simulation"),
     *("evaluation", "share", "ros"),
 }
 MAY_IMPORT: Mapping[str, set[str]] = {
@@ -51,7 +51,8 @@ MAY_IMPORT: Mapping[str, set[str]] = {
         *("types", "checkpoint", "control", "data", "diffusion", "networks", "training"),
         *("robots", "bags"),
     },
-    "survey": {"types", "messages", "robots", "bags"},
+    "survey": {"types", "control", "messages", "robots", "bags"},
+    "lerobot": {"types", "given_files", "data", "messages", "robots", "bags"},
     "evaluation": {"types", "policy", "systems", "control", "simulation", "data", "robots"},
     "ros": EVERYTHING_BUT_CLI,
     "cli": EVERYTHING_BUT_CLI,
@@ -103,6 +104,7 @@ def may_import(room: str, folder: str) -> set[str] | None:
 
 WITHOUT_TORCH = {
     *("types", "policy", "control", "simulation", "evaluation", "messages", "robots", "bags"),
+    *("survey", "lerobot"),
 }
 WITHOUT_CLOCK = {
     *("types", "policy", "control", "diffusion", "networks", "policies", "simulation", "replay"),

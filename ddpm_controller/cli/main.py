@@ -18,6 +18,7 @@ COMMANDS = {
         "demo": "Run the shipped policy on a few simulated episodes over ROS.",
         "start": "Start a graph of nodes without launch, for example `ddpm start arm`.",
         "new_robot": "Write a first robot file, from a running robot or from a bag.",
+        "doctor": "Compare what runs, or a bag, with a robot file and a checkpoint.",
         "status": "Show what a running controller does and why.",
         "controller": "ROS node: observations in, plans, limited commands out.",
         "trainer": "ROS node: trains when its action is called.",
@@ -28,12 +29,15 @@ COMMANDS = {
         "demonstrate": "Record demonstrations of a scripted expert, one bag per episode.",
         "pusht_demonstrations": "Turn the published human demonstrations of PushT into bags.",
         "train": "Train a policy from bags.",
+        "check": "Compare the plans of a checkpoint with recordings; nothing moves.",
         "evaluate": "Try a checkpoint in closed loop on matched seeds.",
         "evaluate_nll": "Bound the negative log-likelihood of recorded episodes.",
     },
     "Record and replay": {
         "record": "Record a running controller into a bag.",
         "replay": "Make the plans and commands of a recorded run again and compare them.",
+        "export_lerobot": "Write bags as a LeRobot data set.",
+        "import_lerobot": "Turn a LeRobot data set into bags.",
     },
     "Measure and fit": {
         "calibrate_latency": "Measure the latencies of a robot and write its robot file.",

@@ -20,6 +20,10 @@ EXECUTABLES = {
     "start": "ddpm_controller.cli.start:main",
     "status": "ddpm_controller.cli.status:main",
     "new_robot": "ddpm_controller.cli.new_robot:main",
+    "doctor": "ddpm_controller.cli.checks.doctor:main",
+    "check": "ddpm_controller.cli.checks.check:main",
+    "export_lerobot": "ddpm_controller.cli.lerobot.export_lerobot:main",
+    "import_lerobot": "ddpm_controller.cli.lerobot.import_lerobot:main",
 }
 """Name -> module and function; `ddpm` runs them, and executables/ has a file for each."""
 
