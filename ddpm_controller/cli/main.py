@@ -27,6 +27,7 @@ COMMANDS = {
         "walk": "Record demonstrations, train and evaluate in one go.",
         "demonstrate": "Record demonstrations of a scripted expert, one bag per episode.",
         "pusht_demonstrations": "Turn the published human demonstrations of PushT into bags.",
+        "lint": "Show what is wrong or doubtful in bags.",
         "train": "Train a policy from bags.",
         "evaluate": "Try a checkpoint in closed loop on matched seeds.",
         "evaluate_nll": "Bound the negative log-likelihood of recorded episodes.",
