@@ -53,8 +53,9 @@ def findings_of(recordings: Sequence[Recording], robot: Robot, limits: Limits) -
         limits: Positions of its joints; empty: not known.
     """
     found = [finding for each in recordings for finding in _of_one(each, robot, limits)]
+    known = {(each.recording, each.kind) for each in found}
     for check in _OF_SET:
-        found += check(recordings, robot)
+        found += [e for e in check(recordings, robot) if (e.recording, e.kind) not in known]
     order = {each.name: number for number, each in enumerate(recordings)}
     found = list(dict.fromkeys(found))
     found.sort(key=lambda each: (order[each.recording], each.severity != "wrong"))
