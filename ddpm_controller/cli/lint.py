@@ -100,11 +100,14 @@ def _looked_at(options: LintOptions, console: Console) -> tuple[list[Recording],
 
 
 def _table(findings: Sequence[Finding]) -> Table:
-    table = Table("where", "", "kind", "what was seen", "what to do", show_lines=True)
+    table = Table(show_lines=True)
+    table.add_column("where", overflow="fold")
+    table.add_column("kind", no_wrap=True)
+    table.add_column("what was seen, and what to do")
     for each in findings:
         colour = "red" if each.severity == "wrong" else "yellow"
-        cells = (each.where, f"[{colour}]{each.severity}[/]", each.kind)
-        table.add_row(*cells, _plain(each.text), _plain(each.remedy))
+        kind = f"[{colour}]{each.severity}[/]\n{each.kind}"
+        table.add_row(each.where, kind, f"{_plain(each.text)}\n[dim]{_plain(each.remedy)}[/]")
     return table
 
 

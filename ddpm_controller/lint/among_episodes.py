@@ -16,18 +16,23 @@ _LEAST_RATIO = 3.0
 _SAME = 0.002
 """Share of the usual range by which two nearly equal episodes differ at most, on average."""
 _SAME_LENGTH = 0.02
-_LEAST_RANGE = 1e-3
+_LEAST_RANGE = {"rad": 0.1, "m": 0.02}
+"""A joint that usually moves less is compared as if it moved this far."""
 
 
 @dataclass(frozen=True)
 class _Shape:
-    """How one episode moves: ``_POINTS`` positions of all joints, (P, D), and how long."""
+    """How one episode moves: ``_POINTS`` positions of all joints, (P, D), and how long.
+
+    What a joint moves at least where it is compared is (D,).
+    """
 
     recording: Recording
     number: int
     begin_ns: int
     end_ns: int
     way: np.ndarray
+    least: np.ndarray
     duration_s: float
 
 
@@ -42,7 +47,7 @@ def check_among(recordings: Sequence[Recording], robot: Robot) -> Iterator[Findi
         return
     ways = np.stack([each.way for each in shapes])  # (E, P, D)
     low, high = np.percentile(ways, [5, 95], axis=(0, 1))
-    ways = ways / np.maximum(high - low, _LEAST_RANGE)
+    ways = ways / np.maximum(high - low, shapes[0].least)
     flat = ways.reshape(len(ways), -1)
     apart = np.stack([np.sqrt(((flat - each) ** 2).mean(axis=1)) for each in flat])  # (E, E)
     durations = np.array([each.duration_s for each in shapes])
@@ -112,13 +117,16 @@ def _shapes(recording: Recording) -> Iterator[_Shape]:
         if end_ns <= begin_ns:
             continue
         moments = np.linspace(begin_ns, end_ns, _POINTS)
-        columns = [
-            np.interp(moments, track.times_ns[known][order], track.rows[known, column][order])
-            for track in recording.states
-            for column in track.positions
-            if (known := np.isfinite(track.rows[:, column])).any()
-            and len(order := np.argsort(track.times_ns[known], kind="stable"))
-        ]
+        columns, least = [], []
+        for track in recording.states:
+            for column in track.positions:
+                known = np.isfinite(track.rows[:, column])
+                order = np.argsort(track.times_ns[known], kind="stable")
+                if len(order):
+                    times_ns, values = track.times_ns[known][order], track.rows[known, column]
+                    columns.append(np.interp(moments, times_ns, values[order]))
+                    least.append(_LEAST_RANGE[track.units[column]])
         if columns:
             way, lasts_s = np.stack(columns, axis=1), (end_ns - begin_ns) * 1e-9
-            yield _Shape(recording, part.number, begin_ns, end_ns, way, lasts_s)
+            ends_ns = begin_ns, end_ns
+            yield _Shape(recording, part.number, *ends_ns, way, np.array(least), lasts_s)

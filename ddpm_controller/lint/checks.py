@@ -41,7 +41,8 @@ _HIDES = {"degrees": {"not_followed", "outside_limits", "commands_stop", "wrappe
 _HIDES["millimetres"] = _HIDES["degrees"]
 _HIDES["mixed_namespaces"] = {"unreadable"}
 _HIDES["exchanged_joints"] = {"not_followed", "commands_stop"}
-"""Kind -> kinds that follow from it and are not shown beside it."""
+_HIDES["commands_stop"] = _HIDES["one_command"] = {"not_followed"}
+"""Kind -> kinds that follow from it and are not shown beside it; no doubt hides a mistake."""
 
 
 def findings_of(recordings: Sequence[Recording], robot: Robot, limits: Limits) -> list[Finding]:
@@ -71,6 +72,7 @@ def _of_one(recording: Recording, robot: Robot, limits: Limits) -> Iterator[Find
 def _is_hidden(finding: Finding, found: Sequence[Finding]) -> bool:
     return any(
         finding.kind in _HIDES.get(each.kind, ())
+        and (each.severity == "wrong" or finding.severity == "doubtful")
         for each in found
         if each.recording == finding.recording
     )

@@ -38,7 +38,8 @@ def check_followed(recording: Recording, robot: Robot) -> Iterator[Finding]:
         window = max(round(_WINDOW_S / pair.step_s), 2)
         if len(pair.times_ns) <= window:
             continue
-        asked, moved = (_ranges(each, window) for each in (pair.commanded, pair.measured))
+        commanded = _without_spikes(pair.commanded)
+        asked, moved = (_ranges(each, window) for each in (commanded, pair.measured))
         stood = (asked > 2 * tolerance) & (moved < _STANDS * asked)  # (G, D)
         stood_s = stood.sum(axis=0) * pair.step_s
         column = int(np.argmax(stood_s))
@@ -146,6 +147,13 @@ def _tolerances(pair: Pair, robot: Robot) -> np.ndarray:
     if output is None or output.gripper is not None:  # what it holds keeps it away
         return np.full(len(pair.command.names), np.inf)
     return follow_tolerances(robot, output)
+
+
+def _without_spikes(rows: np.ndarray) -> np.ndarray:
+    """Return the running median over five moments of each column, (G, D)."""
+    padded = np.pad(rows, ((2, 2), (0, 0)), mode="edge")
+    views = np.lib.stride_tricks.sliding_window_view(padded, 5, axis=0)
+    return np.asarray(np.median(views, axis=-1))
 
 
 def _ranges(rows: np.ndarray, window: int) -> np.ndarray:

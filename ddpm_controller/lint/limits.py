@@ -39,6 +39,8 @@ def check_limits(recording: Recording, limits: Limits) -> Iterator[Finding]:
             if name not in limits or not len(track.rows):
                 continue
             low, high = limits[name]
+            if np.isinf([low, high]).all():
+                continue
             values = track.rows[:, column]
             outside = np.fmax(low - values, values - high)  # m or rad, above 0 outside
             share = float(np.nanmean(outside > beyond[unit]))
