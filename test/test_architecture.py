@@ -20,8 +20,8 @@ LEARNED = {"types", "given_files", "policy", "checkpoint", "diffusion", "network
 EVERYTHING_BUT_CLI = {
     *LEARNED,
     *("systems", "policies", "planners", "dynamics", "rewards", "data", "training", "control"),
-    *("messages", "robots", "bags", "replay", "identification", "survey", "lerobot", "simulation"),
-    *("evaluation", "share", "ros"),
+    *("messages", "robots", "bags", "replay", "identification", "survey", "lerobot", "lint"),
+    *("simulation", "evaluation", "share", "ros"),
 }
 MAY_IMPORT: Mapping[str, set[str]] = {
     "types": set(),
@@ -53,6 +53,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     },
     "survey": {"types", "control", "messages", "robots", "bags"},
     "lerobot": {"types", "given_files", "data", "messages", "robots", "bags"},
+    "lint": {"types", "given_files", "control", "data", "robots", "bags"},
     "evaluation": {"types", "policy", "systems", "control", "simulation", "data", "robots"},
     "ros": EVERYTHING_BUT_CLI,
     "cli": EVERYTHING_BUT_CLI,
@@ -118,7 +119,7 @@ ROS = {
     *("visualization_msgs", "action_msgs", "nav_msgs", "tf2_msgs"),
     *("control_msgs", "unique_identifier_msgs"),
 }
-READS_BAGS = {"bags", "replay", "identification", "survey", "ros", "cli"}
+READS_BAGS = {"bags", "replay", "identification", "survey", "lint", "ros", "cli"}
 FORBIDDEN_NAMES = {"utils", "util", "common", "helpers", "helper", "base", "misc", "manager"}
 THREE_LEVELS = {"ros", "policies", "control", "simulation", "diffusion", "cli"}
 MOST_FILES = 18  # design: about twelve in a folder

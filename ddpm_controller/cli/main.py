@@ -28,6 +28,7 @@ COMMANDS = {
         "walk": "Record demonstrations, train and evaluate in one go.",
         "demonstrate": "Record demonstrations of a scripted expert, one bag per episode.",
         "pusht_demonstrations": "Turn the published human demonstrations of PushT into bags.",
+        "lint": "Show what is wrong or doubtful in bags.",
         "train": "Train a policy from bags.",
         "check": "Compare the plans of a checkpoint with recordings; nothing moves.",
         "evaluate": "Try a checkpoint in closed loop on matched seeds.",

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import TextIO
+from typing import Literal, TextIO
 
 import tyro
 from rich.console import Console
@@ -22,7 +22,15 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from ddpm_controller.bags.episodes import Demonstrations, read_demonstrations
+from ddpm_controller.bags.episodes import Demonstrations
+from ddpm_controller.lint.demonstrations import (
+    chosen_demonstrations,
+    doubts,
+    refuse_wrong,
+    shortened,
+)
+from ddpm_controller.lint.finding import Finding
+from ddpm_controller.lint.leave_out import LeaveOut, read_leave_out
 from ddpm_controller.robots.robot import Robot, load_robot
 from ddpm_controller.share import share_path
 from ddpm_controller.systems import restore
@@ -53,6 +61,10 @@ class TrainCommand:
         seed: In place of the recipe's.
         torch_num_threads: In place of the recipe's.
         device: In place of the recipe's.
+        leave_out: File with bags and parts of bags that are not learned, as `ddpm lint --write`
+            writes it.
+        doubts: Treatment of doubtful recordings, see `ddpm lint`: refuse those that are surely
+            wrong and warn of the others; warn of all; or skip looking.
     """
 
     bags: tuple[Path, ...]
@@ -64,6 +76,8 @@ class TrainCommand:
     seed: int | None = None
     torch_num_threads: int | None = None
     device: str | None = None
+    leave_out: Path | None = None
+    doubts: Literal["refuse", "warn", "skip"] = "refuse"
 
     def changed(self, config: TrainingConfig) -> TrainingConfig:
         """Return the recipe with what the command line sets.
@@ -108,12 +122,14 @@ def _tell(console: Console, label: str, text: str) -> None:
 
 
 def _demonstrations(command: TrainCommand, robot: Robot, console: Console) -> Demonstrations:
+    leave_out = read_leave_out(command.leave_out) if command.leave_out else LeaveOut()
     with _bar(console) as bar, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         task = bar.add_task("reading bags", total=None, text="")
-        found = read_demonstrations(
+        found = chosen_demonstrations(
             command.bags,
             robot,
+            leave_out,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     for warning in caught:
@@ -125,7 +141,21 @@ def _demonstrations(command: TrainCommand, robot: Robot, console: Console) -> De
         _tell(console, "[yellow]note:[/]", text)
     moments = sum(len(episode) for episode in found.episodes)
     console.print(f"{len(found.episodes)} episodes, {moments} moments")
+    if command.doubts != "skip":
+        _doubt(command, doubts(command.bags, robot, leave_out, found), console)
     return found
+
+
+def _doubt(command: TrainCommand, findings: Sequence[Finding], console: Console) -> None:
+    """Refuse what is surely wrong, warn of the rest."""
+    if command.doubts == "refuse":
+        refuse_wrong(
+            findings,
+            "Leave the bags out (--leave-out, which `ddpm lint --write` writes), or learn them "
+            "all the same: --doubts warn",
+        )
+    for text in shortened([f"{each.where}: {each.kind}: {each.text}" for each in findings]):
+        _tell(console, "[yellow]doubtful:[/]", text)
 
 
 def _trained(
