@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ddpm_controller.checkpoint import Checkpoint, CheckpointError, load_checkpoint
+from ddpm_controller.inference.choice import AUTO
+from ddpm_controller.inference.engine import EngineError
 from ddpm_controller.policies.bc_lstm.policy import BcLstm, BcLstmConfig, BcLstmNetwork
 from ddpm_controller.policies.diff_control.bound import remembering_bound
 from ddpm_controller.policies.diff_control.policy import (
@@ -80,7 +82,8 @@ def restore(source: Path | str | Checkpoint, settings: PlanSettings | None = Non
 
     Raises:
         CheckpointError: If it cannot be read, is of an unknown kind or does not fit its config.
-        ValueError: If the settings break a rule of this policy.
+        ValueError: If the settings break a rule of this policy, or name an engine that does not
+            serve it here.
     """
     checkpoint = source if isinstance(source, Checkpoint) else load_checkpoint(source)
     system = SYSTEMS.get(checkpoint.manifest.kind)
@@ -89,4 +92,11 @@ def restore(source: Path | str | Checkpoint, settings: PlanSettings | None = Non
             f"{checkpoint.folder}: kind {checkpoint.manifest.kind!r} is unknown to this release, "
             f"which has {sorted(SYSTEMS)}; use the release that wrote it"
         )
-    return system.restore(checkpoint, settings or PlanSettings())
+    settings = settings or PlanSettings()
+    policy = system.restore(checkpoint, settings)
+    if settings.engine not in (AUTO, policy.facts.engine):
+        raise EngineError(
+            f"engine {settings.engine!r} does not serve a policy of kind "
+            f"{checkpoint.manifest.kind!r}: let engine be {policy.facts.engine} or {AUTO}"
+        )
+    return policy

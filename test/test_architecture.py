@@ -31,7 +31,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "checkpoint": {"types", "given_files"},
     "diffusion": {"given_files"},
     "networks": {"diffusion", "given_files"},
-    "inference": {"diffusion", "networks"},
+    "inference": {"diffusion", "networks", "given_files"},
     "policies": LEARNED,
     "planners": LEARNED | {"dynamics", "rewards"},
     "dynamics": {"types", "networks", "diffusion"},
@@ -109,7 +109,7 @@ WITHOUT_TORCH = {
 }
 WITHOUT_CLOCK = {
     *("types", "policy", "control", "diffusion", "networks", "policies", "simulation", "replay"),
-    *("planners", "dynamics", "rewards", "inference", "messages"),
+    *("planners", "dynamics", "rewards", "messages"),
 }
 CLOCK_READERS = {"time", "datetime"}
 ROS = {

@@ -31,6 +31,7 @@ COMMANDS = {
         "lint": "Show what is wrong or doubtful in bags.",
         "train": "Train a policy from bags.",
         "check": "Compare the plans of a checkpoint with recordings; nothing moves.",
+        "export": "Compile a checkpoint for every engine, compare and measure them.",
         "evaluate": "Try a checkpoint in closed loop on matched seeds.",
         "evaluate_nll": "Bound the negative log-likelihood of recorded episodes.",
     },

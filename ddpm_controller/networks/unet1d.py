@@ -150,6 +150,8 @@ class ConditionalUnet1d(nn.Module):
     Attributes:
         action_dim: Da.
         cond_dim: Dc.
+        input_dim: Columns that go in.
+        sizes: Arguments that make a network of this size again.
     """
 
     def __init__(
@@ -171,7 +173,19 @@ class ConditionalUnet1d(nn.Module):
             return ResidualPair1d(inputs, outputs, kernel_size, num_groups)
 
         self.action_dim, self.cond_dim = action_dim, cond_dim
-        widths = list(zip((input_dim or action_dim, *channels[:-1]), channels, strict=True))
+        self.input_dim = input_dim or action_dim
+        self.sizes = {
+            "action_dim": action_dim,
+            "cond_dim": cond_dim,
+            "channels": list(channels),
+            "kernel_size": kernel_size,
+            "num_groups": num_groups,
+            "timestep_dim": timestep_dim,
+            "cond_hidden": cond_hidden,
+            "answers": answers,
+            "input_dim": self.input_dim,
+        }
+        widths = list(zip((self.input_dim, *channels[:-1]), channels, strict=True))
         down = [pair(before, width) for before, width in widths]
         middle = pair(channels[-1], channels[-1])
         up = [pair(width + before, before) for before, width in reversed(widths[1:])]

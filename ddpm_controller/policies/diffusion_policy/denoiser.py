@@ -10,6 +10,7 @@ from ddpm_controller.diffusion.forward_process import ForwardProcess
 from ddpm_controller.diffusion.guidance import clipped, dynamically_thresholded
 from ddpm_controller.diffusion.targets import x0_from
 from ddpm_controller.diffusion.variances import Variance
+from ddpm_controller.inference.engine import Answer
 from ddpm_controller.policies.diffusion_policy.config import DiffusionPolicyConfig
 
 AlongChain = Callable[[Tensor, int, Tensor], Tensor]
@@ -38,6 +39,7 @@ class Denoiser:
         time_modulation: (T, M), the timesteps' part of the U-Net's modulation; None computes it.
         along_chain: Answers in place of ``unet.denoise_modulated`` where it is asked along the
             chains of one sampling only, so that it may use what it found a step before.
+        answer: An engine's, in place of ``unet.denoise_modulated``; None: that itself.
     """
 
     def __init__(
@@ -48,9 +50,10 @@ class Denoiser:
         cond: Tensor,
         time_modulation: Tensor | None = None,
         along_chain: AlongChain | None = None,
+        answer: Answer | None = None,
     ) -> None:
         self._unet, self._config, self._process = unet, config, process
-        self._along = along_chain
+        self._along, self._ask = along_chain, answer or unet.denoise_modulated
         self._of_cond = unet.cond_modulation(cond)  # once per plan
         self._of_time = time_modulation
         self._asked: tuple[Tensor, int] | None = None
@@ -87,7 +90,7 @@ class Denoiser:
             of_time = unet.time_modulation(t) if self._of_time is None else self._of_time[t]
             modulation = self._of_cond + of_time
             if self._along is None:
-                raw = unet.denoise_modulated(xt, modulation)
+                raw = self._ask(xt, modulation)
             else:
                 raw = self._along(xt, asked[1], modulation)
             self._asked, self._answer = asked, split_answer(raw, self._config.variance)

@@ -13,7 +13,10 @@ from ddpm_controller.checkpoint import Checkpoint
 from ddpm_controller.diffusion.samplers import SAMPLERS, Sampler, sample_ddpm
 from ddpm_controller.diffusion.timesteps import timesteps_for
 from ddpm_controller.diffusion.variances import Variance
+from ddpm_controller.inference.choice import Chosen, chosen_engine
+from ddpm_controller.inference.engine import Answer, Served
 from ddpm_controller.networks.device import usable_device
+from ddpm_controller.networks.unet1d import ConditionalUnet1d
 from ddpm_controller.policies.diffusion_policy.bound import policy_bound
 from ddpm_controller.policies.diffusion_policy.config import (
     DenoisingSettings,
@@ -97,6 +100,7 @@ class DiffusionPolicy:
         with torch.no_grad():
             every = torch.arange(config.num_train_timesteps, device=self._device)
             self._time_modulation = network.unet.time_modulation(every)  # (T, M)
+        self._engine = self._chosen_engine(settings.engine)
         self.facts = self._policy_facts(action_spec, checkpoint_hash, chosen)
 
     @classmethod
@@ -105,7 +109,7 @@ class DiffusionPolicy:
 
         Raises:
             CheckpointError: If the config or the weights do not fit this class.
-            ValueError: If the settings break a rule.
+            ValueError: If the settings break a rule, or the engine that they name cannot be used.
         """
         network = network_of(checkpoint)
         distance = load_feature_distance(checkpoint.folder, checkpoint.hash, network.cond_dim)
@@ -145,7 +149,31 @@ class DiffusionPolicy:
             warning=terminal.warning,
             warm_up=middle_window(streams, normalizers, config.n_obs_steps, spec.period_s),
             relative_cost=self._joiner.relative_cost,
+            engine=self._engine.name,
+            engine_text=self._engine.text,
         )
+
+    def _chosen_engine(self, asked: str) -> Chosen:
+        """Return what answers for the U-Net, compared with it on whole chunks."""
+        served = Served(self.network.unet, self.horizon, torch.get_num_threads())
+        with torch.no_grad():
+            return chosen_engine(asked, served, self._trial_chunk, self._only_torch())
+
+    def _only_torch(self) -> str:
+        """Return why no engine but torch serves this policy; empty where others do."""
+        if type(self.network.unet) is not ConditionalUnet1d or self._along_chain:
+            return "what it remembers acts within its network"
+        if self._device.type != "cpu":
+            return f"it is on {self._device}"
+        if self.seam.needs_gradient:
+            return f"its seam {self.seam.strategy} needs a gradient"
+        return ""
+
+    def _trial_chunk(self, answer: Answer, seed: int) -> Tensor:
+        """Return a normalized chunk, (1, Tp, Da), for a condition somewhere in its range."""
+        generator = torch.Generator().manual_seed(seed)
+        cond = 2 * torch.rand(1, self.network.cond_dim, generator=generator) - 1
+        return self._sampling(cond, [self.initial_memory(seed)], [0], answer).drawn()
 
     def plan(self, window: Window, memory: Memory) -> Plan:
         """Return the next chunk, a pure function of window and memory."""
@@ -185,7 +213,10 @@ class DiffusionPolicy:
             for window, memory in zip(windows, memories, strict=True)
         ]
         with torch.no_grad():  # a seam may need a gradient, which inference mode forbids for good
-            x0 = self._joiner.drawn(befores, lambda rows: self._sampling(cond, memories, rows))
+            answer = self._engine.answer
+            x0 = self._joiner.drawn(
+                befores, lambda rows: self._sampling(cond, memories, rows, answer)
+            )
             rows = self.network.action_normalizer.unnormalize(x0).cpu().numpy()
             if self.network.relative.are_any:
                 rows = rows + np.stack([each.reference for each in befores])[:, None]
@@ -267,7 +298,9 @@ class DiffusionPolicy:
             mask=mask,
         )
 
-    def _sampling(self, cond: Tensor, memories: Sequence[Memory], rows: list[int]) -> Sampling:
+    def _sampling(
+        self, cond: Tensor, memories: Sequence[Memory], rows: list[int], answer: Answer
+    ) -> Sampling:
         """Return what is needed to sample some rows of a batch."""
         of_rows = cond[rows]
         process = self.network.forward_process(of_rows)
@@ -278,6 +311,7 @@ class DiffusionPolicy:
             of_rows,
             self._time_modulation,
             self._along_chain() if self._along_chain else None,
+            answer,
         )
         return Sampling(
             sampler=self._sampler(denoiser),

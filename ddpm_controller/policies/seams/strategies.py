@@ -91,6 +91,11 @@ class SeamSettings:
         return self.strategy != "switch"
 
     @property
+    def needs_gradient(self) -> bool:
+        """Whether the denoiser is differentiated, which only torch can."""
+        return self.strategy == "rtc_exact"
+
+    @property
     def num_candidates(self) -> int:
         """Samples that are drawn for one plan."""
         return self.candidates if self.strategy == "bidirectional" else 1

@@ -9,6 +9,7 @@ EXECUTABLES = {
     "demonstrate": "ddpm_controller.cli.demonstrate:main",
     "record": "ddpm_controller.cli.record:main",
     "replay": "ddpm_controller.cli.replay:main",
+    "export": "ddpm_controller.cli.export:main",
     "evaluate": "ddpm_controller.cli.evaluate:main",
     "evaluate_nll": "ddpm_controller.cli.evaluate_nll:main",
     "fit_noise": "ddpm_controller.cli.fit.fit_noise:main",
