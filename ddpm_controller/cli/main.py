@@ -28,6 +28,7 @@ COMMANDS = {
         "demonstrate": "Record demonstrations of a scripted expert, one bag per episode.",
         "pusht_demonstrations": "Turn the published human demonstrations of PushT into bags.",
         "train": "Train a policy from bags.",
+        "distill": "Teach a copy of a checkpoint to plan in one or two evaluations.",
         "evaluate": "Try a checkpoint in closed loop on matched seeds.",
         "evaluate_nll": "Bound the negative log-likelihood of recorded episodes.",
     },

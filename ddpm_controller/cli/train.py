@@ -81,14 +81,36 @@ class TrainCommand:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return 0, 1 after an error or 130 when it was interrupted."""
     command = tyro.cli(TrainCommand, args=arguments)
+    return train_from_bags(
+        command.bags,
+        command.robot,
+        command.output,
+        lambda: command.changed(read_training_config(command.config)),
+    )
+
+
+def train_from_bags(
+    bags: tuple[Path, ...],
+    robot_file: Path | None,
+    output: Path,
+    config_of: Callable[[], TrainingConfig],
+) -> int:
+    """Train from bags as a command does; return 0, 1 after an error or 130 when interrupted.
+
+    Args:
+        bags: Bags, or folders of bags.
+        robot_file: Robot file; None: sim_arm.
+        output: Folder of the run.
+        config_of: Makes the recipe; its ValueErrors and TrainingErrors are reported too.
+    """
     # Of many processes the first one prints.
     console = Console(quiet=os.environ.get("RANK", "0") != "0")
     try:
         # The small files first: a wrong name is reported before the long part.
-        config = command.changed(read_training_config(command.config))
-        robot = load_robot(command.robot or Path(share_path("config/robots/sim_arm.yaml")))
-        demonstrations = _demonstrations(command, robot, console)
-        result = _trained(command, config, robot, demonstrations, console)
+        config = config_of()
+        robot = load_robot(robot_file or Path(share_path("config/robots/sim_arm.yaml")))
+        demonstrations = _demonstrations(bags, robot, console)
+        result = _trained(output, config, robot, demonstrations, console)
     except (TrainingError, ValueError) as error:
         _tell(console, "[bold red]error:[/]", str(error))
         return 1
@@ -107,12 +129,12 @@ def _tell(console: Console, label: str, text: str) -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def _demonstrations(command: TrainCommand, robot: Robot, console: Console) -> Demonstrations:
+def _demonstrations(bags: tuple[Path, ...], robot: Robot, console: Console) -> Demonstrations:
     with _bar(console) as bar, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         task = bar.add_task("reading bags", total=None, text="")
         found = read_demonstrations(
-            command.bags,
+            bags,
             robot,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
@@ -129,7 +151,7 @@ def _demonstrations(command: TrainCommand, robot: Robot, console: Console) -> De
 
 
 def _trained(
-    command: TrainCommand,
+    output: Path,
     config: TrainingConfig,
     robot: Robot,
     demonstrations: Demonstrations,
@@ -150,7 +172,7 @@ def _trained(
             robot.action_spec,
             robot.stream_specs,
             config,
-            command.output,
+            output,
             provenance=demonstrations.provenance,
             on_progress=show,
             should_stop=should_stop,

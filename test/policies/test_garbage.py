@@ -23,6 +23,7 @@ MADE = {
     "ddpm": lambda: diffusion(sampler="ddpm"),
     "ddim": diffusion,
     "dpm_solver_pp_2m": lambda: diffusion(sampler="dpm_solver_pp_2m"),
+    "consistency": lambda: diffusion(sampler="consistency", spacing="signal"),
     "warm_replace": lambda: diffusion(seam="warm_replace"),
     "rtc_exact": lambda: diffusion(seam="rtc_exact"),
     "controlnet": small_diff_control.policy,

@@ -5,6 +5,7 @@ EXECUTABLES = {
     "trainer": "ddpm_controller.ros.trainer.node:main",
     "simulation": "ddpm_controller.ros.simulation.node:main",
     "train": "ddpm_controller.cli.train:main",
+    "distill": "ddpm_controller.cli.distill:main",
     "demonstrate": "ddpm_controller.cli.demonstrate:main",
     "record": "ddpm_controller.cli.record:main",
     "replay": "ddpm_controller.cli.replay:main",
