@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import tyro
-from latency_peers import Peers, MissingPeersError
+from latency_peers import MissingPeersError, Peers
 from rich.console import Console
 from rich.table import Table
 

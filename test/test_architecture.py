@@ -75,6 +75,8 @@ SUB_ROOMS: Mapping[str, Mapping[str, set[str]]] = {
         "inputs": set(),
         "monitors": set(),
         "diff_control": {"diffusion_policy", "seams", "memory", "inputs", "monitors", ""},
+        "consistency_policy": {"diffusion_policy", "seams", "memory", "inputs", "monitors", ""},
+        "mip": {"diffusion_policy", "seams", "memory", "inputs", "monitors", ""},
         OTHERS: {"seams", "memory", "inputs", "monitors", ""},
     },
     "simulation": {"drivers": set(), OTHERS: {""}},

@@ -32,6 +32,7 @@ COMMANDS = {
         "train": "Train a policy from bags.",
         "check": "Compare the plans of a checkpoint with recordings; nothing moves.",
         "export": "Compile a checkpoint for every engine, compare and measure them.",
+        "distill": "Teach a copy of a checkpoint to plan in one or two evaluations.",
         "evaluate": "Try a checkpoint in closed loop on matched seeds.",
         "evaluate_nll": "Bound the negative log-likelihood of recorded episodes.",
     },

@@ -25,6 +25,7 @@ MADE = {
     "ddpm": lambda: diffusion(sampler="ddpm"),
     "ddim": diffusion,
     "dpm_solver_pp_2m": lambda: diffusion(sampler="dpm_solver_pp_2m"),
+    "consistency": lambda: diffusion(sampler="consistency", spacing="signal"),
     "warm_replace": lambda: diffusion(seam="warm_replace"),
     "prefix": lambda: diffusion(seam="prefix", prefix_rows=4),
     "rtc_exact": lambda: diffusion(seam="rtc_exact"),

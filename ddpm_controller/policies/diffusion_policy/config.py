@@ -166,6 +166,7 @@ class DenoisingSettings:
     Attributes:
         sampler: Key of ``diffusion.samplers.SAMPLERS``.
         num_inference_steps: Denoising steps per plan.
+        spacing: Which timesteps a short chain visits.
         seam: How a plan is joined to the one before, key of ``seams.strategies.STRATEGIES``.
         surprise: Departure from what was expected beyond which a plan begins again without the
             one before; 0: never.
@@ -175,6 +176,7 @@ class DenoisingSettings:
 
     sampler: str
     num_inference_steps: int
+    spacing: Spacing
     seam: str
     surprise: float
     expected_delay_s: float | None = None
@@ -208,6 +210,7 @@ def denoising_settings(config: DiffusionPolicyConfig) -> DenoisingSettings:
     return DenoisingSettings(
         sampler=config.sampler,
         num_inference_steps=config.num_inference_steps,
+        spacing=config.spacing,
         seam=seam.strategy,
         surprise=seam.surprise,
         # 0 is in checkpoints from before delays were measured: it means nothing.

@@ -67,6 +67,7 @@ class DiffusionPolicyNetwork(nn.Module):
         *,
         recalled_dim: int = 0,
         unet_of: UnetOf | None = None,
+        forward_process: Any = None,
     ) -> None:
         super().__init__()
         refuse_goals(config.goal_streams, streams)
@@ -84,7 +85,7 @@ class DiffusionPolicyNetwork(nn.Module):
                 self.encoders[each.name] = _encoder(each, config)
         self.action_dim, self.seen_dim = action_dim, _cond_dim(config, self.streams)
         self.cond_dim = self.seen_dim + recalled_dim
-        self.forward_process = PolicyProcess(
+        self.forward_process: Any = forward_process or PolicyProcess(
             config, action_spec, self.seen_dim, self.action_normalizer.half_range
         )
         self.timesteps: LossAwareTimesteps | None = None
@@ -221,12 +222,7 @@ class DiffusionPolicyNetwork(nn.Module):
                 leaves each uniform.
             recalled: (B, Dr), the last columns of the condition.
         """
-        values = batch["values"]
-        if self.training:
-            values = self._shifted(values, generator)
-            if self.config.maskable_streams:
-                values = {**values, MASKED: self._masks(len(batch["actions"]), generator)}
-        seen = self.condition(values, recalled)
+        seen = self.condition(self.augmented(batch, generator), recalled)
         cond = seen.repeat_interleave(noise_draws, dim=0)  # (B * K, Dc)
         x0 = self.normalized_actions(batch).repeat_interleave(noise_draws, dim=0)
         mask = batch["mask"].repeat_interleave(noise_draws, dim=0)
@@ -257,6 +253,21 @@ class DiffusionPolicyNetwork(nn.Module):
             return self.denoise, mask
         which = drawn_prefix((len(x0), x0.shape[1]), most, generator).to(x0.device)
         return partial(self.denoise, given=Given(x0, which)), mask & ~which
+
+    def augmented(self, batch: Batch, generator: torch.Generator) -> Mapping[str, Tensor]:
+        """Return the values of a batch, in training mode with images shifted and streams masked.
+
+        Args:
+            batch: See ``Batch``.
+            generator: Source of image shifts and masks, in this order.
+        """
+        values: Mapping[str, Tensor] = batch["values"]
+        if not self.training:
+            return values
+        values = self._shifted(values, generator)
+        if self.config.maskable_streams:
+            values = {**values, MASKED: self._masks(len(batch["actions"]), generator)}
+        return values
 
     def _masks(self, rows: int, generator: torch.Generator) -> Tensor:
         config = self.config

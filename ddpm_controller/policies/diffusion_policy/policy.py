@@ -85,8 +85,9 @@ class DiffusionPolicy:
         refuse_rows(config, self.n_action_steps)
         chosen = overridden(denoising_settings(config), settings.overrides)
         self._sampler_name = chosen.sampler
+        self._spacing = chosen.spacing
         self._timesteps = timesteps_for(
-            network.forward_process.fixed, chosen.num_inference_steps, config.spacing
+            network.forward_process.fixed, chosen.num_inference_steps, chosen.spacing
         )
         self._device = torch.device(settings.device)
         self.seam = chosen.joined_as(config.seam)
@@ -374,8 +375,7 @@ class DiffusionPolicy:
             raise ValueError(f"plans of one batch need the same steps, got {sorted(asked)}")
         if not any(asked):
             return self._timesteps
-        spacing = self.network.config.spacing
-        return timesteps_for(self.network.forward_process.fixed, asked.pop(), spacing)
+        return timesteps_for(self.network.forward_process.fixed, asked.pop(), self._spacing)
 
     def _distances(self, cond: Tensor) -> list[dict[str, float]]:
         """Return how far the condition (B, Dc) of each plan is from the training's."""
