@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ddpm_controller.control.moving.braking import Braking, stoppable_speed
+from ddpm_controller.control.moving.certificate import Certificate
 from ddpm_controller.control.moving.interpolation import Motion, chosen
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.moving.step_limit import Bounds
@@ -24,6 +25,8 @@ LONGEST_STEP = 1.25
 _ROUNDED = 1.0005
 """Times the longest way of a period may be gone: float64 stamps at 1.7e9 s are 2.4e-7 s apart, so
 a period of 2 ms may last 1.2e-4 longer. This is half of what ``SHARE`` leaves."""
+UNNOTICED_S = 5e-6
+"""At the velocity limit; no stamp and no encoder is better, and no motion looks different."""
 _NEAR = 8.0
 """A target that can be reached in so many periods is followed with its acceleration."""
 _REST = Motion(np.zeros(()), np.zeros(()), np.zeros(()))
@@ -40,11 +43,19 @@ class Limited:
         reasons: Any of ``not_finite``, ``position``, ``step``, ``velocity``, ``acceleration``,
             ``jerk``.
         step_s: Time by which the motion advanced.
+        is_noticeable: Whether a joint is further from what was wished than it moves in
+            ``UNNOTICED_S``; what is closer counts for the motion alone.
     """
 
     motion: Motion
     reasons: tuple[str, ...] = ()
     step_s: float = 0.0
+    is_noticeable: bool = True
+
+    @property
+    def noticed(self) -> tuple[str, ...]:
+        """Reasons that are worth to be counted and published."""
+        return self.reasons if self.is_noticeable else ()
 
 
 class Governor:
@@ -69,6 +80,7 @@ class Governor:
         self._velocity = used.velocity / (used.jerk * period_s**2)
         self._farthest = _ROUNDED * used.velocity * period_s
         self._way = TimeOptimal(len(self._unit))
+        self._certificate = Certificate(used)
 
     def step(
         self, last: Motion, wish: Motion, elapsed_s: float, bounds: Bounds | None = None
@@ -89,15 +101,69 @@ class Governor:
         step_s = min(max(elapsed_s, 0.0), period_s)
         if step_s == 0.0:
             return Limited(last)
+        is_longer = period_s < elapsed_s <= LONGEST_STEP * period_s
+        passed_s = elapsed_s if is_longer else step_s
+        if self._certificate.holds(last, wish, passed_s, bounds) and not (
+            is_longer and self._is_too_far(wish, last)
+        ):
+            return Limited(wish, (), passed_s)
         if not np.isfinite([wish.position, wish.velocity, wish.acceleration]).all():
             braked = self._braked(self._scaled(last, last.position), step_s / period_s)
             return Limited(self._physical(braked, last), ("not_finite",), step_s)
-        if period_s < elapsed_s <= LONGEST_STEP * period_s:
+        if is_longer:
             found = self._led(wish, last, elapsed_s / period_s, bounds)
-            if (np.abs(found[0].position - last.position) <= self._farthest).all():
-                return Limited(found[0], self._reasons(*found, wish, last), elapsed_s)
+            if not self._is_too_far(found[0], last):
+                return self._limited(*found, wish, last, elapsed_s)
         found = self._led(wish, last, step_s / period_s, bounds)
-        return Limited(found[0], self._reasons(*found, wish, last), step_s)
+        return self._limited(*found, wish, last, step_s)
+
+    def _limited(
+        self, found: Motion, held: np.ndarray, wish: Motion, last: Motion, step_s: float
+    ) -> Limited:
+        off = np.abs(found.position - wish.position)
+        is_noticeable = not (off <= UNNOTICED_S * self._limits.velocity).all()
+        return Limited(found, self._reasons(found, held, wish, last), step_s, is_noticeable)
+
+    @property
+    def highest_speed(self) -> np.ndarray:
+        """(Da,) speed that is used, rad/s or m/s."""
+        return self._used.velocity
+
+    def admits(self, motion: Motion) -> np.ndarray:
+        """Return which joints of ``motion`` keep the limits and can be stopped in them, (Da,)."""
+        moving = self._scaled(motion, motion.position)
+        return self._can_stop(moving, motion, 1.0, self._range)
+
+    def inside(self, position: np.ndarray) -> np.ndarray:
+        """Return the nearest position (Da,) within the limits."""
+        return self._range.clip(position)
+
+    def slowed(self, last: Motion, wish: Motion, top: np.ndarray, passed_s: float) -> Motion:
+        """Return the motion ``passed_s`` after ``last`` on the fastest way to a lower speed.
+
+        Each joint goes to the velocity of ``wish``, as far as that is slower, and at most at
+        ``top``: the fastest stop, as seen from a frame that moves so.
+
+        Args:
+            last: What was sent before.
+            wish: Wanted now; anything.
+            top: (Da,) highest speed to go to.
+            passed_s: At most a period.
+        """
+        used = self._used
+        # Where the velocity goes if the acceleration only ends.
+        end = last.velocity + last.acceleration * np.abs(last.acceleration) / (2 * used.jerk)
+        end = np.minimum(np.maximum(end, -top), top)
+        wanted = np.where(np.isfinite(wish.velocity), wish.velocity, 0.0)
+        frame = np.minimum(np.maximum(wanted, np.minimum(end, 0.0)), np.maximum(end, 0.0))
+        seen = Motion(np.zeros_like(frame), last.velocity - frame, last.acceleration)
+        braked = Braking.of(seen, used.acceleration, used.jerk).at(passed_s)
+        position = last.position + frame * passed_s + braked.position
+        return Motion(self._inside(position), frame + braked.velocity, braked.acceleration)
+
+    def _is_too_far(self, motion: Motion, last: Motion) -> bool:
+        """Return whether a joint has gone further than a period allows."""
+        return not (np.abs(motion.position - last.position) <= self._farthest).all()
 
     # Parts; motions here are scaled and count from the last position, `h` is in periods
 
