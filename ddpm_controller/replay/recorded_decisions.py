@@ -38,6 +38,8 @@ class RecordedDecisions:
         self._status_stamps_s = [status.stamp_s for status in run.statuses]
         self.settings = loop_settings(run.robot, None, deployment, limits=limits)
         self._guard = box_guard(limits)
+        stricter = run.stricter_limits
+        self._stricter = {_microseconds(stamp_s): each for stamp_s, each in stricter.items()}
         self._waiting: ActionChunk | None = None
 
     def forget(self) -> None:
@@ -50,7 +52,7 @@ class RecordedDecisions:
         if taken is not None:
             chunk = self._chunk(taken)
             self._waiting = replace(chunk, start_s=chunk.start_s - self.settings.lead_s)
-        order = Order(self._verdict(now_s))
+        order = Order(self._verdict(now_s), limits=self._stricter.get(_microseconds(now_s)))
         if order.verdict.state == State.RUNNING:
             order, self._waiting = replace(order, chunk=self._waiting), None
         return order

@@ -137,7 +137,9 @@ class RecordedRun:
         chunks: In the order of take-over.
         commands: In the order of recording.
         statuses: In the order of recording.
-        limits: From robot_description; None when it was not recorded.
+        limits: From robot_description; None when it was not recorded. Where stricter ones came
+            while the robot moved, those before.
+        described: Those of each robot_description, in the order of recording.
         parameters: Field -> value of the controller's parameters, as ``ControllerParameters`` has
             them; empty when they were not recorded.
         has_parameters: Whether the controller answered a recorder that asked for its parameters;
@@ -160,6 +162,7 @@ class RecordedRun:
     commands: list[RecordedCommand] = field(default_factory=list)
     statuses: list[RecordedStatus] = field(default_factory=list)
     limits: JointLimits | None = None
+    described: list[JointLimits] = field(default_factory=list)
     parameters: Mapping[str, Any] = field(default_factory=dict)
     memories: dict[tuple[float, int], Memory] = field(default_factory=dict)
     turns: dict[str, RecordedTurns] = field(default_factory=dict)
@@ -173,6 +176,25 @@ class RecordedRun:
 
     def __post_init__(self) -> None:
         self.descriptions = Descriptions(self.robot.descriptions)
+
+    @property
+    def stricter_limits(self) -> dict[float, JointLimits]:
+        """Tick -> limits to which the motion slowed down from then on."""
+        before = [Reason.NONE, *(each.verdict.reason for each in self.statuses)]
+        begins_s = [
+            each.stamp_s
+            for reason, each in zip(before, self.statuses, strict=False)
+            if each.verdict.reason == Reason.LIMIT_STRICTER != reason
+        ]
+        if not begins_s or not self.described:
+            return {}
+        limits, came = self.described[0], list[JointLimits]()
+        names = self.robot.action_spec.joint_names
+        for each in self.described[1:]:
+            if limits.stricter_in(each, names):
+                limits = limits.strictest(each)
+                came.append(limits)
+        return dict(zip(begins_s, came, strict=False))
 
     def receive(self, points: list[RecordedCommand]) -> None:
         """Take the points of one more message; those that nothing can replace are commands.
@@ -290,6 +312,8 @@ def read_run(bag: Path, robot: Robot) -> RecordedRun:
             except (ValueError, AttributeError, KeyError, IndexError) as error:
                 # A message of another release lacks a field, or has a number that is no state.
                 raise BagError(f"bag {bag}, topic {message.topic}: {one_line(error)}") from error
+    if run.stricter_limits:
+        run.limits = run.described[0]
     run.turns = {
         spec.name: RecordedTurns.of(spec, run.values[spec.name])
         for spec in robot.stream_specs
@@ -373,6 +397,7 @@ def _keep(run: RecordedRun, reader: StreamReader, role: _Role, recorded: Recorde
     elif role in run.robot.descriptions:
         if run.descriptions.take(role, message.data):
             run.limits = run.robot.limits(run.descriptions.text)
+            run.described.append(run.limits)
     elif role == "command":
         run.receive(points_from(message, run.robot))
         run.outputs.add_whole(message)

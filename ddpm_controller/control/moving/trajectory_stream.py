@@ -48,7 +48,8 @@ class TrajectoryStream:
         self._message_s = max(settings.message_period_s, period_s) - period_s / 2
         self._knot_ticks = settings.knot_ticks(period_s)
         self._resume_s = settings.resume_s(period_s)
-        self._stop = EmbeddedStop(limits, stop_s, fastest=limits.arm is not None)
+        self._stop_s = stop_s
+        self.use(limits)
         self._path = Path(len(joint_names))
         self._newest: tuple[float, Motion] | None = None
         self._ticks = 0
@@ -56,6 +57,11 @@ class TrajectoryStream:
         self._tail = (np.zeros(0), np.zeros((0, 3, len(joint_names))))
         self.sent: Sent | None = None
         """End of the lead that was sent last: from there on the robot stops by itself."""
+
+    def use(self, limits: JointLimits) -> None:
+        """Take other limits for the stops from now on; the newest motion keeps them."""
+        self._limits = limits
+        self._stop = EmbeddedStop(limits, self._stop_s, fastest=limits.arm is not None)
 
     @property
     def end_s(self) -> float:
