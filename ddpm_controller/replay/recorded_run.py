@@ -137,8 +137,7 @@ class RecordedRun:
         chunks: In the order of take-over.
         commands: In the order of recording.
         statuses: In the order of recording.
-        limits: From robot_description; None when it was not recorded. Where stricter ones came
-            while the robot moved, those before.
+        limits: From robot_description; None when it was not recorded.
         described: Those of each robot_description, in the order of recording.
         parameters: Field -> value of the controller's parameters, as ``ControllerParameters`` has
             them; empty when they were not recorded.
@@ -176,25 +175,6 @@ class RecordedRun:
 
     def __post_init__(self) -> None:
         self.descriptions = Descriptions(self.robot.descriptions)
-
-    @property
-    def stricter_limits(self) -> dict[float, JointLimits]:
-        """Tick -> limits to which the motion slowed down from then on."""
-        before = [Reason.NONE, *(each.verdict.reason for each in self.statuses)]
-        begins_s = [
-            each.stamp_s
-            for reason, each in zip(before, self.statuses, strict=False)
-            if each.verdict.reason == Reason.LIMIT_STRICTER != reason
-        ]
-        if not begins_s or not self.described:
-            return {}
-        limits, came = self.described[0], list[JointLimits]()
-        names = self.robot.action_spec.joint_names
-        for each in self.described[1:]:
-            if limits.stricter_in(each, names):
-                limits = limits.strictest(each)
-                came.append(limits)
-        return dict(zip(begins_s, came, strict=False))
 
     def receive(self, points: list[RecordedCommand]) -> None:
         """Take the points of one more message; those that nothing can replace are commands.
@@ -312,8 +292,6 @@ def read_run(bag: Path, robot: Robot) -> RecordedRun:
             except (ValueError, AttributeError, KeyError, IndexError) as error:
                 # A message of another release lacks a field, or has a number that is no state.
                 raise BagError(f"bag {bag}, topic {message.topic}: {one_line(error)}") from error
-    if run.stricter_limits:
-        run.limits = run.described[0]
     run.turns = {
         spec.name: RecordedTurns.of(spec, run.values[spec.name])
         for spec in robot.stream_specs

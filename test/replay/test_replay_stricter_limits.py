@@ -7,6 +7,7 @@ from recorded_runs import Scenario, record_run
 
 from ddpm_controller.control.states import Reason
 from ddpm_controller.replay.commands import compare_commands
+from ddpm_controller.replay.recorded_decisions import stricter_limits
 from ddpm_controller.replay.recorded_run import read_run
 
 SCENARIOS = {
@@ -35,7 +36,7 @@ def test_commands_behind_stricter_limits_are_computed_again(tmp_path, checkpoint
     run = read_run(record_run(tmp_path / "bag", scenario), scenario.robot)
     reasons = [status.verdict.reason for status in run.statuses]
     assert Reason.LIMIT_STRICTER in reasons
-    (change_s,) = run.stricter_limits
+    (change_s,) = stricter_limits(run)
     speeds = [np.abs(c.motion.velocity) for c in run.commands if c.stamp_s > change_s + 0.5]
     first, second = run.described
     assert (second.velocity < first.velocity).all()

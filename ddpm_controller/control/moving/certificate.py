@@ -1,9 +1,9 @@
 """What is within limits is seen at once: a few sums for all joints together, and no solver.
 
-A wish passes where the quintic to it keeps every limit, by the coefficients of its derivatives as
-Bernstein polynomials, which none of them leaves, and where a stop behind it, bounded by its
+A motion passes where the quintic to it keeps every limit, by the coefficients of its derivatives
+as Bernstein polynomials, whose hull they do not leave, and where a stop behind it, bounded by its
 highest speed times its longest duration, ends inside the positions. Both are sufficient: then the
-fastest way reaches the wish in time too, and what is left to decide is nothing.
+fastest way reaches the motion in time too, and nothing is left to decide.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ from ddpm_controller.control.moving.step_limit import Bounds
 _MARGIN = 1e-9
 """Of a limit: sums of another order round otherwise."""
 _NEARLY = 0.99
-"""Of the acceleration limit may be wished for: as much as a moving frame may have."""
+"""Of the acceleration limit may be requested: as much as a moving frame may have."""
 
 # Of a step d with the velocities v0, v1 and the accelerations a0, a1 at its ends, the time 1.
 _P0, _V0, _A0, _P1, _V1, _A1 = np.eye(6)
@@ -29,7 +29,7 @@ _JERKS = np.array(
 )
 _ACCELERATIONS = np.array([_A0, _A0 + _JERKS[0] / 3, _A1 - _JERKS[2] / 3, _A1])
 _SPEEDS = np.array([_V0, _V0 + _A0 / 4, _V0 + _A0 / 4 + _ACCELERATIONS[1] / 4, _V1 - _A1 / 4, _V1])
-# As seen from a frame that moves as the wish does, with its acceleration.
+# As seen from a frame that moves as the requested motion does, with its acceleration.
 _SEEN = _SPEEDS[:-1] - _V1 + np.linspace(1.0, 0.25, 4)[:, None] * _A1
 _COEFFICIENTS = np.concatenate([_JERKS, _ACCELERATIONS, _SPEEDS, _SEEN])  # (16, 6)
 _ORDERS = np.repeat([3, 2, 1], [len(_JERKS), len(_ACCELERATIONS), len(_SPEEDS)])[:, None]
@@ -38,7 +38,7 @@ _DERIVATIVES = np.array([[0], [1], [2]] * 2)
 
 
 class Certificate:
-    """Says of a wish that it may be sent as it is, or nothing.
+    """Shows of a motion that it may be sent as it is, or nothing.
 
     Args:
         used: Limits of velocity, acceleration and jerk that are used.
@@ -61,7 +61,7 @@ class Certificate:
 
         Args:
             last: What was sent before.
-            wish: Wanted now; anything.
+            wish: Requested now; anything.
             passed_s: Between them, above 0.
             bounds: Positions that the stop behind it keeps too; None: those of the limits.
         """
@@ -75,7 +75,7 @@ class Certificate:
                 wish.acceleration,
             ]
         )
-        with np.errstate(all="ignore"):  # a wish may be any number
+        with np.errstate(all="ignore"):  # any number may be requested
             found = np.abs(_COEFFICIENTS @ (rows * passed_s**_DERIVATIVES))
             if not (found[:_LIMITED] <= self._highest * passed_s**_ORDERS).all():
                 return False

@@ -12,14 +12,13 @@ import numpy as np
 
 from ddpm_controller.control.command import Command
 from ddpm_controller.control.moving.cartesian_box import BoxedGovernor, governor_of
-from ddpm_controller.control.moving.governor import LONGEST_STEP, Governor, Limited
+from ddpm_controller.control.moving.governor import LONGEST_STEP, Governor, Limited, Tightening
 from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.receding_horizon import ChunkFollower
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.moving.step_limit import Bounds, StepLimit
 from ddpm_controller.control.moving.stopping import SafeStop, longest_stop_s
 from ddpm_controller.control.moving.stream_settings import limits_between
-from ddpm_controller.control.moving.tightening import Tightening
 from ddpm_controller.control.moving.velocity_governor import VelocityGovernor
 from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.types import ActionChunk

@@ -10,12 +10,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from ddpm_controller.control.moving.embedded_stop import EmbeddedStop
 from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.motion_loop import Sent
 from ddpm_controller.control.moving.path import Path, in_nanoseconds
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.moving.step_limit import Bounds
+from ddpm_controller.control.moving.stopping import EmbeddedStop
 from ddpm_controller.control.moving.stream_settings import (
     SHORTEST_PAST_S,
     StreamSettings,
