@@ -10,12 +10,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from ddpm_controller.control.moving.embedded_stop import EmbeddedStop
 from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.motion_loop import Sent
 from ddpm_controller.control.moving.path import Path, in_nanoseconds
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.moving.step_limit import Bounds
+from ddpm_controller.control.moving.stopping import EmbeddedStop
 from ddpm_controller.control.moving.stream_settings import (
     SHORTEST_PAST_S,
     StreamSettings,
@@ -51,7 +51,8 @@ class TrajectoryStream:
         self._message_s = max(settings.message_period_s, period_s) - period_s / 2
         self._knot_ticks = settings.knot_ticks(period_s)
         self._resume_s = settings.resume_s(period_s)
-        self._stop = EmbeddedStop(limits, stop_s, fastest=limits.arm is not None)
+        self._stop_s = stop_s
+        self.use(limits)
         self._path = Path(len(joint_names))
         self._newest: tuple[float, Motion] | None = None
         self._ticks = 0
@@ -60,6 +61,11 @@ class TrajectoryStream:
         self.sent: Sent | None = None
         """End of the lead that was sent last: from there on the robot stops by itself."""
         self._before: tuple[float, Sent | None, Tail] = (math.inf, None, self._tail)
+
+    def use(self, limits: JointLimits) -> None:
+        """Take other limits for the stops from now on; the newest motion keeps them."""
+        self._limits = limits
+        self._stop = EmbeddedStop(limits, self._stop_s, fastest=limits.arm is not None)
 
     @property
     def end_s(self) -> float:

@@ -151,6 +151,9 @@ class CommandLoop:
 
     def _obey(self, number: int, order: Order) -> None:
         """Let ``order`` count from the next tick on, with what an earlier one has left to do."""
+        if order.limits is not None and self._motion is not None:
+            self._motion.tighten(order.limits)
+            order = replace(order, limits=None)
         if order.verdict.state == State.WAITING:
             if self._order is not _QUIET:
                 self._note(replace(_SILENCE, stamp_s=time.time()))

@@ -339,7 +339,9 @@ def test_a_process_that_stands_by_ends_with_the_controller_and_is_begun_again(mo
     assert second.poll() == 0
 
 
-@pytest.mark.parametrize("how", [socket.SHUT_RDWR, socket.SHUT_WR])
+@pytest.mark.parametrize(
+    "how", [socket.SHUT_RDWR, pytest.param(socket.SHUT_WR, marks=pytest.mark.long)]
+)
 def test_a_link_that_is_cut_while_both_run_ends_at_rest_and_another_process_goes_on(listener, how):
     """A listener receives a stop within the limits, and later a beginning at rest there."""
     link = CommandLink(SETTINGS, standby=True)
