@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import tyro
 from rich.console import Console
@@ -22,14 +22,14 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from ddpm_controller.bags.episodes import Demonstrations, read_demonstrations
 from ddpm_controller.robots.robot import Robot, load_robot
 from ddpm_controller.share import share_path
-from ddpm_controller.systems import restore
-from ddpm_controller.training.config import TrainingConfig, TrainingError, read_training_config
 from ddpm_controller.training.result import Progress as TrainingProgress
 from ddpm_controller.training.result import TrainingResult
-from ddpm_controller.training.run import train
+
+if TYPE_CHECKING:
+    from ddpm_controller.bags.episodes import Demonstrations
+    from ddpm_controller.training.config import TrainingConfig
 
 INTERRUPTED = 130
 """Exit code of a training that was stopped and can resume."""
@@ -65,7 +65,7 @@ class TrainCommand:
     torch_num_threads: int | None = None
     device: str | None = None
 
-    def changed(self, config: TrainingConfig) -> TrainingConfig:
+    def changed(self, config: "TrainingConfig") -> "TrainingConfig":
         """Return the recipe with what the command line sets.
 
         Raises:
@@ -81,6 +81,9 @@ class TrainCommand:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return 0, 1 after an error or 130 when it was interrupted."""
     command = tyro.cli(TrainCommand, args=arguments)
+    # Imported here, as below: the help needs no torch.
+    from ddpm_controller.training.config import TrainingError, read_training_config
+
     # Of many processes the first one prints.
     console = Console(quiet=os.environ.get("RANK", "0") != "0")
     try:
@@ -107,7 +110,9 @@ def _tell(console: Console, label: str, text: str) -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def _demonstrations(command: TrainCommand, robot: Robot, console: Console) -> Demonstrations:
+def _demonstrations(command: TrainCommand, robot: Robot, console: Console) -> "Demonstrations":
+    from ddpm_controller.bags.episodes import read_demonstrations
+
     with _bar(console) as bar, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         task = bar.add_task("reading bags", total=None, text="")
@@ -130,11 +135,13 @@ def _demonstrations(command: TrainCommand, robot: Robot, console: Console) -> De
 
 def _trained(
     command: TrainCommand,
-    config: TrainingConfig,
+    config: "TrainingConfig",
     robot: Robot,
-    demonstrations: Demonstrations,
+    demonstrations: "Demonstrations",
     console: Console,
 ) -> TrainingResult:
+    from ddpm_controller.training.run import train
+
     with (
         _bar(console) as bar,
         _stop_signals(console) as should_stop,
@@ -177,6 +184,8 @@ def _bar(console: Console) -> Progress:
 
 def _summarize(console: Console, result: TrainingResult) -> None:
     """Print what is where; no table, since that would cut long paths."""
+    from ddpm_controller.systems import restore
+
     policy = restore(result.last_checkpoint) if result.last_checkpoint else None
     facts = policy.facts.text if policy else "-"
     if policy and policy.facts.warning:
