@@ -2,7 +2,6 @@
 
 import array
 import functools
-import importlib
 import os
 import sys
 from pathlib import Path
@@ -31,22 +30,6 @@ def message_types() -> Typestore:
         name = f"{OWN_PACKAGE}/msg/{file.stem}"
         typestore.register(get_types_from_msg(file.read_text("utf8"), name))
     return typestore
-
-
-def message_class(message_type: str) -> Any:
-    """Return the rclpy class of a message type; imports its package.
-
-    Raises:
-        BagError: Its package is not installed.
-    """
-    package, folder, name = message_type.split("/")
-    try:
-        return getattr(importlib.import_module(f"{package}.{folder}"), name)
-    except (ImportError, AttributeError):
-        raise BagError(
-            f"the message type {message_type} is not installed: sudo apt install "
-            f"ros-jazzy-{package.replace('_', '-')}"
-        ) from None
 
 
 def plain(message: Any) -> Any:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import Literal, TextIO
+from typing import TYPE_CHECKING, Literal, TextIO
 
 import tyro
 from rich.console import Console
@@ -22,22 +22,15 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from ddpm_controller.bags.episodes import Demonstrations
-from ddpm_controller.lint.demonstrations import (
-    chosen_demonstrations,
-    doubts,
-    refuse_wrong,
-    shortened,
-)
-from ddpm_controller.lint.finding import Finding
-from ddpm_controller.lint.leave_out import LeaveOut, read_leave_out
 from ddpm_controller.robots.robot import Robot, load_robot
 from ddpm_controller.share import share_path
-from ddpm_controller.systems import restore
-from ddpm_controller.training.config import TrainingConfig, TrainingError, read_training_config
 from ddpm_controller.training.result import Progress as TrainingProgress
 from ddpm_controller.training.result import TrainingResult
-from ddpm_controller.training.run import train
+
+if TYPE_CHECKING:
+    from ddpm_controller.bags.episodes import Demonstrations
+    from ddpm_controller.lint.finding import Finding
+    from ddpm_controller.training.config import TrainingConfig
 
 INTERRUPTED = 130
 """Exit code of a training that was stopped and can resume."""
@@ -80,7 +73,7 @@ class TrainCommand:
     leave_out: Path | None = None
     doubts: Doubts = "refuse"
 
-    def changed(self, config: TrainingConfig) -> TrainingConfig:
+    def changed(self, config: "TrainingConfig") -> "TrainingConfig":
         """Return the recipe with what the command line sets.
 
         Raises:
@@ -96,6 +89,9 @@ class TrainCommand:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return 0, 1 after an error or 130 when it was interrupted."""
     command = tyro.cli(TrainCommand, args=arguments)
+    # Imported here, as below: the help needs no torch.
+    from ddpm_controller.training.config import read_training_config
+
     recordings = Recordings(command.bags, command.robot, command.leave_out, command.doubts)
     return train_from_bags(
         recordings, command.output, lambda: command.changed(read_training_config(command.config))
@@ -120,7 +116,7 @@ class Recordings:
 
 
 def train_from_bags(
-    recordings: Recordings, output: Path, config_of: Callable[[], TrainingConfig]
+    recordings: Recordings, output: Path, config_of: "Callable[[], TrainingConfig]"
 ) -> int:
     """Train from bags as a command does; return 0, 1 after an error or 130 when interrupted.
 
@@ -129,6 +125,8 @@ def train_from_bags(
         output: Folder of the run.
         config_of: Makes the recipe; its ValueErrors and TrainingErrors are reported too.
     """
+    from ddpm_controller.training.config import TrainingError
+
     # Of many processes the first one prints.
     console = Console(quiet=os.environ.get("RANK", "0") != "0")
     try:
@@ -155,7 +153,10 @@ def _tell(console: Console, label: str, text: str) -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def _demonstrations(recordings: Recordings, robot: Robot, console: Console) -> Demonstrations:
+def _demonstrations(recordings: Recordings, robot: Robot, console: Console) -> "Demonstrations":
+    from ddpm_controller.lint.demonstrations import chosen_demonstrations, doubts
+    from ddpm_controller.lint.leave_out import LeaveOut, read_leave_out
+
     given = recordings.leave_out
     leave_out = read_leave_out(given) if given else LeaveOut()
     with _bar(console) as bar, warnings.catch_warnings(record=True) as caught:
@@ -182,8 +183,10 @@ def _demonstrations(recordings: Recordings, robot: Robot, console: Console) -> D
     return found
 
 
-def _doubt(findings: Sequence[Finding], console: Console, *, refuse: bool) -> None:
+def _doubt(findings: "Sequence[Finding]", console: Console, *, refuse: bool) -> None:
     """Refuse what is surely wrong, warn of the rest."""
+    from ddpm_controller.lint.demonstrations import refuse_wrong, shortened
+
     if refuse:
         refuse_wrong(
             findings,
@@ -196,11 +199,13 @@ def _doubt(findings: Sequence[Finding], console: Console, *, refuse: bool) -> No
 
 def _trained(
     output: Path,
-    config: TrainingConfig,
+    config: "TrainingConfig",
     robot: Robot,
-    demonstrations: Demonstrations,
+    demonstrations: "Demonstrations",
     console: Console,
 ) -> TrainingResult:
+    from ddpm_controller.training.run import train
+
     with (
         _bar(console) as bar,
         _stop_signals(console) as should_stop,
@@ -243,6 +248,8 @@ def _bar(console: Console) -> Progress:
 
 def _summarize(console: Console, result: TrainingResult) -> None:
     """Print what is where; no table, since that would cut long paths."""
+    from ddpm_controller.systems import restore
+
     policy = restore(result.last_checkpoint) if result.last_checkpoint else None
     facts = policy.facts.text if policy else "-"
     if policy and policy.facts.warning:

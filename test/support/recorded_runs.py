@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from random_checkpoint import SIM_ARM
 
-from ddpm_controller.bags.conversions import observation_from, stamp_from
+from ddpm_controller.bags.conversions import observation_from
 from ddpm_controller.bags.element_stamps import element_stamps
 from ddpm_controller.bags.memory_messages import packed
 from ddpm_controller.bags.message_types import message_types, plain
@@ -25,6 +25,7 @@ from ddpm_controller.control.observing.turns import wrapping
 from ddpm_controller.control.parameter_names import given_as, values_from
 from ddpm_controller.control.planning.chunk_check import ChunkTolerance
 from ddpm_controller.control.states import State
+from ddpm_controller.messages.stamps import stamp_from
 from ddpm_controller.policy import DepartureLimit, PlanSettings
 from ddpm_controller.replay.recorded_run import LOST_KEY, PARAMETERS_KEY
 from ddpm_controller.robots.lead import ACTION_LATENCY_KEY

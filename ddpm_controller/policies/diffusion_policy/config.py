@@ -20,6 +20,9 @@ ForwardProcessName = Literal["fixed", "scalar", "element", "recorded"]
 and joint, given the observation; recorded: the noise shaped as a recording's."""
 TimestepSampling = Literal["uniform", "loss_second_moment"]
 
+MOST_TIMESTEPS, MOST_ROWS = 100_000, 10_000
+"""A manifest that asks for more would take memory in proportion; papers have 1000 and 64."""
+
 
 @dataclass(frozen=True)
 class DiffusionPolicyConfig:
@@ -112,6 +115,8 @@ class DiffusionPolicyConfig:
         ):
             _require(self, name, getattr(self, name) in known, f"must be one of {sorted(known)}")
         _require(self, "n_obs_steps", self.n_obs_steps >= 1, "must be at least 1")
+        for name, most in (("num_train_timesteps", MOST_TIMESTEPS), ("horizon", MOST_ROWS)):
+            _require(self, name, getattr(self, name) <= most, f"must be {most} at the most")
         for name in ("image_shift_pixels", "cond_hidden", "bound_weight"):
             _require(self, name, getattr(self, name) >= 0, "must not be below 0")
         _require(self, "mask_share", 0 <= self.mask_share < 1, "must be in [0, 1)")

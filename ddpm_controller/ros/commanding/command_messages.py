@@ -138,6 +138,11 @@ def settings_from(content: dict[str, Any]) -> CommandSettings:
     return CommandSettings(**{**content, **told})
 
 
+def ready_packet() -> bytes:
+    """Return the packet by which a process reports that it stands by."""
+    return packet("ready", None)
+
+
 def _output_from(content: dict[str, Any]) -> RobotOutput:
     rule = content["gripper"]
     if rule is not None:
