@@ -138,10 +138,7 @@ class DiffusionPolicyConfig:
             not (self.zero_terminal_snr and self.prediction == "epsilon"),
             "must be 'v' or 'x0' with zero_terminal_snr: pure noise has no part of the signal",
         )
-        fewest = self.n_obs_steps + 1  # what is settled where a plan takes no time
-        inside = self.prefix_rows == 0 or fewest <= self.prefix_rows < self.horizon
-        rule = f"must be 0, or between n_obs_steps + 1 = {fewest} and horizon - 1"
-        _require(self, "prefix_rows", inside, f"{rule} = {self.horizon - 1}")
+        refuse_prefix_rows(self)
         if not self.seam.strategy:  # so that its checkpoints name what it is
             object.__setattr__(self, "seam", self.seam.chosen_for(self.prefix_rows))
         refuse_untrained_prefix(self, self.seam)
@@ -231,6 +228,14 @@ def refuse_rows(config: DiffusionPolicyConfig, n_action_steps: int) -> None:
             f"n_action_steps must be between 1 and {available} = horizon {config.horizon} - "
             f"n_obs_steps {config.n_obs_steps} + 1, got {n_action_steps}"
         )
+
+
+def refuse_prefix_rows(config: DiffusionPolicyConfig) -> None:
+    """Raise ValueError where not even a plan that takes no time could use the given rows."""
+    fewest, most = config.n_obs_steps + 1, config.horizon - 1
+    inside = config.prefix_rows == 0 or fewest <= config.prefix_rows <= most
+    rule = f"must be 0, or between n_obs_steps + 1 = {fewest} and horizon - 1 = {most}"
+    _require(config, "prefix_rows", inside, rule)
 
 
 def refuse_untrained_prefix(config: DiffusionPolicyConfig, seam: SeamSettings) -> None:
