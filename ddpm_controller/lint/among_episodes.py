@@ -11,8 +11,11 @@ from ddpm_controller.robots.robot import Robot
 
 _POINTS = 32
 _FEWEST = 6
-_APART = 8.0
+_WIDER = 1.5
+_APART = 6.0
 _LEAST_RATIO = 3.0
+_LEAST_SPREAD = 0.15
+"""Share of the middle, or difference of logarithms, by which episodes differ anyway."""
 _SAME = 0.002
 """Share of the usual range by which two nearly equal episodes differ at most, on average."""
 _SAME_LENGTH = 0.02
@@ -46,8 +49,8 @@ def check_among(recordings: Sequence[Recording], robot: Robot) -> Iterator[Findi
     if len(shapes) < 2 or len({each.way.shape for each in shapes}) > 1:
         return
     ways = np.stack([each.way for each in shapes])  # (E, P, D)
-    low, high = np.percentile(ways, [5, 95], axis=(0, 1))
-    ways = ways / np.maximum(high - low, shapes[0].least)
+    low, high = np.percentile(ways, [20, 80], axis=(0, 1))  # which few episodes do not widen
+    ways = ways / np.maximum(_WIDER * (high - low), shapes[0].least)
     flat = ways.reshape(len(ways), -1)
     apart = np.stack([np.sqrt(((flat - each) ** 2).mean(axis=1)) for each in flat])  # (E, E)
     durations = np.array([each.duration_s for each in shapes])
@@ -84,8 +87,9 @@ def _unlike(
 ) -> Iterator[Finding]:
     for what, values in (("way of its joints", nearest), ("duration", np.log(durations))):
         middle = float(np.median(values))
-        spread = max(1.4826 * float(np.median(np.abs(values - middle))), 0.05)
         is_way = values is nearest
+        least = _LEAST_SPREAD * (middle if is_way else 1.0)
+        spread = max(1.4826 * float(np.median(np.abs(values - middle))), least)
         for shape, value in zip(shapes, values.tolist(), strict=True):
             off = value - middle if is_way else abs(value - middle)
             if off < _APART * spread or (is_way and value < _LEAST_RATIO * middle):
