@@ -226,7 +226,8 @@ def _pair(command: Track, states: tuple[Track, ...]) -> Pair | None:
         return None
     begin_ns = max(int(track.stamps_ns[0]), int(command.times_ns.min()))
     end_ns = int(track.stamps_ns[-1])
-    step_ns = max(_STEP_NS, (end_ns - begin_ns) // _MOST_STEPS)
+    usual_ns = int(np.median(np.diff(track.stamps_ns)))
+    step_ns = max(_STEP_NS, usual_ns, (end_ns - begin_ns) // _MOST_STEPS)
     times_ns = np.arange(begin_ns, end_ns + 1, step_ns)
     if len(times_ns) < _FEWEST:
         return None

@@ -10,7 +10,7 @@ from ddpm_controller.lint.recording import Recording, Track
 from ddpm_controller.robots.robot import Robot
 
 _REACH = 3
-_LONGEST_S = 0.1
+_LONGEST_S = 0.2
 """A longer excursion is a motion, at most ``_REACH`` messages of it."""
 _NOISES = 10.0
 """Times the 95th percentile of the distances from the running median."""
