@@ -19,6 +19,8 @@ from ddpm_controller.robots.robot import Robot
 from ddpm_controller.robots.streams import StreamSource
 
 MS = 1_000_000
+FEWEST = 10
+"""A topic of fewer messages is of marks or texts."""
 
 
 @dataclass(frozen=True)
@@ -150,20 +152,16 @@ def middle_ns(scene: Scene, random: np.random.Generator) -> int:
 def idle(scene: Scene, random: np.random.Generator) -> Scene | None:
     """Keep the recorder running before or after, the robot standing and holding its command."""
     idle_ns, at_end = int(random.uniform(2.6, 8.0) * 1e9), random.random() < 0.5
-    moving = (scene.state_topic, scene.command_topic)
     found = list(scene.messages) if at_end else [later(each, idle_ns) for each in scene.messages]
     marks = [each for each in found if each.topic.endswith("episode")]
-    for topic in filter(None, moving):
+    for topic in scene.roles:
         messages = scene.of(topic)
+        if len(messages) < FEWEST:
+            continue
         step_ns = int(np.median(np.diff([each.log_ns for each in messages]))) or 20 * MS
         for k in range(idle_ns // step_ns):
-            by_ns = (k + 1) * step_ns
-            found.append(later(messages[-1], by_ns) if at_end else later(messages[0], by_ns))
-    for topic in scene.image_topics:
-        messages = scene.of(topic)
-        for k in range(idle_ns // (40 * MS)):
-            by_ns = (k + 1) * 40 * MS
-            found.append(later(messages[-1], by_ns) if at_end else later(messages[0], by_ns))
+            by_ns = (k + 1) * step_ns if at_end else idle_ns - (k + 1) * step_ns
+            found.append(later(messages[-1 if at_end else 0], by_ns))
     found = [each for each in found if each not in marks]
     for mark in marks:
         if (mark.message.mark != 0) == at_end:

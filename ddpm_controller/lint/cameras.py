@@ -6,18 +6,19 @@ from itertools import combinations, pairwise
 import numpy as np
 
 from ddpm_controller.lint.finding import Finding
-from ddpm_controller.lint.recording import Pictures, Recording, Track
+from ddpm_controller.lint.recording import Recording, Track
 from ddpm_controller.robots.robot import Robot
 
 _FEWEST = 4
 _LEAST_S = 0.4
 _SURE_S = 1.0
 _MOVES = {"rad": 0.1, "m": 0.02}
-_BETTER = 0.5
+_BETTER = 0.7
 """The other camera fits this much better where two are exchanged."""
 _LEAST_APART = 8.0
-"""Cameras whose pictures differ by less, of 255, cannot be distinguished."""
+"""Images that are nearer to those of their own camera, of 255 for both, are where they belong."""
 _FEWEST_SHOWN = 2
+_MOST_KNOWN = 200
 
 
 def check_frozen(recording: Recording, robot: Robot) -> Iterator[Finding]:
@@ -66,45 +67,43 @@ def _moves_in(track: Track, begin_ns: int, end_ns: int) -> bool:
 
 
 def check_exchanged(recordings: Sequence[Recording], robot: Robot) -> Iterator[Finding]:
-    """Yield recordings in which two cameras show what the other one shows elsewhere."""
+    """Yield recordings in which two cameras show what the other one shows elsewhere.
+
+    Each image is compared with the nearest one of either camera in the other recordings; both
+    cameras together decide, for one of them may show nearly the same.
+    """
     recordings = [each for each in recordings if each.pictures]
     names = [each.name for each in recordings[0].pictures] if recordings else []
     for one, other in combinations(range(len(names)), 2):
-        usual = [_usual(recordings, i) for i in (one, other)]
-        if usual[0] is None or usual[1] is None:
-            continue
-        if float(np.abs(usual[0] - usual[1]).mean()) < _LEAST_APART:
-            continue
         for each in recordings:
-            pair = each.pictures[one], each.pictures[other]
-            votes = [_looks_like(pair[0], usual[0], usual[1]), _looks_like(pair[1], *usual[::-1])]
-            if all(vote.sum() >= _FEWEST_SHOWN and vote.mean() > 0.05 for vote in votes):
-                share = min(float(vote.mean()) for vote in votes)
+            shown = [each.pictures[i].thumbnails for i in (one, other)]
+            known = [_of_others(recordings, each, i) for i in (one, other)]
+            count = min(map(len, shown))
+            if count == 0 or min(map(len, known)) == 0:
+                continue
+            own, exchanged = (
+                _nearest(shown[0][:count], known[i]) + _nearest(shown[1][:count], known[1 - i])
+                for i in (0, 1)
+            )
+            votes = (exchanged < _BETTER * own) & (own > _LEAST_APART)
+            if votes.sum() >= _FEWEST_SHOWN:
                 yield Finding(
                     "swapped_images",
                     "wrong",
                     each.name,
                     f"{names[one]} and {names[other]} show each what the other one shows "
-                    f"elsewhere, in {share:.0%} of the images",
+                    f"elsewhere, in {votes.mean():.0%} of the images",
                     "correct the topics of the cameras and record again",
                 )
 
 
-def _usual(recordings: Sequence[Recording], at: int) -> np.ndarray | None:
-    """Return the median thumbnail of a camera over all recordings; None: there is none."""
-    medians = [
-        np.median(each.pictures[at].thumbnails, axis=0)
-        for each in recordings
-        if len(each.pictures[at].thumbnails)
-    ]
-    if len(medians) == 1:
-        alone = next(e.pictures[at] for e in recordings if len(e.pictures[at].thumbnails))
-        return np.asarray(np.median(alone.thumbnails, axis=0))
-    return np.asarray(np.median(medians, axis=0)) if medians else None
+def _of_others(recordings: Sequence[Recording], own: Recording, at: int) -> np.ndarray:
+    """Return thumbnails of a camera in the other recordings, a few of all, (K, 8, 8, 3)."""
+    found = [each.pictures[at].thumbnails for each in recordings if each is not own]
+    joined = np.concatenate(found) if found else np.zeros((0, 8, 8, 3), np.float32)
+    return joined[:: max(len(joined) // _MOST_KNOWN, 1)]
 
 
-def _looks_like(pictures: Pictures, own: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Return which thumbnails are much nearer to the other camera, (M,)."""
-    to_own = np.abs(pictures.thumbnails - own).mean(axis=(1, 2, 3))
-    to_other = np.abs(pictures.thumbnails - other).mean(axis=(1, 2, 3))
-    return np.asarray(to_other < _BETTER * to_own)
+def _nearest(thumbnails: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Return how far each thumbnail is from the nearest known one, (M,), 0 to 255."""
+    return np.array([np.abs(known - each).mean(axis=(1, 2, 3)).min() for each in thumbnails])

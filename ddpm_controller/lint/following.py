@@ -19,10 +19,10 @@ from ddpm_controller.robots.robot import Robot
 _WINDOW_S = 1.0
 _STANDS = 0.05
 """Share of the commanded way below which a joint stood."""
-_SURE_S = 1.0
+_SURE_S = 1.3
 _AWAY_SHARE = 0.5
 _LONGEST_DELAY_S = 1.0
-_LIKE, _UNLIKE = 0.9, 0.5
+_LIKE, _UNLIKE = 0.8, 0.5
 _LEAST_MOTION = {"rad": 0.05, "m": 0.01}
 _FEWEST_MOMENTS = 20
 
@@ -30,8 +30,8 @@ _FEWEST_MOMENTS = 20
 def check_followed(recording: Recording, robot: Robot) -> Iterator[Finding]:
     """Yield joints that stood where they were commanded to move, or were far from their command.
 
-    A command moves them where it passes ten times what is measured, by more than they may be from
-    a command; so a gripper that holds something and a slow robot are none.
+    A joint stood where its command ranged in a second over twice what they may be apart, and it
+    over a twentieth of that; a slow robot is none.
     """
     for pair in recording.pairs:
         tolerance = _tolerances(pair, robot)
@@ -40,8 +40,10 @@ def check_followed(recording: Recording, robot: Robot) -> Iterator[Finding]:
             continue
         commanded = _without_spikes(pair.commanded)
         asked, moved = (_ranges(each, window) for each in (commanded, pair.measured))
-        stood = (asked > 2 * tolerance) & (moved < _STANDS * asked)  # (G, D)
-        stood_s = stood.sum(axis=0) * pair.step_s
+        led = np.lib.stride_tricks.sliding_window_view(pair.is_led, window).all(axis=1)
+        stood = (asked > 2 * tolerance) & (moved < _STANDS * asked) & led[:, None]  # (G, D)
+        windows = stood.sum(axis=0)
+        stood_s = np.where(windows > 0, (windows + window) * pair.step_s, 0.0)
         column = int(np.argmax(stood_s))
         if stood_s[column] >= _SURE_S:
             first = int(np.flatnonzero(stood[:, column])[0])
@@ -55,11 +57,11 @@ def check_followed(recording: Recording, robot: Robot) -> Iterator[Finding]:
                 "look for a stop or a fault of the robot; leave this part out, or record again",
             )
             continue
-        away = np.abs(pair.commanded - pair.measured) > 3 * tolerance
-        share = away.mean(axis=0)
+        apart = np.abs(pair.commanded - pair.measured)[pair.is_led]
+        share = (apart > 3 * tolerance).mean(axis=0) if len(apart) else np.zeros(len(tolerance))
         column = int(np.argmax(share))
         if share[column] > _AWAY_SHARE:
-            distance = np.median(np.abs(pair.commanded - pair.measured)[:, column])
+            distance = np.median(apart[:, column])
             yield Finding(
                 "not_followed",
                 "doubtful",

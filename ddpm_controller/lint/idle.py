@@ -85,9 +85,9 @@ def check_one_command(recording: Recording, robot: Robot) -> Iterator[Finding]:
                 if np.isfinite(rows[:, i]).any()
             ]
             inside = np.flatnonzero(_inside(command.times_ns, part))
-            lasting_ns = sum(int(command.points[i].after_ns[-1]) for i in inside)
-            lasts = part.end_ns - part.begin_ns
-            is_motion = part.begin_ns > 0 and lasting_ns > _COVERED * lasts
+            # One far point is a motion: it is gone to from where the robot is.
+            farthest_ns = max((int(command.points[i].after_ns[-1]) for i in inside), default=0)
+            is_motion = farthest_ns > _COVERED * (part.end_ns - part.begin_ns)
             positions = [row for i in inside for row in command.points[i].positions]
             is_one = not positions or bool((np.ptp(positions, axis=0) == 0).all())
             if any(moves) and is_one and not is_motion:

@@ -20,7 +20,7 @@ from ddpm_controller.robots.robot import Robot
 from ddpm_controller.robots.streams import RobotStream, StreamSource
 
 _THUMBNAIL = 8
-_THUMBNAIL_EVERY_NS = 500_000_000
+_THUMBNAIL_EVERY_NS = 250_000_000
 
 
 def read_recording(bag: Path, robot: Robot) -> Recording:

@@ -13,6 +13,7 @@ from ddpm_controller.robots.outputs import RobotOutput
 OTHER_CLOCK_NS = 500_000_000
 """Stamps that are off by more from the time of recording are of another clock."""
 _STEP_NS = 50_000_000
+_PAUSE_NS = 500_000_000
 _MOST_STEPS = 20_000
 _FEWEST = 5
 
@@ -117,6 +118,7 @@ class Pair:
         times_ns: (G,).
         commanded: (G, D).
         measured: (G, D).
+        is_led: Whether a command had come, or its points had lasted, within half a second, (G,).
     """
 
     command: Track
@@ -124,6 +126,7 @@ class Pair:
     times_ns: np.ndarray
     commanded: np.ndarray
     measured: np.ndarray
+    is_led: np.ndarray
 
     @property
     def step_s(self) -> float:
@@ -223,11 +226,22 @@ def _pair(command: Track, states: tuple[Track, ...]) -> Pair | None:
         return None
     begin_ns = max(int(track.stamps_ns[0]), int(command.times_ns.min()))
     end_ns = int(track.stamps_ns[-1])
-    step_ns = max(_STEP_NS, (end_ns - begin_ns) // _MOST_STEPS)
+    usual_ns = int(np.median(np.diff(track.stamps_ns)))
+    step_ns = max(_STEP_NS, usual_ns, (end_ns - begin_ns) // _MOST_STEPS)
     times_ns = np.arange(begin_ns, end_ns + 1, step_ns)
     if len(times_ns) < _FEWEST:
         return None
     motion = motion_of(command, track, 2 * step_ns)
     commanded = np.stack([motion.at(int(each)) for each in times_ns])
     at = np.searchsorted(track.stamps_ns, times_ns, side="right") - 1
-    return Pair(command, state, times_ns, commanded, track.rows[np.maximum(at, 0)])
+    measured = track.rows[np.maximum(at, 0)]
+    return Pair(command, state, times_ns, commanded, measured, _are_led(command, times_ns))
+
+
+def _are_led(command: Track, times_ns: np.ndarray) -> np.ndarray:
+    """Return at which moments a command was in force that was not over for long."""
+    order = np.argsort(command.times_ns, kind="stable")
+    lasts_ns = np.array([int(each.after_ns[-1]) for each in command.points])
+    ends_ns = np.maximum.accumulate((command.times_ns + lasts_ns)[order])
+    newest = np.searchsorted(command.times_ns[order], times_ns, side="right") - 1
+    return np.asarray(times_ns - ends_ns[np.maximum(newest, 0)] <= _PAUSE_NS)

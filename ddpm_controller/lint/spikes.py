@@ -10,12 +10,13 @@ from ddpm_controller.lint.recording import Recording, Track
 from ddpm_controller.robots.robot import Robot
 
 _REACH = 3
-_LONGEST_S = 0.1
+_LONGEST_S = 0.2
 """A longer excursion is a motion, at most ``_REACH`` messages of it."""
 _NOISES = 10.0
 """Times the 95th percentile of the distances from the running median."""
 _SHARE = 0.04
 """Share of the usual range below which a spike does no harm."""
+_HOLE = 2.0
 _FREE_SHARE = 3.0
 """The same of speeds and forces, which jump."""
 _LEAST = 0.02
@@ -65,6 +66,8 @@ def _standing_alone(times_s: np.ndarray, column: np.ndarray, is_free: bool) -> n
     windows = np.lib.stride_tricks.sliding_window_view(values, 2 * reach + 1)
     away = np.zeros(len(values))  # at the ends motion and spike look alike
     away[reach:-reach] = np.abs(values[reach:-reach] - np.median(windows, axis=1))
+    lasts_s = times_s[known][2 * reach :] - times_s[known][: -2 * reach]
+    away[reach:-reach][lasts_s > _HOLE * 2 * reach * period_s] = 0.0  # across a hole it may be
     low, high = np.percentile(values, [2, 98])
     share = _FREE_SHARE if is_free else _SHARE
     least = 0.0 if is_free else _LEAST

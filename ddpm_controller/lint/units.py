@@ -15,6 +15,7 @@ _NEAR = 1.35
 """A ratio counts as that of two units within this factor."""
 _LEAST_RANGE = {"rad": 0.01, "m": 0.001}
 _FEW = 3
+_FEWEST_MOMENTS = 10
 _AROUND_TURN = 0.5
 _REMEDY = "give the unit of the messages in the robot file (units: of the stream), or convert them"
 
@@ -37,8 +38,11 @@ def check_units(recording: Recording, robot: Robot) -> Iterator[Finding]:
                 break
     for pair in recording.pairs:
         columns = [(i, unit) for i, unit in enumerate(pair.command.units) if unit in _SCALES]
+        led = pair.is_led
+        if led.sum() < _FEWEST_MOMENTS:
+            continue
         for i, unit in columns:
-            commanded, measured = _size(pair.commanded[:, i]), _size(pair.measured[:, i])
+            commanded, measured = _size(pair.commanded[led, i]), _size(pair.measured[led, i])
             other, scale, _ = _SCALES[unit]
             ratio = commanded / measured if measured > 0 else 0.0
             big = pair.command.name if ratio > 1 else pair.state.name
