@@ -15,6 +15,8 @@ os.environ.setdefault("AMENT_PREFIX_PATH", sys.prefix)
 os.environ.setdefault("MUJOCO_GL", "egl")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
+# Measuring engines takes seconds for each checkpoint; the tests of them choose among others.
+os.environ["DDPM_ENGINES"] = "torch"
 
 # The same examples every time, however busy the machine; --hypothesis-profile=explore looks for
 # others, and keeps what it finds in .hypothesis.

@@ -165,7 +165,7 @@ def uncommanded_parts(
     times_ns = np.array([(begin_ns, end_ns) for begin_ns, end_ns, _ in pauses]) - zero_ns
     held = np.stack([position for _, _, position in pauses])
     since_s = (track.stamps_ns - zero_ns) * 1e-9
-    tolerance = _tolerance(robot, output)
+    tolerance = follow_tolerances(robot, output)
     found = uncommanded(times_ns * 1e-9, held, since_s, track.rows, tolerance)
     for part in found:
         text = f"bag {bag}: {_called(part, output, zero_ns)}"
@@ -189,7 +189,7 @@ def _called(part: Uncommanded, output: RobotOutput, zero_ns: int) -> str:
     )
 
 
-def _tolerance(robot: Robot, output: RobotOutput) -> np.ndarray:
+def follow_tolerances(robot: Robot, output: RobotOutput) -> np.ndarray:
     """Return how far each joint may be from a command that it follows, (D,)."""
     wraps = {name for stream in robot.streams for name in stream.spec.wraps}
     found = []

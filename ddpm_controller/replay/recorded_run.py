@@ -69,6 +69,7 @@ class RecordedChunk:
         masked: Streams that it was planned without.
         elements: For each moment, "stream/element" -> acquisition time, of streams whose elements
             came in several messages.
+        engine: What computed it; torch in a bag of before there was a choice.
     """
 
     takeover_s: float
@@ -85,6 +86,7 @@ class RecordedChunk:
     window: tuple[tuple[float, Mapping[str, float]], ...]
     masked: tuple[str, ...] = ()
     elements: tuple[Mapping[str, float], ...] = ()
+    engine: str = "torch"
 
 
 @dataclass(frozen=True)
@@ -459,6 +461,7 @@ def _chunk(message: Any) -> RecordedChunk:
         window=window,
         masked=tuple(getattr(message, "masked_streams", ())),
         elements=element_stamps_from(message, len(window)),
+        engine=str(getattr(message, "engine", "")) or "torch",
     )
 
 

@@ -214,9 +214,13 @@ class CommandLoop:
         if isinstance(self._motion, LeadingMotion):
             if found.message is None and not self._commands.has_others:
                 return math.nan
+            message = found.message
             time.sleep(max(deadline_s - time.monotonic(), 0.0))
-            self._commands.send_ahead(found.message, found.commands, now_s)
-            return math.nan if found.message is None else time.monotonic()
+            late_s = time.monotonic() - deadline_s  # this process may have been stopped meanwhile
+            if message is not None and self._motion.stream.withhold(now_s + late_s):
+                message = None
+            self._commands.send_ahead(message, found.commands, now_s)
+            return math.nan if message is None else time.monotonic()
         if found.commands[-1].position is None:
             return math.nan
         time.sleep(max(deadline_s - time.monotonic(), 0.0))
