@@ -19,6 +19,9 @@ from ddpm_controller.types import Episode, Observation, Plan
 
 _BATCH = 64
 _EXAMPLES = 3
+_ROUNDING = 1e-3
+"""Share of a joint's range by which a recorded action may lie beside the samples: a joint that
+never moves has samples that are all the same."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class OpenLoopReport:
         error: (Ta, Da) mean distance of a sample from the recorded action.
         held_error: (Ta, Da) the same of holding the first recorded action: what no policy needs.
         coverage: (Ta, Da) share of the recorded actions between the smallest and the largest
-            sample.
+            sample, or within a thousandth of the range.
         expected_coverage: The share where recorded action and samples are of one distribution.
         out_of_distribution: Share of windows that the policy finds unlike its training; None
             where that was not fitted.
@@ -228,12 +231,14 @@ def _report(
     samples = np.stack([each.samples for each in looked])  # (W, S, Ta, Da)
     recorded = np.stack([each.recorded for each in looked])  # (W, Ta, Da)
     distance = np.abs(samples - recorded[:, None]).mean(axis=1)
-    inside = (samples.min(axis=1) <= recorded) & (recorded <= samples.max(axis=1))
-    covered = np.where(np.isnan(recorded), math.nan, inside)
     scale = _scale(policy, recorded)
+    near = _ROUNDING * scale
+    inside = (samples.min(axis=1) - near <= recorded) & (recorded <= samples.max(axis=1) + near)
+    covered = np.where(np.isnan(recorded), math.nan, inside)
     seams = [each.seam for each in looked if each.seam is not None]
     refused, refusal, beyond = _against(limits, looked, policy)
-    places = np.linspace(0, len(looked) - 1, min(_EXAMPLES, len(looked))).round().astype(int)
+    whole = [each for each in looked if not np.isnan(each.recorded).any()] or looked
+    places = np.linspace(0, len(whole) - 1, min(_EXAMPLES, len(whole))).round().astype(int)
     return OpenLoopReport(
         joint_names=spec.joint_names,
         units=spec.units,
@@ -251,7 +256,7 @@ def _report(
         refusal=refusal,
         beyond=beyond,
         per_episode=_by_episode(looked, distance / scale),
-        examples=tuple(_example(looked[place]) for place in places),
+        examples=tuple(_example(whole[place]) for place in places),
     )
 
 

@@ -75,6 +75,18 @@ def test_what_lies_beside_all_samples_is_not_covered():
     assert report.mean_coverage == 0.0
 
 
+def test_samples_that_are_all_the_same_cover_what_they_are_equal_to_but_for_rounding():
+    """As of a joint that never moves."""
+    assert check_open_loop(Ahead((1e-7,) * 4), [ramp()], SETTINGS).mean_coverage == 1.0
+    assert check_open_loop(Ahead((0.01,) * 4), [ramp()], SETTINGS).mean_coverage == 0.0
+
+
+def test_windows_that_are_drawn_have_all_rows_where_there_are_some():
+    report = check_open_loop(Ahead(), [ramp()], SETTINGS)
+    assert len(report.examples) == 3
+    assert not any(np.isnan(each.recorded).any() for each in report.examples)
+
+
 def test_a_policy_that_changes_its_mind_has_a_seam_of_that_size():
     """The plan after is made with the memory of the plan before."""
     report = check_open_loop(Ahead(drift=0.3), [ramp()], SETTINGS)

@@ -133,10 +133,14 @@ def checked(options: CheckOptions, console: Console) -> OpenLoopReport:
 def _limits(bags: Sequence[Path], robot: Robot, console: Console) -> JointLimits | None:
     """Return the limits by the description in the first bag; None where they are not known."""
     try:
-        return robot.limits(description_in_bag(find_bags(bags)[0], robot))
+        urdf = description_in_bag(find_bags(bags)[0], robot)
+        if urdf:
+            return robot.limits(urdf)
+        reason = f"no robot description in {bags[0]}"
     except (RobotError, DescriptionError) as error:
-        console.print("no limits to compare with:", error, markup=False, soft_wrap=True)
-        return None
+        reason = str(error)
+    console.print("no limits to compare with:", reason, markup=False, soft_wrap=True)
+    return None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
