@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import tyro
-from latency_peers import Peers, MissingPeersError
+from latency_peers import MissingPeersError, Peers
 from rich.console import Console
 from rich.table import Table
 
@@ -47,7 +47,7 @@ STREAMS = tuple(
 )
 RANGE = {"min": [-1.0] * 7, "max": [1.0] * 7}
 STATISTICS = dict.fromkeys(("joint_state", "goal", "action"), RANGE)
-SIZES = {"4.8 M": (128, 256, 512), "17.7 M": (256, 512, 1024), "68 M": (512, 1024, 2048)}
+SIZES = {"4.8 M": (64, 128, 256), "17.7 M": (128, 256, 512), "68 M": (256, 512, 1024)}
 LEROBOT, DIFFUSERS = "LeRobot 0.4.4", "diffusers' loop, our network"
 OLD_DEFAULT = "torch, rtc_exact"
 

@@ -82,8 +82,12 @@ def test_bf16_is_what_is_asked_for_by_name_or_refused():
     with torch.no_grad():
         try:
             answer = ENGINES["openvino_bf16"].bind(network)
-        except EngineError as error:
-            assert "needs a processor with bf16" in str(error)
+        except EngineError as refused:
+            words = str(refused)
+        else:
+            words = ""
+        if words:
+            assert "needs a processor with bf16" in words
             return
         xt, modulation = asked(network)
         found = answer(xt, modulation).numpy()
