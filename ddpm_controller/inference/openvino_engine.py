@@ -55,7 +55,7 @@ class OpenVinoEngine:
         for place, array in enumerate((rows.xt, rows.modulation)):
             request.set_input_tensor(place, openvino.Tensor(array, shared_memory=True))
         request.set_output_tensor(0, openvino.Tensor(rows.answer, shared_memory=True))
-        return rows.serve(lambda: request.infer())
+        return rows.serve(lambda: request.infer(share_outputs=True))
 
 
 def _model(served: Served, rows: RowByRow) -> Any:
