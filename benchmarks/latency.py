@@ -7,7 +7,7 @@
 The networks have random weights and see a state of 7 and a goal of 7; a plan has 16 rows, DDIM and
 10 steps. Arms take turns, plan by plan; the time is that of the processor, of all threads of an
 arm's process, so what else runs counts little. Peers are in a process of their own, with packages
-of their own, installed with pip into a cache folder at the first run (`latency_peers.py`).
+of their own, made at the first run (`peer_environment.py`).
 
 The limit of a step is the longer of two times, measured here with the same number of threads:
 reading the weights once, and the floating-point operations at the rate of a large product.
