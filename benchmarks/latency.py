@@ -7,7 +7,7 @@
 The networks have random weights and see a state of 7 and a goal of 7; a plan has 16 rows, DDIM and
 10 steps. Arms take turns, plan by plan; the time is that of the processor, of all threads of an
 arm's process, so what else runs counts little. Peers are in a process of their own, with packages
-of their own, installed with pip into a cache folder at the first run (`latency_peers.py`).
+of their own, made at the first run (`peer_environment.py`).
 
 The limit of a step is the longer of two times, measured here with the same number of threads:
 reading the weights once, and the floating-point operations at the rate of a large product.
@@ -47,7 +47,7 @@ STREAMS = tuple(
 )
 RANGE = {"min": [-1.0] * 7, "max": [1.0] * 7}
 STATISTICS = dict.fromkeys(("joint_state", "goal", "action"), RANGE)
-SIZES = {"4.8 M": (128, 256, 512), "17.7 M": (256, 512, 1024), "68 M": (512, 1024, 2048)}
+SIZES = {"4.8 M": (64, 128, 256), "17.7 M": (128, 256, 512), "68 M": (256, 512, 1024)}
 LEROBOT, DIFFUSERS = "LeRobot 0.4.4", "diffusers' loop, our network"
 OLD_DEFAULT = "torch, rtc_exact"
 

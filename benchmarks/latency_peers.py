@@ -1,11 +1,11 @@
-"""The peers of `latency.py`, in a process of their own with packages of their own.
+"""The peers of `latency.py`, in a process of their own with packages of their own, of
+`peer_environment.py`.
 
 Run as a program it is that process: a line of JSON in, a line of JSON out.
 """
 
 import contextlib
 import json
-import os
 import subprocess
 import sys
 import time
@@ -13,15 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-PACKAGES = (
-    *("lerobot==0.4.4", "torchvision==0.28.0", "diffusers==0.35.2", "huggingface-hub==0.35.3"),
-    *("datasets==4.1.1", "einops==0.8.1", "av==15.1.0", "jsonlines==4.0.0", "draccus==0.10.0"),
-    *("gymnasium==1.2.1", "deepdiff==8.6.1", "imageio==2.37.0", "termcolor==3.1.0"),
-    "pyserial==3.5",
-)
-"""Everything else that these need comes with them or is here."""
-WITH_TORCH = ("lerobot", "torchvision")
-"""Packages that would bring a torch of their own."""
+from peer_environment import PeerError, declare_operators, peer_python, peer_variables
 
 
 class MissingPeersError(RuntimeError):
@@ -39,15 +31,17 @@ class Peers:
     """
 
     def __init__(self, threads: int) -> None:
-        folder = _installed()
-        variables = {"PYTHONPATH": str(folder), "OMP_NUM_THREADS": str(threads)}
+        try:
+            python = peer_python()
+        except PeerError as error:
+            raise MissingPeersError(str(error)) from error
         self._process = subprocess.Popen(
-            [sys.executable, __file__, str(threads)],
+            [python, __file__, str(threads)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, **variables, "HF_HUB_OFFLINE": "1"},
+            env={**peer_variables(), "OMP_NUM_THREADS": str(threads)},
         )
         self._ask({"do": "import"})
 
@@ -74,27 +68,6 @@ class Peers:
             return json.loads(line)
         errors = self._process.communicate()[1].strip().splitlines()
         raise MissingPeersError(errors[-1] if errors else "its process ended")
-
-
-def _installed() -> Path:
-    """Return the folder of the packages, which are installed where they are not there."""
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    folder = root / "ddpm_controller" / "benchmarks" / f"lerobot-0.4.4-python{version}"
-    done = folder / "done"
-    if done.exists():
-        return folder
-    alone = [each for each in PACKAGES if each.startswith(WITH_TORCH)]
-    others = [each for each in PACKAGES if not each.startswith(WITH_TORCH)]
-    for words in (others, ["--no-deps", *alone]):
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--upgrade", "--target"]
-        ended = subprocess.run(
-            [*pip, str(folder), *words], capture_output=True, text=True, check=False
-        )
-        if ended.returncode:
-            raise MissingPeersError(ended.stderr.strip().splitlines()[-1])
-    done.touch()
-    return folder
 
 
 def lerobot_plan(channels: Sequence[int]) -> Callable[[], object]:
@@ -135,6 +108,7 @@ def diffusers_plan(channels: Sequence[int]) -> Callable[[], object]:
     import torch
     from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     from ddpm_controller.networks.unet1d import ConditionalUnet1d
 
     unet = ConditionalUnet1d(
@@ -173,7 +147,7 @@ def serve(threads: int) -> None:
     for line in sys.stdin:
         question, answer = json.loads(line), None
         if question["do"] == "import":
-            _declare_operators()
+            declare_operators()
             import lerobot.policies.diffusion.modeling_diffusion  # noqa: F401
         elif question["do"] == "make":
             make = lerobot_plan if "LeRobot" in question["name"] else diffusers_plan
@@ -184,16 +158,6 @@ def serve(threads: int) -> None:
             answer = (time.process_time() - cpu_s, time.perf_counter() - wall_s)
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
-
-
-def _declare_operators() -> None:
-    """Let a torchvision that was built with CUDA be imported beside a torch without it."""
-    import torch
-
-    library = torch.library.Library("torchvision", "DEF")
-    for operator in ("nms(Tensor a, Tensor b, float c) -> Tensor",):
-        with contextlib.suppress(RuntimeError):
-            library.define(operator)
 
 
 if __name__ == "__main__":

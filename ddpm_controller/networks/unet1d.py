@@ -1,7 +1,7 @@
 """Conditional 1-D U-Net over time, Janner et al. 2022 and Chi et al. 2023 (Diffusion Policy)."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -154,7 +154,6 @@ class ConditionalUnet1d(nn.Module):
         action_dim: Da.
         cond_dim: Dc.
         input_dim: Columns that go in.
-        sizes: Arguments that make a network of this size again.
     """
 
     def __init__(
@@ -177,17 +176,6 @@ class ConditionalUnet1d(nn.Module):
 
         self.action_dim, self.cond_dim = action_dim, cond_dim
         self.input_dim = input_dim or action_dim
-        self.sizes = {
-            "action_dim": action_dim,
-            "cond_dim": cond_dim,
-            "channels": list(channels),
-            "kernel_size": kernel_size,
-            "num_groups": num_groups,
-            "timestep_dim": timestep_dim,
-            "cond_hidden": cond_hidden,
-            "answers": answers,
-            "input_dim": self.input_dim,
-        }
         widths = list(zip((self.input_dim, *channels[:-1]), channels, strict=True))
         down = [pair(before, width) for before, width in widths]
         middle = pair(channels[-1], channels[-1])
@@ -205,6 +193,23 @@ class ConditionalUnet1d(nn.Module):
         self.cond_encoder = _cond_encoder(cond_dim, cond_hidden)
         self.from_cond = nn.Linear(cond_hidden or cond_dim, sum(self.modulation_sizes), bias=False)
         self.activation = nn.Mish()
+
+    @property
+    def sizes(self) -> dict[str, Any]:
+        """Arguments that make a network of this size again."""
+        first: Any = self.down[0]
+        norms: list[Any] = [pair.second.second.norm for pair in self.down]
+        return {
+            "action_dim": self.action_dim,
+            "cond_dim": self.cond_dim,
+            "channels": [norm.num_channels for norm in norms],
+            "kernel_size": first.first.first.convolution.kernel_size,
+            "num_groups": norms[0].num_groups,
+            "timestep_dim": self.from_time.in_features,
+            "cond_hidden": len(self.cond_encoder.state_dict()) and self.from_cond.in_features,
+            "answers": self.out.out_features // self.action_dim,
+            "input_dim": self.input_dim,
+        }
 
     def time_modulation(self, t: Tensor) -> Tensor:
         """(B,) timesteps -> (B, M), the timestep's part of all scales and biases."""
