@@ -5,7 +5,7 @@ exchange format. That both are the same network is what ``choice.checked`` compa
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from torch import Tensor, nn
@@ -89,13 +89,14 @@ class _Walk(Generic[Node]):
     def answer(self, unet: ConditionalUnet1d) -> Node:
         operations, skips = self._operations, []
         maps = operations.given()
-        for level, pair in enumerate(unet.down):
+        levels: Any = unet  # a list of modules has no types of its own
+        for level, pair in enumerate(levels.down):
             maps = self._pair(maps, pair)
             if level < len(unet.shorten):
                 skips.append(maps)
-                maps = operations.convolved(maps, unet.shorten[level])
+                maps = operations.convolved(maps, levels.shorten[level])
         maps = self._pair(maps, unet.middle)
-        for lengthen, pair in zip(unet.lengthen, unet.up, strict=True):
+        for lengthen, pair in zip(levels.lengthen, levels.up, strict=True):
             maps = operations.joined(self._longer(maps, lengthen), skips.pop())
             maps = self._pair(maps, pair)
         return operations.projected(self._block(maps, unet.last), unet.out)

@@ -198,7 +198,8 @@ class ConditionalUnet1d(nn.Module):
     def sizes(self) -> dict[str, Any]:
         """Arguments that make a network of this size again."""
         first: Any = self.down[0]
-        norms: list[Any] = [pair.second.second.norm for pair in self.down]
+        pairs: list[Any] = list(self.down)
+        norms = [pair.second.second.norm for pair in pairs]
         return {
             "action_dim": self.action_dim,
             "cond_dim": self.cond_dim,

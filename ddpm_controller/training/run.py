@@ -203,7 +203,8 @@ class _Run:
         material, config, state = self._material, self._config, self._state
         folder = self._output / "checkpoints" / name
         folder.parent.mkdir(parents=True, exist_ok=True)
-        kind, policy, weights = config.kind, config.policy, state.ema.network.state_dict()
+        kind, policy = config.kind, config.policy
+        weights: Mapping[str, Any] = state.ema.network.state_dict()
         result = SYSTEMS[kind].result
         if result is not None:
             kind, policy, weights = result(policy, weights)

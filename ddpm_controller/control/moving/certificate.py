@@ -48,8 +48,8 @@ class Certificate:
         share = 1 - _MARGIN
         self._lower, self._upper = used.lower, used.upper
         self._velocity = share * used.velocity
-        rows = (used.jerk,) * 3 + (used.acceleration,) * 3
-        rows += (_NEARLY * used.acceleration,) + (used.velocity,) * len(_SPEEDS)
+        rows = [used.jerk] * 3 + [used.acceleration] * 3
+        rows += [_NEARLY * used.acceleration] + [used.velocity] * len(_SPEEDS)
         self._highest = share * np.array(rows)  # (12, Da)
         self._double_jerk = 2 * used.jerk
         self._per_acceleration = 1 / used.acceleration

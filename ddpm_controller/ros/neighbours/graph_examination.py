@@ -16,8 +16,8 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
-from ddpm_controller.bags.message_types import message_class
 from ddpm_controller.messages.camera_view import CameraView
+from ddpm_controller.messages.message_classes import message_class
 from ddpm_controller.robots.outputs import RobotOutput
 from ddpm_controller.robots.robot import Robot
 from ddpm_controller.robots.streams import StreamSource
@@ -87,7 +87,9 @@ class _GraphExamination:
             replace(each, topic=node.resolve_topic_name(each.topic)) for each in robot.outputs
         ]
         sent = [each for each in self._outputs if not each.is_action]
-        self._listeners = {each.name: Listeners(node, each, group) for each in sent}
+        self._listeners = {
+            each.name: Listeners(node, each, group, time.monotonic()) for each in sent
+        }
         self._others = {
             each.name: OtherCommands(node, each.topic, each.type, group, lambda *_: False)
             for each in sent
