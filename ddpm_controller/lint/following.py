@@ -40,7 +40,7 @@ def check_followed(recording: Recording, robot: Robot) -> Iterator[Finding]:
             continue
         commanded = _without_spikes(pair.commanded)
         asked, moved = (_ranges(each, window) for each in (commanded, pair.measured))
-        led = np.lib.stride_tricks.sliding_window_view(pair.is_led, window).all(axis=1)
+        led = np.asarray(np.lib.stride_tricks.sliding_window_view(pair.is_led, window).all(axis=1))
         stands = np.asarray((asked > 2 * tolerance) & (moved < _STANDS * asked))
         stood = stands & led[:, None]  # (G, D)
         windows = stood.sum(axis=0)
