@@ -104,8 +104,10 @@ class GaussianProcess:
         key = like.dtype, like.device, like.ndim
         if key not in self._scales_as:
             shape = -1, *[1] * (like.ndim - 1)
-            cast = [tables[name].to(like).reshape(shape) for name in ("signal", "noise")]
-            self._scales_as[key] = *cast, list(zip(*(each.split(1) for each in cast), strict=True))
+            signal, noise = (tables[name].to(like).reshape(shape) for name in ("signal", "noise"))
+            rows = range(self.num_timesteps)
+            of_one = [(signal[row : row + 1], noise[row : row + 1]) for row in rows]
+            self._scales_as[key] = signal, noise, of_one
         signal, noise, of_one = self._scales_as[key]
         return of_one[int(t)] if t.shape == (1,) else (signal[t], noise[t])
 

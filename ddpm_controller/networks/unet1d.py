@@ -194,8 +194,8 @@ class ConditionalUnet1d(nn.Module):
     @property
     def sizes(self) -> dict[str, Any]:
         """Arguments that make a network of this size again."""
-        first: Any = self.down[0]
-        norms: list[Any] = [pair.second.second.norm for pair in self.down]
+        down: list[Any] = list(self.down)
+        first, norms = down[0], [pair.second.second.norm for pair in down]
         return {
             "action_dim": self.action_dim,
             "cond_dim": self.cond_dim,
