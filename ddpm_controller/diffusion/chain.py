@@ -123,9 +123,9 @@ class Chain:
 
     def _whole(self, number: int, like: Tensor) -> Tensor:
         """Return a number for each row of ``like``, (B,) int64; nothing may write into it."""
-        key = number, len(like), like.device
+        key = number, like.shape[0], like.device
         if key not in self._wholes:
-            self._wholes[key] = torch.full((len(like),), number, device=like.device)
+            self._wholes[key] = torch.full(key[1:2], number, device=like.device)
         return self._wholes[key]
 
     def _refuse_shape(self, shape: tuple[int, ...]) -> None:

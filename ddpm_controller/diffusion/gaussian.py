@@ -9,6 +9,9 @@ from torch import Tensor
 from ddpm_controller.diffusion.forward_process import ForwardProcess
 from ddpm_controller.diffusion.noise import Generators, standard_normal
 
+_Scales = tuple[Tensor, Tensor, list[tuple[Tensor, Tensor]]]
+"""Signal and spread of every timestep, (T, 1, ...) each, and a pair for each."""
+
 
 @dataclass(frozen=True, eq=False)
 class GaussianProcess:
@@ -74,7 +77,7 @@ class GaussianProcess:
         }
 
     @cached_property
-    def _scales_as(self) -> dict[tuple[torch.dtype, torch.device, int], tuple[Tensor, Tensor]]:
+    def _scales_as(self) -> dict[tuple[torch.dtype, torch.device, int], _Scales]:
         return {}
 
     @cached_property
@@ -102,9 +105,11 @@ class GaussianProcess:
         if key not in self._scales_as:
             shape = -1, *[1] * (like.ndim - 1)
             signal, noise = (tables[name].to(like).reshape(shape) for name in ("signal", "noise"))
-            self._scales_as[key] = signal, noise
-        signal, noise = self._scales_as[key]
-        return signal[t], noise[t]
+            rows = range(self.num_timesteps)
+            of_one = [(signal[row : row + 1], noise[row : row + 1]) for row in rows]
+            self._scales_as[key] = signal, noise, of_one
+        signal, noise, of_one = self._scales_as[key]
+        return of_one[int(t)] if t.shape == (1,) else (signal[t], noise[t])
 
     def sample(self, x0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         """Return x_t given x_0 and N(0, I) noise, Ho et al. 2020, Eq. 4. All (B, ...)."""

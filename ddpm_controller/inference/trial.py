@@ -35,7 +35,7 @@ def try_first(engine: Engine, served: Served) -> None:
     if recall(key).get("runs") is True:
         return
     if problem := _problem(words):
-        raise EngineError(f"engine {engine.name!r} {problem}")
+        raise EngineError(problem)
     remember(key, {"runs": True, "engine": engine.name, "version": version_of(engine)})
 
 
@@ -52,11 +52,12 @@ def _problem(words: list[str]) -> str:
             timeout=_PATIENCE_S,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return f"could not be tried: {one_line(error)}"
+        return f"engine {words[0]!r} could not be tried: {one_line(error)}"
     if ended.returncode < 0:
-        return f"ends its process here: {signal.Signals(-ended.returncode).name}"
-    lines = ended.stderr.strip().splitlines()
-    return one_line(lines[-1] if lines else "failed") if ended.returncode else ""
+        name = signal.Signals(-ended.returncode).name
+        return f"engine {words[0]!r} ends its process here: {name}"
+    lines = ended.stderr.strip().splitlines() or [f"engine {words[0]!r} failed"]
+    return one_line(lines[-1]) if ended.returncode else ""
 
 
 def tried(name: str, sizes: Mapping[str, Any], horizon: int, threads: int) -> float:
@@ -76,11 +77,16 @@ def main() -> int:
     """Try the engine that the command line names."""
     name, sizes, horizon, threads = sys.argv[1:]
     os.nice(10)
-    difference = tried(name, json.loads(sizes), int(horizon), int(threads))
-    if not difference <= ENGINES[name].tolerance:
-        sys.stderr.write(f"is off by {difference:.2g} in a trial\n")
+    try:
+        difference = tried(name, json.loads(sizes), int(horizon), int(threads))
+    except Exception as error:  # a library of another's may raise anything
+        known = isinstance(error, EngineError)
+        sys.stderr.write(f"{error}\n" if known else f"engine {name!r} failed: {error!r}\n")
         return 1
-    return 0
+    if difference <= ENGINES[name].tolerance:
+        return 0
+    sys.stderr.write(f"engine {name!r} is off by {difference:.2g} in a trial\n")
+    return 1
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """Which engine is taken: never one that is wrong, and what was found is found once."""
 
+import json
 import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -192,9 +194,9 @@ def test_an_engine_that_ends_its_process_is_tried_in_another_one(served, add, mo
     found = auto(served)
     assert found.name == "torch"
     assert "engine 'crashing' ends its process here: SIGILL" in found.text
-    ended.returncode, ended.stderr = 1, "Traceback\nis off by 3 in a trial\n"
+    ended.returncode, ended.stderr = 1, "Warning\nengine 'crashing' is off by 3\n"
     remembered.forget()
-    assert "engine 'crashing' is off by 3 in a trial" in auto(served).text
+    assert "engine 'crashing' is off by 3" in auto(served).text
     ended.returncode = 0
     remembered.forget()
     assert auto(served).name == "crashing"
@@ -238,3 +240,18 @@ def test_what_remembers_within_its_network_keeps_torch(add):
     settings = PlanSettings(engine="auto", overrides={"seam": "switch"})
     for state, engine in (("controlnet", "torch"), ("chunk_prior", "torch"), ("belief", "right")):
         assert remembering(state, settings=settings).facts.engine == engine
+
+
+def test_the_other_process_ends_with_a_line_of_why_not(add, monkeypatch, capsys, served):
+    """The process itself is run with the real engines, by `ddpm export`."""
+    monkeypatch.setattr(trial.os, "nice", lambda by: 0)
+    words = [json.dumps(served.unet.sizes), "4", "1"]
+    for engine, line in (
+        (Fake("right"), ""),
+        (Fake("wrong", error=3.0), "engine 'wrong' is off by 3 in a trial\n"),
+        (Fake("broken", fails="no AVX"), "engine 'broken' failed: RuntimeError('no AVX')\n"),
+    ):
+        add(engine, 0.1)
+        monkeypatch.setattr(sys, "argv", ["trial", engine.name, *words])
+        assert trial.main() == bool(line)
+        assert capsys.readouterr().err == line

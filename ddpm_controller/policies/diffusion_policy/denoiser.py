@@ -92,17 +92,21 @@ class Denoiser:
         """Ask the network; both answers come from one evaluation at the same x_t."""
         asked = (xt, int(t[0]))
         if self._answer is None or self._asked is None or not _same(asked, self._asked):
-            unet = self._unet
-            of_time = unet.time_modulation(t) if self._of_time is None else self._of_time[t]
-            modulation = self._of_cond + of_time
+            modulation = self._of_cond + self._time_modulation(t, asked[1])
             seen = network_input(xt, self._given) if self._config.prefix_rows else xt
             if self._along is None:
                 raw = self._ask(seen, modulation)
-                raw = unet.denoise_modulated(seen, modulation)
             else:
                 raw = self._along(seen, asked[1], modulation)
             self._asked, self._answer = asked, split_answer(raw, self._config.variance)
         return self._answer
+
+    def _time_modulation(self, t: Tensor, first: int) -> Tensor:
+        """(B,) timesteps, and the first of them -> (B, M)."""
+        if self._of_time is None:
+            found: Tensor = self._unet.time_modulation(t)
+            return found
+        return self._of_time[first : first + 1] if t.shape == (1,) else self._of_time[t]
 
 
 def _same(one: tuple[Tensor, int], other: tuple[Tensor, int]) -> bool:
