@@ -55,8 +55,10 @@ class Scene:
     @property
     def command_topic(self) -> str:
         """Topic of the commands; empty: there are none."""
-        found = (t for t, roles in self.roles.items() for r in roles if isinstance(r, RobotOutput))
-        return next(found, "")
+        for topic, roles in self.roles.items():
+            if any(isinstance(each, RobotOutput) and not each.is_measured for each in roles):
+                return topic
+        return ""
 
     @property
     def image_topics(self) -> list[str]:

@@ -22,7 +22,8 @@ _STANDS = 0.05
 _SURE_S = 1.3
 _AWAY_SHARE = 0.5
 _LONGEST_DELAY_S = 1.0
-_LIKE, _UNLIKE = 0.8, 0.5
+_LIKE, _LIKER = 0.8, 0.2
+"""Least correlation of two that belong together, and how much less each has with its own."""
 _LEAST_MOTION = {"rad": 0.05, "m": 0.01}
 _FEWEST_MOMENTS = 20
 
@@ -41,7 +42,8 @@ def check_followed(recording: Recording, robot: Robot) -> Iterator[Finding]:
         commanded = _without_spikes(pair.commanded)
         asked, moved = (_ranges(each, window) for each in (commanded, pair.measured))
         led = np.lib.stride_tricks.sliding_window_view(pair.is_led, window).all(axis=1)
-        stood = (asked > 2 * tolerance) & (moved < _STANDS * asked) & led[:, None]  # (G, D)
+        stood: np.ndarray = (asked > 2 * tolerance) & (moved < _STANDS * asked)
+        stood = stood & np.asarray(led)[:, None]  # (G, D)
         windows = stood.sum(axis=0)
         stood_s = np.where(windows > 0, (windows + window) * pair.step_s, 0.0)
         column = int(np.argmax(stood_s))
@@ -83,7 +85,8 @@ def check_exchanged_joints(recording: Recording, robot: Robot) -> Iterator[Findi
             if own[i] < -_LIKE:
                 yield _order(recording, f"{_name(pair, i)} moves against its command")
             for j in range(i):
-                if min(like[i, j], like[j, i]) > _LIKE and max(own[i], own[j]) < _UNLIKE:
+                other = min(like[i, j], like[j, i])
+                if other > _LIKE and max(own[i], own[j]) < other - _LIKER:
                     text = f"{_name(pair, i)} moves as {_name(pair, j)} is commanded, and "
                     yield _order(recording, text + "the other way round")
 

@@ -49,7 +49,8 @@ def check_idle(recording: Recording, robot: Robot) -> Iterator[Finding]:
 
 def _moving(recording: Recording, part: Part) -> tuple[int, int] | None:
     """Return the first and last moment at which something moves; None: nothing does."""
-    firsts, lasts = [], []
+    firsts: list[int] = []
+    lasts: list[int] = []
     for track in recording.tracks:
         inside = (track.times_ns >= part.begin_ns) & (track.times_ns <= part.end_ns)
         times_ns, rows = track.times_ns[inside], track.rows[inside]

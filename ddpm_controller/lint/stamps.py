@@ -23,7 +23,8 @@ def check_stamps(recording: Recording, robot: Robot) -> Iterator[Finding]:
     """Yield streams and commands whose stamps cannot be those of the recording's clock."""
     commands = [each for each in recording.commands if each.is_stamped and _are_known(each)]
     command_s = [float(np.median(_leads_s(each))) for each in commands]
-    for each in (*recording.states, *recording.commands, *recording.pictures):
+    every: list[Track | Pictures] = [*recording.tracks, *recording.pictures]
+    for each in every:
         if not len(each.log_ns) or (isinstance(each, Track) and not each.is_stamped):
             continue
         is_command = isinstance(each, Track) and each.output is not None
