@@ -45,7 +45,8 @@ def bounded(
 ) -> tuple[list[Episode], list[str]]:
     """Return episodes with their outliers cut at the range of the others, and a line a column.
 
-    A warning has each line. Positions are as they are: what a joint cannot have is left out when a recording is read.
+    A warning has each line. Positions are as they are: what a joint cannot have is left out when a
+    recording is read.
 
     Args:
         episodes: All of a training.
