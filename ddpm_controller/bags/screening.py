@@ -92,17 +92,30 @@ def refuse_other_clocks(bag: Path, robot: Robot, leads_ns: Mapping[str, Sequence
         BagError: With the offset.
     """
     medians_s = {name: float(np.median(each)) * 1e-9 for name, each in leads_ns.items()}
-    command_s = medians_s.pop("", 0.0)
-    for name, lead_s in medians_s.items():
-        max_age_s = robot.max_ages_s[name]
-        if min(abs(lead_s), abs(lead_s - command_s)) <= max_age_s:
-            continue
+    for name, lead_s in other_clocks(robot, medians_s).items():
         side = "ahead of" if lead_s > 0 else "behind"
+        command_s = medians_s.get("", 0.0)
         raise BagError(
             f"bag {bag}: the stamps of {name} are {abs(lead_s):.3f} s {side} the time at which "
-            f"they were recorded, those of the commands {command_s:+.3f} s; max_age_s is "
-            f"{max_age_s}: set the clocks (chrony) and record again, or correct the stamps"
+            f"they were recorded, those of the commands {command_s:+.3f} s; max_age_s "
+            f"is {robot.max_ages_s[name]}: set the clocks (chrony) and record again, or correct "
+            "the stamps"
         )
+
+
+def other_clocks(robot: Robot, leads_s: Mapping[str, float]) -> dict[str, float]:
+    """Return stream -> how far its stamps are ahead, s, where they are of another clock.
+
+    Args:
+        robot: An offset beyond the age at which a stream is stale is one of clocks, as live.
+        leads_s: Stream -> stamps minus times of arrival; of the commands under no name.
+    """
+    command_s = leads_s.get("", 0.0)
+    return {
+        name: lead_s
+        for name, lead_s in leads_s.items()
+        if name and min(abs(lead_s), abs(lead_s - command_s)) > robot.max_ages_s[name]
+    }
 
 
 def refuse_arrivals(bag: Path, robot: Robot, leads_ns: Mapping[str, Sequence[int]]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ddpm_controller.bags.command_messages import commanded_points
-from ddpm_controller.bags.conversions import ConversionError, stamp_from
+from ddpm_controller.bags.conversions import ConversionError
 from ddpm_controller.bags.demonstrated_motion import lead_s
 from ddpm_controller.bags.files import BagError, OpenBag, RecordedMessage, resolve_topic
 from ddpm_controller.bags.recorded_commands import RecordedCommands
@@ -19,6 +19,7 @@ from ddpm_controller.bags.screening import (
 )
 from ddpm_controller.bags.stream_reader import StreamReader
 from ddpm_controller.data.measured_track import MeasuredTrack
+from ddpm_controller.messages.stamps import stamp_from
 from ddpm_controller.robots.outputs import JOINT_STATE, RobotOutput, columns_of
 from ddpm_controller.robots.robot import Robot
 from ddpm_controller.robots.streams import RobotStream, StreamSource

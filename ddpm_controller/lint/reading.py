@@ -127,7 +127,7 @@ class Notes:
 
     def _add_picture(self, source: StreamSource, message: RecordedMessage) -> None:
         rows = self._streams[source.stream.spec.name]
-        rows.digests.append(zlib.crc32(bytes(message.message.data)))
+        rows.digests.append(zlib.crc32(np.ascontiguousarray(message.message.data).data))
         number = len(rows.log_ns)
         since_ns = rows.log_ns[rows.shown[-1]] if rows.shown else -_THUMBNAIL_EVERY_NS
         rows.log_ns.append(message.log_ns)
