@@ -24,6 +24,17 @@ MOST_TIMESTEPS, MOST_ROWS = 100_000, 10_000
 """A manifest that asks for more would take memory in proportion; papers have 1000 and 64."""
 
 
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "schedule": tuple(SCHEDULES),
+    "sampler": tuple(SAMPLERS),
+    "prediction": get_args(Prediction),
+    "spacing": get_args(Spacing),
+    "variance": get_args(Variance),
+    "forward_process": get_args(ForwardProcessName),
+    "timestep_sampling": get_args(TimestepSampling),
+}
+
+
 @dataclass(frozen=True)
 class DiffusionPolicyConfig:
     """What the policy is; saved in its checkpoints.
@@ -104,15 +115,7 @@ class DiffusionPolicyConfig:
     mask_share: float = 0.1
 
     def __post_init__(self) -> None:
-        for name, known in (
-            ("schedule", tuple(SCHEDULES)),
-            ("sampler", tuple(SAMPLERS)),
-            ("prediction", get_args(Prediction)),
-            ("spacing", get_args(Spacing)),
-            ("variance", get_args(Variance)),
-            ("forward_process", get_args(ForwardProcessName)),
-            ("timestep_sampling", get_args(TimestepSampling)),
-        ):
+        for name, known in _CHOICES.items():
             _require(self, name, getattr(self, name) in known, f"must be one of {sorted(known)}")
         _require(self, "n_obs_steps", self.n_obs_steps >= 1, "must be at least 1")
         for name, most in (("num_train_timesteps", MOST_TIMESTEPS), ("horizon", MOST_ROWS)):
