@@ -80,7 +80,7 @@ def measured(command: EvaluateNll, console: Console) -> NllReport:
     joints = robot.action_spec.joint_names
     if command.ticks is not None and len(command.ticks) != len(joints):
         raise ValueError(f"ticks needs one width for each of {list(joints)}, got {command.ticks}")
-    episodes = _chosen(read_episodes(command.bags, robot), checkpoint, command.held_out)
+    episodes = chosen_episodes(read_episodes(command.bags, robot), checkpoint, command.held_out)
     console.print(f"{len(episodes)} episodes")
     policy = restore(checkpoint)
     console.print(policy.facts.text, policy.facts.warning, soft_wrap=True)
@@ -98,9 +98,19 @@ def measured(command: EvaluateNll, console: Console) -> NllReport:
         )
 
 
-def _chosen(
+def chosen_episodes(
     episodes: Sequence[Episode], checkpoint: "Checkpoint", held_out: bool
 ) -> list[Episode]:
+    """Return the episodes that are looked at, their sources without folders.
+
+    Args:
+        episodes: All of the bags.
+        checkpoint: The one that is looked at.
+        held_out: Only those that its training held out.
+
+    Raises:
+        ValueError: There is none.
+    """
     named = [replace(each, source=Path(each.source).name) for each in episodes]
     if not held_out:
         return named

@@ -33,6 +33,7 @@ class ReplayOptions:
         graph: Play the bag into a real controller node instead (lockstep recordings).
         torch_num_threads: As the controller had; another number may round differently.
         device: Torch device, as the controller had.
+        engine: Engine that the plans are expected to be of; the recorded one when left out.
     """
 
     bag: tyro.conf.Positional[Path]
@@ -41,6 +42,7 @@ class ReplayOptions:
     graph: bool = False
     torch_num_threads: int = 1
     device: str = "cpu"
+    engine: str | None = None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,7 +80,7 @@ def _replay_directly(options: ReplayOptions, run: "RecordedRun", console: Consol
             f"bag {run.bag}: the policy saw states cleaned by {denoiser}, and a bag does not have "
             "their history; replay a lockstep recording with --graph"
         )
-    policies = Policies(run, options.checkpoint, options.device)
+    policies = Policies(run, options.checkpoint, options.device, options.engine)
     with _bar(console) as bar:
         task = bar.add_task("plans", total=len(run.chunks))
         plans = compare_plans(run, policies, lambda done, total: bar.update(task, completed=done))

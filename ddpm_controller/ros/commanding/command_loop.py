@@ -163,6 +163,9 @@ class CommandLoop:
 
     def _obey(self, number: int, order: Order) -> None:
         """Let ``order`` count from the next tick on, with what an earlier one has left to do."""
+        if order.limits is not None and self._motion is not None:
+            self._motion.tighten(order.limits)
+            order = replace(order, limits=None)
         if order.verdict.state == State.WAITING:
             if self._order is not _QUIET:
                 self._note(replace(_SILENCE, stamp_s=time.time()))
@@ -226,9 +229,13 @@ class CommandLoop:
         if isinstance(self._motion, LeadingMotion):
             if found.message is None and not self._commands.has_others:
                 return math.nan
+            message = found.message
             time.sleep(max(deadline_s - time.monotonic(), 0.0))
-            self._commands.send_ahead(found.message, found.commands, now_s)
-            return math.nan if found.message is None else time.monotonic()
+            late_s = time.monotonic() - deadline_s  # this process may have been stopped meanwhile
+            if message is not None and self._motion.stream.withhold(now_s + late_s):
+                message = None
+            self._commands.send_ahead(message, found.commands, now_s)
+            return math.nan if message is None else time.monotonic()
         if found.commands[-1].position is None:
             return math.nan
         time.sleep(max(deadline_s - time.monotonic(), 0.0))

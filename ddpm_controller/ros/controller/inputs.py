@@ -298,8 +298,8 @@ class ControllerInputs:
             )
         elif stricter := before.stricter_in(self.limits, names):
             text += (
-                f" with STRICTER limits: {stricter}; the robot stops: deactivate and activate to "
-                "move within them"
+                f" with STRICTER limits: {stricter}; the robot slows down to them, or stops where "
+                "it cannot; looser ones count from the next activation on"
             )
         else:
             text += ": its limits count from the next activation on"

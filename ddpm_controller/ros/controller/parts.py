@@ -175,6 +175,8 @@ class ControllerParts:
         loaded = self._load(folder)
         for text in loaded.notes:
             self._node.get_logger().warning(f"{folder}: not as in training: {text}")
+        facts = loaded.policy.facts
+        self._node.get_logger().info(f"engine: {facts.engine} ({facts.engine_text})")
         return loaded
 
     @property

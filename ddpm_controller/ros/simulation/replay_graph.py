@@ -109,6 +109,11 @@ def _refuse_unplayable(run: RecordedRun) -> None:
             "plan has followed the machine; replay it without --graph"
         )
     hashes = {chunk.checkpoint_hash for chunk in run.chunks}
+    engines = {chunk.engine for chunk in run.chunks}
+    if len(engines) > 1:
+        raise BagError(
+            f"bag {run.bag} was computed by {sorted(engines)}: replay it without --graph"
+        )
     if len(hashes) > 1:
         raise BagError(
             f"bag {run.bag} has swaps between {len(hashes)} checkpoints: replay it without --graph"
@@ -129,6 +134,7 @@ def _controller(
     parameters = {"stream": "single_point", **parameters}
     parameters |= {"lockstep": True, "run_on_activate": False}
     parameters.pop("policy_overrides", None)
+    parameters["engine"] = run.chunks[0].engine if run.chunks else "torch"
     if overrides := words_from(_settings(run)):
         parameters["policy_overrides"] = overrides
     with parameter_file(given_as(parameters)) as params_file:

@@ -53,7 +53,7 @@ def refusals(captured: str) -> list[str]:
     return [line for line in captured.splitlines() if "refused:" in line]
 
 
-@pytest.mark.parametrize("command_process", [True, False])
+@pytest.mark.parametrize("command_process", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_every_message_is_taken_and_the_robot_moves_within_its_limits(
     streaming, capfd, command_process
 ):
@@ -74,7 +74,10 @@ def test_every_message_is_taken_and_the_robot_moves_within_its_limits(
     assert (np.abs(record.column("accelerations")) <= 1.1 * LIMITS.acceleration).all()
 
 
-@pytest.mark.parametrize("victims", [("commands",), ("controller", "commands")])
+ONE_DIES = pytest.param(("commands",), marks=pytest.mark.long)
+
+
+@pytest.mark.parametrize("victims", [ONE_DIES, ("controller", "commands")])
 def test_a_robot_whose_sender_was_killed_stops_smoothly_by_what_it_has(streaming, victims):
     with (
         client() as node,
@@ -134,7 +137,6 @@ def test_single_points_are_refused_with_the_reason_while_the_robot_would_move(st
 def test_a_lead_that_is_longer_than_a_chunk_is_refused_when_it_is_configured(streaming, capfd):
     with (
         client() as node,
-        process_of("simulation", **DRIVEN),
         process_of("controller", **{**streaming, "command.stream_lead_s": 1.9}),
     ):
         assert not node.change(1)
