@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tyro
 from tyro.conf import Positional
 
-from ddpm_controller.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from ddpm_controller.cli.train import Recordings, train_from_bags
-from ddpm_controller.policies.consistency_policy.config import ConsistencyConfig
-from ddpm_controller.training.config import TrainingConfig, TrainingError
+
+if TYPE_CHECKING:
+    from ddpm_controller.checkpoint import Checkpoint
+    from ddpm_controller.training.config import TrainingConfig
 
 _AS_TEACHER = ("stay_at_end", "batch_size", "validation_fraction", "seed")
 """Choices of the teacher's training that hold for its student: the same windows, the same ones
@@ -58,13 +59,18 @@ class DistillCommand:
     device: str = "cpu"
 
 
-def recipe(command: DistillCommand) -> TrainingConfig:
+def recipe(command: DistillCommand) -> "TrainingConfig":
     """Return the training that the command describes.
 
     Raises:
         TrainingError: If the checkpoint cannot be read or cannot be a teacher.
         ValueError: If a number breaks a rule.
     """
+    # Imported here: the help needs no torch.
+    from ddpm_controller.checkpoint import CheckpointError, load_checkpoint
+    from ddpm_controller.policies.consistency_policy.config import ConsistencyConfig
+    from ddpm_controller.training.config import TrainingConfig, TrainingError
+
     try:
         teacher = load_checkpoint(command.checkpoint)
         policy = ConsistencyConfig.of(teacher, command.evaluations, levels=command.levels)
@@ -90,7 +96,7 @@ def recipe(command: DistillCommand) -> TrainingConfig:
     )
 
 
-def _of_teacher(teacher: Checkpoint) -> dict[str, Any]:
+def _of_teacher(teacher: "Checkpoint") -> dict[str, Any]:
     known: Any = teacher.manifest.provenance.get("training")
     if not known:
         return {}

@@ -5,21 +5,17 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from rich.console import Console
 from rich.table import Table
 
-from ddpm_controller.checkpoint import Checkpoint, load_checkpoint
-from ddpm_controller.inference.choice import AUTO
-from ddpm_controller.inference.engine import EngineError
-from ddpm_controller.inference.engines import ENGINES
-from ddpm_controller.inference.remembered import cache_folder, forget
-from ddpm_controller.networks.device import use_threads
 from ddpm_controller.policy import PlanSettings, Policy, overrides_from
 from ddpm_controller.share import found_path
-from ddpm_controller.systems import restore
+
+if TYPE_CHECKING:
+    from ddpm_controller.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True)
@@ -63,9 +59,14 @@ def plan_times_s(policies: Mapping[str, Policy], repeats: int) -> dict[str, floa
 
 
 def exported(
-    checkpoint: Checkpoint, options: ExportOptions
+    checkpoint: "Checkpoint", options: ExportOptions
 ) -> tuple[dict[str, Policy], dict[str, str]]:
     """Return a policy for each engine that serves the checkpoint, and why the others do not."""
+    # Imported here, as below: the help needs no torch.
+    from ddpm_controller.inference.engine import EngineError
+    from ddpm_controller.inference.engines import ENGINES
+    from ddpm_controller.systems import restore
+
     policies: dict[str, Policy] = {}
     problems: dict[str, str] = {}
     for name in ENGINES:
@@ -80,6 +81,13 @@ def exported(
 def main() -> int:
     """Run the command."""
     options = tyro.cli(ExportOptions)
+    from ddpm_controller.checkpoint import load_checkpoint
+    from ddpm_controller.inference.choice import AUTO
+    from ddpm_controller.inference.engines import ENGINES
+    from ddpm_controller.inference.remembered import cache_folder, forget
+    from ddpm_controller.networks.device import use_threads
+    from ddpm_controller.systems import restore
+
     console = Console(soft_wrap=True)
     use_threads(options.torch_num_threads)
     checkpoint = load_checkpoint(found_path(str(options.checkpoint)))

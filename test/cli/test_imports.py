@@ -8,7 +8,7 @@ import pytest
 from ddpm_controller.cli.node_help import PARAMETERS
 from ddpm_controller.ros.graph.executables import EXECUTABLES, NODES
 
-LONG = {"torch", "matplotlib", "mujoco", "scipy", "cv2", "safetensors", "sympy"}
+LONG = {"torch", "matplotlib", "mujoco", "scipy", "safetensors", "sympy"}
 OF_BAGS = {"rosbags", "mcap", "zstandard"}
 ZYGOTE = "ddpm_controller.ros.commanding.command_zygote"
 COMMANDS = "ddpm_controller.ros.commanding.command_process"
@@ -44,4 +44,4 @@ def test_a_zygote_imports_nothing_that_starts_threads():
 @pytest.mark.long
 def test_the_controller_imports_nothing_that_reads_bags_draws_or_simulates():
     found = imported_by("ddpm_controller.ros.controller.node")
-    assert found & (OF_BAGS | LONG - {"torch", "safetensors", "cv2"}) == set()
+    assert found & (OF_BAGS | LONG - {"torch", "safetensors"}) == set()

@@ -11,25 +11,16 @@ from rich.progress import Progress
 
 from ddpm_controller.bags.episodes import read_episodes
 from ddpm_controller.bags.files import find_bags
-from ddpm_controller.checkpoint import CheckpointError, load_checkpoint, refuse_mismatch
 from ddpm_controller.cli.evaluate_nll import chosen_episodes
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.evaluation.open_loop import CheckSettings, OpenLoopReport, check_open_loop
-from ddpm_controller.evaluation.open_loop_page import (
-    figures_of,
-    shown_figure,
-    write_open_loop_json,
-    write_open_loop_page,
-)
 from ddpm_controller.evaluation.report import refuse_unwritable
-from ddpm_controller.networks.device import use_threads
 from ddpm_controller.policy import PlanSettings
 from ddpm_controller.robots.robot import Robot, RobotError, load_robot
 from ddpm_controller.robots.robot_description import DescriptionError
 from ddpm_controller.robots.trained_sources import SOURCES, compare_sources
 from ddpm_controller.share import share_path
 from ddpm_controller.survey.bag import description_in_bag
-from ddpm_controller.systems import restore
 
 
 @dataclass(frozen=True)
@@ -80,6 +71,9 @@ class CheckOptions:
 
 def past_thresholds(options: CheckOptions, report: OpenLoopReport) -> dict[str, str]:
     """Return figure -> how it is past its threshold; one that was not measured is past too."""
+    # Imported here, as below: the help needs neither pictures nor torch.
+    from ddpm_controller.evaluation.open_loop_page import figures_of, shown_figure
+
     figures = figures_of(report)
     bounds = {
         "error": options.max_error,
@@ -109,6 +103,9 @@ def checked(options: CheckOptions, console: Console) -> OpenLoopReport:
         CheckpointError: The checkpoint cannot be used or does not fit the robot.
         ValueError: Bags, robot file or settings cannot be used.
     """
+    from ddpm_controller.checkpoint import load_checkpoint, refuse_mismatch
+    from ddpm_controller.systems import restore
+
     settings = CheckSettings(options.num_samples, options.windows_per_episode, options.seed)
     checkpoint = load_checkpoint(options.checkpoint)
     robot = load_robot(options.robot or share_path("config/robots/sim_arm.yaml"))
@@ -146,6 +143,15 @@ def _limits(bags: Sequence[Path], robot: Robot, console: Console) -> JointLimits
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return 0, or 1 after an error or past a threshold."""
     options = tyro.cli(CheckOptions, args=arguments)
+    from ddpm_controller.checkpoint import CheckpointError
+    from ddpm_controller.evaluation.open_loop_page import (
+        figures_of,
+        shown_figure,
+        write_open_loop_json,
+        write_open_loop_page,
+    )
+    from ddpm_controller.networks.device import use_threads
+
     console = Console(highlight=False)
     try:
         use_threads(options.torch_num_threads)

@@ -118,8 +118,7 @@ class DiffusionPolicyConfig:
         for name, known in _CHOICES.items():
             _require(self, name, getattr(self, name) in known, f"must be one of {sorted(known)}")
         _require(self, "n_obs_steps", self.n_obs_steps >= 1, "must be at least 1")
-        for name, most in (("num_train_timesteps", MOST_TIMESTEPS), ("horizon", MOST_ROWS)):
-            _require(self, name, getattr(self, name) <= most, f"must be {most} at the most")
+        _refuse_endless(self)
         for name in ("image_shift_pixels", "cond_hidden", "bound_weight"):
             _require(self, name, getattr(self, name) >= 0, "must not be below 0")
         _require(self, "mask_share", 0 <= self.mask_share < 1, "must be in [0, 1)")
@@ -157,6 +156,11 @@ class DiffusionPolicyConfig:
     def given_columns(self) -> int:
         """Columns that the network sees beside those of the chunk: which rows are given."""
         return 1 if self.prefix_rows else 0
+
+
+def _refuse_endless(config: "DiffusionPolicyConfig") -> None:
+    for name, most in (("num_train_timesteps", MOST_TIMESTEPS), ("horizon", MOST_ROWS)):
+        _require(config, name, getattr(config, name) <= most, f"must be {most} at the most")
 
 
 def _require(config: "DiffusionPolicyConfig", name: str, fulfilled: bool, rule: str) -> None:
