@@ -318,6 +318,8 @@ class Episode:
         actions: (N, Da) float64: the command in force at each moment.
         source: Where it came from, for messages and provenance.
         success: As marked by the recording; None when unknown.
+        leads_s: Output whose actions are where joints were measured -> by how much earlier they
+            count, s; empty where commands were recorded.
     """
 
     stamps_s: np.ndarray
@@ -325,6 +327,7 @@ class Episode:
     actions: np.ndarray
     source: str = ""
     success: bool | None = None
+    leads_s: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         lengths = {"actions": len(self.actions), **{k: len(v) for k, v in self.values.items()}}

@@ -25,6 +25,28 @@ settings.register_profile("explore", deadline=None, max_examples=500, print_blob
 settings.load_profile("same")
 
 
+LONG = ("ros", "cli", "training", "evaluation")
+"""Rooms whose files take long, most of it waiting for processes."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mix long files with short ones, and end with short ones.
+
+    So two workers seldom wait at the same time, and neither works long when the other is done.
+    """
+    files: dict[bool, dict[Path, float]] = {True: {}, False: {}}
+    for item in items:
+        is_long = any(f"test/{room}/" in item.path.as_posix() for room in LONG)
+        files[is_long].setdefault(item.path, len(files[is_long]))
+    share = {True: 0.85, False: 1.0}
+    places = {
+        path: share[is_long] * place / len(known)
+        for is_long, known in files.items()
+        for path, place in known.items()
+    }
+    items.sort(key=lambda item: (places[item.path], str(item.path)))
+
+
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory) -> Path:
     """A tiny policy of random weights for the simulated arm; no test may change its folder."""

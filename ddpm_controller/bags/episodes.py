@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ddpm_controller.bags.camera_infos import camera_views
+from ddpm_controller.bags.demonstrated_motion import DEMONSTRATED, demonstrated
 from ddpm_controller.bags.files import BagError, OpenBag, digest, find_bags
 from ddpm_controller.bags.tape import Seen, Span, Tape, seconds_of, topics_of
 from ddpm_controller.control.observing.observation_buffer import (
@@ -68,6 +69,8 @@ def read_demonstrations(
     names = [{"name": bag.name, "sha256": digest(bag)} for bag in bags]
     sources = sources_of(robot.streams, camera_views(bags, robot))
     provenance = {"robot": robot.name, "bags": names, SOURCES: sources}
+    if no_commands := demonstrated(robot.outputs, kept):
+        provenance[DEMONSTRATED] = no_commands
     return Demonstrations(kept, provenance, len(episodes) - len(kept))
 
 
@@ -156,6 +159,7 @@ def _episode(
         actions=_actions(tape, moments_ns, values, robot),
         source=source,
         success=span.success,
+        leads_s=tape.leads_s,
     )
 
 

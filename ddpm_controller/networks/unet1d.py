@@ -1,12 +1,15 @@
 """Conditional 1-D U-Net over time, Janner et al. 2022 and Chi et al. 2023 (Diffusion Policy)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from ddpm_controller.networks.embeddings import TimestepEmbedding
+
+_SEES_INPUT = ("down.0.first.first.convolution.linear.weight", "down.0.first.residual.weight")
+"""Ends of the names of weights that act on a U-Net's input."""
 
 
 def check_unet_sizes(horizon: int, channels: Sequence[int], kernel_size: int, groups: int) -> None:
@@ -194,8 +197,9 @@ class ConditionalUnet1d(nn.Module):
     @property
     def sizes(self) -> dict[str, Any]:
         """Arguments that make a network of this size again."""
-        down: list[Any] = list(self.down)
-        first, norms = down[0], [pair.second.second.norm for pair in down]
+        first: Any = self.down[0]
+        pairs: list[Any] = list(self.down)
+        norms = [pair.second.second.norm for pair in pairs]
         return {
             "action_dim": self.action_dim,
             "cond_dim": self.cond_dim,
@@ -271,6 +275,25 @@ def encoding_of(
             skips.append(features)
             features = shorten[level](features)
     return Encoding(middle(features, parts[-1]), tuple(skips))
+
+
+def with_last_column(
+    weights: Mapping[str, Tensor], wider: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Return weights of U-Nets for one more input column, the last, which counts nothing.
+
+    Args:
+        weights: By name; those that are wide enough stay as they are.
+        wider: By name, of the networks that have the column.
+    """
+    found = dict(weights)
+    for name, weight in weights.items():
+        if not name.endswith(_SEES_INPUT) or name not in wider:
+            continue
+        taps = wider[name].shape[1] - weight.shape[1]  # each sees one more column
+        if taps > 0 and weight.shape[1] % taps == 0:
+            found[name] = nn.functional.pad(weight.unflatten(1, (taps, -1)), (0, 1)).flatten(1)
+    return found
 
 
 def _cond_encoder(cond_dim: int, hidden: int) -> nn.Module:

@@ -12,9 +12,10 @@ from ddpm_controller.diffusion.targets import x0_from
 from ddpm_controller.diffusion.variances import Variance
 from ddpm_controller.inference.engine import Answer
 from ddpm_controller.policies.diffusion_policy.config import DiffusionPolicyConfig
+from ddpm_controller.policies.diffusion_policy.prefix import Given, network_input
 
 AlongChain = Callable[[Tensor, int, Tensor], Tensor]
-"""(xt (B, Tp, Da), t, modulation (B, M)) -> a U-Net's answer."""
+"""(what a U-Net sees of xt (B, Tp, ...), t, modulation (B, M)) -> its answer."""
 
 
 def split_answer(answer: Tensor, variance: Variance) -> tuple[Tensor, Tensor | None]:
@@ -40,6 +41,8 @@ class Denoiser:
         along_chain: Answers in place of ``unet.denoise_modulated`` where it is asked along the
             chains of one sampling only, so that it may use what it found a step before.
         answer: An engine's, in place of ``unet.denoise_modulated``; None: that itself.
+        given: Rows that are known; they are in every estimate, exactly. Only where the config has
+            ``prefix_rows``.
     """
 
     def __init__(
@@ -51,9 +54,11 @@ class Denoiser:
         time_modulation: Tensor | None = None,
         along_chain: AlongChain | None = None,
         answer: Answer | None = None,
+        given: Given | None = None,
     ) -> None:
         self._unet, self._config, self._process = unet, config, process
         self._along, self._ask = along_chain, answer or unet.denoise_modulated
+        self._given = given
         self._of_cond = unet.cond_modulation(cond)  # once per plan
         self._of_time = time_modulation
         self._asked: tuple[Tensor, int] | None = None
@@ -62,7 +67,8 @@ class Denoiser:
     def predict_x0(self, xt: Tensor, t: Tensor) -> Tensor:
         """Return x0, (B, Tp, Da), clipped or thresholded as in the config."""
         # Not kept: what refers to itself stays in memory, with its network, until it is collected.
-        return self.in_range(self._plain_x0)(xt, t)
+        x0 = self.in_range(self._plain_x0)(xt, t)
+        return x0 if self._given is None else self._given.put_into(x0)
 
     def predict_fraction(self, xt: Tensor, t: Tensor) -> Tensor:
         """Return where the variance lies between its ends, (B, ...); for "learned_range"."""
@@ -87,10 +93,11 @@ class Denoiser:
         asked = (xt, int(t[0]))
         if self._answer is None or self._asked is None or not _same(asked, self._asked):
             modulation = self._of_cond + self._time_modulation(t, asked[1])
+            seen = network_input(xt, self._given) if self._config.prefix_rows else xt
             if self._along is None:
-                raw = self._ask(xt, modulation)
+                raw = self._ask(seen, modulation)
             else:
-                raw = self._along(xt, asked[1], modulation)
+                raw = self._along(seen, asked[1], modulation)
             self._asked, self._answer = asked, split_answer(raw, self._config.variance)
         return self._answer
 

@@ -22,8 +22,8 @@ from trajectory_msgs.msg import JointTrajectory
 
 from ddpm_controller.bags.conversions import positions_from, seconds
 from ddpm_controller.bags.files import BagError, OpenBag, resolve_topic
-from ddpm_controller.bags.message_types import message_class
 from ddpm_controller.control.parameter_names import given_as
+from ddpm_controller.messages.message_classes import message_class
 from ddpm_controller.policy import words_from
 from ddpm_controller.replay.command_comparison import CommandComparison, command_difference
 from ddpm_controller.replay.recorded_run import RecordedCommand, RecordedRun

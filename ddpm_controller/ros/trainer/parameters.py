@@ -29,6 +29,11 @@ class TrainerParameters:
     device: str | None = parameter(
         None, "Torch device of the training, or as_recipe.", words=_AS_RECIPE, kind=str
     )
+    refuse_wrong: bool = parameter(
+        True,
+        "Whether recordings that are surely wrong are refused, see `ddpm lint`; else they are "
+        "learned with a warning.",
+    )
     status_period_s: float = parameter(
         0.5, "Time between two status messages, s.", low=0.05, high=60.0, read_only=True
     )

@@ -3,6 +3,7 @@
 import math
 import threading
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,9 +11,16 @@ from pathlib import Path
 
 from ddpm_msgs.msg import TrainingStatus
 
-from ddpm_controller.bags.episodes import read_demonstrations
+from ddpm_controller.bags.episodes import Demonstrations
 from ddpm_controller.bags.files import BagError
-from ddpm_controller.robots.robot import RobotError, load_robot
+from ddpm_controller.lint.demonstrations import (
+    chosen_demonstrations,
+    doubts,
+    refuse_wrong,
+    shortened,
+)
+from ddpm_controller.lint.leave_out import LeaveOut
+from ddpm_controller.robots.robot import Robot, RobotError, load_robot
 from ddpm_controller.training.config import TrainingError, read_training_config
 from ddpm_controller.training.result import Progress, TrainingResult
 from ddpm_controller.training.run import train
@@ -55,6 +63,7 @@ class TrainingGoal:
     output: Path
     torch_num_threads: int | None
     device: str | None
+    refuse_wrong: bool = True
 
 
 class TrainingThread(threading.Thread):
@@ -101,7 +110,8 @@ class TrainingThread(threading.Thread):
         # The small files first: a wrong name is reported before the long part.
         recipe = read_training_config(goal.config)
         robot = load_robot(goal.robot)
-        demonstrations = read_demonstrations(goal.bags, robot, progress=self._on_bag)
+        demonstrations = chosen_demonstrations(goal.bags, robot, LeaveOut(), progress=self._on_bag)
+        self._doubt(robot, demonstrations)
         config = replace(
             recipe,
             torch_num_threads=goal.torch_num_threads or recipe.torch_num_threads,
@@ -117,6 +127,14 @@ class TrainingThread(threading.Thread):
             on_progress=self._on_progress,
             should_stop=self._stop_wanted.is_set,
         )
+
+    def _doubt(self, robot: Robot, demonstrations: Demonstrations) -> None:
+        """Refuse recordings that are surely wrong, warn of the rest."""
+        found = doubts(self.goal.bags, robot, LeaveOut(), demonstrations)
+        if self.goal.refuse_wrong:
+            refuse_wrong(found, "Set the parameter refuse_wrong to false to learn them.")
+        for text in shortened([f"{each.where}: {each.kind}: {each.text}" for each in found]):
+            warnings.warn(text, stacklevel=2)
 
     def _on_bag(self, done: int, total: int) -> None:
         if self._stop_wanted.is_set():
