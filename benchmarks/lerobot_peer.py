@@ -6,18 +6,15 @@ Run with the Python of an environment that has LeRobot; the last line is JSON:
 """
 
 import json
+import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 
-_OPERATORS = (
-    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-    "roi_align(Tensor input, Tensor rois, float spatial_scale, SymInt pooled_height, "
-    "SymInt pooled_width, int sampling_ratio, bool aligned) -> Tensor",
-)
-"""What the import of a torchvision needs that was built for another torch; nothing calls it."""
+_MISSING = re.compile(r"operator (torchvision::\w+) does not exist")
 
 
 def main() -> None:
@@ -33,14 +30,47 @@ def main() -> None:
 
 
 def _with_torchvision() -> Any:
-    try:
-        import torchvision  # noqa: F401
-    except RuntimeError:
-        library = torch.library.Library("torchvision", "FRAGMENT")
-        for operator in _OPERATORS:
-            library.define(operator)
-        return library  # its operators are gone with it
-    return None
+    """Import torchvision beside a torch for which its operators are not built; none is called."""
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    while True:
+        try:
+            import torchvision
+        except RuntimeError as error:
+            missing = _MISSING.search(str(error))
+            if missing is None:
+                raise
+            library.define(f"{missing[1].split('::')[1]}(Tensor boxes) -> Tensor")
+        else:
+            break
+    if not hasattr(torchvision.io, "VideoReader"):
+        torchvision.io.VideoReader = VideoReader
+        torchvision.set_video_backend = lambda name: None
+    return library  # its operators are gone with it
+
+
+class VideoReader:
+    """What LeRobot calls of torchvision's reader of the same name, which newer ones lack.
+
+    Args:
+        path: Video file.
+        stream: Kind of stream.
+    """
+
+    def __init__(self, path: str, stream: str) -> None:
+        import av
+
+        self.container = av.open(path)
+        self._stream = self.container.streams.get(**{stream: 0})[0]
+
+    def seek(self, moment_s: float, keyframes_only: bool) -> None:
+        """Go to the last whole frame up to a moment."""
+        self.container.seek(int(moment_s / self._stream.time_base), stream=self._stream)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Yield pictures (3, H, W) with their moments, s."""
+        for frame in self.container.decode(self._stream):
+            pixels = torch.from_numpy(frame.to_ndarray(format="rgb24")).permute(2, 0, 1)
+            yield {"data": pixels, "pts": float(frame.pts * frame.time_base)}
 
 
 def _loaded(folder: Path) -> Any:
@@ -96,7 +126,7 @@ def _loss_of_a_step(loaded: Any) -> float:
     loss, _ = policy.forward(before(batch))
     loss.backward()
     torch.optim.Adam(policy.parameters()).step()
-    return round(float(loss), 4)
+    return round(loss.item(), 4)
 
 
 if __name__ == "__main__":

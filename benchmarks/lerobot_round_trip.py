@@ -9,6 +9,7 @@ its numbers with those that were exported, and trains a diffusion policy for a s
 """
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -77,6 +78,7 @@ class Found:
 def main() -> None:
     """Run the benchmark."""
     options = tyro.cli(RoundTrip, description=__doc__)
+    os.environ.setdefault("SVT_LOG", "1")  # else the encoder of AV1 prints all of its settings
     robot = load_robot(share_path("config/robots/sim_arm.yaml"))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -31,7 +31,7 @@ from ddpm_controller.bags.message_types import message_types
 from ddpm_controller.bags.tape import topics_of
 from ddpm_controller.lint.checks import findings_of
 from ddpm_controller.lint.finding import Finding
-from ddpm_controller.lint.limits import limits_of
+from ddpm_controller.lint.limits import Limits, limits_of
 from ddpm_controller.lint.reading import recording_from
 from ddpm_controller.lint.recording import Recording
 from ddpm_controller.robots.robot import Robot, load_robot
@@ -83,6 +83,7 @@ class Set:
     is_real: bool
     robot: Robot
     scenes: Sequence[Scene]
+    limits: Limits
 
 
 def simulated(world: str, count: int, seed: int, folder: Path) -> Set:
@@ -92,13 +93,14 @@ def simulated(world: str, count: int, seed: int, folder: Path) -> Set:
 
     robot, scenes = load_robot(ROOT / WORLDS[world].robot), []
     made = WORLDS[world].world()
+    limits = limits_of(robot, made.robot_description())
     number = seed
     while len(scenes) < count:
         bag = folder / f"{world}_{number}"
         if record_in_process(made, number, bag):
-            scenes.append(_scene(bag, robot))
+            scenes.append(_scene(bag, robot, limits))
         number += 1
-    return Set(world, is_real=False, robot=robot, scenes=scenes)
+    return Set(world, is_real=False, robot=robot, scenes=scenes, limits=limits)
 
 
 def people(data: Path, count: int, folder: Path) -> Set:
@@ -107,8 +109,9 @@ def people(data: Path, count: int, folder: Path) -> Set:
 
     convert(PushTDemonstrations(data, folder, count))
     robot = load_robot(ROOT / "config/robots/pusht.yaml")
-    scenes = [_scene(bag, robot) for bag in sorted(folder.iterdir())]
-    return Set("PushT by people", is_real=True, robot=robot, scenes=scenes)
+    limits = limits_of(robot)
+    scenes = [_scene(bag, robot, limits) for bag in sorted(folder.iterdir())]
+    return Set("PushT by people", is_real=True, robot=robot, scenes=scenes, limits=limits)
 
 
 def real_arm(data: Path, folder: Path) -> Set:
@@ -132,17 +135,17 @@ def real_arm(data: Path, folder: Path) -> Set:
             messages.append(RecordedMessage(topic, kind.__msgtype__, ns, message, b""))
         roles = {"/joint_states": [*stream.sources, output]}
         topics = {"/joint_states": kind.__msgtype__}
-        scenes.append(Scene(f"franka_{number}", robot, roles, tuple(messages), topics))
-    return Set("Franka arm by hand", is_real=True, robot=robot, scenes=scenes)
+        scenes.append(Scene(f"franka_{number}", robot, roles, tuple(messages), topics, {}))
+    return Set("Franka arm by hand", is_real=True, robot=robot, scenes=scenes, limits={})
 
 
-def _scene(bag: Path, robot: Robot) -> Scene:
+def _scene(bag: Path, robot: Robot, limits: Limits) -> Scene:
     with OpenBag(bag) as source, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         roles = topics_of(source, robot)
         messages = tuple(source.messages(roles))
         topics = {topic: kind for topic, kind in source.topics.items() if topic in roles}
-    return Scene(bag.name, robot, roles, messages, topics)
+    return Scene(bag.name, robot, roles, messages, topics, limits)
 
 
 def recording_of(scene: Scene) -> Recording:
@@ -164,7 +167,6 @@ def sets_of(options: Options, folder: Path) -> Iterator[Set]:
 
 def planted(group: Set, good: Sequence[Recording], options: Options) -> Iterator[dict[str, Any]]:
     """Plant the defects of every kind into recordings of a set; give what became of each."""
-    limits = limits_of(group.robot)
     for kind, (plant, names) in DEFECTS.items():
         for number in range(1 if options.quick else options.each):
             key = [options.seed, number, *kind.encode(), *group.name.encode()]
@@ -178,7 +180,7 @@ def planted(group: Set, good: Sequence[Recording], options: Options) -> Iterator
             beside = [others[i] for i in chosen]
             if kind == "near duplicate" and good[at] not in beside:
                 beside = [good[at], *beside[1:]]
-            found = findings_of([*beside, recording_of(scene)], group.robot, limits)
+            found = findings_of([*beside, recording_of(scene)], group.robot, group.limits)
             own = [each for each in found if each.recording == scene.name]
             yield {
                 "kind": kind,
@@ -216,7 +218,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         for group in sets_of(options, Path(folder)):
             good = [recording_of(each) for each in group.scenes]
-            found = findings_of(good, group.robot, limits_of(group.robot))
+            found = findings_of(good, group.robot, group.limits)
             for each in good:
                 own = [finding for finding in found if finding.recording == each.name]
                 alarms[group.is_real].append((each.name, own))

@@ -14,6 +14,7 @@ import numpy as np
 
 from ddpm_controller.bags.files import RecordedMessage
 from ddpm_controller.bags.tape import Role
+from ddpm_controller.lint.limits import Limits
 from ddpm_controller.robots.outputs import RobotOutput
 from ddpm_controller.robots.robot import Robot
 from ddpm_controller.robots.streams import StreamSource
@@ -33,6 +34,7 @@ class Scene:
         roles: Topic -> what it is.
         messages: In the order of recording.
         topics: Recorded topic -> type.
+        limits: Positions of its joints; empty: not known.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Scene:
     roles: Mapping[str, Sequence[Role]]
     messages: tuple[RecordedMessage, ...]
     topics: Mapping[str, str]
+    limits: Limits
 
     @property
     def state_topic(self) -> str:
@@ -55,8 +58,10 @@ class Scene:
     @property
     def command_topic(self) -> str:
         """Topic of the commands; empty: there are none."""
-        found = (t for t, roles in self.roles.items() for r in roles if isinstance(r, RobotOutput))
-        return next(found, "")
+        for topic, roles in self.roles.items():
+            if any(isinstance(each, RobotOutput) and not each.is_measured for each in roles):
+                return topic
+        return ""
 
     @property
     def image_topics(self) -> list[str]:
@@ -335,16 +340,16 @@ def swapped_images(scene: Scene, random: np.random.Generator) -> Scene | None:
 
 def outside_limits(scene: Scene, random: np.random.Generator) -> Scene | None:
     """Calibrate a joint wrongly, so that it is measured outside its limits."""
+    rows = positions(scene, scene.state_topic)
     limits = {
-        name: each
-        for name, each in scene.robot.given_limits.items()
-        if math.isfinite(each.max_position) and name in positions(scene, scene.state_topic)
+        name: high
+        for name, (_, high) in scene.limits.items()
+        if math.isfinite(high) and name in rows
     }
     if not limits:
         return None
     name = str(random.choice(sorted(limits)))
-    highest = float(np.max(positions(scene, scene.state_topic)[name]))
-    offset = limits[name].max_position - highest + random.uniform(0.7, 1.5)
+    offset = limits[name] - float(np.max(rows[name])) + random.uniform(0.7, 1.5)
     topics = [scene.state_topic, scene.command_topic]
     return scene.each(topics, lambda e: with_joint(e, name, lambda x: x + offset))
 

@@ -5,8 +5,8 @@ python benchmarks/startup.py --quick
 
 The help of each command; a controller from `ddpm start controller` to its first RUNNING, beside a
 simulation that runs; the memory of each of its processes then (resident; proportional: what is
-shared counts once in all; and the peak); and the longest time without a command, in periods of
-the messages, after the process that commands is killed while the robot moves, and again half a
+shared counts once in all; and the peak); and the longest time without a command, in control
+periods, after the process that commands is killed while the robot moves, and again half a
 second later. With another checkout, which has an environment of its own, both are measured in
 turn. Medians, with the largest in brackets.
 """

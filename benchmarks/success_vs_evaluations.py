@@ -14,7 +14,7 @@ out. How they were trained: docs/results.md.
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +56,7 @@ class Options:
 
     Attributes:
         tasks: Names of folders in models/.
+        arms: Names of arms; empty: all.
         trials: Per arm and number of evaluations.
         seed: Seed of the first trial.
         trained: Folder of what was trained for few evaluations, <arm>/<task>.
@@ -64,6 +65,7 @@ class Options:
     """
 
     tasks: tuple[str, ...] = ("pusht", "reach", "pick_place")
+    arms: tuple[str, ...] = ()
     trials: int = 60
     seed: int = 30_000_000
     trained: Path = Path("runs/few")
@@ -244,9 +246,10 @@ def main() -> None:
     """Run the command."""
     options = tyro.cli(Options)
     if options.quick:
-        options = Options(("reach",), 6, options.seed, options.trained, options.output, quick=True)
+        options = replace(options, tasks=("reach",), trials=6)
     torch.set_num_threads(1)
-    arms = [arm for task in options.tasks for arm in arms_of(task, options)]
+    every = [arm for task in options.tasks for arm in arms_of(task, options)]
+    arms = [arm for arm in every if not options.arms or arm.name in options.arms]
     results = [measured(arm, options) for arm in track(arms, description="trials")]
     Console(width=120).print(table(results))
     if not options.quick:

@@ -46,7 +46,7 @@ def limits_of(num_joints: int) -> JointLimits:
 
 
 def chunk_at(now_s: float, begin_s: float, names: tuple[str, ...], kind: str) -> ActionChunk:
-    """Return a plan: ``smooth`` sines, or those ``with jumps`` between them.
+    """Return a plan: ``smooth`` sines within the limits, or larger ones ``with jumps``.
 
     It begins a row before ``now_s``, as one whose observation is past.
     """
@@ -54,7 +54,7 @@ def chunk_at(now_s: float, begin_s: float, names: tuple[str, ...], kind: str) ->
     moments_s = now_s - begin_s + ROW_S * np.arange(NUM_ROWS)
     if kind == "smooth":
         joints = np.arange(7)
-        rows = 0.1 * (2 + joints) * np.sin(2 * np.pi * np.outer(moments_s, 0.3 + 0.05 * joints))
+        rows = 0.05 * (2 + joints) * np.sin(2 * np.pi * np.outer(moments_s, 0.3 + 0.05 * joints))
     else:
         rows = np.array([wish(each_s) for each_s in moments_s])
     wide = np.tile(rows, (1, -(-len(names) // 7)))[:, : len(names)]

@@ -1,5 +1,6 @@
 """The range of numbers of which a few may be far away: these are cut, and do not widen it."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -44,7 +45,8 @@ def bounded(
 ) -> tuple[list[Episode], list[str]]:
     """Return episodes with their outliers cut at the range of the others, and a line a column.
 
-    Positions are as they are: what a joint cannot have is left out when a recording is read.
+    A warning has each line. Positions are as they are: what a joint cannot have is left out when a
+    recording is read.
 
     Args:
         episodes: All of a training.
@@ -69,6 +71,8 @@ def bounded(
                 f"{joined[:, column].max():.4g}"
             )
             limits.setdefault(stream.name, {})[column] = found
+    for line in lines:
+        warnings.warn(f"{line}: cut there, so that the range is of the others", stacklevel=2)
     return [_cut(each, limits) for each in episodes] if limits else list(episodes), lines
 
 

@@ -16,7 +16,6 @@ from ddpm_controller.networks.unet1d import (
     Convolution1d,
     Doubling1d,
     ResidualBlock1d,
-    ResidualPair1d,
 )
 
 Node = TypeVar("Node")
@@ -88,15 +87,16 @@ class _Walk(Generic[Node]):
 
     def answer(self, unet: ConditionalUnet1d) -> Node:
         operations, skips = self._operations, []
+        shorten: list[Any] = list(unet.shorten)
+        up: list[Any] = list(zip(unet.lengthen, unet.up, strict=True))
         maps = operations.given()
-        levels: Any = unet  # a list of modules has no types of its own
-        for level, pair in enumerate(levels.down):
+        for level, pair in enumerate(unet.down):
             maps = self._pair(maps, pair)
-            if level < len(unet.shorten):
+            if level < len(shorten):
                 skips.append(maps)
-                maps = operations.convolved(maps, levels.shorten[level])
+                maps = operations.convolved(maps, shorten[level])
         maps = self._pair(maps, unet.middle)
-        for lengthen, pair in zip(levels.lengthen, levels.up, strict=True):
+        for lengthen, pair in up:
             maps = operations.joined(self._longer(maps, lengthen), skips.pop())
             maps = self._pair(maps, pair)
         return operations.projected(self._block(maps, unet.last), unet.out)
@@ -106,7 +106,7 @@ class _Walk(Generic[Node]):
         columns = layer.convolution.linear.out_features
         return operations.doubled(operations.convolved(maps, layer.convolution), columns)
 
-    def _pair(self, maps: Node, pair: ResidualPair1d) -> Node:
+    def _pair(self, maps: Node, pair: Any) -> Node:
         return self._residual(self._residual(maps, pair.first), pair.second)
 
     def _residual(self, maps: Node, block: ResidualBlock1d) -> Node:

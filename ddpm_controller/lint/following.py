@@ -22,7 +22,9 @@ _STANDS = 0.05
 _SURE_S = 1.3
 _AWAY_SHARE = 0.5
 _LONGEST_DELAY_S = 1.0
-_LIKE, _UNLIKE = 0.8, 0.5
+_LIKE, _LIKER = 0.8, 0.2
+"""Least correlation of two that belong together, and how much less each has with its own."""
+_NEARER = 3.0
 _LEAST_MOTION = {"rad": 0.05, "m": 0.01}
 _FEWEST_MOMENTS = 20
 
@@ -40,9 +42,9 @@ def check_followed(recording: Recording, robot: Robot) -> Iterator[Finding]:
             continue
         commanded = _without_spikes(pair.commanded)
         asked, moved = (_ranges(each, window) for each in (commanded, pair.measured))
-        led = np.asarray(np.lib.stride_tricks.sliding_window_view(pair.is_led, window).all(axis=1))
-        stands = np.asarray((asked > 2 * tolerance) & (moved < _STANDS * asked))
-        stood = stands & led[:, None]  # (G, D)
+        led = np.lib.stride_tricks.sliding_window_view(pair.is_led, window).all(axis=1)
+        stood: np.ndarray = (asked > 2 * tolerance) & (moved < _STANDS * asked)
+        stood = stood & np.asarray(led)[:, None]  # (G, D)
         windows = stood.sum(axis=0)
         stood_s = np.where(windows > 0, (windows + window) * pair.step_s, 0.0)
         column = int(np.argmax(stood_s))
@@ -74,19 +76,39 @@ def check_followed(recording: Recording, robot: Robot) -> Iterator[Finding]:
 
 
 def check_exchanged_joints(recording: Recording, robot: Robot) -> Iterator[Finding]:
-    """Yield joints that move as others are commanded, or against their commands."""
+    """Yield joints that move as others are commanded, or against their commands.
+
+    Where all move alike, as from point to point, two are exchanged that are each far nearer to the
+    command of the other one.
+    """
     for pair in recording.pairs:
         if len(pair.times_ns) < _FEWEST_MOMENTS:
             continue
-        like = _likeness(pair)
+        like, apart = _likeness(pair), _apart(pair)
         own = np.diag(like)
         for i in range(len(own)):
             if own[i] < -_LIKE:
                 yield _order(recording, f"{_name(pair, i)} moves against its command")
             for j in range(i):
-                if min(like[i, j], like[j, i]) > _LIKE and max(own[i], own[j]) < _UNLIKE:
+                other = min(like[i, j], like[j, i])
+                moves_so = other > _LIKE and max(own[i], own[j]) < other - _LIKER
+                if moves_so or _is_nearer(apart, i, j, pair.command.units):
                     text = f"{_name(pair, i)} moves as {_name(pair, j)} is commanded, and "
                     yield _order(recording, text + "the other way round")
+
+
+def _apart(pair: Pair) -> np.ndarray:
+    """Return how far each joint is in the median from each command, (D, D); rows are measured."""
+    commanded, measured = pair.commanded[pair.is_led], pair.measured[pair.is_led]
+    if not len(measured):
+        return np.zeros((measured.shape[1],) * 2)
+    return np.stack([np.median(np.abs(commanded - each[:, None]), axis=0) for each in measured.T])
+
+
+def _is_nearer(apart: np.ndarray, i: int, j: int, units: tuple[str, ...]) -> bool:
+    least = _LEAST_MOTION.get(units[i], np.inf)
+    own, other = min(apart[i, i], apart[j, j]), max(apart[i, j], apart[j, i])
+    return units[i] == units[j] and own > max(least, _NEARER * other)
 
 
 def _order(recording: Recording, text: str) -> Finding:

@@ -21,13 +21,9 @@ _DRIVER = "have the driver stamp each message when its numbers are acquired"
 
 def check_stamps(recording: Recording, robot: Robot) -> Iterator[Finding]:
     """Yield streams and commands whose stamps cannot be those of the recording's clock."""
-    commands = [one for one in recording.commands if one.is_stamped and _are_known(one)]
-    command_s = [float(np.median(_leads_s(one))) for one in commands]
-    every: tuple[Track | Pictures, ...] = (
-        *recording.states,
-        *recording.commands,
-        *recording.pictures,
-    )
+    commands = [each for each in recording.commands if each.is_stamped and _are_known(each)]
+    command_s = [float(np.median(_leads_s(each))) for each in commands]
+    every: list[Track | Pictures] = [*recording.tracks, *recording.pictures]
     for each in every:
         if not len(each.log_ns) or (isinstance(each, Track) and not each.is_stamped):
             continue

@@ -197,9 +197,8 @@ class ConditionalUnet1d(nn.Module):
     @property
     def sizes(self) -> dict[str, Any]:
         """Arguments that make a network of this size again."""
-        first: Any = self.down[0]
-        pairs: list[Any] = list(self.down)
-        norms = [pair.second.second.norm for pair in pairs]
+        down: list[Any] = list(self.down)
+        first, norms = down[0], [pair.second.second.norm for pair in down]
         return {
             "action_dim": self.action_dim,
             "cond_dim": self.cond_dim,

@@ -1,6 +1,5 @@
 """What a training learns from: windows of the episodes, their limits, and what is held out."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -84,8 +83,6 @@ def material_from(
     episode_statistics(episodes, streams)  # refuses what is not finite, in held-out ones too
     chosen, held_out = split_episodes(episodes, config.validation_fraction, config.seed)
     training, cut = bounded([episodes[index] for index in chosen], streams)
-    for line in cut:
-        warnings.warn(f"{line}: cut there, so that the range is of the others", stacklevel=2)
     validation = [episodes[index] for index in held_out]
     initial = _initial(config, action_spec, streams)
     statistics, lines = _ranges(training, initial, config, action_spec, streams)

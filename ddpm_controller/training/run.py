@@ -203,11 +203,9 @@ class _Run:
         material, config, state = self._material, self._config, self._state
         folder = self._output / "checkpoints" / name
         folder.parent.mkdir(parents=True, exist_ok=True)
-        kind, policy = config.kind, config.policy
-        weights: Mapping[str, Any] = state.ema.network.state_dict()
-        result = SYSTEMS[kind].result
-        if result is not None:
-            kind, policy, weights = result(policy, weights)
+        made = config.policy, state.ema.network.state_dict()
+        result = SYSTEMS[config.kind].result
+        kind, policy, weights = result(*made) if result else (config.kind, *made)
         save_checkpoint(
             folder,
             kind=kind,

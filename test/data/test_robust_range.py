@@ -42,7 +42,8 @@ def test_episodes_are_cut_and_the_columns_named():
     speeds = np.stack([with_few(1e4), USUAL], axis=1)
     values = {"joint_velocity": speeds, "joint_state": with_few(1e4)[:, None]}
     episode = Episode(np.arange(1000) * 0.1, values, USUAL[:, None])
-    (cut,), lines = bounded([episode], streams)
+    with pytest.warns(UserWarning, match="1 of 1000 numbers are beyond"):
+        (cut,), lines = bounded([episode], streams)
     assert cut.values["joint_velocity"].max() < 1.01
     assert cut.values["joint_state"].max() == 1e4  # a position is not: reading decides
     assert speeds.max() == 1e4  # what was given is as it was

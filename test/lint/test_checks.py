@@ -118,6 +118,24 @@ def test_an_angle_that_jumps_by_a_turn_is_seen(robot):
     assert "wrapped_angle" in kinds([recording(robot, states=states)], robot)
 
 
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]])
+def test_joints_that_move_alike_are_exchanged_where_each_is_at_the_other_command(robot, order):
+    """From one point to another all speeds have one shape, and correlation shows nothing."""
+    both = {"units": ("rad", "rad")}
+
+    def way(t_s):
+        share = 0.5 - 0.5 * np.cos(np.clip(t_s, 0, 5) * math.pi / 5)
+        return np.stack([1.0 - share, 0.2 + 0.5 * share], axis=1)
+
+    found = recording(
+        robot,
+        states=lambda t, r: state(t, way(t - 0.1)[:, order], **both),
+        commands=lambda t, r: command(robot, t, way(t), **both),
+    )
+    expected = {"exchanged_joints"} if order == [1, 0] else set()
+    assert kinds([found], robot) == expected
+
+
 def test_a_hole_is_wrong_where_the_stream_is_stale(robot):
     def with_hole(seconds):
         def states(t_s, rows):

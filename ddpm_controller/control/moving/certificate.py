@@ -8,6 +8,7 @@ fastest way reaches the motion in time too, and nothing is left to decide.
 
 import numpy as np
 
+from ddpm_controller.control.moving.braking import stop_bounds
 from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.moving.step_limit import Bounds
@@ -51,10 +52,7 @@ class Certificate:
         rows = [used.jerk] * 3 + [used.acceleration] * 3
         rows += [_NEARLY * used.acceleration] + [used.velocity] * len(_SPEEDS)
         self._highest = share * np.array(rows)  # (12, Da)
-        self._double_jerk = 2 * used.jerk
-        self._per_acceleration = 1 / used.acceleration
-        self._per_jerk = 1 / used.jerk
-        self._ramp_s = used.acceleration / used.jerk
+        self._acceleration, self._jerk = used.acceleration, used.jerk
 
     def holds(self, last: Motion, wish: Motion, passed_s: float, bounds: Bounds | None) -> bool:
         """Return whether ``wish`` may follow ``last`` after ``passed_s``, for all joints.
@@ -79,16 +77,14 @@ class Certificate:
             found = np.abs(_COEFFICIENTS @ (rows * passed_s**_DERIVATIVES))
             if not (found[:_LIMITED] <= self._highest * passed_s**_ORDERS).all():
                 return False
-        v, a = wish.velocity, wish.acceleration
-        room = (self._velocity - np.abs(v)) * passed_s
+        room = (self._velocity - np.abs(wish.velocity)) * passed_s
         if not (found[_LIMITED:] <= room).all():
             return False
-        pull = np.abs(a)
-        rise = a * pull / self._double_jerk
-        if not (np.abs(v + rise) <= self._velocity).all():
+        fastest, way = stop_bounds(
+            wish.velocity, wish.acceleration, self._acceleration, self._jerk
+        )
+        if not (fastest <= self._velocity).all():
             return False
-        speed = np.abs(v) + np.abs(rise)
-        way = speed * (self._ramp_s + pull * self._per_jerk + speed * self._per_acceleration)
         lower, upper = (
             (self._lower, self._upper) if bounds is None else (bounds.lower, bounds.upper)
         )

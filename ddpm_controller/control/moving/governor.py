@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ddpm_controller.control.moving.braking import Braking, stoppable_speed
+from ddpm_controller.control.moving.braking import Braking, stop_bounds, stoppable_speed
 from ddpm_controller.control.moving.certificate import Certificate
 from ddpm_controller.control.moving.interpolation import Motion, chosen
 from ddpm_controller.control.moving.safety import JointLimits
@@ -217,11 +217,15 @@ class Governor:
 
     def _target(self, wish: Motion, limits: Bounds) -> Motion:
         """Return the target, cut to where the joints can be and still stop in time."""
-        inside = limits.clip(wish.position)
-        distances = np.array([inside - limits.lower, limits.upper - inside])
-        used = self._used
-        speeds = stoppable_speed(distances, used.acceleration, used.jerk)
-        down, up = np.minimum(speeds, used.velocity)
+        inside, used = limits.clip(wish.position), self._used
+        below, above = inside - limits.lower, limits.upper - inside
+        zero = np.zeros_like(inside)
+        with np.errstate(over="ignore"):
+            _, way = stop_bounds(wish.velocity, zero, used.acceleration, used.jerk)
+        down = up = used.velocity
+        if not (way <= np.minimum(below, above)).all():
+            speeds = stoppable_speed(np.array([below, above]), used.acceleration, used.jerk)
+            down, up = np.minimum(speeds, used.velocity)
         outside = inside != wish.position
         velocity = np.where(outside, 0.0, np.minimum(np.maximum(wish.velocity, -down), up))
         changed = outside | (velocity != wish.velocity)
@@ -298,13 +302,19 @@ class Governor:
 
     def _can_stop(self, found: Motion, last: Motion, h: float, bounds: Bounds) -> np.ndarray:
         """Return for which joints ``found`` may be sent and can be stopped afterwards, (Da,)."""
-        lowest, highest, fastest = Braking.of(found, self._acceleration, self._jerk).extent()
         lower = (bounds.lower - last.position) / self._unit - _TOLERANCE
         upper = (bounds.upper - last.position) / self._unit + _TOLERANCE
         top, most = self._velocity + _TOLERANCE, self._acceleration + _TOLERANCE
+        fastest, way = stop_bounds(
+            found.velocity, found.acceleration, self._acceleration, self._jerk
+        )
+        inside = (found.position - way >= lower) & (found.position + way <= upper)
+        if not inside.all():  # the real way decides
+            braking = Braking.of(found, self._acceleration, self._jerk)
+            lowest, highest, fastest = braking.extent()
+            inside = (lowest >= lower) & (highest <= upper)
         safe: np.ndarray = (
-            (lowest >= lower)
-            & (highest <= upper)
+            inside
             & (fastest <= top)
             & (np.abs(found.acceleration) <= most)
             & (np.abs(found.position) <= top * h)

@@ -56,7 +56,8 @@ def command_environment(surroundings: Mapping[str, str]) -> dict[str, str]:
 
 
 _MODULE = "ddpm_controller.ros.commanding.command_zygote"
-_STANDBYS = 1
+_STANDBYS = 2
+"""So that a second death just after the first finds one that others have long found too."""
 _AGAIN_S = 1.0
 """After one that has ended before it was ready, so that one that cannot begin is no storm."""
 

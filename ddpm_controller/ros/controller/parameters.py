@@ -225,8 +225,8 @@ class ControllerParameters:
     )
     command_standby: bool = parameter(
         True,
-        "Have a second process ready that takes over at once when the one that commands dies; "
-        "it takes memory, but no time.",
+        "Have two processes ready, of which one takes over at once when the one that commands "
+        "dies; they take memory, but no time.",
     )
     command_priority: int | None = parameter(
         50,

@@ -144,6 +144,7 @@ def test_packets_give_every_bit_back():
         keep_position=True,
         measured=np.array([0.3, 1e-17]),
         sent=Sent(1795431886.25, Motion(BEGIN, np.array([1e-17, 3.0]), np.array([0.1, 0.2]))),
+        limits=LIMITS,
     )
     number, back = order_from(opened(order_packet(7, order))[1])
     assert (number, back.verdict, back.keep_position) == (7, order.verdict, True)
@@ -152,6 +153,7 @@ def test_packets_give_every_bit_back():
     assert back.begin_at.tobytes() == order.begin_at.tobytes()
     assert back.measured.tobytes() == order.measured.tobytes()
     assert back.sent.stamp_s == order.sent.stamp_s
+    assert back.limits.acceleration.tobytes() == LIMITS.acceleration.tobytes()
     for name in ("position", "velocity", "acceleration"):
         given, found = (getattr(each.sent.motion, name) for each in (order, back))
         assert found.tobytes() == given.tobytes()
