@@ -1,6 +1,7 @@
 """ONNX Runtime on the CPU: the network as one ONNX graph in memory, compiled once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -80,7 +81,7 @@ class _Operations:
 
     def transposed(self, maps: str) -> str:
         """Return (1, L, C) of (1, C, L), and the other way round."""
-        return self._node("Transpose", maps, perm=[0, 2, 1])
+        return self._node("Transpose", maps, attributes={"perm": [0, 2, 1]})
 
     def modulations(self, sizes: Sequence[int]) -> list[str]:
         from onnx import helper
@@ -101,7 +102,11 @@ class _Operations:
         weight, bias = (self._constant(array_of(each)) for each in (layer.weight, layer.bias))
         groups, epsilon = layer.num_groups, layer.eps
         normed = self._node(
-            "GroupNormalization", maps, weight, bias, num_groups=groups, epsilon=epsilon
+            "GroupNormalization",
+            maps,
+            weight,
+            bias,
+            attributes={"num_groups": groups, "epsilon": epsilon},
         )
         return self._node("Mish", normed)
 
@@ -110,12 +115,12 @@ class _Operations:
         return self._node("Add", scaled, bias)
 
     def doubled(self, maps: str, columns: int) -> str:
-        rows = self._node("Transpose", maps, perm=[0, 2, 1])  # (1, L, 2 C)
+        rows = self._node("Transpose", maps, attributes={"perm": [0, 2, 1]})  # (1, L, 2 C)
         halves = self._node("Reshape", rows, self._whole(1, -1, columns // 2))  # (1, 2 L, C)
         return self.transposed(halves)
 
     def joined(self, one: str, other: str) -> str:
-        return self._node("Concat", one, other, axis=1)
+        return self._node("Concat", one, other, attributes={"axis": 1})
 
     def added(self, one: str, other: str) -> str:
         return self._node("Add", one, other)
@@ -123,9 +128,12 @@ class _Operations:
     def _convolved(self, maps: str, kernel: Any, bias: Any, stride: int) -> str:
         weights = (self._constant(kernel), self._constant(bias))
         margin = kernel.shape[2] // 2
-        return self._node("Conv", maps, *weights, strides=[stride], pads=[margin, margin])
+        attributes = {"strides": [stride], "pads": [margin, margin]}
+        return self._node("Conv", maps, *weights, attributes=attributes)
 
-    def _node(self, kind: str, *inputs: str, **attributes: Any) -> str:
+    def _node(
+        self, kind: str, *inputs: str, attributes: Mapping[str, Any] = MappingProxyType({})
+    ) -> str:
         from onnx import helper
 
         name = f"{kind}{len(self.nodes)}"
