@@ -64,6 +64,8 @@ class EvaluateOptions:
         stream: Form of the commands, as the parameter of the controller.
         timeout_s: Longest trial; 0: as the world, or the published protocol, has it.
         torch_num_threads: Threads of the denoiser, in process.
+        engine: Engine of the denoiser, in process: torch, which plans all trials in one batch, or
+            another one, which plans them one by one, as on a robot; auto: the fastest of those.
         output: Folder of the results; runs/evaluate/<world> when left out.
     """
 
@@ -86,6 +88,7 @@ class EvaluateOptions:
     stream: Literal["rest_ended", "single_point"] = Deployment.stream
     timeout_s: float = 0.0
     torch_num_threads: int = 1
+    engine: str = "torch"
     output: Path | None = None
 
     def __post_init__(self) -> None:
@@ -121,7 +124,9 @@ class EvaluateOptions:
     def plan_settings(self) -> PlanSettings:
         """What is asked for instead of the checkpoint's choices."""
         return PlanSettings(
-            n_action_steps=self.n_action_steps or None, overrides=overrides_from(self.overrides)
+            n_action_steps=self.n_action_steps or None,
+            overrides=overrides_from(self.overrides),
+            engine=self.engine,
         )
 
     @property
@@ -173,6 +178,7 @@ def _facts(options: EvaluateOptions, checkpoint_hash: str, how: str) -> dict[str
         "how": how,
         "first_seed": options.seed,
         "overrides": dict(options.plan_settings.overrides),
+        "engine": options.engine,
     }
     if options.protocol == "published":
         return facts

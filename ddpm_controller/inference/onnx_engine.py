@@ -1,6 +1,7 @@
 """ONNX Runtime on the CPU: the network as one ONNX graph in memory, compiled once."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -127,10 +128,12 @@ class _Operations:
     def _convolved(self, maps: str, kernel: Any, bias: Any, stride: int) -> str:
         weights = (self._constant(kernel), self._constant(bias))
         margin = kernel.shape[2] // 2
-        given = {"strides": [stride], "pads": [margin, margin]}
-        return self._node("Conv", maps, *weights, attributes=given)
+        attributes = {"strides": [stride], "pads": [margin, margin]}
+        return self._node("Conv", maps, *weights, attributes=attributes)
 
-    def _node(self, kind: str, *inputs: str, attributes: Mapping[str, Any] | None = None) -> str:
+    def _node(
+        self, kind: str, *inputs: str, attributes: Mapping[str, Any] = MappingProxyType({})
+    ) -> str:
         from onnx import helper
 
         name = f"{kind}{len(self.nodes)}"
