@@ -61,6 +61,7 @@ class Options:
         each: Number of defects of a kind in each set.
         good: Good recordings of each simulated world.
         pusht: Human demonstrations of PushT, pusht_cchi_v7_replay.zarr; left out where it is not.
+        people: Number of those that are read; the first ones.
         arm: Recordings of a real arm, a MATLAB file of pos; left out where it is not.
         seed: Seed of all that is random.
         worlds: Simulated worlds.
@@ -70,6 +71,7 @@ class Options:
     each: int = 5
     good: int = 40
     pusht: Path = ROOT / "../shared/data/pusht_human/pusht_cchi_v7_replay.zarr"
+    people: int = 206
     arm: Path = ROOT / "../shared/data/panda_comanip_real/symbol_data.mat"
     seed: int = 0
     worlds: tuple[str, ...] = ("reach", "pick_place", "drum")
@@ -157,12 +159,16 @@ def recording_of(scene: Scene) -> Recording:
 def sets_of(options: Options, folder: Path) -> Iterator[Set]:
     """Give the sets of good recordings."""
     count = BESIDE + 1 if options.quick else options.good
-    for world in options.worlds[: 1 if options.quick else None]:
-        yield simulated(world, count, 9000 + options.seed, folder)
     if options.pusht.is_dir():
-        yield people(options.pusht, 16 if options.quick else 206, folder / "pusht")
+        yield people(
+            options.pusht,
+            min(16, options.people) if options.quick else options.people,
+            folder / "pusht",
+        )
     if options.arm.is_file():
         yield real_arm(options.arm, folder)
+    for world in options.worlds[: 1 if options.quick else None]:
+        yield simulated(world, count, 9000 + options.seed, folder)
 
 
 def planted(group: Set, good: Sequence[Recording], options: Options) -> Iterator[dict[str, Any]]:
@@ -223,15 +229,15 @@ def main() -> int:
                 own = [finding for finding in found if finding.recording == each.name]
                 alarms[group.is_real].append((each.name, own))
             results += planted(group, good, options)
+            own_results = [each for each in results if each["set"] == group.name]
             console.print(
-                f"{group.name}: {len(good)} recordings, {time.monotonic() - begin_s:.0f} s"
+                f"{group.name}: {len(good)} recordings, {_share(own_results)} found, "
+                f"{time.monotonic() - begin_s:.0f} s"
             )
+            for each in own_results:
+                if not each["found"]:
+                    console.print(f"  missed: {each['kind']} {each['seed']}: {each['seen']}")
     console.print(table(results))
-    for each in results:
-        if not each["found"]:
-            console.print(
-                f"missed: {each['kind']} {each['seed']} in {each['set']}: {each['seen']}"
-            )
     for is_real, rows in alarms.items():
         what = "real" if is_real else "simulated"
         kinds = Counter(finding.kind for _, own in rows for finding in own)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ddpm_controller.lint.finding import Finding, Severity
-from ddpm_controller.lint.recording import Recording
+from ddpm_controller.lint.recording import Pair, Recording
 from ddpm_controller.robots.robot import Robot
 
 _SCALES = {"rad": ("degrees", 180 / math.pi, 4 * math.pi), "m": ("millimetres", 1000.0, 10.0)}
@@ -16,6 +16,7 @@ _NEAR = 1.35
 _LEAST_RANGE = {"rad": 0.01, "m": 0.001}
 _FEW = 3
 _FEWEST_MOMENTS = 10
+_ALIKE = 0.5
 _AROUND_TURN = 0.5
 _REMEDY = "give the unit of the messages in the robot file (units: of the stream), or convert them"
 
@@ -48,11 +49,25 @@ def check_units(recording: Recording, robot: Robot) -> Iterator[Finding]:
             big = pair.command.name if ratio > 1 else pair.state.name
             least = _LEAST_RANGE[unit]
             is_other = _is_near(ratio, scale) or (ratio > 0 and _is_near(1 / ratio, scale))
-            if min(commanded, measured) > least and is_other and (big, other) not in found:
+            is_other = is_other and min(commanded, measured) > least and _moves_throughout(pair, i)
+            if is_other and (big, other) not in found:
                 found.add((big, other))
                 ratio = max(ratio, 1 / ratio)
                 text = f"{pair.command.names[i]!r} of {big} moves {ratio:.3g} times as far as "
                 yield _finding(recording, other, text + "what it is compared with")
+
+
+def _moves_throughout(pair: Pair, column: int) -> bool:
+    """Return whether both move in both halves or neither does: one that stood is no other unit."""
+    halves = np.array_split(np.flatnonzero(pair.is_led), 2)
+    sizes = np.array(
+        [
+            [_size(rows[half, column]) for half in halves]
+            for rows in (pair.commanded, pair.measured)
+        ]
+    )  # (2, 2), sides and halves
+    shares = sizes / sizes.max(axis=1, keepdims=True)
+    return bool((np.abs(shares[0] - shares[1]) < _ALIKE).all())
 
 
 def check_units_of_set(recordings: Sequence[Recording], robot: Robot) -> Iterator[Finding]:
