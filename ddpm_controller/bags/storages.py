@@ -12,7 +12,7 @@ import yaml
 from mcap.writer import Writer
 
 from ddpm_controller.bags.message_types import definition
-from ddpm_controller.bags.torn_mcap import METADATA_FIELD
+from ddpm_controller.bags.reading.torn_mcap import METADATA_FIELD
 from ddpm_controller.bags.unfinished import METADATA
 
 Storage = Literal["mcap", "sqlite3"]
