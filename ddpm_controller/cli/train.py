@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import TextIO
+from typing import Literal, TextIO
 
 import tyro
 from rich.console import Console
@@ -22,6 +22,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from ddpm_controller.bags.episode_cache import cache_in
 from ddpm_controller.bags.episodes import Demonstrations, read_demonstrations
 from ddpm_controller.robots.robot import Robot, load_robot
 from ddpm_controller.share import share_path
@@ -48,6 +49,9 @@ class TrainCommand:
         config: Recipe, for example config/training/reach.yaml.
         output: Folder of the run: checkpoints, curves and the state to resume from.
         robot: Robot file; its streams are observed and its action is learned. Default: sim_arm.
+        cache: Place where the episodes of bags are kept, so that the next start takes a moment and
+            images need not fit into memory: ``user``, the user's cache folder; ``beside``, a
+            folder beside the bags; ``off``, none.
         initial_checkpoint: Begin with its weights, in place of the recipe's.
         num_steps: Updates, in place of the recipe's.
         seed: In place of the recipe's.
@@ -59,6 +63,7 @@ class TrainCommand:
     config: Path
     output: Path
     robot: Path | None = None
+    cache: Literal["user", "beside", "off"] = "user"
     initial_checkpoint: Path | None = None
     num_steps: int | None = None
     seed: int | None = None
@@ -114,6 +119,7 @@ def _demonstrations(command: TrainCommand, robot: Robot, console: Console) -> De
         found = read_demonstrations(
             command.bags,
             robot,
+            cache=cache_in(command.cache, robot),
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     for warning in caught:
@@ -125,6 +131,9 @@ def _demonstrations(command: TrainCommand, robot: Robot, console: Console) -> De
         _tell(console, "[yellow]note:[/]", text)
     moments = sum(len(episode) for episode in found.episodes)
     console.print(f"{len(found.episodes)} episodes, {moments} moments")
+    if found.num_kept:
+        num_bags = len(found.provenance["bags"])
+        console.print(f"read {found.num_kept} of {num_bags} bags from the cache")
     return found
 
 

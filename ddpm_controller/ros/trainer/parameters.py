@@ -29,6 +29,9 @@ class TrainerParameters:
     device: str | None = parameter(
         None, "Torch device of the training, or as_recipe.", words=_AS_RECIPE, kind=str
     )
+    cache: str = parameter(
+        "user", "Place where episodes of bags are kept: user, beside (the bags) or off."
+    )
     status_period_s: float = parameter(
         0.5, "Time between two status messages, s.", low=0.05, high=60.0, read_only=True
     )

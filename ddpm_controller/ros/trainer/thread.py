@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ddpm_msgs.msg import TrainingStatus
 
+from ddpm_controller.bags.episode_cache import cache_in
 from ddpm_controller.bags.episodes import read_demonstrations
 from ddpm_controller.bags.files import BagError
 from ddpm_controller.robots.robot import RobotError, load_robot
@@ -55,6 +56,7 @@ class TrainingGoal:
     output: Path
     torch_num_threads: int | None
     device: str | None
+    cache: str
 
 
 class TrainingThread(threading.Thread):
@@ -101,7 +103,8 @@ class TrainingThread(threading.Thread):
         # The small files first: a wrong name is reported before the long part.
         recipe = read_training_config(goal.config)
         robot = load_robot(goal.robot)
-        demonstrations = read_demonstrations(goal.bags, robot, progress=self._on_bag)
+        cache = cache_in(goal.cache, robot)
+        demonstrations = read_demonstrations(goal.bags, robot, cache=cache, progress=self._on_bag)
         config = replace(
             recipe,
             torch_num_threads=goal.torch_num_threads or recipe.torch_num_threads,
