@@ -26,8 +26,9 @@ unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
 export OMP_NUM_THREADS ?= 1
 
-# The tests of a file stay together: they share processes, trainings and checkpoints.
-PYTEST := $(VENV)/bin/python -m pytest --numprocesses $(TEST_JOBS) --dist loadfile
+# The tests of a file stay together: they share processes, trainings and checkpoints. The order of the files is
+# that of test/conftest.py.
+PYTEST := $(VENV)/bin/python -m pytest --numprocesses $(TEST_JOBS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: help demo test test-all test-rest lint types reference setup setup-tests
 .DEFAULT_GOAL := help

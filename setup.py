@@ -81,6 +81,10 @@ setup(
         # Tasks of MetaWorld; 3.1 wants one old version of mujoco, and 3.0 has the same tasks. It
         # takes any mujoco, but no task of it starts with 3.17 (a weld has a number more) or 4.
         "metaworld": ["metaworld>=3.0,<3.1", "mujoco>=3.2,<3.17"],
+        "lerobot": ["av>=14", "pyarrow>=16"],  # ddpm export-lerobot and import-lerobot
+        # Engines of the denoiser, see docs/how_to/make_it_fast.md.
+        "openvino": ["openvino>=2025.0"],
+        "onnx": ["onnxruntime>=1.20", "onnx>=1.17"],
         "matlab": ["scipy"],  # ddpm fit-noise from .mat recordings
     },
     # The only name on a user's PATH.

@@ -16,8 +16,8 @@ from ddpm_controller.ros.graph.supervisor import started
 
 KILLS = ("controller killed", "command process killed", "cameras killed", "joint states killed")
 HOLES = ("controller SIGSTOP 2 s", "command SIGSTOP 2 s")
-_OVER = 1e-3
-"""Of a limit: rounding, and the step of a controller that interpolates."""
+_OVER = 0.05
+"""Share of a limit by which a controller that interpolates between points may exceed it."""
 
 
 class SecondCommander:

@@ -13,6 +13,7 @@ folder to begin again.
 import json
 import sys
 import time
+import zlib
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -98,7 +99,8 @@ class Outcome:
 
 def inject(graph: FaultGraph, fault: Fault, options: Options, repeat: int) -> Outcome:
     """Inject a fault once, at a random moment while the robot moves."""
-    random = np.random.default_rng([options.seed, FAULTS.index(fault), repeat])
+    named = zlib.crc32(fault.name.encode())
+    random = np.random.default_rng([options.seed, named, repeat])
     graph.wait_until_moving(options.speed)
     graph.listen(random.uniform(0.2, 1.5))
     graph.wait_until_moving(options.speed)

@@ -14,6 +14,7 @@ from ddpm_msgs.msg import ActionChunk, ControllerStatus
 from ddpm_msgs.srv import LoadCheckpoint
 from faulty_robot import Part
 from followed_robot import FollowedRobot
+from live_processes import command_processes
 from rcl_interfaces.srv import SetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -209,13 +210,13 @@ class FaultGraph(Node):
 
     @property
     def command_pid(self) -> int:
-        """Of the process that commands; one that stands by was begun after it."""
-        return self._pids(b"ddpm_controller.ros.commanding.command_process")[0]
+        """Of the process that commands."""
+        return command_processes(self._child.pid)[0]
 
     @property
     def processes(self) -> dict[str, int]:
         """Name -> number of each process that belongs to the controller."""
-        commanding = self._pids(b"ddpm_controller.ros.commanding.command_process")
+        commanding = command_processes(self._child.pid)
         names = ("command process", "standby")
         return {"controller": self.controller_pid, **dict(zip(names, commanding, strict=False))}
 

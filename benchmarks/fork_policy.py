@@ -22,6 +22,7 @@ CONFIG = DiffusionPolicyConfig(
     n_obs_steps=1,
     horizon=16,
     n_action_steps=14,
+    prefix_rows=8,
     num_train_timesteps=50,
     num_inference_steps=10,
     channels=(32, 64),

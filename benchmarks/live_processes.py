@@ -30,6 +30,20 @@ def words_of(pid: int) -> str:
         return ""
 
 
+def name_of(pid: int) -> str:
+    """Return the name of a process, by which those of one command line are distinguished."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
+def command_processes(pid: int) -> list[int]:
+    """Return the processes of a controller that command: the one that does first."""
+    found = [each for each in descendants(pid) if name_of(each) in ("commands", "standby")]
+    return sorted(found, key=lambda each: (name_of(each) != "commands", each))
+
+
 def cut_link(pid: int, how: int = socket.SHUT_RDWR) -> None:
     """Cut the socket between a controller and the command process ``pid`` while both run.
 

@@ -29,8 +29,8 @@ from ddpm_controller.diffusion.recorded.noise_fit import (
     fit_white,
     nats_per_number,
 )
-from ddpm_controller.identification.noise_recordings import ResidualChoice, residuals_of_matlab
-from ddpm_controller.identification.residuals import chunks_of, hold_out
+from ddpm_controller.identification.noise_recordings import residuals_of_matlab
+from ddpm_controller.identification.residuals import ResidualChoice, chunks_of, hold_out
 from ddpm_controller.identification.state_denoising import train_state_denoiser
 
 ROWS, MEMORY, SLOW, RATE, SPIKE = 16, 0.9, 0.25, 0.05, 1.5

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import rclpy
 import tyro
-from live_processes import cut_link, descendants, words_of
+from live_processes import command_processes, cut_link, descendants, words_of
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
@@ -127,7 +127,7 @@ def running(rate_hz: float) -> Iterator[tuple[SetPoints, dict[str, list[int]]]]:
         set_points = SetPoints()
         set_points.until_fast()
         family = list(descendants(graph.pid))
-        commands = sorted(pid for pid in family if "command_process" in words_of(pid))
+        commands = command_processes(graph.pid)
         controllers = [pid for pid in family if "__node:=controller" in words_of(pid)]
         yield (
             set_points,

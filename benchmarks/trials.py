@@ -31,7 +31,14 @@ def scores_of(checkpoint: Path, world: str, sampler: str, seeds: Sequence[int]) 
 
     PushT runs by the published protocol, the other worlds under the control loop.
     """
-    policy = restore(checkpoint, plan_settings(sampler))
+    return scores_with(checkpoint, world, plan_settings(sampler), seeds)
+
+
+def scores_with(
+    checkpoint: Path, world: str, plans: PlanSettings, seeds: Sequence[int]
+) -> list[float]:
+    """Return the scores of a checkpoint with these settings, as ``scores_of`` has them."""
+    policy = restore(checkpoint, plans)
     if world == "pusht":
         return [float(trial.score or 0.0) for trial in run_published(policy, seeds, keep_frames=0)]
     robot = load_robot(share_path(WORLDS[world].robot))

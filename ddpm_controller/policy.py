@@ -31,11 +31,14 @@ class PlanSettings:
         device: Torch device.
         overrides: Settings of its system in place of the checkpoint's, by name, as
             ``PolicyFacts.settings`` has them; the system checks them.
+        engine: What computes the denoiser's answers, a key of ``inference.engines.ENGINES``, or
+            ``auto``: the fastest that is installed and equal to torch.
     """
 
     n_action_steps: int | None = None
     device: str = "cpu"
     overrides: Mapping[str, float | str] = field(default_factory=dict)
+    engine: str = "torch"
 
 
 def overrides_from(words: Sequence[str]) -> dict[str, float | str]:
@@ -109,6 +112,8 @@ class PolicyFacts:
             one.
         relative_cost: Window, memory -> time of a plan over that of one that continues the plan
             before, about.
+        engine: What computes the denoiser's answers.
+        engine_text: Why this one, in one line.
 
     Raises:
         ValueError: If a number is out of range, or a name is not that of a stream.
@@ -131,6 +136,8 @@ class PolicyFacts:
     warning: str = ""
     warm_up: Window = ()
     relative_cost: Callable[[Window, Memory], float] = _equal_cost
+    engine: str = "torch"
+    engine_text: str = ""
 
     def __post_init__(self) -> None:
         if self.n_obs_steps < 1 or self.num_inference_steps < 0:

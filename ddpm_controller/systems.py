@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from ddpm_controller.checkpoint import Checkpoint, CheckpointError, load_checkpoint
+from ddpm_controller.inference.choice import AUTO
+from ddpm_controller.inference.engine import EngineError
 from ddpm_controller.policies.bc_lstm.policy import BcLstm, BcLstmConfig, BcLstmNetwork
+from ddpm_controller.policies.consistency_policy.policy import (
+    ConsistencyConfig,
+    ConsistencyNetwork,
+    refuse_to_restore,
+    student_of,
+)
 from ddpm_controller.policies.diff_control.bound import remembering_bound
 from ddpm_controller.policies.diff_control.policy import (
     DiffControl,
@@ -20,6 +28,7 @@ from ddpm_controller.policies.diffusion_policy.policy import (
     DiffusionPolicyNetwork,
 )
 from ddpm_controller.policies.inputs.relative_actions import RelativeActions
+from ddpm_controller.policies.mip.policy import Mip, MipConfig, MipNetwork
 from ddpm_controller.policy import PlanSettings, Policy
 
 
@@ -42,6 +51,8 @@ class System:
             for a system that learns absolute actions only.
         bound: (network, batch of training, generator) -> the bound on -log p(actions |
             observations), a ``diffusion.bound.Bound``; None for a system that has none.
+        result: (config, weights) -> kind, config and weights of the checkpoint that a training
+            ends with; None: its own.
     """
 
     config: type[Any]
@@ -52,6 +63,7 @@ class System:
     keeps_ranges: Callable[[Any], bool] = lambda config: False
     relative: Callable[[Any, Sequence[Any]], Any] | None = None
     bound: Callable[[Any, Mapping[str, Any], Any], Any] | None = None
+    result: Callable[[Any, Mapping[str, Any]], tuple[str, Any, Mapping[str, Any]]] | None = None
 
 
 SYSTEMS: dict[str, System] = {
@@ -72,6 +84,17 @@ SYSTEMS: dict[str, System] = {
         bound=remembering_bound,
     ),
     "bc_lstm": System(BcLstmConfig, BcLstm.restore, BcLstmNetwork),
+    "mip": System(MipConfig, Mip.restore, MipNetwork, relative=RelativeActions),
+    "consistency_policy": System(
+        ConsistencyConfig,
+        refuse_to_restore,
+        ConsistencyNetwork,
+        based_on=ConsistencyConfig.based_on,
+        fixed_encoders=lambda network: network.teacher.encoders,
+        keeps_ranges=lambda config: True,
+        relative=RelativeActions,
+        result=student_of,
+    ),
 }
 
 
@@ -80,7 +103,8 @@ def restore(source: Path | str | Checkpoint, settings: PlanSettings | None = Non
 
     Raises:
         CheckpointError: If it cannot be read, is of an unknown kind or does not fit its config.
-        ValueError: If the settings break a rule of this policy.
+        ValueError: If the settings break a rule of this policy, or name an engine that does not
+            serve it here.
     """
     checkpoint = source if isinstance(source, Checkpoint) else load_checkpoint(source)
     system = SYSTEMS.get(checkpoint.manifest.kind)
@@ -89,4 +113,11 @@ def restore(source: Path | str | Checkpoint, settings: PlanSettings | None = Non
             f"{checkpoint.folder}: kind {checkpoint.manifest.kind!r} is unknown to this release, "
             f"which has {sorted(SYSTEMS)}; use the release that wrote it"
         )
-    return system.restore(checkpoint, settings or PlanSettings())
+    settings = settings or PlanSettings()
+    policy = system.restore(checkpoint, settings)
+    if settings.engine not in (AUTO, policy.facts.engine):
+        raise EngineError(
+            f"engine {settings.engine!r} does not serve a policy of kind "
+            f"{checkpoint.manifest.kind!r}: let engine be {policy.facts.engine} or {AUTO}"
+        )
+    return policy

@@ -320,6 +320,8 @@ class Episode:
         success: As marked by the recording; None when unknown.
         digests: sha256 of the bytes of the actions and of each stream, where they are known, so
             that nothing has to be read for them.
+        leads_s: Output whose actions are where joints were measured -> by how much earlier they
+            count, s; empty where commands were recorded.
     """
 
     stamps_s: np.ndarray
@@ -328,6 +330,7 @@ class Episode:
     source: str = ""
     success: bool | None = None
     digests: Mapping[str, str] = field(default_factory=dict)
+    leads_s: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         lengths = {"actions": len(self.actions), **{k: len(v) for k, v in self.values.items()}}

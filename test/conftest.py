@@ -20,12 +20,36 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
 os.environ["DDPM_CACHE"] = tempfile.mkdtemp(prefix="ddpm_cache_")  # not the user's own
 atexit.register(shutil.rmtree, os.environ["DDPM_CACHE"], ignore_errors=True)
+# Measuring engines takes seconds for each checkpoint; the tests of them choose among others.
+os.environ["DDPM_ENGINES"] = "torch"
 
 # The same examples every time, however busy the machine; --hypothesis-profile=explore looks for
 # others, and keeps what it finds in .hypothesis.
 settings.register_profile("same", derandomize=True, database=None, deadline=None, max_examples=60)
 settings.register_profile("explore", deadline=None, max_examples=500, print_blob=True)
 settings.load_profile("same")
+
+
+LONG = ("ros", "cli", "training", "evaluation")
+"""Rooms whose files take long, most of it waiting for processes."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mix long files with short ones, and end with short ones.
+
+    So two workers seldom wait at the same time, and neither works long when the other is done.
+    """
+    files: dict[bool, dict[Path, float]] = {True: {}, False: {}}
+    for item in items:
+        is_long = any(f"test/{room}/" in item.path.as_posix() for room in LONG)
+        files[is_long].setdefault(item.path, len(files[is_long]))
+    share = {True: 0.85, False: 1.0}
+    places = {
+        path: share[is_long] * place / len(known)
+        for is_long, known in files.items()
+        for path, place in known.items()
+    }
+    items.sort(key=lambda item: (places[item.path], str(item.path)))
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from ddpm_controller.data.text_features import TextError, text_features
 from ddpm_controller.messages.fields import FieldError
 from ddpm_controller.messages.image_encodings import ImageError
 from ddpm_controller.messages.images import image_from, refuse_size
+from ddpm_controller.messages.stamps import seconds
 from ddpm_controller.robots.streams import RobotStream
 
 
@@ -28,22 +29,6 @@ class ConversionError(ValueError):
     def __init__(self, text: str, joints: Sequence[str] = ()) -> None:
         super().__init__(text)
         self.joints = tuple(joints)
-
-
-def seconds(stamp: Any) -> float:
-    """Return a ``builtin_interfaces`` Time or Duration in s."""
-    return float(stamp.sec + stamp.nanosec * 1e-9)
-
-
-def stamp_from(stamp_s: float) -> tuple[int, int]:
-    """Return whole seconds and nanoseconds, rounded to the nearest nanosecond.
-
-    ``seconds`` of the result is ``stamp_s`` again, bit for bit, when that came from ``seconds``.
-    """
-    whole = math.floor(stamp_s)
-    # The fraction alone is scaled: stamp_s * 1e9 would lose 256 ns for the system clock.
-    nanoseconds = round((stamp_s - whole) * 1e9)
-    return (whole + 1, 0) if nanoseconds == 1_000_000_000 else (whole, nanoseconds)
 
 
 def observation_from(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ddpm_controller.bags.conversions import seconds
+from ddpm_controller.messages.stamps import seconds
 from ddpm_controller.types import Observation
 
 

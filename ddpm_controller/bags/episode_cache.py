@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ddpm_controller.bags.files import BagError, storage_files
 from ddpm_controller.bags.reading.stored_bag import METADATA
-from ddpm_controller.bags.unfinished import is_finished
+from ddpm_controller.bags.reading.unfinished import is_finished
 from ddpm_controller.control.observing.stream_rules import StreamRule
 from ddpm_controller.data.episode_files import load_episodes, save_episodes
 from ddpm_controller.messages.camera_view import CameraView
@@ -145,7 +145,7 @@ def _what_matters(robot: Robot) -> str:
     """Return a text of all that decides what messages become."""
     # Neither is about recordings; a place is a line of a file.
     streams = [replace(each, latency_s=0.0, rule=StreamRule()) for each in robot.streams]
-    outputs = [replace(each, latency_s=0.0, rate_hz=None) for each in robot.outputs]
+    outputs = [replace(each, rate_hz=None) for each in robot.outputs]
     limits = [(name, replace(each, place="")) for name, each in sorted(robot.given_limits.items())]
     return repr((VERSION, streams, outputs, robot.period_s, robot.recordings, limits))
 

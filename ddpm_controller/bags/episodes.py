@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ddpm_controller.bags.camera_infos import agreed_views, views_in
+from ddpm_controller.bags.demonstrated_motion import DEMONSTRATED, demonstrated
 from ddpm_controller.bags.episode_cache import BagContent, EpisodeCache
 from ddpm_controller.bags.files import BagError, OpenBag, digest, find_bags
 from ddpm_controller.bags.tape import Seen, Span, Tape, seconds_of, topics_of
@@ -97,6 +98,8 @@ def read_demonstrations(
     views = agreed_views({bag: content.views for bag, content in contents.items()})
     sources = sources_of(robot.streams, views)
     provenance = {"robot": robot.name, "bags": names, SOURCES: sources}
+    if no_commands := demonstrated(robot.outputs, kept):
+        provenance[DEMONSTRATED] = no_commands
     num_kept = cache.num_kept if cache is not None else 0
     return Demonstrations(kept, provenance, len(episodes) - len(kept), num_kept)
 
@@ -211,6 +214,7 @@ def _episode(
         actions=_actions(tape, moments_ns, values, robot),
         source=source,
         success=span.success,
+        leads_s=tape.leads_s,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from ddpm_controller.bags.reading.definitions import deserializer
 from ddpm_controller.bags.reading.stored_bag import StoredBag, files_of, metadata_of
-from ddpm_controller.bags.unfinished import is_finished, whole_part
+from ddpm_controller.bags.reading.unfinished import is_finished, whole_part
 from ddpm_controller.given_files import one_line
 
 STORAGE_SUFFIXES = (".mcap", ".db3")

@@ -2,13 +2,13 @@
 
 import array
 import functools
-import importlib
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rosbags.interfaces import Nodetype
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
@@ -32,22 +32,6 @@ def message_types() -> Typestore:
     return typestore
 
 
-def message_class(message_type: str) -> Any:
-    """Return the rclpy class of a message type; imports its package.
-
-    Raises:
-        BagError: Its package is not installed.
-    """
-    package, folder, name = message_type.split("/")
-    try:
-        return getattr(importlib.import_module(f"{package}.{folder}"), name)
-    except (ImportError, AttributeError):
-        raise BagError(
-            f"the message type {message_type} is not installed: sudo apt install "
-            f"ros-jazzy-{package.replace('_', '-')}"
-        ) from None
-
-
 def plain(message: Any) -> Any:
     """Return an rclpy message as the rosbags message with the same fields."""
     fields = message.get_fields_and_field_types()
@@ -62,6 +46,29 @@ def _plain_value(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain_value(element) for element in value]
     return plain(value) if hasattr(value, "get_fields_and_field_types") else value
+
+
+def blank(message_type: str) -> Any:
+    """Return a rosbags message in which every number is 0 and every text and list is empty."""
+    fields = message_types().fielddefs[message_type][1]
+    values = {name: _blank_value(*each) for name, each in fields}
+    return message_types().types[message_type](**values)
+
+
+def _blank_value(kind: Nodetype, inside: Any) -> Any:
+    if kind == Nodetype.NAME:
+        return blank(inside)
+    if kind == Nodetype.BASE:
+        return {"string": "", "wstring": "", "bool": False}.get(inside[0], _zero(inside[0]))
+    (element, name), length = inside
+    count = length if kind == Nodetype.ARRAY else 0  # of a sequence it is the bound
+    if element == Nodetype.BASE and "string" not in name[0]:
+        return np.zeros(count, {"byte": "uint8", "char": "uint8"}.get(name[0], name[0]))
+    return [_blank_value(element, name) for _ in range(count)]
+
+
+def _zero(name: str) -> float | int:
+    return 0.0 if name.startswith("float") else 0
 
 
 @functools.cache

@@ -1,6 +1,7 @@
 """The commands of one bag: of several topics, each column has the command of its own in force."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -44,6 +45,14 @@ class RecordedCommands:
         parts = np.split(chosen, ends) if commands else []
         kept = [each for each, part in zip(commands, parts, strict=True) if part.all()]
         self._commands[output.name] = kept
+
+    def shift(self, output: RobotOutput, earlier_s: float) -> None:
+        """Have all that an output was sent count earlier than it came."""
+        earlier_ns = round(earlier_s * 1e9)
+        self._commands[output.name] = [
+            replace(each, stamp_ns=each.stamp_ns - earlier_ns)
+            for each in self._commands[output.name]
+        ]
 
     def read_as_motion(self, measured: Mapping[str, MeasuredTrack]) -> None:
         """Note that all have come.

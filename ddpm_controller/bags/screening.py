@@ -92,17 +92,30 @@ def refuse_other_clocks(bag: Path, robot: Robot, leads_ns: Mapping[str, Sequence
         BagError: With the offset.
     """
     medians_s = {name: float(np.median(each)) * 1e-9 for name, each in leads_ns.items()}
-    command_s = medians_s.pop("", 0.0)
-    for name, lead_s in medians_s.items():
-        max_age_s = robot.max_ages_s[name]
-        if min(abs(lead_s), abs(lead_s - command_s)) <= max_age_s:
-            continue
+    for name, lead_s in other_clocks(robot, medians_s).items():
         side = "ahead of" if lead_s > 0 else "behind"
+        command_s = medians_s.get("", 0.0)
         raise BagError(
             f"bag {bag}: the stamps of {name} are {abs(lead_s):.3f} s {side} the time at which "
-            f"they were recorded, those of the commands {command_s:+.3f} s; max_age_s is "
-            f"{max_age_s}: set the clocks (chrony) and record again, or correct the stamps"
+            f"they were recorded, those of the commands {command_s:+.3f} s; max_age_s "
+            f"is {robot.max_ages_s[name]}: set the clocks (chrony) and record again, or correct "
+            "the stamps"
         )
+
+
+def other_clocks(robot: Robot, leads_s: Mapping[str, float]) -> dict[str, float]:
+    """Return stream -> how far its stamps are ahead, s, where they are of another clock.
+
+    Args:
+        robot: An offset beyond the age at which a stream is stale is one of clocks, as live.
+        leads_s: Stream -> stamps minus times of arrival; of the commands under no name.
+    """
+    command_s = leads_s.get("", 0.0)
+    return {
+        name: lead_s
+        for name, lead_s in leads_s.items()
+        if name and min(abs(lead_s), abs(lead_s - command_s)) > robot.max_ages_s[name]
+    }
 
 
 def refuse_arrivals(bag: Path, robot: Robot, leads_ns: Mapping[str, Sequence[int]]) -> None:
@@ -152,7 +165,7 @@ def uncommanded_parts(
     times_ns = np.array([(begin_ns, end_ns) for begin_ns, end_ns, _ in pauses]) - zero_ns
     held = np.stack([position for _, _, position in pauses])
     since_s = (track.stamps_ns - zero_ns) * 1e-9
-    tolerance = _tolerance(robot, output)
+    tolerance = follow_tolerances(robot, output)
     found = uncommanded(times_ns * 1e-9, held, since_s, track.rows, tolerance)
     for part in found:
         text = f"bag {bag}: {_called(part, output, zero_ns)}"
@@ -176,7 +189,7 @@ def _called(part: Uncommanded, output: RobotOutput, zero_ns: int) -> str:
     )
 
 
-def _tolerance(robot: Robot, output: RobotOutput) -> np.ndarray:
+def follow_tolerances(robot: Robot, output: RobotOutput) -> np.ndarray:
     """Return how far each joint may be from a command that it follows, (D,)."""
     wraps = {name for stream in robot.streams for name in stream.spec.wraps}
     found = []

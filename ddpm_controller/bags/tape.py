@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from ddpm_controller.bags.command_messages import commanded_points
-from ddpm_controller.bags.conversions import ConversionError, refuse_other_size, stamp_from
+from ddpm_controller.bags.conversions import ConversionError, refuse_other_size
+from ddpm_controller.bags.demonstrated_motion import lead_s
 from ddpm_controller.bags.files import BagError, OpenBag, RecordedMessage, resolve_topic
 from ddpm_controller.bags.recorded_commands import RecordedCommands
 from ddpm_controller.bags.screening import (
@@ -19,6 +20,7 @@ from ddpm_controller.bags.screening import (
 )
 from ddpm_controller.bags.stream_reader import StreamReader
 from ddpm_controller.data.measured_track import MeasuredTrack
+from ddpm_controller.messages.stamps import stamp_from
 from ddpm_controller.robots.outputs import JOINT_STATE, RobotOutput, columns_of
 from ddpm_controller.robots.robot import Robot
 from ddpm_controller.robots.streams import COMPRESSED_IMAGE, RobotStream, StreamSource
@@ -89,6 +91,7 @@ class Tape:
     def __init__(self, bag: Path, robot: Robot) -> None:
         self.bag = bag
         self.observations: list[Seen] = []
+        self.leads_s: dict[str, float] = {}
         self.commands = RecordedCommands(robot.outputs, round(robot.period_s * 1e9))
         self._measured: dict[str, MeasuredTrack] = {}
         self._uncommanded: dict[str, list[tuple[int, int]]] = {}
@@ -126,13 +129,25 @@ class Tape:
             track = _measured(self.observations, self._robot, output)
             if track is not None:
                 self._measured[output.name] = track
+            if output.is_demonstrated:
+                self._lead(output, track)
         self.commands.read_as_motion(self._measured)
         for output in self._robot.outputs:
             track = self._measured.get(output.name)
-            if track is not None and output.gripper is None:  # what it holds keeps it away
+            # A gripper is kept away by what it holds; of what is measured there is no pause.
+            if track is not None and output.gripper is None and not output.is_measured:
                 pauses = self.commands.pauses(output, self._newest_ns)
                 parts = uncommanded_parts(self.bag, self._robot, output, pauses, track)
                 self._uncommanded[output.name] = parts
+
+    def _lead(self, output: RobotOutput, track: MeasuredTrack | None) -> None:
+        """Have positions count as actions when they would have been commanded."""
+        try:
+            found_s = lead_s(output, self.commands.points(output), track, self._robot.period_s)
+        except BagError as error:
+            raise BagError(f"bag {self.bag}: {error}") from None
+        self.leads_s[output.name] = found_s
+        self.commands.shift(output, found_s)
 
     def commanded(self, moments_ns: Sequence[int]) -> np.ndarray:
         """Return what is commanded at moments, (N, Da); NaN before an output is."""

@@ -11,12 +11,6 @@ import numpy as np
 import tyro
 from rich.console import Console
 
-from ddpm_controller.checkpoint import (
-    CheckpointError,
-    load_checkpoint,
-    load_manifest,
-    refuse_mismatch,
-)
 from ddpm_controller.control.deployment import Deployment, policy_terms
 from ddpm_controller.control.loop_settings import LoopSettings
 from ddpm_controller.control.parameter_names import given_as
@@ -31,18 +25,11 @@ from ddpm_controller.evaluation.report import (
     write_json,
 )
 from ddpm_controller.evaluation.results import Summary, Trial, summarize
-from ddpm_controller.messages.images import seen
-from ddpm_controller.networks.device import use_threads
-from ddpm_controller.policies.monitors.departure_limit import (
-    asked_departure_limit,
-    load_departure_limit,
-)
 from ddpm_controller.policy import PlanSettings, Policy, overrides_from
 from ddpm_controller.robots.loop_settings import loop_settings
 from ddpm_controller.robots.robot import Robot, RobotError, load_robot
 from ddpm_controller.share import share_path
 from ddpm_controller.simulation.worlds import WORLDS, WorldName
-from ddpm_controller.systems import restore
 
 OnTrial = Callable[[int, int, Trial], None]
 OnStep = Callable[[int, int], None]
@@ -157,6 +144,9 @@ def evaluate(
         CheckpointError: If the checkpoint cannot be used or does not fit the robot.
         RobotError: If the robot file cannot be used.
     """
+    # Imported here, as below: the help needs no torch.
+    from ddpm_controller.checkpoint import load_checkpoint, refuse_mismatch
+
     robot = load_robot(options.robot_file)
     checkpoint = load_checkpoint(options.folder)
     refuse_mismatch(checkpoint.manifest, robot.stream_specs, robot.action_spec)
@@ -195,6 +185,8 @@ def _facts(options: EvaluateOptions, checkpoint_hash: str, how: str) -> dict[str
 
 
 def _in_process(options: EvaluateOptions, robot: Robot, on_step: OnStep) -> Iterable[Trial]:
+    from ddpm_controller.networks.device import use_threads
+
     use_threads(options.torch_num_threads)
     policy = _restored(options)
     view = policy_view(robot)
@@ -223,6 +215,12 @@ def loop_of(
     Raises:
         CheckpointError: The limit of departure beside the checkpoint is damaged.
     """
+    from ddpm_controller.checkpoint import load_manifest
+    from ddpm_controller.policies.monitors.departure_limit import (
+        asked_departure_limit,
+        load_departure_limit,
+    )
+
     checkpoint_hash = load_manifest(folder).manifest_sha256
     learned = load_departure_limit(folder, checkpoint_hash, robot.action_spec)
     departure = asked_departure_limit(
@@ -233,6 +231,8 @@ def loop_of(
 
 
 def _restored(options: EvaluateOptions) -> Policy:
+    from ddpm_controller.systems import restore
+
     settings = options.plan_settings
     policy = restore(options.folder, settings)
     joins = "seam" in policy.facts.settings and "seam" not in settings.overrides
@@ -244,6 +244,8 @@ def _restored(options: EvaluateOptions) -> Policy:
 
 def policy_view(robot: Robot) -> View:
     """Return what makes a camera's picture the one that the policy takes, as for messages."""
+    from ddpm_controller.messages.images import seen
+
     cameras = {each.spec.name: each for each in robot.streams if each.spec.kind == "image"}
 
     def view(camera: str, pixels: np.ndarray) -> np.ndarray:
@@ -290,7 +292,7 @@ def main() -> int:
                 show,
                 lambda step, steps: status.update(f"all trials at step {step} of {steps}"),
             )
-    except (CheckpointError, RobotError, ValueError, RuntimeError) as error:
+    except (RobotError, ValueError, RuntimeError) as error:  # of a checkpoint too
         console.print(f"evaluate: {error}", style="red", markup=False, highlight=False)
         return 1
     console.print(table(f"{options.world}, {options.folder}", summary))

@@ -5,27 +5,22 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tyro
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from ddpm_controller.bags.episodes import read_episodes
-from ddpm_controller.checkpoint import (
-    Checkpoint,
-    CheckpointError,
-    load_checkpoint,
-    refuse_mismatch,
-)
 from ddpm_controller.evaluation.nll import NllReport, draw_nll, evaluate_nll
 from ddpm_controller.evaluation.report import finite_or_none, refuse_unwritable
-from ddpm_controller.networks.device import use_threads
 from ddpm_controller.policy import BoundSettings
 from ddpm_controller.robots.robot import load_robot
 from ddpm_controller.share import share_path
-from ddpm_controller.systems import restore
 from ddpm_controller.types import Episode
+
+if TYPE_CHECKING:
+    from ddpm_controller.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True)
@@ -74,13 +69,18 @@ def measured(command: EvaluateNll, console: Console) -> NllReport:
         CheckpointError: If the checkpoint cannot be used or does not fit the robot.
         ValueError: If bags, robot file or settings cannot be used.
     """
+    # Imported here: the help needs no torch.
+    from ddpm_controller.bags.episodes import read_episodes
+    from ddpm_controller.checkpoint import load_checkpoint, refuse_mismatch
+    from ddpm_controller.systems import restore
+
     checkpoint = load_checkpoint(command.checkpoint)
     robot = load_robot(command.robot or share_path("config/robots/sim_arm.yaml"))
     refuse_mismatch(checkpoint.manifest, robot.stream_specs, robot.action_spec)
     joints = robot.action_spec.joint_names
     if command.ticks is not None and len(command.ticks) != len(joints):
         raise ValueError(f"ticks needs one width for each of {list(joints)}, got {command.ticks}")
-    episodes = _chosen(read_episodes(command.bags, robot), checkpoint, command.held_out)
+    episodes = chosen_episodes(read_episodes(command.bags, robot), checkpoint, command.held_out)
     console.print(f"{len(episodes)} episodes")
     policy = restore(checkpoint)
     console.print(policy.facts.text, policy.facts.warning, soft_wrap=True)
@@ -98,7 +98,19 @@ def measured(command: EvaluateNll, console: Console) -> NllReport:
         )
 
 
-def _chosen(episodes: Sequence[Episode], checkpoint: Checkpoint, held_out: bool) -> list[Episode]:
+def chosen_episodes(
+    episodes: Sequence[Episode], checkpoint: "Checkpoint", held_out: bool
+) -> list[Episode]:
+    """Return the episodes that are looked at, their sources without folders.
+
+    Args:
+        episodes: All of the bags.
+        checkpoint: The one that is looked at.
+        held_out: Only those that its training held out.
+
+    Raises:
+        ValueError: There is none.
+    """
     named = [replace(each, source=Path(each.source).name) for each in episodes]
     if not held_out:
         return named
@@ -142,6 +154,10 @@ def write_json(report: NllReport, command: EvaluateNll, path: Path) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return 0, or 1 after an error."""
     command = tyro.cli(EvaluateNll, args=arguments)
+    # Imported here: the help needs no torch.
+    from ddpm_controller.checkpoint import CheckpointError
+    from ddpm_controller.networks.device import use_threads
+
     console = Console(highlight=False)
     try:
         use_threads(command.torch_num_threads)

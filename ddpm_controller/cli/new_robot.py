@@ -15,7 +15,6 @@ from rich.console import Console
 
 from ddpm_controller.bags.files import BagError
 from ddpm_controller.robots.robot import RobotError, load_robot
-from ddpm_controller.survey.bag import robot_in_bag
 from ddpm_controller.survey.limits_file import limits_file_text
 from ddpm_controller.survey.robot_file import robot_file_text
 from ddpm_controller.survey.seen_robot import SeenRobot
@@ -98,6 +97,9 @@ def _seen(options: NewRobotOptions) -> SeenRobot:
         path = Path(options.source).expanduser()
         if not path.exists():
             raise BagError(f"no bag at {path}: give the path of a bag, or {_GRAPH}")
+        # Imported here: the help needs no OpenCV.
+        from ddpm_controller.survey.bag import robot_in_bag
+
         return robot_in_bag(path, options.namespace)
     # Imported here: a bag needs no ROS.
     from ddpm_controller.ros.graph_survey import robot_on_graph

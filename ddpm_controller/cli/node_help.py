@@ -6,7 +6,7 @@ import textwrap
 PARAMETERS = {
     "controller": "ddpm_controller.ros.controller.parameters:ControllerParameters",
     "trainer": "ddpm_controller.ros.trainer.parameters:TrainerParameters",
-    "simulation": "ddpm_controller.ros.simulation.node:SimulationParameters",
+    "simulation": "ddpm_controller.ros.simulation.parameters:SimulationParameters",
 }
 """Node -> module and dataclass of its parameters."""
 

@@ -4,22 +4,19 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from ddpm_controller.bags.files import BagError
-from ddpm_controller.checkpoint import CheckpointError
-from ddpm_controller.networks.device import usable_device, use_threads
-from ddpm_controller.replay.command_comparison import CommandComparison
-from ddpm_controller.replay.commands import compare_commands
-from ddpm_controller.replay.plans import Difference, PlanComparison, Policies, compare_plans
-from ddpm_controller.replay.recorded_run import RecordedRun, read_run
-from ddpm_controller.replay.recording_faults import recording_faults
 from ddpm_controller.robots.robot import RobotError, load_robot
 from ddpm_controller.share import share_path
+
+if TYPE_CHECKING:
+    from ddpm_controller.replay.command_comparison import CommandComparison
+    from ddpm_controller.replay.plans import Difference, PlanComparison
+    from ddpm_controller.replay.recorded_run import RecordedRun
 
 SIM_ARM = "config/robots/sim_arm.yaml"
 SAME, DIFFERENT, NOT_POSSIBLE = 0, 1, 2
@@ -36,6 +33,7 @@ class ReplayOptions:
         graph: Play the bag into a real controller node instead (lockstep recordings).
         torch_num_threads: As the controller had; another number may round differently.
         device: Torch device, as the controller had.
+        engine: Engine that the plans are expected to be of; the recorded one when left out.
     """
 
     bag: tyro.conf.Positional[Path]
@@ -44,11 +42,18 @@ class ReplayOptions:
     graph: bool = False
     torch_num_threads: int = 1
     device: str = "cpu"
+    engine: str | None = None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code is 0 when all is the same, 1 when not, 2 for an error."""
     options = tyro.cli(ReplayOptions, args=arguments)
+    # Imported here, as below: the help needs neither bags nor torch.
+    from ddpm_controller.bags.files import BagError
+    from ddpm_controller.checkpoint import CheckpointError
+    from ddpm_controller.networks.device import usable_device, use_threads
+    from ddpm_controller.replay.recorded_run import read_run
+
     console = Console(soft_wrap=True)
     try:
         use_threads(options.torch_num_threads)
@@ -65,13 +70,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return NOT_POSSIBLE
 
 
-def _replay_directly(options: ReplayOptions, run: RecordedRun, console: Console) -> int:
+def _replay_directly(options: ReplayOptions, run: "RecordedRun", console: Console) -> int:
+    from ddpm_controller.bags.files import BagError
+    from ddpm_controller.replay.commands import compare_commands
+    from ddpm_controller.replay.plans import Policies, compare_plans
+
     if denoiser := run.parameters.get("state_denoiser"):
         raise BagError(
             f"bag {run.bag}: the policy saw states cleaned by {denoiser}, and a bag does not have "
             "their history; replay a lockstep recording with --graph"
         )
-    policies = Policies(run, options.checkpoint, options.device)
+    policies = Policies(run, options.checkpoint, options.device, options.engine)
     with _bar(console) as bar:
         task = bar.add_task("plans", total=len(run.chunks))
         plans = compare_plans(run, policies, lambda done, total: bar.update(task, completed=done))
@@ -88,7 +97,7 @@ def _replay_directly(options: ReplayOptions, run: RecordedRun, console: Console)
     return max(codes)
 
 
-def _replay_in_graph(options: ReplayOptions, run: RecordedRun, console: Console) -> int:
+def _replay_in_graph(options: ReplayOptions, run: "RecordedRun", console: Console) -> int:
     # Imported here: a direct replay needs no ROS.
     from ddpm_controller.ros.controller.parameters import ControllerParameters
     from ddpm_controller.ros.simulation.replay_graph import replay_in_graph
@@ -119,7 +128,7 @@ def _code(count: int, num_equal: int) -> int:
     return SAME if count == num_equal else DIFFERENT
 
 
-def _tell_plans(console: Console, plans: PlanComparison) -> None:
+def _tell_plans(console: Console, plans: "PlanComparison") -> None:
     console.print(f"plans: {plans.num_equal} of {plans.count} are the same, bit for bit")
     if plans.first is not None:
         console.print(f"  first difference: {plans.first}")
@@ -134,7 +143,7 @@ def _tell_plans(console: Console, plans: PlanComparison) -> None:
         console.print(f"  not compared: {len(plans.skipped) - 3} more")
 
 
-def _tell_commands(console: Console, commands: CommandComparison) -> None:
+def _tell_commands(console: Console, commands: "CommandComparison") -> None:
     console.print(
         f"commands: {commands.num_equal} of {commands.count} are the same, bit for bit "
         f"({commands.num_runs} runs)"
@@ -150,8 +159,10 @@ def _tell_commands(console: Console, commands: CommandComparison) -> None:
         console.print(f"messages to {name}: {found.num_equal} of {found.count} carry them")
 
 
-def _tell_side(console: Console, run: RecordedRun, difference: Difference | None) -> None:
+def _tell_side(console: Console, run: "RecordedRun", difference: "Difference | None") -> None:
     """Show whether the recording can be to blame for a difference."""
+    from ddpm_controller.replay.recording_faults import recording_faults
+
     faults = list(recording_faults(run))
     for fault in faults:
         console.print(f"  the recording is not complete: {fault}")

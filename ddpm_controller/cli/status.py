@@ -49,6 +49,7 @@ def status_lines(lifecycle: str, status: Any) -> Iterator[str]:
     yield _line("checkpoint", loaded if status.checkpoint else "none is loaded")
     if status.checkpoint_error:
         yield _line("refused", status.checkpoint_error)
+    yield _line("engine", status.engine or "none is loaded")
     yield _line("plan", _plan(status))
     yield _line(
         "ticks", f"{status.ticks} at {status.control_rate_hz:g} Hz, {status.missed_ticks} missed"

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import Literal, TextIO
+from typing import TYPE_CHECKING, Literal, TextIO
 
 import tyro
 from rich.console import Console
@@ -22,18 +22,19 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from ddpm_controller.bags.episode_cache import cache_in
-from ddpm_controller.bags.episodes import Demonstrations, read_demonstrations
 from ddpm_controller.robots.robot import Robot, load_robot
 from ddpm_controller.share import share_path
-from ddpm_controller.systems import restore
-from ddpm_controller.training.config import TrainingConfig, TrainingError, read_training_config
 from ddpm_controller.training.result import Progress as TrainingProgress
 from ddpm_controller.training.result import TrainingResult
-from ddpm_controller.training.run import train
+
+if TYPE_CHECKING:
+    from ddpm_controller.bags.episodes import Demonstrations
+    from ddpm_controller.lint.finding import Finding
+    from ddpm_controller.training.config import TrainingConfig
 
 INTERRUPTED = 130
 """Exit code of a training that was stopped and can resume."""
+Doubts = Literal["refuse", "warn", "skip"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,10 @@ class TrainCommand:
         seed: In place of the recipe's.
         torch_num_threads: In place of the recipe's.
         device: In place of the recipe's.
+        leave_out: File with bags and parts of bags that are not learned, as `ddpm lint --write`
+            writes it.
+        doubts: Treatment of doubtful recordings, see `ddpm lint`: refuse those that are surely
+            wrong and warn of the others; warn of all; or skip looking.
     """
 
     bags: tuple[Path, ...]
@@ -69,8 +74,10 @@ class TrainCommand:
     seed: int | None = None
     torch_num_threads: int | None = None
     device: str | None = None
+    leave_out: Path | None = None
+    doubts: Doubts = "refuse"
 
-    def changed(self, config: TrainingConfig) -> TrainingConfig:
+    def changed(self, config: "TrainingConfig") -> "TrainingConfig":
         """Return the recipe with what the command line sets.
 
         Raises:
@@ -86,14 +93,56 @@ class TrainCommand:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return 0, 1 after an error or 130 when it was interrupted."""
     command = tyro.cli(TrainCommand, args=arguments)
+    # Imported here, as below: the help needs no torch.
+    from ddpm_controller.training.config import read_training_config
+
+    recordings = Recordings(
+        command.bags, command.robot, command.leave_out, command.doubts, command.cache
+    )
+    return train_from_bags(
+        recordings, command.output, lambda: command.changed(read_training_config(command.config))
+    )
+
+
+@dataclass(frozen=True)
+class Recordings:
+    """What a command learns from.
+
+    Attributes:
+        bags: Bags, or folders of bags.
+        robot: Robot file; None: sim_arm.
+        leave_out: File of what is not learned; None: all is.
+        doubts: Treatment of doubtful recordings, see ``TrainCommand``.
+        cache: Place where episodes are kept, see ``TrainCommand``.
+    """
+
+    bags: tuple[Path, ...]
+    robot: Path | None = None
+    leave_out: Path | None = None
+    doubts: Doubts = "refuse"
+    cache: Literal["user", "beside", "off"] = "user"
+
+
+def train_from_bags(
+    recordings: Recordings, output: Path, config_of: "Callable[[], TrainingConfig]"
+) -> int:
+    """Train from bags as a command does; return 0, 1 after an error or 130 when interrupted.
+
+    Args:
+        recordings: What is learned from.
+        output: Folder of the run.
+        config_of: Makes the recipe; its ValueErrors and TrainingErrors are reported too.
+    """
+    from ddpm_controller.training.config import TrainingError
+
     # Of many processes the first one prints.
     console = Console(quiet=os.environ.get("RANK", "0") != "0")
     try:
         # The small files first: a wrong name is reported before the long part.
-        config = command.changed(read_training_config(command.config))
-        robot = load_robot(command.robot or Path(share_path("config/robots/sim_arm.yaml")))
-        demonstrations = _demonstrations(command, robot, console)
-        result = _trained(command, config, robot, demonstrations, console)
+        config = config_of()
+        robot = load_robot(recordings.robot or Path(share_path("config/robots/sim_arm.yaml")))
+        demonstrations = _demonstrations(recordings, robot, console)
+        result = _trained(output, config, robot, demonstrations, console)
     except (TrainingError, ValueError) as error:
         _tell(console, "[bold red]error:[/]", str(error))
         return 1
@@ -112,14 +161,21 @@ def _tell(console: Console, label: str, text: str) -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def _demonstrations(command: TrainCommand, robot: Robot, console: Console) -> Demonstrations:
+def _demonstrations(recordings: Recordings, robot: Robot, console: Console) -> "Demonstrations":
+    from ddpm_controller.bags.episode_cache import cache_in
+    from ddpm_controller.lint.demonstrations import chosen_demonstrations, doubts
+    from ddpm_controller.lint.leave_out import LeaveOut, read_leave_out
+
+    given = recordings.leave_out
+    leave_out = read_leave_out(given) if given else LeaveOut()
     with _bar(console) as bar, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         task = bar.add_task("reading bags", total=None, text="")
-        found = read_demonstrations(
-            command.bags,
+        found = chosen_demonstrations(
+            recordings.bags,
             robot,
-            cache=cache_in(command.cache, robot),
+            leave_out,
+            cache=cache_in(recordings.cache, robot),
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     for warning in caught:
@@ -134,16 +190,35 @@ def _demonstrations(command: TrainCommand, robot: Robot, console: Console) -> De
     if found.num_kept:
         num_bags = len(found.provenance["bags"])
         console.print(f"read {found.num_kept} of {num_bags} bags from the cache")
+    if recordings.doubts != "skip":
+        findings = doubts(recordings.bags, robot, leave_out, found)
+        _doubt(findings, console, refuse=recordings.doubts == "refuse")
     return found
 
 
+def _doubt(findings: "Sequence[Finding]", console: Console, *, refuse: bool) -> None:
+    """Refuse what is surely wrong, warn of the rest."""
+    from ddpm_controller.lint.demonstrations import refuse_wrong, shortened
+
+    if refuse:
+        refuse_wrong(
+            findings,
+            "Leave the bags out (--leave-out, which `ddpm lint --write` writes), or learn them "
+            "all the same: --doubts warn",
+        )
+    for text in shortened([f"{each.where}: {each.kind}: {each.text}" for each in findings]):
+        _tell(console, "[yellow]doubtful:[/]", text)
+
+
 def _trained(
-    command: TrainCommand,
-    config: TrainingConfig,
+    output: Path,
+    config: "TrainingConfig",
     robot: Robot,
-    demonstrations: Demonstrations,
+    demonstrations: "Demonstrations",
     console: Console,
 ) -> TrainingResult:
+    from ddpm_controller.training.run import train
+
     with (
         _bar(console) as bar,
         _stop_signals(console) as should_stop,
@@ -159,7 +234,7 @@ def _trained(
             robot.action_spec,
             robot.stream_specs,
             config,
-            command.output,
+            output,
             provenance=demonstrations.provenance,
             on_progress=show,
             should_stop=should_stop,
@@ -186,6 +261,8 @@ def _bar(console: Console) -> Progress:
 
 def _summarize(console: Console, result: TrainingResult) -> None:
     """Print what is where; no table, since that would cut long paths."""
+    from ddpm_controller.systems import restore
+
     policy = restore(result.last_checkpoint) if result.last_checkpoint else None
     facts = policy.facts.text if policy else "-"
     if policy and policy.facts.warning:

@@ -14,7 +14,13 @@ from ddpm_controller.control.command import Command
 from ddpm_controller.control.loop_settings import LoopSettings, PolicyTerms
 from ddpm_controller.control.moving.cartesian_box import BoxGuard, box_guard
 from ddpm_controller.control.moving.leading_motion import LeadingMotion
-from ddpm_controller.control.moving.motion_loop import MotionLoop, Order, Sent, is_near
+from ddpm_controller.control.moving.motion_loop import (
+    MotionLoop,
+    Order,
+    Sent,
+    can_tighten,
+    is_near,
+)
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.moving.stopping import longest_stop_s
 from ddpm_controller.control.observing.follow_watch import FollowWatch
@@ -59,8 +65,11 @@ class ControlLoop:
     _motion: MotionLoop | LeadingMotion | None
     _guard: BoxGuard | None
     _limits: JointLimits | None
+    _first_limits: JointLimits | None
+    _newer_limits: JointLimits | None
     _outdated: Verdict | None
     _sent: Sent | None
+    _led: np.ndarray | None
 
     def __init__(self, settings: LoopSettings) -> None:
         self.settings = settings
@@ -82,11 +91,11 @@ class ControlLoop:
         self.right_of_way = RightOfWay()
         names, units = spec.joint_names, spec.units
         self.following = FollowWatch(names, units, settings.follow, spec.are_velocities)
-        self._limits = self._outdated = None
+        self._limits = self._first_limits = self._newer_limits = self._outdated = None
         if settings.limits is not None:
             self.take_limits(settings.limits)
         self._no_limits_text = NO_LIMITS
-        self._motion = self._guard = self._sent = None
+        self._motion = self._guard = self._sent = self._led = None
         self._has_begun = self._keep_position = self._stopping = False
         self._jump, self._jump_over_s = "", -math.inf
         self._free_s, self._quiet_s = -math.inf, math.nan
@@ -148,14 +157,14 @@ class ControlLoop:
         """
         if self._limits is not None:
             raise ValueError("the loop has joint limits already: build another one")
-        self._limits = limits
+        self._limits = self._first_limits = limits
         joints = limits.of_joints
         self.watch.joints.take_limits(joints.lower, joints.upper, joints.velocity)
 
     def note_newer_limits(self, limits: JointLimits) -> None:
-        """Stop and stay at rest where limits that came meanwhile are stricter; another loop moves.
+        """Slow down to limits that came meanwhile where they are stricter; looser ones wait.
 
-        Where those in force or looser ones come again, the robot resumes.
+        Where the robot cannot be led into them it stops and stays at rest, until others come.
         """
         before, names = self._limits, self.settings.action_spec.joint_names
         stricter = before.stricter_in(limits, names) if before is not None else ""
@@ -163,12 +172,36 @@ class ControlLoop:
         if before is None or not stricter:
             return
         ends = (limits.lower > before.lower) | (limits.upper < before.upper)
+        both = self._stricter(before, limits)
+        if both is not None:
+            self._limits = self._newer_limits = both
+            return
         self._outdated = Verdict(
             State.HOLDING,
             Reason.LIMIT_POSITION if ends.any() else Reason.LIMIT_VELOCITY,
             f"stricter limits came ({stricter}): deactivate and activate to move within them",
         )
         self.schedule.abandon(self._outdated.text)
+
+    def _demanded(self) -> JointLimits | None:
+        """Return the limits that a policy must know: slowing it down later makes no plan wrong."""
+        if self._limits is None or self._first_limits is None:
+            return None
+        return replace(self._limits, velocity=self._first_limits.velocity)
+
+    def _stricter(self, before: JointLimits, limits: JointLimits) -> JointLimits | None:
+        """Return the stricter of both limits; None where the robot cannot be led into them."""
+        if not can_tighten(before, limits):
+            return None
+        led = self._led if self._has_begun else None
+        if led is not None and ((led < limits.lower) | (led > limits.upper)).any():
+            return None
+        try:
+            both = before.strictest(limits)
+            self.settings.motion(both)
+        except ValueError:  # nothing is left of a limit
+            return None
+        return both
 
     def refuse_limits(self, problem: str) -> None:
         """Note why the limits that came cannot be used."""
@@ -197,7 +230,7 @@ class ControlLoop:
     def accept(self, plan: Plan, request: PlanRequest) -> str:
         """Take a plan for the next tick; return why it was refused, or an empty text."""
         problem = self.schedule.accept(
-            plan, request, self._limits, self.settings.tolerance, self._box_guard()
+            plan, request, self._demanded(), self.settings.tolerance, self._box_guard()
         )
         if not problem:
             self.distribution.note(plan)
@@ -269,6 +302,8 @@ class ControlLoop:
     def lose_motion(self) -> None:
         """Begin again where the robot is measured: what carried out the orders is gone."""
         self.schedule.abandon("what carried out the orders is gone")
+        if self._limits is not self._first_limits:
+            self._newer_limits = self._limits
         self._begin_again(keep_position=False)
 
     def take_up(self, sent: Sent, now_s: float) -> None:
@@ -283,6 +318,7 @@ class ControlLoop:
     def note_led(self, moment_s: float, position: np.ndarray | None) -> None:
         """Note where the robot is led, (Da,), at a moment that may be ahead of now."""
         if position is not None:
+            self._led = position
             self.following.lead(moment_s, position)
 
     def note_begun(self, committed_s: float) -> None:
@@ -359,14 +395,16 @@ class ControlLoop:
         chunk = self.schedule.sent_ahead(takeover.plan.chunk) if takeover else None
         needs_measured = self._limits is not None and self._limits.need_measured
         measured = self.watch.measured(now_s) if needs_measured else None
-        return Order(verdict, chunk, begin_at, keep_position, measured, sent), takeover
+        limits, self._newer_limits = self._newer_limits, None
+        order = Order(verdict, chunk, begin_at, keep_position, measured, sent, limits)
+        return order, takeover
 
     def follow(self, now_s: float, verdict: Verdict) -> Command:
         """Return the command that carries out ``verdict`` at ``now_s``."""
         order, takeover = self.order(now_s, verdict)
         if self._limits is None:
             return Command(now_s, None, verdict.state, verdict.reason, verdict.text)
-        motion = self._motion_within(self._limits)
+        motion = self._motion_within()
         command = motion.follow(now_s, order)
         if order.begin_at is not None and isinstance(motion, LeadingMotion):
             self.note_begun(motion.stream.end_s)
@@ -379,21 +417,23 @@ class ControlLoop:
 
     @property
     def limits(self) -> JointLimits | None:
-        """Limits of the joints; None while they are not known."""
-        return self._limits
+        """Limits of the joints with which a motion begins; None while they are not known.
+
+        Stricter ones that come later are part of an order.
+        """
+        return self._first_limits
 
     @property
     def longest_stop_s(self) -> float:
         """Time within which every stop ends, s."""
-        return (
-            longest_stop_s(self.settings.stop_s, self._limits)
-            if self._limits
-            else self.settings.stop_s
-        )
+        stop_s = self.settings.stop_s
+        given = (each for each in (self._first_limits, self._limits) if each is not None)
+        return max((longest_stop_s(stop_s, each) for each in given), default=stop_s)
 
-    def _motion_within(self, limits: JointLimits) -> MotionLoop | LeadingMotion:
+    def _motion_within(self) -> MotionLoop | LeadingMotion:
         if self._motion is None:
-            self._motion = self.settings.motion(limits)
+            assert self._first_limits is not None
+            self._motion = self.settings.motion(self._first_limits)
         return self._motion
 
     def _box_guard(self) -> BoxGuard | None:

@@ -40,6 +40,7 @@ class Reason(IntEnum):
     LIMIT_JERK = 23
     LIMIT_STEP = 24
     LIMIT_BOX = 25
+    LIMIT_STRICTER = 26
     DEACTIVATED = 30
 
 
@@ -56,6 +57,7 @@ OBSERVATION_REASONS = frozenset(
 
 LIMIT_REASONS = {
     "not_finite": Reason.PLAN_FAILED,
+    "stricter": Reason.LIMIT_STRICTER,
     "position": Reason.LIMIT_POSITION,
     "box": Reason.LIMIT_BOX,
     "step": Reason.LIMIT_STEP,

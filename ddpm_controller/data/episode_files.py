@@ -39,6 +39,7 @@ def save_episodes(path: Path, episodes: Sequence[Episode], facts: Mapping[str, A
             {
                 "source": episode.source,
                 "success": episode.success,
+                "leads_s": dict(episode.leads_s),
                 "digests": array_digests(episode),
                 "checksums": {k: _checksum(v) for k, v in own.items() if v.dtype != np.uint8},
             }
@@ -127,4 +128,5 @@ def _episode(
         source=described["source"],
         success=described["success"],
         digests=described["digests"],
+        leads_s=described["leads_s"],
     )

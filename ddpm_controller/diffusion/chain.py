@@ -1,7 +1,9 @@
 """The way back from noise that all samplers share: which timesteps, and what one step is."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -28,6 +30,10 @@ class Chain:
 
     process: ForwardProcess
     timesteps: Tensor
+
+    @cached_property
+    def _wholes(self) -> dict[tuple[int, int, torch.device], Tensor]:
+        return {}
 
     @classmethod
     def of(
@@ -61,15 +67,14 @@ class Chain:
             ValueError: If the answer has another shape or is not finite.
         """
         t = int(self.timesteps[index])
-        x0 = predict_x0(xt, torch.full((len(xt),), t, device=xt.device))
+        x0 = predict_x0(xt, self._whole(t, xt))
         if x0.shape != xt.shape:
             raise ValueError(
                 f"predict_x0 must answer in the shape of xt, {tuple(xt.shape)}, "
                 f"got {tuple(x0.shape)} at t = {t}"
             )
-        finite = torch.isfinite(x0)
-        if not bool(finite.all()):
-            wrong = x0.numel() - int(finite.sum())
+        # A sum is quicker than a look at each: it is finite only where all are.
+        if not math.isfinite(x0.sum()) and (wrong := int((~torch.isfinite(x0)).sum())):
             raise ValueError(
                 f"predict_x0 must answer finite numbers: {wrong} of {x0.numel()} are not at "
                 f"t = {t}, where x_t reaches {float(xt.abs().max()):.3g}; look at the network's "
@@ -114,7 +119,14 @@ class Chain:
         return signal.log() - spread.log()
 
     def _at(self, index: int, like: Tensor) -> Tensor:
-        return torch.full((len(like),), index, device=like.device)
+        return self._whole(index, like)
+
+    def _whole(self, number: int, like: Tensor) -> Tensor:
+        """Return a number for each row of ``like``, (B,) int64; nothing may write into it."""
+        key = number, like.shape[0], like.device
+        if key not in self._wholes:
+            self._wholes[key] = torch.full(key[1:2], number, device=like.device)
+        return self._wholes[key]
 
     def _refuse_shape(self, shape: tuple[int, ...]) -> None:
         rows = torch.zeros(shape[0], *[1] * (len(shape) - 1))

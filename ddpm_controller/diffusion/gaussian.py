@@ -9,6 +9,9 @@ from torch import Tensor
 from ddpm_controller.diffusion.forward_process import ForwardProcess
 from ddpm_controller.diffusion.noise import Generators, standard_normal
 
+_Scales = tuple[Tensor, Tensor, list[tuple[Tensor, Tensor]]]
+"""Signal and spread of every timestep, (T, 1, ...) each, and a pair for each."""
+
 
 @dataclass(frozen=True, eq=False)
 class GaussianProcess:
@@ -73,6 +76,14 @@ class GaussianProcess:
             "renewal": self.betas / noise,
         }
 
+    @cached_property
+    def _scales_as(self) -> dict[tuple[torch.dtype, torch.device, int], _Scales]:
+        return {}
+
+    @cached_property
+    def _respaced_to(self) -> dict[tuple[int, ...], "GaussianProcess"]:
+        return {}
+
     def at(self, table: Tensor, t: Tensor, like: Tensor) -> Tensor:
         """Return the entries of ``table``, shaped as ``betas``, at ``t`` (B,).
 
@@ -87,7 +98,18 @@ class GaussianProcess:
     def scales(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
         """Return sqrt(alpha_bar) and sqrt(1 - alpha_bar) at ``t`` (B,), each (B, 1, ...)."""
         tables = self._tables
-        return self.at(tables["signal"], t, like), self.at(tables["noise"], t, like)
+        if self.betas.ndim > 1 or self.betas.requires_grad:
+            return self.at(tables["signal"], t, like), self.at(tables["noise"], t, like)
+        # Asked at every step of every plan, and the same each time.
+        key = like.dtype, like.device, like.ndim
+        if key not in self._scales_as:
+            shape = -1, *[1] * (like.ndim - 1)
+            signal, noise = (tables[name].to(like).reshape(shape) for name in ("signal", "noise"))
+            rows = range(self.num_timesteps)
+            of_one = [(signal[row : row + 1], noise[row : row + 1]) for row in rows]
+            self._scales_as[key] = signal, noise, of_one
+        signal, noise, of_one = self._scales_as[key]
+        return of_one[int(t)] if t.shape == (1,) else (signal[t], noise[t])
 
     def sample(self, x0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         """Return x_t given x_0 and N(0, I) noise, Ho et al. 2020, Eq. 4. All (B, ...)."""
@@ -127,7 +149,14 @@ class GaussianProcess:
         Its marginals are those of this process at the kept timesteps, Nichol & Dhariwal 2021,
         Sec. 4: beta_k = 1 - alpha_bar_k / alpha_bar_{k-1}.
         """
-        return GaussianProcess.from_alpha_bar(self.alpha_bar[timesteps.to(self.betas.device)])
+        kept = tuple(timesteps.tolist())
+        found = self._respaced_to.get(kept)
+        if found is None:
+            alpha_bar = self.alpha_bar[timesteps.to(self.betas.device)]
+            found = GaussianProcess.from_alpha_bar(alpha_bar)
+            if not self.betas.requires_grad:  # a gradient belongs to one pass
+                self._respaced_to[kept] = found
+        return found
 
 
 def gaussian_of(process: ForwardProcess) -> GaussianProcess:

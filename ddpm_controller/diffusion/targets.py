@@ -9,6 +9,8 @@ from ddpm_controller.diffusion.forward_process import ForwardProcess
 Prediction = Literal["epsilon", "x0", "v"]
 """epsilon: the noise (Ho et al. 2020); x0: the clean sample; v: Salimans & Ho 2022, App. D."""
 
+_PREDICTIONS = get_args(Prediction)
+
 LEAST_SIGNAL = 1.01e-5
 """Factor of x_0 in x_t up to which the noise does not determine it; zero-terminal-SNR has 1e-5."""
 
@@ -47,20 +49,19 @@ def x0_from(
     signal, spread = process.scales(t, xt)
     if prediction == "v":
         return signal * xt - spread * answer
-    if bool((signal <= LEAST_SIGNAL).any()):
+    least = signal.item() if signal.numel() == 1 else float(signal.min())
+    if least <= LEAST_SIGNAL:
         raise ValueError(
             f"prediction 'epsilon' determines nothing about x0 where the factor of x0 in xt is "
-            f"{float(signal.min()):.3g}, at t = {int(t.max())}: predict 'v' or 'x0', or use a "
+            f"{least:.3g}, at t = {int(t.max())}: predict 'v' or 'x0', or use a "
             "schedule or spacing that leaves more signal"
         )
     return (xt - spread * answer) / signal
 
 
 def _refuse(prediction: str, values: Tensor, xt: Tensor, t: Tensor) -> None:
-    if prediction not in get_args(Prediction):
-        raise ValueError(
-            f"prediction {prediction!r} is unknown: use one of {list(get_args(Prediction))}"
-        )
+    if prediction not in _PREDICTIONS:
+        raise ValueError(f"prediction {prediction!r} is unknown: use one of {list(_PREDICTIONS)}")
     if values.shape != xt.shape or t.shape not in (xt.shape[:1], (1,)):
         shapes = [tuple(each.shape) for each in (values, xt, t)]
         raise ValueError(f"two tensors (B, ...) and t (B,) do not fit: {shapes}")

@@ -8,12 +8,17 @@ from torch import Tensor
 from ddpm_controller.diffusion.forward_process import ForwardProcess
 from ddpm_controller.diffusion.gaussian import gaussian_of
 
-Spacing = Literal["leading", "trailing", "linspace", "karras"]
+Spacing = Literal["leading", "trailing", "linspace", "karras", "signal"]
 """leading keeps t = 0 and leaves out the noisiest, trailing keeps t = T - 1, linspace keeps both
-(Lin et al. 2024, Table 2); karras: Karras et al. 2022, Eq. 5, dense where there is little noise.
+(Lin et al. 2024, Table 2); karras: Karras et al. 2022, Eq. 5, dense where there is little noise;
+signal: as trailing, from the noisiest timestep at which ``LEAST_START_SIGNAL`` is left, for one to
+three steps.
 """
 
 KARRAS_RHO = 7.0
+LEAST_START_SIGNAL = 0.1
+"""Factor of x_0 in x_t from which ``signal`` starts. Where less is left, the error of a predicted
+noise is more than ten times as large in x_0; N(0, I) is still nearly what x_t is there."""
 
 
 def timesteps_for(
@@ -25,9 +30,10 @@ def timesteps_for(
         ValueError: If there are more inference than training steps or none, or the spacing is
             unknown.
     """
-    if spacing == "karras":
+    if spacing in ("karras", "signal"):
         _refuse_steps(process.num_timesteps, num_inference_steps)
-        return _karras(process, num_inference_steps)
+        by_noise = _karras if spacing == "karras" else _from_signal
+        return by_noise(process, num_inference_steps)
     return spaced_timesteps(process.num_timesteps, num_inference_steps, spacing)
 
 
@@ -54,11 +60,20 @@ def spaced_timesteps(
         if num_inference_steps == 1:
             return torch.tensor([num_train_timesteps - 1])
         return (steps * ((num_train_timesteps - 1) / (num_inference_steps - 1))).round().long()
-    if spacing == "karras":
+    if spacing in ("karras", "signal"):
         raise ValueError(
-            "spacing 'karras' needs the noise levels: use timesteps_for(process, ...)"
+            f"spacing {spacing!r} needs the noise levels: use timesteps_for(process, ...)"
         )
     raise ValueError(f"spacing {spacing!r} is unknown: use one of {list(get_args(Spacing))}")
+
+
+def _from_signal(process: ForwardProcess, num_inference_steps: int) -> Tensor:
+    """As many timesteps, evenly, up to the noisiest that still has ``LEAST_START_SIGNAL``."""
+    signal = gaussian_of(process).alpha_bar.detach().cpu().sqrt()
+    signal = signal.flatten(1).mean(1) if signal.ndim > 1 else signal  # (T,)
+    informed = int((signal >= LEAST_START_SIGNAL).sum())
+    # A chain of more steps than that reaches as much further as it needs.
+    return spaced_timesteps(max(informed, num_inference_steps), num_inference_steps, "trailing")
 
 
 def _karras(process: ForwardProcess, num_inference_steps: int) -> Tensor:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from ddpm_controller.data.windows import WindowDataset
 from ddpm_controller.policy import BoundSettings, Likelihood, LikelihoodPolicy, Policy
@@ -125,6 +124,8 @@ def _mean(values: np.ndarray) -> float:
 
 def draw_nll(report: NllReport, title: str, path: Path) -> None:
     """Draw what each step costs, and the bound of each joint and of each row of the chunk."""
+    from matplotlib.figure import Figure  # here: the figures need no picture
+
     figure = Figure(figsize=(12, 3.8), layout="constrained")
     by_step, by_joint, by_row = figure.subplots(1, 3)
     figure.suptitle(

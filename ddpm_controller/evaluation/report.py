@@ -4,13 +4,16 @@ import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure, SubFigure
 from rich.table import Table
 
 from ddpm_controller.evaluation.coverage import CoverageSummary
 from ddpm_controller.evaluation.results import Summary, Trial, summarize
+
+if TYPE_CHECKING:
+    from matplotlib.figure import SubFigure
 
 
 def trial_line(number: int, count: int, trial: Trial) -> str:
@@ -85,6 +88,8 @@ def draw(path: Path, title: str, trials: Sequence[Trial], most: int = 3) -> None
         trials: Those with frames are drawn; of a world without cameras, those with curves.
         most: How many.
     """
+    from matplotlib.figure import Figure  # here: tables need none of it
+
     kept = [t for t in trials if t.frames] or [t for t in trials if len(t.stamps_s)]
     shown = sorted(kept, key=lambda t: t.success)
     half = [t for t in shown if t.success][: max(1, most - sum(not t.success for t in shown))]
@@ -134,7 +139,7 @@ def _coverage(coverage: CoverageSummary | None) -> dict[str, object]:
     }
 
 
-def _draw_trial(part: SubFigure, trial: Trial) -> None:
+def _draw_trial(part: "SubFigure", trial: Trial) -> None:
     grid = part.add_gridspec(2, 1, height_ratios=(1, 1.6))
     pictures, plots = part.add_subfigure(grid[0]), part.add_subfigure(grid[1])
     pictures.suptitle(

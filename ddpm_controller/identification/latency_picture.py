@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from ddpm_controller.identification.dead_time import DeadTime
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _COLUMNS = 3
 
@@ -45,6 +47,8 @@ def draw_latencies(
         ages_s: Stream -> (N,) arrival minus stamp.
         joints: Joint -> what was sent and measured.
     """
+    from matplotlib.figure import Figure  # here: a measurement needs no picture
+
     rows = 1 + -(-len(joints) // _COLUMNS)
     figure = Figure(figsize=(13, 3.0 * rows), layout="constrained")
     figure.suptitle(title)
@@ -58,7 +62,7 @@ def draw_latencies(
     figure.savefig(path, dpi=110)
 
 
-def _draw_ages(axes: Axes, ages_s: Mapping[str, np.ndarray]) -> None:
+def _draw_ages(axes: "Axes", ages_s: Mapping[str, np.ndarray]) -> None:
     for name, ages in ages_s.items():
         share = np.arange(1, len(ages) + 1) / len(ages)
         axes.step(1e3 * np.sort(ages), share, where="post", label=name)
@@ -68,7 +72,7 @@ def _draw_ages(axes: Axes, ages_s: Mapping[str, np.ndarray]) -> None:
     axes.grid(alpha=0.3)
 
 
-def _draw_joint(axes: Axes, name: str, trace: JointTrace) -> None:
+def _draw_joint(axes: "Axes", name: str, trace: JointTrace) -> None:
     begin_s, found = trace.sent_s[0], trace.found
     axes.plot(trace.sent_s - begin_s, trace.sent, color="C7", label="sent")
     fitted = found.offset + found.gain * trace.sent

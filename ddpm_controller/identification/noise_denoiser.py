@@ -9,12 +9,10 @@ from torch import Tensor
 
 from ddpm_controller.bags.episodes import read_episodes
 from ddpm_controller.bags.files import find_bags
-from ddpm_controller.control.observing.stream_filter import StreamFilter
 from ddpm_controller.diffusion.recorded.recorded_noise import RecordedNoise
-from ddpm_controller.identification.noise_recordings import ResidualChoice, stream_of
-from ddpm_controller.identification.residuals import ResidualError, smooth_fit
+from ddpm_controller.identification.noise_recordings import stream_of
+from ddpm_controller.identification.residuals import ResidualChoice, ResidualError, smooth_fit
 from ddpm_controller.identification.state_denoiser import (
-    StateDenoiser,
     StateDenoiserConfig,
     save_state_denoiser,
 )
@@ -74,12 +72,6 @@ def fit_state_denoiser(
     )
     provenance = {"noise": noise_hash, "robot": robot.name, "episodes": len(states)}
     return save_state_denoiser(folder, network, config, stream, robot.action_spec, provenance)
-
-
-def filters_of(denoiser: StateDenoiser) -> dict[str, StreamFilter]:
-    """Return a denoiser as a control loop or the reading of bags takes it."""
-    config = denoiser.config
-    return {denoiser.stream.name: StreamFilter(config.num_rows, config.period_s, denoiser)}
 
 
 def _histories(states: Sequence[np.ndarray], num_rows: int, window: int) -> Tensor:

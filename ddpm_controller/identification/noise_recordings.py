@@ -1,15 +1,15 @@
 """Residuals of bags, and of the MATLAB file of a real arm. No rclpy."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from ddpm_controller.bags.episodes import read_episodes
 from ddpm_controller.bags.files import find_bags
 from ddpm_controller.identification.residuals import (
+    ResidualChoice,
     ResidualError,
     Residuals,
     against_command,
@@ -22,37 +22,12 @@ from ddpm_controller.identification.residuals import (
 from ddpm_controller.robots.robot import Robot
 from ddpm_controller.types import Episode, StreamSpec, measuring_stream
 
-Against = Literal["command", "smooth"]
-Field = Literal["position", "force", "velocity"]
 OnProgress = Callable[[int, int], None]
 """Called with the recordings read and the recordings in all."""
 
 _COLUMNS = {"position": "pos", "velocity": "vel", "force": "F"}
 _UNITS = {"position": "m", "velocity": "m/s", "force": "N"}
 _RATE_WINDOW = 101
-
-
-@dataclass(frozen=True)
-class ResidualChoice:
-    """Which residual is taken.
-
-    Attributes:
-        against: The command, or a smooth fit of the measurement itself.
-        lag: Rows by which the robot follows its command late.
-        window: Rows of the smooth fit, odd.
-        stream: Stream of a robot file; empty: the one that measures the commanded joints.
-        joints: Elements that are kept; empty: all.
-        field: Field of the MATLAB file.
-        every: Keep every so many rows of the MATLAB file.
-    """
-
-    against: Against = "command"
-    lag: int = 0
-    window: int = 31
-    stream: str = ""
-    joints: tuple[str, ...] = ()
-    field: Field = "position"
-    every: int = 7
 
 
 def residuals_of_bags(

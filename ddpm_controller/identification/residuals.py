@@ -2,12 +2,39 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
+
+Against = Literal["command", "smooth"]
+Field = Literal["position", "force", "velocity"]
 
 
 class ResidualError(ValueError):
     """A recording that gives no residual; the text names it, the reason and the remedy."""
+
+
+@dataclass(frozen=True)
+class ResidualChoice:
+    """Which residual is taken.
+
+    Attributes:
+        against: The command, or a smooth fit of the measurement itself.
+        lag: Rows by which the robot follows its command late.
+        window: Rows of the smooth fit, odd.
+        stream: Stream of a robot file; empty: the one that measures the commanded joints.
+        joints: Elements that are kept; empty: all.
+        field: Field of the MATLAB file.
+        every: Keep every so many rows of the MATLAB file.
+    """
+
+    against: Against = "command"
+    lag: int = 0
+    window: int = 31
+    stream: str = ""
+    joints: tuple[str, ...] = ()
+    field: Field = "position"
+    every: int = 7
 
 
 @dataclass(frozen=True)

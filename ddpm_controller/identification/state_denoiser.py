@@ -14,6 +14,7 @@ from ddpm_controller.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
+from ddpm_controller.control.observing.stream_filter import StreamFilter
 from ddpm_controller.identification.state_denoiser_network import StateDenoiserNetwork
 from ddpm_controller.types import ActionSpec, StreamSpec
 
@@ -128,3 +129,9 @@ def save_state_denoiser(
         provenance=provenance,
         weights=network.state_dict(),
     )
+
+
+def filters_of(denoiser: StateDenoiser) -> dict[str, StreamFilter]:
+    """Return a denoiser as a control loop or the reading of bags takes it."""
+    config = denoiser.config
+    return {denoiser.stream.name: StreamFilter(config.num_rows, config.period_s, denoiser)}

@@ -14,7 +14,8 @@ class PriorUnet1d(nn.Module):
     classifier-free guidance of Ho & Salimans 2022 with the prior as its condition.
 
     Args:
-        inner: For 2 Da + 1 columns, and what is seen with one more column as the condition.
+        inner: For 2 Da + 1 columns and those that ``xt`` has behind Da, and what is seen with one
+            more column as the condition.
         horizon: Tp of the chunk before.
         told: Whether the network is given a mask of that chunk's rows, and its age.
     """
@@ -67,5 +68,6 @@ class PriorUnet1d(nn.Module):
 
     def _answer(self, xt: Tensor, modulation: Tensor, recalled: RecalledChunk) -> Tensor:
         valid = recalled.valid if self.told else torch.zeros_like(recalled.valid)
-        features = torch.cat([xt, recalled.rows, valid], dim=2)
+        chunk, given = xt[..., : self.action_dim], xt[..., self.action_dim :]
+        features = torch.cat([chunk, recalled.rows, valid, given], dim=2)
         return self.inner.denoise_modulated(features, modulation)

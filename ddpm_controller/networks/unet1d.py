@@ -1,7 +1,7 @@
 """Conditional 1-D U-Net over time, Janner et al. 2022 and Chi et al. 2023 (Diffusion Policy)."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +9,9 @@ from torch import Tensor, nn
 from ddpm_controller.networks.embeddings import TimestepEmbedding
 from ddpm_controller.networks.mish import Mish
 from ddpm_controller.networks.time_convolution import TimeConvolution
+
+_SEES_INPUT = ("down.0.first.first.convolution.linear.weight", "down.0.first.residual.weight")
+"""Ends of the names of weights that act on a U-Net's input."""
 
 
 def check_unet_sizes(horizon: int, channels: Sequence[int], kernel_size: int, groups: int) -> None:
@@ -164,6 +167,7 @@ class ConditionalUnet1d(nn.Module):
     Attributes:
         action_dim: Da.
         cond_dim: Dc.
+        input_dim: Columns that go in.
     """
 
     def __init__(
@@ -185,7 +189,8 @@ class ConditionalUnet1d(nn.Module):
             return ResidualPair1d(inputs, outputs, kernel_size, num_groups)
 
         self.action_dim, self.cond_dim = action_dim, cond_dim
-        widths = list(zip((input_dim or action_dim, *channels[:-1]), channels, strict=True))
+        self.input_dim = input_dim or action_dim
+        widths = list(zip((self.input_dim, *channels[:-1]), channels, strict=True))
         down = [pair(before, width) for before, width in widths]
         middle = pair(channels[-1], channels[-1])
         up = [pair(width + before, before) for before, width in reversed(widths[1:])]
@@ -202,6 +207,23 @@ class ConditionalUnet1d(nn.Module):
         self.cond_encoder = _cond_encoder(cond_dim, cond_hidden)
         self.from_cond = nn.Linear(cond_hidden or cond_dim, sum(self.modulation_sizes), bias=False)
         self.activation = nn.Mish()
+
+    @property
+    def sizes(self) -> dict[str, Any]:
+        """Arguments that make a network of this size again."""
+        down: list[Any] = list(self.down)
+        first, norms = down[0], [pair.second.second.norm for pair in down]
+        return {
+            "action_dim": self.action_dim,
+            "cond_dim": self.cond_dim,
+            "channels": [norm.num_channels for norm in norms],
+            "kernel_size": first.first.first.convolution.kernel_size,
+            "num_groups": norms[0].num_groups,
+            "timestep_dim": self.from_time.in_features,
+            "cond_hidden": len(self.cond_encoder.state_dict()) and self.from_cond.in_features,
+            "answers": self.out.out_features // self.action_dim,
+            "input_dim": self.input_dim,
+        }
 
     def time_modulation(self, t: Tensor) -> Tensor:
         """(B,) timesteps -> (B, M), the timestep's part of all scales and biases."""
@@ -266,6 +288,25 @@ def encoding_of(
             skips.append(features)
             features = shorten[level](features)
     return Encoding(middle(features, parts[-1]), tuple(skips))
+
+
+def with_last_column(
+    weights: Mapping[str, Tensor], wider: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Return weights of U-Nets for one more input column, the last, which counts nothing.
+
+    Args:
+        weights: By name; those that are wide enough stay as they are.
+        wider: By name, of the networks that have the column.
+    """
+    found = dict(weights)
+    for name, weight in weights.items():
+        if not name.endswith(_SEES_INPUT) or name not in wider:
+            continue
+        taps = wider[name].shape[1] - weight.shape[1]  # each sees one more column
+        if taps > 0 and weight.shape[1] % taps == 0:
+            found[name] = nn.functional.pad(weight.unflatten(1, (taps, -1)), (0, 1)).flatten(1)
+    return found
 
 
 def _cond_encoder(cond_dim: int, hidden: int) -> nn.Module:

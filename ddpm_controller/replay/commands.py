@@ -19,7 +19,7 @@ from ddpm_controller.replay.command_comparison import (
 )
 from ddpm_controller.replay.measured import MeasuredPositions, followed
 from ddpm_controller.replay.plans import Difference
-from ddpm_controller.replay.recorded_decisions import RecordedDecisions
+from ddpm_controller.replay.recorded_decisions import RecordedDecisions, limits_of
 from ddpm_controller.replay.recorded_run import RecordedCommand, RecordedRun
 from ddpm_controller.replay.run_ticks import run_ticks, split_at_first_status
 from ddpm_controller.replay.streamed_commands import compare_streamed
@@ -46,10 +46,11 @@ def compare_commands(run: RecordedRun) -> CommandComparison:
             "was asked for its parameters, and they decide on the form of its commands; record "
             "again, and end the recorder before the controller"
         )
-    if run.limits is None or not run.commands or not run.statuses:
+    limits = limits_of(run)
+    if limits is None or not run.commands or not run.statuses:
         raise BagError(
             f"bag {run.bag}: commands can be compared only with robot_description "
-            f"({'there' if run.limits else 'missing'}), stamped commands ({len(run.commands)}) "
+            f"({'there' if limits else 'missing'}), stamped commands ({len(run.commands)}) "
             f"and controller/status ({len(run.statuses)})"
         )
     deployment = _deployment(run)
@@ -59,8 +60,8 @@ def compare_commands(run: RecordedRun) -> CommandComparison:
                 f"bag {run.bag}: its commands count from arrival (command.stream_stamp zero), "
                 "which is not in it; only those with absolute stamps can be compared"
             )
-        return compare_streamed(run, run.limits, deployment)
-    return _compare_ticks(run, run.limits, deployment)
+        return compare_streamed(run, limits, deployment)
+    return _compare_ticks(run, limits, deployment)
 
 
 def _compare_ticks(

@@ -89,14 +89,21 @@ class Policies:
         run: The bag.
         checkpoints: Folders; one for every checkpoint that the bag has used.
         device: Torch device.
+        engine: Engine that is expected; None: the recorded one, whichever that is.
 
     Raises:
         CheckpointError: A folder cannot be read or does not fit the robot.
     """
 
-    def __init__(self, run: RecordedRun, checkpoints: Sequence[Path], device: str) -> None:
+    def __init__(
+        self,
+        run: RecordedRun,
+        checkpoints: Sequence[Path],
+        device: str,
+        engine: str | None = None,
+    ) -> None:
         self._checkpoints: dict[str, Checkpoint] = {}
-        self._device = device
+        self._device, self._engine = device, engine
         self._policies: dict[tuple[object, ...], Policy] = {}
         for folder in checkpoints:
             checkpoint = load_checkpoint(folder)
@@ -109,18 +116,33 @@ class Policies:
         """Return the policy of a chunk.
 
         Raises:
-            BagError: Its checkpoint was not given.
+            BagError: Its checkpoint was not given, or its engine is another one or not here.
         """
         if chunk.checkpoint_hash not in self._checkpoints:
             raise BagError(
                 f"plan {chunk.plan_number} was made by checkpoint {chunk.checkpoint_hash[:16]}, "
                 f"given are {[known[:16] for known in self._checkpoints]}: name its folder too"
             )
-        settings = PlanSettings(len(chunk.rows), self._device, chunk.settings)
-        key = (chunk.checkpoint_hash, len(chunk.rows), *sorted(chunk.settings.items()))
+        settings = PlanSettings(len(chunk.rows), self._device, chunk.settings, chunk.engine)
+        key = (
+            *(chunk.checkpoint_hash, chunk.engine, len(chunk.rows)),
+            *sorted(chunk.settings.items()),
+        )
         if key not in self._policies:
-            self._policies[key] = restore(self._checkpoints[chunk.checkpoint_hash], settings)
+            self._policies[key] = self._restored(chunk, settings)
         return self._policies[key]
+
+    def _restored(self, chunk: RecordedChunk, settings: PlanSettings) -> Policy:
+        made = f"plan {chunk.plan_number} was computed by engine {chunk.engine!r}"
+        if self._engine not in (None, chunk.engine):
+            raise BagError(
+                f"{made}, asked for is {self._engine!r}, which rounds differently: leave --engine "
+                "out"
+            )
+        try:
+            return restore(self._checkpoints[chunk.checkpoint_hash], settings)
+        except ValueError as error:
+            raise BagError(f"{made}, and here: {error}") from error
 
 
 def compare_plans(

@@ -12,7 +12,7 @@ from ddpm_controller.control.moving.cartesian_box import box_guard
 from ddpm_controller.control.moving.motion_loop import Order
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.planning.chunk_check import chunk_verdict
-from ddpm_controller.control.states import State, Verdict
+from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.replay.plans import Difference
 from ddpm_controller.replay.recorded_run import RecordedChunk, RecordedRun
 from ddpm_controller.robots.loop_settings import loop_settings
@@ -38,6 +38,8 @@ class RecordedDecisions:
         self._status_stamps_s = [status.stamp_s for status in run.statuses]
         self.settings = loop_settings(run.robot, None, deployment, limits=limits)
         self._guard = box_guard(limits)
+        stricter = stricter_limits(run)
+        self._stricter = {_microseconds(stamp_s): each for stamp_s, each in stricter.items()}
         self._waiting: ActionChunk | None = None
 
     def forget(self) -> None:
@@ -50,7 +52,7 @@ class RecordedDecisions:
         if taken is not None:
             chunk = self._chunk(taken)
             self._waiting = replace(chunk, start_s=chunk.start_s - self.settings.lead_s)
-        order = Order(self._verdict(now_s))
+        order = Order(self._verdict(now_s), limits=self._stricter.get(_microseconds(now_s)))
         if order.verdict.state == State.RUNNING:
             order, self._waiting = replace(order, chunk=self._waiting), None
         return order
@@ -92,6 +94,33 @@ class RecordedDecisions:
     def _chunk(self, chunk: RecordedChunk) -> ActionChunk:
         period_s = self._run.robot.action_spec.period_s
         return ActionChunk(chunk.start_s, period_s, chunk.joint_names, chunk.rows)
+
+
+def stricter_limits(run: RecordedRun) -> dict[float, JointLimits]:
+    """Return tick -> limits to which the motion of a run slowed down from then on."""
+    before = [Reason.NONE, *(each.verdict.reason for each in run.statuses)]
+    begins_s = [
+        each.stamp_s
+        for reason, each in zip(before, run.statuses, strict=False)
+        if each.verdict.reason == Reason.LIMIT_STRICTER != reason
+    ]
+    if not begins_s or not run.described:
+        return {}
+    limits, came = run.described[0], list[JointLimits]()
+    names = run.robot.action_spec.joint_names
+    for each in run.described[1:]:
+        if limits.stricter_in(each, names):
+            limits = limits.strictest(each)
+            came.append(limits)
+    return dict(zip(begins_s, came, strict=False))
+
+
+def limits_of(run: RecordedRun) -> JointLimits | None:
+    """Return the limits with which the motion of a run began; None: none were recorded.
+
+    The newest, unless stricter ones came while it moved.
+    """
+    return run.described[0] if stricter_limits(run) else run.limits
 
 
 def _microseconds(moment_s: float) -> int:

@@ -69,6 +69,7 @@ class RecordedChunk:
         masked: Streams that it was planned without.
         elements: For each moment, "stream/element" -> acquisition time, of streams whose elements
             came in several messages.
+        engine: What computed it; torch in a bag of before there was a choice.
     """
 
     takeover_s: float
@@ -85,6 +86,7 @@ class RecordedChunk:
     window: tuple[tuple[float, Mapping[str, float]], ...]
     masked: tuple[str, ...] = ()
     elements: tuple[Mapping[str, float], ...] = ()
+    engine: str = "torch"
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,7 @@ class RecordedRun:
         commands: In the order of recording.
         statuses: In the order of recording.
         limits: From robot_description; None when it was not recorded.
+        described: Those of each robot_description, in the order of recording.
         parameters: Field -> value of the controller's parameters, as ``ControllerParameters`` has
             them; empty when they were not recorded.
         has_parameters: Whether the controller answered a recorder that asked for its parameters;
@@ -160,6 +163,7 @@ class RecordedRun:
     commands: list[RecordedCommand] = field(default_factory=list)
     statuses: list[RecordedStatus] = field(default_factory=list)
     limits: JointLimits | None = None
+    described: list[JointLimits] = field(default_factory=list)
     parameters: Mapping[str, Any] = field(default_factory=dict)
     memories: dict[tuple[float, int], Memory] = field(default_factory=dict)
     turns: dict[str, RecordedTurns] = field(default_factory=dict)
@@ -373,6 +377,7 @@ def _keep(run: RecordedRun, reader: StreamReader, role: _Role, recorded: Recorde
     elif role in run.robot.descriptions:
         if run.descriptions.take(role, message.data):
             run.limits = run.robot.limits(run.descriptions.text)
+            run.described.append(run.limits)
     elif role == "command":
         run.receive(points_from(message, run.robot))
         run.outputs.add_whole(message)
@@ -459,6 +464,7 @@ def _chunk(message: Any) -> RecordedChunk:
         window=window,
         masked=tuple(getattr(message, "masked_streams", ())),
         elements=element_stamps_from(message, len(window)),
+        engine=str(getattr(message, "engine", "")) or "torch",
     )
 
 

@@ -59,4 +59,6 @@ def _output(file: ActionFile) -> RobotOutput:
         prefix=file.prefix,
         recorded_topic=recorded.topic if recorded else "",
         recorded_type=recorded.type if recorded else "",
+        recorded_source=recorded.source if recorded else "commands",
+        recorded_delay_s=recorded.delay_s if recorded else None,
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -39,6 +40,8 @@ TYPES: dict[ActionKind, tuple[str, ...]] = {
     "pose": (POSE_STAMPED,),
 }
 """Kind of action -> types of message that carry it."""
+RecordedSource = Literal["commands", "measured", "leader"]
+"""What is learned as the action: commands, or where the joints or those of a leader were."""
 TWIST_NAMES = tuple(f"{part}.{axis}" for part in ("linear", "angular") for axis in "xyz")
 """Names of the columns of a twist; those that are not named are sent as 0."""
 POSE_NAMES = ("x", "y", "z", "rx", "ry", "rz")
@@ -68,6 +71,8 @@ class RobotOutput:
         prefix: What the names have in front and those of its messages have not.
         recorded_topic: Topic from which its commands are learned; empty: as they are sent.
         recorded_type: Type of that topic.
+        recorded_source: What its messages are.
+        recorded_delay_s: Time by which the robot followed a leader; None: it is estimated.
     """
 
     name: str
@@ -85,8 +90,15 @@ class RobotOutput:
     prefix: str = ""
     recorded_topic: str = ""
     recorded_type: str = ""
+    recorded_source: RecordedSource = "commands"
+    recorded_delay_s: float | None = None
 
     def __post_init__(self) -> None:
+        if self.recorded_source != "commands" and self.kind != "joint_position":
+            raise ValueError(
+                f"action {self.name!r}: recorded: source {self.recorded_source} has positions of "
+                f"joints, the kind is {self.kind}: use source commands"
+            )
         if self.type not in TYPES[self.kind]:
             raise ValueError(
                 f"action {self.name!r}: kind {self.kind} cannot be sent as {self.type}; use one "
@@ -143,6 +155,16 @@ class RobotOutput:
     def follows(self) -> bool:
         """Whether what is commanded is followed at once, so that its latency can be measured."""
         return self.kind == "joint_position" and self.gripper is None
+
+    @property
+    def is_demonstrated(self) -> bool:
+        """Whether its actions are learned from where joints were, not from commands."""
+        return self.recorded_source != "commands"
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether they are learned from where its own joints were."""
+        return self.recorded_source == "measured"
 
     @property
     def mirror_topic(self) -> str:

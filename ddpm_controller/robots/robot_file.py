@@ -44,6 +44,11 @@ class RecordedFile(BaseModel):
         topic: Topic name, relative to the namespace of the controller; that of the joint states
             learns where the joints were measured.
         type: Message type.
+        source: What the messages are: commands; or measured, where the joints themselves were, as
+            of a robot that was guided by hand; or leader, where the joints of a leader were that
+            the robot followed.
+        delay_s: Time by which the robot followed a leader, s; estimated from each recording when
+            left out.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -58,6 +63,17 @@ class RecordedFile(BaseModel):
         "geometry_msgs/msg/TwistStamped",
         "geometry_msgs/msg/PoseStamped",
     ]
+    source: Literal["commands", "measured", "leader"] = "commands"
+    delay_s: _NotNegative | None = None
+
+    @model_validator(mode="after")
+    def _refuse_delay(self) -> Self:
+        if self.delay_s is not None and self.source != "leader":
+            raise ValueError(
+                f"delay_s is how late a robot follows its leader, the source is {self.source}: "
+                "leave it out; what is measured is learned latency_s ahead"
+            )
+        return self
 
 
 def _no_effort(kind: Any) -> Any:

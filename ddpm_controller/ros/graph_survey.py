@@ -18,7 +18,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from rclpy.task import Future
 
-from ddpm_controller.bags.message_types import message_class
+from ddpm_controller.messages.message_classes import message_class
 from ddpm_controller.robots.outputs import ACTIONS, JOINT_STATE
 from ddpm_controller.robots.streams import COMPRESSED_IMAGE, IMAGE, STRING
 from ddpm_controller.survey.messages import (

@@ -18,7 +18,6 @@ from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
-from ddpm_controller.bags.message_types import message_class
 from ddpm_controller.bags.storages import BagTopic, Storage
 from ddpm_controller.bags.writer import BagWriteError
 from ddpm_controller.bags.writer_thread import (
@@ -30,6 +29,7 @@ from ddpm_controller.bags.writer_thread import (
     ReceivedOrder,
     Recording,
 )
+from ddpm_controller.messages.message_classes import message_class
 from ddpm_controller.replay.recorded_run import LOST_KEY
 from ddpm_controller.robots.streams import COMPRESSED_IMAGE, IMAGE
 from ddpm_controller.ros.polled_topic import PolledTopic, Unattended

@@ -1,8 +1,8 @@
-"""Seconds to messages; ``conversions.seconds`` gives them back, bit for bit."""
+"""Seconds to messages; ``messages.stamps.seconds`` gives them back, bit for bit."""
 
 from builtin_interfaces.msg import Duration, Time
 
-from ddpm_controller.bags.conversions import stamp_from
+from ddpm_controller.messages.stamps import stamp_from
 
 
 def time_from(stamp_s: float) -> Time:

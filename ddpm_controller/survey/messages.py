@@ -44,14 +44,21 @@ _MIRROR = "/command"
 
 
 @dataclass
-class _Track:
-    """Moments of one topic, or of one joint on it."""
+class Track:
+    """Moments of one topic, or of one joint on it.
+
+    Attributes:
+        count: Number of messages.
+        first_s: Moment of the first one.
+        last_s: Moment of the last one.
+    """
 
     count: int = 0
     first_s: float = math.nan
     last_s: float = math.nan
 
     def take(self, moment_s: float) -> None:
+        """Count one more."""
         self.first_s = self.first_s if self.count else moment_s
         self.count, self.last_s = self.count + 1, moment_s
 
@@ -64,7 +71,7 @@ class _Track:
 
 @dataclass
 class _States:
-    joints: dict[str, _Track] = field(default_factory=dict)
+    joints: dict[str, Track] = field(default_factory=dict)
     lacks: Counter[str] = field(default_factory=Counter)
     count: int = 0
 
@@ -76,13 +83,13 @@ class Survey:
         self._descriptions: dict[str, str] = {}
         self._states: dict[str, _States] = {}
         self._pictures: dict[str, tuple[str, int, int, str]] = {}
-        self._tracks: dict[str, _Track] = {}
+        self._tracks: dict[str, Track] = {}
         self._commands: dict[str, SeenCommands] = {}
         self._others: dict[str, str] = {}
 
     def take(self, topic: str, kind: str, message: Any, moment_s: float) -> None:
         """Take one message that came at ``moment_s``."""
-        self._tracks.setdefault(topic, _Track()).take(moment_s)
+        self._tracks.setdefault(topic, Track()).take(moment_s)
         if kind == STRING and topic.endswith("robot_description"):
             self._descriptions[topic] = message.data
         elif kind == JOINT_STATE and not _is_command(topic):
@@ -96,7 +103,7 @@ class Survey:
 
     def count(self, topic: str, moment_s: float) -> None:
         """Count one message whose content is not needed."""
-        self._tracks.setdefault(topic, _Track()).take(moment_s)
+        self._tracks.setdefault(topic, Track()).take(moment_s)
 
     def has_picture(self, topic: str) -> bool:
         """Whether the size of the pictures of a topic is known: more need only be counted."""
@@ -147,7 +154,7 @@ class Survey:
         states = self._states.setdefault(topic, _States())
         states.count += 1
         for name in message.name:
-            states.joints.setdefault(name, _Track()).take(moment_s)
+            states.joints.setdefault(name, Track()).take(moment_s)
         for name in ("position", "velocity", "effort"):
             numbers = list(getattr(message, name))
             states.lacks[name] += not numbers or all(map(math.isnan, numbers))

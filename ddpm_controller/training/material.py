@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ddpm_controller.checkpoint import Checkpoint, load_checkpoint, refuse_mismatch
+from ddpm_controller.data.robust_range import bounded
 from ddpm_controller.data.statistics import (
     ACTION,
     episode_statistics,
@@ -81,7 +82,7 @@ def material_from(
     episodes = [_with_only(episode, streams) for episode in episodes]
     episode_statistics(episodes, streams)  # refuses what is not finite, in held-out ones too
     chosen, held_out = split_episodes(episodes, config.validation_fraction, config.seed)
-    training = [episodes[index] for index in chosen]
+    training, cut = bounded([episodes[index] for index in chosen], streams)
     validation = [episodes[index] for index in held_out]
     initial = _initial(config, action_spec, streams)
     statistics, lines = _ranges(training, initial, config, action_spec, streams)
@@ -103,6 +104,7 @@ def material_from(
             "held_out": [episode.source for episode in validation],
             **({"initial_checkpoint": initial.hash} if initial else {}),
             **({"widened_ranges": lines} if lines else {}),
+            **({"cut_outliers": cut} if cut else {}),
         },
         initial=initial,
         widened=tuple(lines),

@@ -203,10 +203,13 @@ class _Run:
         material, config, state = self._material, self._config, self._state
         folder = self._output / "checkpoints" / name
         folder.parent.mkdir(parents=True, exist_ok=True)
+        made = config.policy, state.ema.network.state_dict()
+        result = SYSTEMS[config.kind].result
+        kind, policy, weights = result(*made) if result else (config.kind, *made)
         save_checkpoint(
             folder,
-            kind=config.kind,
-            config=asdict(config.policy),
+            kind=kind,
+            config=asdict(policy),
             action_spec=material.action_spec,
             streams=material.streams,
             statistics=material.statistics,
@@ -219,7 +222,7 @@ class _Run:
                 "validation_loss": _or_none(self._validation_loss),
                 "validation_nll": _or_none(self._validation_nll),
             },
-            weights=state.ema.network.state_dict(),
+            weights=weights,
         )
 
     def _draw(self) -> None:

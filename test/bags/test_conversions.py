@@ -6,12 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sensor_msgs.msg import JointState
 
-from ddpm_controller.bags.conversions import (
-    ConversionError,
-    seconds,
-    stamp_from,
-    vector_from,
-)
+from ddpm_controller.bags.conversions import ConversionError, vector_from
+from ddpm_controller.messages.stamps import seconds, stamp_from
 
 NAMES = ("shoulder", "elbow")
 

@@ -8,9 +8,9 @@ from small_bags import MS, ROBOT, START_NS, image, joint_state, trajectory, writ
 from ddpm_controller.bags.episodes import read_episodes
 from ddpm_controller.cli.fit.fit_noise import main
 from ddpm_controller.diffusion.recorded.noise_file import load_noise
-from ddpm_controller.identification.noise_denoiser import filters_of
-from ddpm_controller.identification.noise_recordings import ResidualChoice, residuals_of_bags
-from ddpm_controller.identification.state_denoiser import load_state_denoiser
+from ddpm_controller.identification.noise_recordings import residuals_of_bags
+from ddpm_controller.identification.residuals import ResidualChoice
+from ddpm_controller.identification.state_denoiser import filters_of, load_state_denoiser
 from ddpm_controller.robots.robot import load_robot
 
 FRANKA = Path(__file__).parents[3] / "shared/data/panda_comanip_real/symbol_data.mat"

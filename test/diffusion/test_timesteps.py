@@ -5,7 +5,7 @@ from ddpm_controller.diffusion.gaussian import GaussianProcess
 from ddpm_controller.diffusion.schedules import SCHEDULES, cosine_betas, linear_betas
 from ddpm_controller.diffusion.timesteps import spaced_timesteps, timesteps_for
 
-SPACINGS = ["leading", "trailing", "linspace", "karras"]
+SPACINGS = ["leading", "trailing", "linspace", "karras", "signal"]
 
 
 def test_spaced_timesteps_by_hand():
@@ -70,6 +70,23 @@ def test_karras_spacing_of_a_schedule_per_element_goes_by_the_mean_log_snr():
     chosen = timesteps_for(both, 9, "karras").tolist()
     assert chosen == timesteps_for(mean, 9, "karras").tolist()
     assert chosen != timesteps_for(GaussianProcess(other), 9, "karras").tolist()
+
+
+def test_signal_spacing_starts_where_a_tenth_of_the_signal_is_left_by_hand():
+    """sqrt(alpha_bar) = cos((t + 1 + .8) / 100.8 pi / 2) passes 0.1 between t = 92 and 93."""
+    process = GaussianProcess(cosine_betas(100))
+    assert timesteps_for(process, 1, "signal").tolist() == [92]
+    assert timesteps_for(process, 3, "signal").tolist() == [30, 61, 92]
+    assert process.alpha_bar[92].sqrt() > 0.1 > process.alpha_bar[93].sqrt()
+    # A schedule that leaves more than that is visited to its end.
+    short = GaussianProcess(linear_betas(1000).clamp(max=1e-4))
+    assert timesteps_for(short, 2, "signal").tolist() == [499, 999]
+
+
+def test_spacings_by_noise_are_refused_where_only_the_number_is_known():
+    for spacing in ("karras", "signal"):
+        with pytest.raises(ValueError, match=f"'{spacing}' needs the noise levels"):
+            spaced_timesteps(100, 3, spacing)
 
 
 @pytest.mark.parametrize("steps", [0, -1, 101])

@@ -15,15 +15,19 @@ from ddpm_controller.policies.diffusion_policy.policy import DiffusionPolicy
 from ddpm_controller.policy import PlanSettings
 
 
-def diffusion(**overrides):
-    return DiffusionPolicy(network(), ACTION_SPEC, PlanSettings(overrides=overrides))
+def diffusion(prefix_rows=0, **overrides):
+    return DiffusionPolicy(
+        network(prefix_rows=prefix_rows), ACTION_SPEC, PlanSettings(overrides=overrides)
+    )
 
 
 MADE = {
     "ddpm": lambda: diffusion(sampler="ddpm"),
     "ddim": diffusion,
     "dpm_solver_pp_2m": lambda: diffusion(sampler="dpm_solver_pp_2m"),
+    "consistency": lambda: diffusion(sampler="consistency", spacing="signal"),
     "warm_replace": lambda: diffusion(seam="warm_replace"),
+    "prefix": lambda: diffusion(seam="prefix", prefix_rows=4),
     "rtc_exact": lambda: diffusion(seam="rtc_exact"),
     "controlnet": small_diff_control.policy,
     "chunk_prior": lambda: small_diff_control.policy("chunk_prior"),

@@ -5,7 +5,6 @@ import pytest
 from field_messages import KINDS, STREAMS, recorded
 from small_bags import MS, ROBOT, START_NS, TOPICS, T, header, small_robot, write_bag
 
-from ddpm_controller.bags.conversions import stamp_from
 from ddpm_controller.bags.element_stamps import element_stamps
 from ddpm_controller.bags.files import BagError
 from ddpm_controller.bags.stream_reader import StreamReader
@@ -13,6 +12,7 @@ from ddpm_controller.control.deployment import Deployment
 from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.loop_settings import PolicyTerms
 from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.messages.stamps import stamp_from
 from ddpm_controller.replay.recorded_run import read_run
 from ddpm_controller.robots.loop_settings import loop_settings
 

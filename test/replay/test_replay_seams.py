@@ -1,7 +1,9 @@
 """Plans that go on from one another are reproduced too, whatever came between them."""
 
+from dataclasses import replace
+
 import pytest
-from random_checkpoint import SIM_ARM, save_random_checkpoint
+from random_checkpoint import CONFIG, SIM_ARM, save_random_checkpoint
 from recorded_runs import Scenario, record_run
 
 from ddpm_controller.control.states import Reason
@@ -50,8 +52,12 @@ def replayed(bag, *checkpoints):
     return run, compare_plans(run, Policies(run, checkpoints, "cpu"))
 
 
-@pytest.mark.parametrize("seam", ["warm_replace", "rtc", "ensemble", "bidirectional"])
+@pytest.mark.parametrize("seam", ["warm_replace", "prefix", "rtc", "ensemble", "bidirectional"])
 def test_plans_that_go_on_from_one_another_are_reproduced(tmp_path, checkpoints, traces, seam):
+    if seam == "prefix":
+        given = replace(CONFIG, prefix_rows=6)
+        save_random_checkpoint(tmp_path / "given", config=given)
+        checkpoints = (tmp_path / "given",)
     scenario = Scenario(checkpoints[:1], 100, plan_ticks=4, settings=settings(seam))
     run, plans = replayed(record_run(tmp_path / "bag", scenario), checkpoints[0])
     assert (plans.num_equal, plans.skipped) == (plans.count, ())

@@ -36,7 +36,7 @@ def test_a_controller_that_runs_has_no_pool_of_threads(checkpoint):
         node.bring_up()
         node.until_running()
         assert unnamed_threads(process.pid) <= MOST["controller"]
-        for child in psutil.Process(process.pid).children():
+        for child in psutil.Process(process.pid).children(recursive=True):
             assert unnamed_threads(child.pid) <= MOST["command process"]
 
 

@@ -1,10 +1,11 @@
 """A client of a controller process, and a robot whose every message a test decides."""
 
+import os
 import signal
 import subprocess
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +16,7 @@ from ddpm_msgs.msg import ActionChunk, ControllerStatus, Memory
 from ddpm_msgs.srv import LoadCheckpoint, ResetWorld
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
+from prepared_process import PREPARED, PreparedProcess
 from rcl_interfaces.srv import DescribeParameters, GetParameters, SetParameters
 from rclpy.action import ActionClient
 from rclpy.clock import Clock, ClockType
@@ -326,8 +328,18 @@ class FakeRobot:
             publisher.publish(message)
 
 
+def begun(executable: str, words: Sequence[str]) -> subprocess.Popen | PreparedProcess:
+    """Begin a process of this package; one whose imports are done already where that can be.
+
+    Without a number of threads in the environment it would not be that of a user.
+    """
+    if executable in PREPARED and "OMP_NUM_THREADS" in os.environ:
+        return PreparedProcess([executable, *words])
+    return subprocess.Popen([*python_command(executable), *words])
+
+
 @contextmanager
-def process_of(executable: str, **parameters: Any) -> Iterator[subprocess.Popen]:
+def process_of(executable: str, **parameters: Any) -> Iterator[subprocess.Popen | PreparedProcess]:
     """A node of this package as a process; it must end by SIGTERM with exit code 0.
 
     A controller has no second command process, which takes time to begin, unless it is asked for.
@@ -335,7 +347,7 @@ def process_of(executable: str, **parameters: Any) -> Iterator[subprocess.Popen]
     if executable == "controller":
         parameters = {"command.standby": False, **parameters}
     words = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
-    process = subprocess.Popen([*python_command(executable), "--ros-args", *words])
+    process = begun(executable, ["--ros-args", *words])
     try:
         yield process
         if process.poll() is None:

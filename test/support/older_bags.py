@@ -20,7 +20,8 @@ OLDER = "string sampler\nstring seam\nfloat64 surprise_limit\nfloat64 transition
 def as_written_before(bag, folder, monkeypatch):
     """Copy a bag, its chunks in the older form, and return the copy."""
     store = get_typestore(Stores.ROS2_JAZZY)
-    text = re.sub(r"string\[\] override_\w+.*\n", "", (MESSAGES / "ActionChunk.msg").read_text())
+    added = r"string\[\] override_\w+.*\n|string engine .*\n"
+    text = re.sub(added, "", (MESSAGES / "ActionChunk.msg").read_text())
     store.register(get_types_from_msg(text + OLDER, KIND))
     definition = storages.definition
     older = store.generate_msgdef(KIND, ros_version=2)[0], store.hash_rihs01(KIND)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from random_checkpoint import SIM_ARM
 
-from ddpm_controller.bags.conversions import observation_from, stamp_from
+from ddpm_controller.bags.conversions import observation_from
 from ddpm_controller.bags.element_stamps import element_stamps
 from ddpm_controller.bags.memory_messages import packed
 from ddpm_controller.bags.message_types import message_types, plain
@@ -25,6 +25,7 @@ from ddpm_controller.control.observing.turns import wrapping
 from ddpm_controller.control.parameter_names import given_as, values_from
 from ddpm_controller.control.planning.chunk_check import ChunkTolerance
 from ddpm_controller.control.states import State
+from ddpm_controller.messages.stamps import stamp_from
 from ddpm_controller.policy import DepartureLimit, PlanSettings
 from ddpm_controller.replay.recorded_run import LOST_KEY, PARAMETERS_KEY
 from ddpm_controller.robots.lead import ACTION_LATENCY_KEY
@@ -87,6 +88,7 @@ class Scenario:
         step: Limit on the step from the measured position, rad or m.
         stands: Ticks of a run in which the robot stands where it is, whatever it is sent.
         noise: Of measured positions, rad or m.
+        slower: Tick at which a robot_description with a quarter of the velocities comes; 0: none.
         is_apart: Whether the gripper publishes its joint by itself, at half the rate and with
             stamps of its own, and wheels share the topic.
     """
@@ -122,6 +124,7 @@ class Scenario:
     step: float = np.inf
     stands: range = range(0)
     noise: float = 0.01
+    slower: int = 0
 
     @property
     def robot(self):
@@ -144,11 +147,13 @@ class Scenario:
                 text = text.replace(
                     f'name="{name}" type="revolute"', f'name="{name}" type="continuous"'
                 )
-        return re.sub(
-            'velocity="([^"]*)"',
-            lambda found: f'velocity="{self.velocity_share * float(found[1])}"',
-            text,
-        )
+        return _faster(text, self.velocity_share)
+
+
+def _faster(description, share):
+    return re.sub(
+        'velocity="([^"]*)"', lambda found: f'velocity="{share * float(found[1])}"', description
+    )
 
 
 def record_run(folder, scenario):
@@ -247,6 +252,10 @@ class _Run:
             if tick in self._scenario.hole:
                 continue
             yield from self._observe(now_s, tick, position)
+            if tick == self._scenario.slower > 0:
+                slower = _faster(self._scenario.description, 0.25)
+                self._loop.note_newer_limits(self._robot.limits(slower))
+                yield "/robot_description", now_s, T["std_msgs/msg/String"](slower)
             if not self._scenario.plan_ticks:
                 coming += self._request(tick, now_s)
             while coming and coming[0][0] <= tick:
@@ -403,6 +412,7 @@ class _Run:
             checkpoint="",
             checkpoint_hash="",
             checkpoint_error="",
+            engine="",
             plan_number=self._plan_number,
             seed=self._seed,
             control_rate_hz=self._scenario.rate_hz,
@@ -444,6 +454,7 @@ class _Run:
             plan_number=request.plan_number,
             seed=self._seed,
             checkpoint_hash=facts.checkpoint_hash,
+            engine=facts.engine,
             num_inference_steps=facts.num_inference_steps,
             expected_delay_s=facts.expected_delay_s or request.expected_delay_s or 0.0,
             override_names=list(facts.settings),

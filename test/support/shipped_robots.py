@@ -1,16 +1,16 @@
 """A shipped robot file, a controller on it, and what is seen of both."""
 
 import json
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rclpy
 import yaml
-from controller_driver import GOALS, LOST_S
+from controller_driver import GOALS, LOST_S, begun
 from ddpm_msgs.msg import ControllerStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
@@ -23,18 +23,14 @@ from std_msgs.msg import String
 
 from ddpm_controller.robots.robot import Robot
 from ddpm_controller.ros.asking import ask
-from ddpm_controller.ros.graph.process_command import python_command
 from ddpm_controller.types import StreamSpec
 
 ROBOTS = Path(__file__).parents[2] / "config" / "robots"
 PATIENCE_S = 60.0
 LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 WARNING = Log.WARN
-OF_THE_MACHINE = (
-    *("PLAN_LATE", "CONTROLLER_LOST", "behind their arrival"),
-    *("nothing is subscribed to", "nothing serves"),
-)
-"""Words of warnings that a machine is too busy, or that not all have found each other yet."""
+OF_THE_MACHINE = ("PLAN_LATE", "CONTROLLER_LOST", "behind their arrival")
+"""Words of warnings that a machine is too busy, whatever the robot."""
 
 
 def robot_file(folder: Path, name: str, *, cameras: bool, max_age_s: float | None = None) -> Path:
@@ -81,7 +77,7 @@ def _wide(spec: StreamSpec, driver) -> dict[str, list[float]]:
 @contextmanager
 def controller_process(
     file: Path, checkpoint: Path, namespace: str, more: dict[str, str] | None = None
-) -> Iterator[subprocess.Popen]:
+) -> Iterator[Any]:
     """The controller with a robot file and more parameters, in the namespace of the robot."""
     parameters = {
         **(more or {}),
@@ -91,7 +87,7 @@ def controller_process(
     }
     words = [word for key, value in parameters.items() for word in ("-p", f"{key}:={value}")]
     space = ["-r", f"__ns:=/{namespace}"]
-    process = subprocess.Popen([*python_command("controller"), "--ros-args", *words, *space])
+    process = begun("controller", ["--ros-args", *words, *space])
     try:
         yield process
         process.terminate()

@@ -147,6 +147,7 @@ class StreamedRobot:
         message = self.sender.tick(now_s, order(now_s) if order else Order(RUNNING)).message
         if message is None:
             return
+        assert not self.sender.stream.withhold(now_s), "no time has passed since the tick"
         self.found.messages.append((now_s, message))
         if lost is not None and lost():
             return

@@ -2,17 +2,16 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
 from rich.progress import Progress
 
-from ddpm_controller.bags.episodes import read_episodes
-from ddpm_controller.bags.files import find_bags
-from ddpm_controller.checkpoint import Checkpoint, CheckpointError
-from ddpm_controller.networks.device import use_threads
 from ddpm_controller.robots.robot import Robot
 from ddpm_controller.types import Episode
+
+if TYPE_CHECKING:
+    from ddpm_controller.checkpoint import Checkpoint
 
 OnProgress = Callable[[int, int], None]
 """(bags that are done, all bags)."""
@@ -28,9 +27,13 @@ class Fitted(Protocol):
 
 
 def episodes_of(
-    checkpoint: Checkpoint, bags: Sequence[Path], robot: Robot, on_progress: OnProgress
+    checkpoint: "Checkpoint", bags: Sequence[Path], robot: Robot, on_progress: OnProgress
 ) -> Iterator[tuple[Episode, bool]]:
     """Yield each episode, and whether it was held out from the training; bag by bag."""
+    # Imported here, as below: the help of a command needs neither bags nor torch.
+    from ddpm_controller.bags.episodes import read_episodes
+    from ddpm_controller.bags.files import find_bags
+
     held_out = set(checkpoint.manifest.provenance.get("held_out", []))
     found = find_bags(bags)
     for done, bag in enumerate(found, start=1):
@@ -47,6 +50,9 @@ def run_fit(fit: Callable[[OnProgress], Fitted], path: Path, num_threads: int) -
         path: Path of the file.
         num_threads: Threads of torch.
     """
+    from ddpm_controller.checkpoint import CheckpointError
+    from ddpm_controller.networks.device import use_threads
+
     console = Console(highlight=False)
     try:
         use_threads(num_threads)

@@ -4,29 +4,23 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import torch
 import tyro
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from ddpm_controller.bags.files import BagError, digest, find_bags
-from ddpm_controller.checkpoint import CheckpointError
-from ddpm_controller.diffusion.recorded.noise_file import NoiseFileError, save_noise
-from ddpm_controller.diffusion.recorded.noise_fit import NoiseShape, Tails
-from ddpm_controller.identification.noise_denoiser import fit_state_denoiser
-from ddpm_controller.identification.noise_pictures import draw_noise
-from ddpm_controller.identification.noise_recordings import (
-    ResidualChoice,
-    residuals_of_bags,
-    residuals_of_matlab,
-)
-from ddpm_controller.identification.noise_report import FITTED, QUANTILES, NoiseReport, report_on
-from ddpm_controller.identification.residuals import ResidualError, Residuals
+from ddpm_controller.identification.residuals import ResidualChoice, ResidualError, Residuals
 from ddpm_controller.robots.robot import Robot, RobotError, load_robot
 from ddpm_controller.share import share_path
+
+if TYPE_CHECKING:
+    from ddpm_controller.diffusion.recorded.noise_fit import NoiseShape
+    from ddpm_controller.identification.noise_report import NoiseReport
+
+Tails = Literal["sinh_arcsinh", "scale_mixture"]
+FAMILIES: tuple[Tails, ...] = ("sinh_arcsinh", "scale_mixture")
 
 SIM_ARM = "config/robots/sim_arm.yaml"
 
@@ -77,9 +71,12 @@ class FitNoiseOptions:
     denoiser_steps: int = 3000
     seed: int = 0
 
-    def shapes(self) -> list[NoiseShape]:
+    def shapes(self) -> "list[NoiseShape]":
         """Return the shapes to choose from; tails of the noise itself only with the last order."""
-        families: tuple[Tails, ...] = get_args(Tails) if self.tails == "best" else (self.tails,)
+        # Imported here, as below: the help needs neither bags nor torch.
+        from ddpm_controller.diffusion.recorded.noise_fit import NoiseShape
+
+        families = FAMILIES if self.tails == "best" else (self.tails,)
         joined = not self.joints_apart
         shapes = [
             NoiseShape(order, family, True, joined) for family in families for order in self.orders
@@ -90,8 +87,13 @@ class FitNoiseOptions:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return 0, 1 after an error or 130 when it was interrupted."""
     options = tyro.cli(FitNoiseOptions, args=arguments)
+    from ddpm_controller.bags.files import BagError
+    from ddpm_controller.checkpoint import CheckpointError
+    from ddpm_controller.diffusion.recorded.noise_file import NoiseFileError, save_noise
+    from ddpm_controller.networks.device import use_threads
+
     console = Console()
-    torch.set_num_threads(1)
+    use_threads(1)
     try:
         if not options.recordings or not options.orders:
             raise ResidualError("give at least one recording and one order")
@@ -124,6 +126,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _read(options: FitNoiseOptions, console: Console) -> tuple[list[Residuals], dict[str, object]]:
     """Return the residuals, and what they are of for the file."""
+    from ddpm_controller.bags.files import digest, find_bags
+    from ddpm_controller.identification.noise_recordings import residuals_of_matlab
+
     paths = options.recordings
     if len(paths) == 1 and paths[0].suffix == ".mat":
         residuals = residuals_of_matlab(paths[0], options.residual)
@@ -141,6 +146,8 @@ def _read(options: FitNoiseOptions, console: Console) -> tuple[list[Residuals], 
 
 
 def _read_bags(options: FitNoiseOptions, robot: Robot, console: Console) -> list[Residuals]:
+    from ddpm_controller.identification.noise_recordings import residuals_of_bags
+
     with _bar(console) as bar:
         task = bar.add_task("reading bags", total=None)
         residuals = residuals_of_bags(
@@ -159,7 +166,9 @@ def _read_bags(options: FitNoiseOptions, robot: Robot, console: Console) -> list
 
 def _fitted(
     options: FitNoiseOptions, residuals: Sequence[Residuals], console: Console
-) -> NoiseReport:
+) -> "NoiseReport":
+    from ddpm_controller.identification.noise_report import report_on
+
     with _bar(console) as bar:
         task = bar.add_task("fitting", total=None)
         return report_on(
@@ -173,8 +182,10 @@ def _fitted(
 
 
 def _train_denoiser(
-    options: FitNoiseOptions, folder: Path, report: NoiseReport, name: str, console: Console
+    options: FitNoiseOptions, folder: Path, report: "NoiseReport", name: str, console: Console
 ) -> None:
+    from ddpm_controller.identification.noise_denoiser import fit_state_denoiser
+
     with _bar(console) as bar:
         task = bar.add_task("denoiser", total=options.denoiser_steps)
         fit_state_denoiser(
@@ -192,8 +203,11 @@ def _train_denoiser(
     console.print(f"state denoiser: {folder}", soft_wrap=True)
 
 
-def draw_report(report: NoiseReport, path: Path, title: str, column: int = 0) -> None:
+def draw_report(report: "NoiseReport", path: Path, title: str, column: int = 0) -> None:
     """Draw one column of a report."""
+    from ddpm_controller.identification.noise_pictures import draw_noise
+    from ddpm_controller.identification.noise_report import QUANTILES
+
     curves = {
         name: (
             look.autocorrelation[:, column],
@@ -214,7 +228,9 @@ def draw_report(report: NoiseReport, path: Path, title: str, column: int = 0) ->
     )
 
 
-def _tell(report: NoiseReport, console: Console) -> None:
+def _tell(report: "NoiseReport", console: Console) -> None:
+    from ddpm_controller.identification.noise_report import FITTED
+
     for shape, score in sorted(report.shape_scores.items(), key=lambda pair: pair[1]):
         console.print(f"  {score:9.4f}  {shape}", highlight=False)
     console.print(likelihood_table(report))
@@ -231,7 +247,7 @@ def _tell(report: NoiseReport, console: Console) -> None:
         )
 
 
-def likelihood_table(report: NoiseReport) -> Table:
+def likelihood_table(report: "NoiseReport") -> Table:
     """Return the models side by side, on held-out chunks."""
     title = f"{report.num_held_out} held-out chunks, {report.num_fitted} fitted"
     view = Table(title=title, caption=f"fitted: {report.shape}")

@@ -5,30 +5,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 import tyro
-from torch import Tensor
 
-from ddpm_controller.checkpoint import (
-    OUT_OF_DISTRIBUTION_NAME,
-    Checkpoint,
-    load_checkpoint,
-    refuse_mismatch,
-)
 from ddpm_controller.cli.fit.fit_command import OnProgress, episodes_of, run_fit
 from ddpm_controller.data.windows import WindowDataset
-from ddpm_controller.policies.diffusion_policy.policy import DiffusionPolicy, network_of
-from ddpm_controller.policies.monitors.out_of_distribution import (
-    FeatureDistance,
-    fit_feature_distance,
-    save_feature_distance,
-)
 from ddpm_controller.policy import PlanSettings
 from ddpm_controller.robots.robot import Robot, load_robot
 from ddpm_controller.share import share_path
 from ddpm_controller.types import Episode
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ddpm_controller.checkpoint import Checkpoint
+    from ddpm_controller.policies.diffusion_policy.policy import DiffusionPolicy
+    from ddpm_controller.policies.monitors.out_of_distribution import FeatureDistance
 
 
 @dataclass(frozen=True)
@@ -61,13 +55,22 @@ class FitOutOfDistribution:
 def fitted(
     command: FitOutOfDistribution,
     on_progress: OnProgress = lambda done, total: None,
-) -> FeatureDistance:
+) -> "FeatureDistance":
     """Fit, and write the file beside the manifest.
 
     Raises:
         CheckpointError: If the checkpoint cannot be used or does not fit the robot.
         ValueError: If bags or robot file cannot be used, or none was held out or trained on.
     """
+    # Imported here, as below: the help needs no torch.
+    import torch
+
+    from ddpm_controller.checkpoint import load_checkpoint, refuse_mismatch
+    from ddpm_controller.policies.monitors.out_of_distribution import (
+        fit_feature_distance,
+        save_feature_distance,
+    )
+
     checkpoint = load_checkpoint(command.checkpoint)
     if checkpoint.manifest.kind != "diffusion_policy":
         raise ValueError(
@@ -89,11 +92,13 @@ def fitted(
 
 def _features(
     command: FitOutOfDistribution,
-    checkpoint: Checkpoint,
+    checkpoint: "Checkpoint",
     robot: Robot,
     on_progress: OnProgress,
-) -> tuple[list[Tensor], list[Tensor]]:
+) -> "tuple[list[Tensor], list[Tensor]]":
     """Return the features of each episode of training, and of each held out; bag by bag."""
+    from ddpm_controller.policies.diffusion_policy.policy import DiffusionPolicy, network_of
+
     # Not restored: that would refuse a file of another checkpoint, which is replaced here.
     spec = checkpoint.manifest.action_spec
     policy = DiffusionPolicy(network_of(checkpoint), spec, PlanSettings())
@@ -105,7 +110,7 @@ def _features(
     return trained, held_out
 
 
-def _features_of(policy: DiffusionPolicy, episode: Episode, most: int) -> Tensor:
+def _features_of(policy: "DiffusionPolicy", episode: Episode, most: int) -> "Tensor":
     windows = WindowDataset([episode], policy.facts.n_obs_steps, policy.horizon)
     count = min(most, len(windows))
     batch = windows.gather(np.linspace(0, len(windows) - 1, count).round().astype(int))
@@ -117,6 +122,8 @@ def _features_of(policy: DiffusionPolicy, episode: Episode, most: int) -> Tensor
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return 0, or 1 after an error."""
     command = tyro.cli(FitOutOfDistribution, args=arguments)
+    from ddpm_controller.checkpoint import OUT_OF_DISTRIBUTION_NAME
+
     return run_fit(
         partial(fitted, command),
         command.checkpoint / OUT_OF_DISTRIBUTION_NAME,

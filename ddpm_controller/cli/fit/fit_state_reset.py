@@ -10,17 +10,10 @@ from typing import Literal
 import numpy as np
 import tyro
 
-from ddpm_controller.checkpoint import DEPARTURE_LIMIT_NAME, load_checkpoint, refuse_mismatch
 from ddpm_controller.cli.fit.fit_command import OnProgress, episodes_of, run_fit
-from ddpm_controller.policies.monitors.departure_limit import (
-    fit_departure_limit,
-    half_range_of,
-    save_departure_limit,
-)
 from ddpm_controller.policy import DepartureLimit, Policy
 from ddpm_controller.robots.robot import load_robot
 from ddpm_controller.share import share_path
-from ddpm_controller.systems import restore
 from ddpm_controller.types import Episode, Observation, measuring_stream
 
 Rows = tuple[np.ndarray, np.ndarray]
@@ -73,6 +66,15 @@ def fitted(
         ValueError: If bags or robot file cannot be used, none was held out, or the checkpoint
             lacks the range of its actions.
     """
+    # Imported here, as below: the help needs no torch.
+    from ddpm_controller.checkpoint import load_checkpoint, refuse_mismatch
+    from ddpm_controller.policies.monitors.departure_limit import (
+        fit_departure_limit,
+        half_range_of,
+        save_departure_limit,
+    )
+    from ddpm_controller.systems import restore
+
     checkpoint = load_checkpoint(command.checkpoint)
     robot = load_robot(command.robot or share_path("config/robots/sim_arm.yaml"))
     refuse_mismatch(checkpoint.manifest, robot.stream_specs, robot.action_spec)
@@ -158,6 +160,8 @@ def _window(policy: Policy, episode: Episode, newest: int) -> list[Observation]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return 0, or 1 after an error."""
     command = tyro.cli(FitStateReset, args=arguments)
+    from ddpm_controller.checkpoint import DEPARTURE_LIMIT_NAME
+
     return run_fit(
         partial(fitted, command),
         command.checkpoint / DEPARTURE_LIMIT_NAME,

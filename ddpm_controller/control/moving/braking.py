@@ -93,6 +93,27 @@ class Braking:
         return points.min(axis=0), points.max(axis=0), np.maximum(np.abs(v), np.abs(top))
 
 
+def stop_bounds(
+    velocity: np.ndarray, acceleration: np.ndarray, highest: np.ndarray, jerk: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the highest speed of the fastest stop, and a way that it stays below, each (Da,).
+
+    The way is the highest speed for the longest time that a stop can take: quick to find, and
+    twice the real one or more.
+
+    Args:
+        velocity: (Da,) at the beginning.
+        acceleration: (Da,) likewise.
+        highest: (Da,) acceleration of the stop.
+        jerk: (Da,) of the stop.
+    """
+    pull = np.abs(acceleration)
+    rise = acceleration * pull / (2 * jerk)
+    fastest = np.maximum(np.abs(velocity), np.abs(velocity + rise))
+    speed = np.abs(velocity) + np.abs(rise)
+    return fastest, speed * ((highest + pull) / jerk + speed / highest)
+
+
 def stoppable_speed(
     distance: np.ndarray, acceleration: np.ndarray, jerk: np.ndarray
 ) -> np.ndarray:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ddpm_controller.control.moving.braking import Braking, stoppable_speed
+from ddpm_controller.control.moving.braking import Braking, stop_bounds, stoppable_speed
+from ddpm_controller.control.moving.certificate import Certificate
 from ddpm_controller.control.moving.interpolation import Motion, chosen
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.moving.step_limit import Bounds
@@ -24,9 +25,13 @@ LONGEST_STEP = 1.25
 _ROUNDED = 1.0005
 """Times the longest way of a period may be gone: float64 stamps at 1.7e9 s are 2.4e-7 s apart, so
 a period of 2 ms may last 1.2e-4 longer. This is half of what ``SHARE`` leaves."""
+UNNOTICED_S = 5e-6
+"""At the velocity limit; no stamp and no encoder is better, and no motion looks different."""
 _NEAR = 8.0
 """A target that can be reached in so many periods is followed with its acceleration."""
 _REST = Motion(np.zeros(()), np.zeros(()), np.zeros(()))
+_BELOW = 1e-6
+"""Of a stricter velocity: so much below it a joint is, to be certain of it."""
 _TOLERANCE = 1e-6
 """Of the jerk limit times period^3: a thousandth of what ``SHARE`` leaves."""
 
@@ -40,11 +45,19 @@ class Limited:
         reasons: Any of ``not_finite``, ``position``, ``step``, ``velocity``, ``acceleration``,
             ``jerk``.
         step_s: Time by which the motion advanced.
+        is_noticeable: Whether a joint is further from the requested place than it moves in
+            ``UNNOTICED_S``; what is closer counts for the motion alone.
     """
 
     motion: Motion
     reasons: tuple[str, ...] = ()
     step_s: float = 0.0
+    is_noticeable: bool = True
+
+    @property
+    def noticed(self) -> tuple[str, ...]:
+        """Reasons that are worth to be counted and published."""
+        return self.reasons if self.is_noticeable else ()
 
 
 class Governor:
@@ -69,6 +82,7 @@ class Governor:
         self._velocity = used.velocity / (used.jerk * period_s**2)
         self._farthest = _ROUNDED * used.velocity * period_s
         self._way = TimeOptimal(len(self._unit))
+        self._certificate = Certificate(used)
 
     def step(
         self, last: Motion, wish: Motion, elapsed_s: float, bounds: Bounds | None = None
@@ -89,15 +103,69 @@ class Governor:
         step_s = min(max(elapsed_s, 0.0), period_s)
         if step_s == 0.0:
             return Limited(last)
+        is_longer = period_s < elapsed_s <= LONGEST_STEP * period_s
+        passed_s = elapsed_s if is_longer else step_s
+        if self._certificate.holds(last, wish, passed_s, bounds) and not (
+            is_longer and self._is_too_far(wish, last)
+        ):
+            return Limited(wish, (), passed_s)
         if not np.isfinite([wish.position, wish.velocity, wish.acceleration]).all():
             braked = self._braked(self._scaled(last, last.position), step_s / period_s)
             return Limited(self._physical(braked, last), ("not_finite",), step_s)
-        if period_s < elapsed_s <= LONGEST_STEP * period_s:
+        if is_longer:
             found = self._led(wish, last, elapsed_s / period_s, bounds)
-            if (np.abs(found[0].position - last.position) <= self._farthest).all():
-                return Limited(found[0], self._reasons(*found, wish, last), elapsed_s)
+            if not self._is_too_far(found[0], last):
+                return self._limited(*found, wish, last, elapsed_s)
         found = self._led(wish, last, step_s / period_s, bounds)
-        return Limited(found[0], self._reasons(*found, wish, last), step_s)
+        return self._limited(*found, wish, last, step_s)
+
+    def _limited(
+        self, found: Motion, held: np.ndarray, wish: Motion, last: Motion, step_s: float
+    ) -> Limited:
+        off = np.abs(found.position - wish.position)
+        is_noticeable = not (off <= UNNOTICED_S * self._limits.velocity).all()
+        return Limited(found, self._reasons(found, held, wish, last), step_s, is_noticeable)
+
+    @property
+    def highest_speed(self) -> np.ndarray:
+        """(Da,) speed that is used, rad/s or m/s."""
+        return self._used.velocity
+
+    def admits(self, motion: Motion) -> np.ndarray:
+        """Return which joints of ``motion`` keep the limits and can be stopped in them, (Da,)."""
+        moving = self._scaled(motion, motion.position)
+        return self._can_stop(moving, motion, 1.0, self._range)
+
+    def inside(self, position: np.ndarray) -> np.ndarray:
+        """Return the nearest position (Da,) within the limits."""
+        return self._range.clip(position)
+
+    def slowed(self, last: Motion, wish: Motion, top: np.ndarray, passed_s: float) -> Motion:
+        """Return the motion ``passed_s`` after ``last`` on the fastest way to a lower speed.
+
+        Each joint goes to the velocity of ``wish``, as far as that is slower, and at most at
+        ``top``: the fastest stop, as seen from a frame that moves so.
+
+        Args:
+            last: What was sent before.
+            wish: Wanted now; anything.
+            top: (Da,) highest speed to go to.
+            passed_s: At most a period.
+        """
+        used = self._used
+        # Where the velocity goes if the acceleration only ends.
+        end = last.velocity + last.acceleration * np.abs(last.acceleration) / (2 * used.jerk)
+        end = np.minimum(np.maximum(end, -top), top)
+        wanted = np.where(np.isfinite(wish.velocity), wish.velocity, 0.0)
+        frame = np.minimum(np.maximum(wanted, np.minimum(end, 0.0)), np.maximum(end, 0.0))
+        seen = Motion(np.zeros_like(frame), last.velocity - frame, last.acceleration)
+        braked = Braking.of(seen, used.acceleration, used.jerk).at(passed_s)
+        position = last.position + frame * passed_s + braked.position
+        return Motion(self._inside(position), frame + braked.velocity, braked.acceleration)
+
+    def _is_too_far(self, motion: Motion, last: Motion) -> bool:
+        """Return whether a joint has gone further than a period allows."""
+        return not (np.abs(motion.position - last.position) <= self._farthest).all()
 
     # Parts; motions here are scaled and count from the last position, `h` is in periods
 
@@ -149,11 +217,15 @@ class Governor:
 
     def _target(self, wish: Motion, limits: Bounds) -> Motion:
         """Return the target, cut to where the joints can be and still stop in time."""
-        inside = limits.clip(wish.position)
-        distances = np.array([inside - limits.lower, limits.upper - inside])
-        used = self._used
-        speeds = stoppable_speed(distances, used.acceleration, used.jerk)
-        down, up = np.minimum(speeds, used.velocity)
+        inside, used = limits.clip(wish.position), self._used
+        below, above = inside - limits.lower, limits.upper - inside
+        zero = np.zeros_like(inside)
+        with np.errstate(over="ignore"):
+            _, way = stop_bounds(wish.velocity, zero, used.acceleration, used.jerk)
+        down = up = used.velocity
+        if not (way <= np.minimum(below, above)).all():
+            speeds = stoppable_speed(np.array([below, above]), used.acceleration, used.jerk)
+            down, up = np.minimum(speeds, used.velocity)
         outside = inside != wish.position
         velocity = np.where(outside, 0.0, np.minimum(np.maximum(wish.velocity, -down), up))
         changed = outside | (velocity != wish.velocity)
@@ -230,13 +302,19 @@ class Governor:
 
     def _can_stop(self, found: Motion, last: Motion, h: float, bounds: Bounds) -> np.ndarray:
         """Return for which joints ``found`` may be sent and can be stopped afterwards, (Da,)."""
-        lowest, highest, fastest = Braking.of(found, self._acceleration, self._jerk).extent()
         lower = (bounds.lower - last.position) / self._unit - _TOLERANCE
         upper = (bounds.upper - last.position) / self._unit + _TOLERANCE
         top, most = self._velocity + _TOLERANCE, self._acceleration + _TOLERANCE
+        fastest, way = stop_bounds(
+            found.velocity, found.acceleration, self._acceleration, self._jerk
+        )
+        inside = (found.position - way >= lower) & (found.position + way <= upper)
+        if not inside.all():  # the real way decides
+            braking = Braking.of(found, self._acceleration, self._jerk)
+            lowest, highest, fastest = braking.extent()
+            inside = (lowest >= lower) & (highest <= upper)
         safe: np.ndarray = (
-            (lowest >= lower)
-            & (highest <= upper)
+            inside
             & (fastest <= top)
             & (np.abs(found.acceleration) <= most)
             & (np.abs(found.position) <= top * h)
@@ -263,6 +341,70 @@ class Governor:
         if limits.velocities is not None:
             masks = _of_velocities(masks, limits.velocities.chosen)
         return tuple(name for name, mask in masks.items() if mask.any())
+
+
+class Tightening:
+    """From the limits in force into stricter ones, without a jump and without a stop.
+
+    A motion that is too fast for stricter limits cannot be led by them: no way within them begins
+    there. Each joint first loses what is too much, within the limits before, and is led within the
+    stricter ones from the moment on at which it could be stopped within them. It stands in the
+    place of the governor until every joint is.
+
+    Args:
+        before: Governor for the limits that are in force.
+        limits: The stricter ones, none of them looser.
+        period_s: Time between ticks.
+
+    Attributes:
+        limits: As given.
+        governor: For them.
+    """
+
+    def __init__(self, before: Governor, limits: JointLimits, period_s: float) -> None:
+        self.limits, self.governor = limits, Governor(limits, period_s)
+        self._before, self._period_s = before, period_s
+
+    def admits(self, motion: Motion) -> np.ndarray:
+        """Return which joints of ``motion`` could be stopped within the stricter limits, (Da,)."""
+        return self.governor.admits(motion)
+
+    def is_stuck(self, motion: Motion) -> bool:
+        """Return whether a joint rests where the stricter limits do not let it be."""
+        rests = (motion.velocity == 0) & (motion.acceleration == 0)
+        return bool((rests & ~self.admits(motion)).any())
+
+    def step(
+        self, last: Motion, wish: Motion, elapsed_s: float, bounds: Bounds | None = None
+    ) -> Limited:
+        """Return what to send next; see ``Governor.step``.
+
+        ``last`` is within the limits before. ``stricter`` is the first of the reasons while a
+        joint is not within the others yet.
+        """
+        step_s = min(max(elapsed_s, 0.0), self._period_s)
+        ready = self.admits(last)
+        if ready.all():
+            return self.governor.step(last, wish, step_s, bounds)
+        place = Motion.rest(self.governor.inside(last.position))
+        led = self.governor.step(
+            chosen(ready, last, place), chosen(ready, wish, place), step_s, bounds
+        )
+        slower = self._before.slowed(last, wish, self._top(last), step_s)
+        held = self._before.step(last, slower, step_s, bounds)
+        reasons = ("stricter", *(each for each in led.reasons if each != "step"))
+        return Limited(chosen(ready, led.motion, held.motion), reasons, step_s)
+
+    def _top(self, last: Motion) -> np.ndarray:
+        """Return the speed (Da,) to which a joint that is too fast slows down.
+
+        It is 0 where even that could not be stopped inside the stricter positions.
+        """
+        allowed = (1 - _BELOW) * self.governor.highest_speed
+        speed = np.minimum(np.abs(last.velocity), allowed)
+        cruise = Motion(last.position, np.copysign(speed, last.velocity), np.zeros_like(speed))
+        top: np.ndarray = np.where(self.admits(cruise), allowed, 0.0)
+        return top
 
 
 def _of_velocities(masks: Mapping[str, np.ndarray], chosen: np.ndarray) -> dict[str, np.ndarray]:

@@ -1,6 +1,7 @@
 """Smooth curves in time: a quintic through the rows of a chunk, an offset that fades, a stop."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -53,9 +54,10 @@ class Quintic:
     last: Motion
     duration_s: float
 
-    def at(self, passed_s: float | np.ndarray) -> Motion:
-        """Return the motion ``passed_s`` after the beginning, at most ``duration_s``."""
-        u, t_s = passed_s / self.duration_s, self.duration_s
+    @cached_property
+    def _coefficients(self) -> tuple[np.ndarray, ...]:
+        """Of u and u^2, the latter doubled, then of u^3, u^4 and u^5."""
+        t_s = self.duration_s
         step = self.last.position - self.first.position
         v0, v1 = self.first.velocity * t_s, self.last.velocity * t_s
         a0, a1 = self.first.acceleration * t_s**2, self.last.acceleration * t_s**2
@@ -63,6 +65,12 @@ class Quintic:
         c3 = 10 * step - 6 * v0 - 4 * v1 - 1.5 * a0 + 0.5 * a1
         c4 = -15 * step + 8 * v0 + 7 * v1 + 1.5 * a0 - a1
         c5 = 6 * step - 3 * (v0 + v1) + 0.5 * (a1 - a0)
+        return v0, a0, c3, c4, c5
+
+    def at(self, passed_s: float | np.ndarray) -> Motion:
+        """Return the motion ``passed_s`` after the beginning, at most ``duration_s``."""
+        u, t_s = passed_s / self.duration_s, self.duration_s
+        v0, a0, c3, c4, c5 = self._coefficients
         position = self.first.position + u * (v0 + u * (a0 / 2 + u * (c3 + u * (c4 + u * c5))))
         velocity = v0 + u * (a0 + u * (3 * c3 + u * (4 * c4 + u * 5 * c5)))
         acceleration = a0 + u * (6 * c3 + u * (12 * c4 + u * 20 * c5))
@@ -161,6 +169,7 @@ class ChunkCurve:
             Motion(row, slope / period_s, acceleration / period_s**2)
             for row, slope, acceleration in zip(rows, slopes, accelerations, strict=True)
         ]
+        self._segment = (-1, Quintic(self._knots[0], self._knots[-1], period_s))
         self._stop = Stop(chunk.end_s, self._knots[-1], stop_s)
         self._fade = FadingOffset(chunk.end_s, self._knots[-1], stop_s)
 
@@ -176,8 +185,9 @@ class ChunkCurve:
         period_s = self.chunk.period_s
         passed_s = now_s - self.chunk.start_s
         i = min(int(passed_s / period_s), len(self._knots) - 2)
-        segment = Quintic(self._knots[i], self._knots[i + 1], period_s)
-        return segment.at(min(passed_s - i * period_s, period_s))
+        if self._segment[0] != i:
+            self._segment = (i, Quintic(self._knots[i], self._knots[i + 1], period_s))
+        return self._segment[1].at(min(passed_s - i * period_s, period_s))
 
 
 @dataclass(frozen=True)
@@ -199,11 +209,15 @@ class FadingOffset:
 
     def at(self, now_s: float) -> Motion:
         """Return the offset and its derivatives at ``now_s``."""
-        zero = Motion.rest(np.zeros_like(self.begin.position))
         passed_s = max(now_s - self.begin_s, 0.0)
         if passed_s >= self.duration_s:
-            return zero
-        return Quintic(self.begin, zero, self.duration_s).at(passed_s)
+            return Motion.rest(np.zeros_like(self.begin.position))
+        return self._fade.at(passed_s)
+
+    @cached_property
+    def _fade(self) -> Quintic:
+        zero = Motion.rest(np.zeros_like(self.begin.position))
+        return Quintic(self.begin, zero, self.duration_s)
 
 
 def fade_peaks(begin: Motion, duration_s: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

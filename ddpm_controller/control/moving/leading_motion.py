@@ -12,7 +12,7 @@ from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.motion_loop import MotionLoop, Order, Sent
 from ddpm_controller.control.moving.path import in_nanoseconds
 from ddpm_controller.control.moving.safety import JointLimits
-from ddpm_controller.control.moving.stream_settings import StreamSettings, limits_between
+from ddpm_controller.control.moving.stream_settings import StreamSettings
 from ddpm_controller.control.moving.trajectory_stream import TrajectoryStream
 from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.types import ActionChunk, Trajectory
@@ -58,11 +58,17 @@ class LeadingMotion:
         fade_s: float = 0.2,
         stop_s: float = 0.2,
     ) -> None:
-        used = limits_between(limits, period_s * settings.knot_ticks(period_s))
-        self._limits = used
         # A robot that lags by up to the past goes where it was led then.
         led_s = settings.past_s + settings.lead_s
-        self.motion = MotionLoop(used, period_s, fade_s=fade_s, stop_s=stop_s, led_s=led_s)
+        self.motion = MotionLoop(
+            limits,
+            period_s,
+            fade_s=fade_s,
+            stop_s=stop_s,
+            led_s=led_s,
+            spacing_s=period_s * settings.knot_ticks(period_s),
+        )
+        self._limits = used = self.motion.limits
         self.stream = TrajectoryStream(joint_names, used, period_s, stop_s, settings)
         self._settings, self._period_s = settings, period_s
         self._chunk: ActionChunk | None = None
@@ -75,6 +81,9 @@ class LeadingMotion:
         if now_s < self._last_s - self._period_s:
             self.stream.shift(now_s - self._last_s - self._period_s)
         self._last_s = now_s
+        if order.limits is not None:
+            self.tighten(order.limits)
+            order = replace(order, limits=None)
         order = self._with_waiting(order)
         is_known = order.chunk is None or order.chunk is self._chunk
         is_new = not is_known and order.verdict.state == State.RUNNING
@@ -98,6 +107,10 @@ class LeadingMotion:
         self._waiting = order
         message = self.stream.message(now_s, self.motion.bounds(order.measured))
         return Ahead(tuple(commands), message, is_new and bool(commands))
+
+    def tighten(self, limits: JointLimits) -> None:
+        """Be led within stricter limits too from the next moment on; see ``MotionLoop``."""
+        self.motion.tighten(limits)
 
     @property
     def longest_stop_s(self) -> float:
@@ -151,6 +164,7 @@ class LeadingMotion:
         # Twice: where it begins is known before the moment from which on it is free to move.
         start = self.motion.follow(now_s, at_rest).position
         assert start is not None
+        self._use(self.motion.limits)
         here = self._limits.resting(order.begin_at)
         message = self.stream.begin(now_s, start, here)
         command = self.motion.follow(self.stream.end_s, at_rest)
@@ -165,6 +179,7 @@ class LeadingMotion:
         assert velocity is not None
         assert acceleration is not None
         self.stream.append(moment_s, Motion(position, velocity, acceleration))
+        self._use(self.motion.limits)
         if order.chunk is not None and order.verdict.state == State.RUNNING:
             self._chunk = order.chunk
         if not self.motion.has_chunk:
@@ -180,6 +195,12 @@ class LeadingMotion:
         if order.verdict.state == State.RUNNING and chunk is None:
             chunk = waiting.chunk
         return replace(order, chunk=chunk)
+
+    def _use(self, limits: JointLimits) -> None:
+        """Let the stop that is sent behind the newest point keep what that does."""
+        if limits is not self._limits:
+            self._limits = limits
+            self.stream.use(limits)
 
 
 def motion_of(

@@ -12,12 +12,13 @@ import numpy as np
 
 from ddpm_controller.control.command import Command
 from ddpm_controller.control.moving.cartesian_box import BoxedGovernor, governor_of
-from ddpm_controller.control.moving.governor import LONGEST_STEP, Governor, Limited
+from ddpm_controller.control.moving.governor import LONGEST_STEP, Governor, Limited, Tightening
 from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.receding_horizon import ChunkFollower
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.moving.step_limit import Bounds, StepLimit
 from ddpm_controller.control.moving.stopping import SafeStop, longest_stop_s
+from ddpm_controller.control.moving.stream_settings import limits_between
 from ddpm_controller.control.moving.velocity_governor import VelocityGovernor
 from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.types import ActionChunk
@@ -52,6 +53,7 @@ class Order:
             position limits of a joint whose velocity is commanded; it holds whatever the verdict
             is. NaN of a column that is not measured.
         sent: What another process has sent last; the motion continues from there.
+        limits: Others that have come, of which the stricter ones count: see ``can_tighten``.
     """
 
     verdict: Verdict
@@ -60,6 +62,7 @@ class Order:
     keep_position: bool = False
     measured: np.ndarray | None = None
     sent: Sent | None = None
+    limits: JointLimits | None = None
 
     def measured_at(self, position: np.ndarray | None) -> "Order":
         """Return the same for a robot that is measured at ``position`` (Da,)."""
@@ -75,6 +78,11 @@ class MotionLoop:
         fade_s: How long the difference between two chunks fades.
         stop_s: How long a stop takes; longer where the limits do not allow that.
         led_s: As ``StepLimit``; 0 where its ticks are those of the clock.
+        spacing_s: Time between points that others join by quintics, between which the limits hold
+            too; 0: there are none.
+
+    Raises:
+        ValueError: Points so far apart that nothing is left of a limit between them.
     """
 
     def __init__(
@@ -85,8 +93,11 @@ class MotionLoop:
         fade_s: float = 0.2,
         stop_s: float = 0.2,
         led_s: float = 0.0,
+        spacing_s: float = 0.0,
     ) -> None:
-        self._limits, self._period_s = limits, period_s
+        self._spacing_s = spacing_s
+        self._limits = limits = self._between(limits)
+        self._period_s = period_s
         self._fade_s, self._stop_s = fade_s, stop_s
         self._governor = governor_of(limits, period_s)
         self._velocities = _velocity_governor(self._governor, limits, period_s, led_s)
@@ -96,6 +107,14 @@ class MotionLoop:
         self._was_limited = self._was_held = False
         self._last_s = -math.inf
         self._rest_s = -math.inf
+        self._looser: tuple[JointLimits, Governor] | None = None
+        self._tightening: Tightening | None = None
+        self._untold = False
+
+    @property
+    def limits(self) -> JointLimits:
+        """Limits in force."""
+        return self._limits
 
     @property
     def longest_stop_s(self) -> float:
@@ -143,14 +162,59 @@ class MotionLoop:
 
     def take_up(self, sent: Sent, now_s: float, measured: np.ndarray | None = None) -> None:
         """Go on from what another one has sent: stop smoothly, until there is a chunk."""
+        self._make_room_for(sent.motion)
         self.hold_at(sent.motion.position, sent.stamp_s)
         assert self._follower is not None
         self._sent, self._rest_s = sent.motion, now_s + self._stop_s
         self._stop_from_sent(self._follower, now_s, self.bounds(measured))
 
+    def tighten(self, limits: JointLimits) -> None:
+        """Be led within stricter limits too, once every joint has slowed down to them."""
+        before = self._limits if self._tightening is None else self._tightening.limits
+        limits = before.strictest(self._between(limits))
+        governor = self._governor
+        assert isinstance(governor, Governor)
+        self._tightening, self._untold = Tightening(governor, limits, self._period_s), True
+
+    def _between(self, limits: JointLimits) -> JointLimits:
+        return limits_between(limits, self._spacing_s) if self._spacing_s else limits
+
+    def _take_stricter(self) -> None:
+        """Let the stricter limits be in force."""
+        tightening, self._tightening = self._tightening, None
+        if tightening is None:
+            return
+        assert isinstance(self._governor, Governor)
+        self._looser = self._limits, self._governor
+        self._limits, self._governor = tightening.limits, tightening.governor
+        self._step = self._step.within(self._limits)
+
+    def _make_room_for(self, motion: Motion) -> None:
+        """Slow down once more where ``motion``, of a stop sent earlier, is beyond the limits."""
+        if self._looser is None or self._looser[1] is self._governor:
+            return
+        assert isinstance(self._governor, Governor)
+        if not self._governor.admits(motion).all():
+            stricter = self._limits
+            self._limits, self._governor = self._looser
+            self._tightening = Tightening(self._governor, stricter, self._period_s)
+
+    def _verdict(self, order: Order) -> Verdict:
+        """Return what was ordered, or why the robot cannot be moved within the limits."""
+        tightening = self._tightening
+        if tightening is None or self._sent is None:
+            return order.verdict
+        if tightening.admits(self._sent).all():
+            self._take_stricter()
+        elif order.verdict.state == State.RUNNING and tightening.is_stuck(self._sent):
+            return Verdict(State.HOLDING, Reason.LIMIT_POSITION, OUTSIDE_STRICTER)
+        return order.verdict
+
     def follow(self, now_s: float, order: Order) -> Command:
         """Return the command that carries out ``order`` at ``now_s``."""
-        verdict = order.verdict
+        if order.limits is not None:
+            self.tighten(order.limits)
+        verdict = self._verdict(order)
         went_back = now_s < self._last_s
         if went_back:
             self._last_s = now_s - self._period_s  # the motion continues all the same
@@ -178,6 +242,7 @@ class MotionLoop:
         return self._limited(self._follower, now_s, verdict, bounds, order.measured)
 
     def _begin(self, measured: np.ndarray, keep_position: bool, now_s: float) -> None:
+        self._take_stricter()
         resting = self._limits.resting(measured)
         start = np.clip(resting, self._limits.lower, self._limits.upper)
         sent = self._sent if keep_position else None
@@ -195,9 +260,17 @@ class MotionLoop:
         measured: np.ndarray | None,
     ) -> Command:
         elapsed_s = max(now_s - self._last_s, 0.0)
-        safe = self._governed(follower.command(now_s), elapsed_s, bounds, measured)
-        limited = safe.reasons
-        self._was_limited, self._was_held = bool(limited), "step" in limited
+        runs = verdict.state == State.RUNNING
+        tightening = self._tightening if runs else None
+        wish = follower.command(now_s)
+        if tightening is not None and self._sent is not None:
+            safe = tightening.step(self._sent, wish, elapsed_s, bounds)
+        else:
+            safe = self._governed(wish, elapsed_s, bounds, measured)
+        self._was_limited, self._was_held = bool(safe.reasons), "step" in safe.reasons
+        limited = safe.noticed
+        if runs and self._untold:
+            limited, self._untold = tuple(dict.fromkeys(("stricter", *limited))), False
         if limited:
             verdict = verdict.limited(limited)
         motion = self._sent = safe.motion
@@ -250,6 +323,20 @@ class MotionLoop:
         if self._is_late(now_s):
             return now_s - self._period_s
         return min(self._last_s, now_s)
+
+
+OUTSIDE_STRICTER = (
+    "the robot has come to rest outside of stricter position limits that came: deactivate, move "
+    "it within them and activate"
+)
+
+
+def can_tighten(before: JointLimits, after: JointLimits) -> bool:
+    """Return whether a motion may be led from limits into stricter ones while it moves.
+
+    Commands that are velocities and an arm with a box need more room than joints do by themselves.
+    """
+    return all(each.velocities is None and each.arm is None for each in (before, after))
 
 
 def is_near(measured: np.ndarray, position: np.ndarray, limits: JointLimits) -> bool:

@@ -204,6 +204,16 @@ class JointLimits:
             if outside[i]
         )
 
+    def strictest(self, other: "JointLimits") -> "JointLimits":
+        """Return the stricter of both, number by number.
+
+        Raises:
+            ValueError: Nothing is left between two position limits.
+        """
+        kinds = ("upper", "velocity", "acceleration", "jerk", "step", "follow")
+        lowest = {kind: np.minimum(getattr(self, kind), getattr(other, kind)) for kind in kinds}
+        return replace(self, lower=np.maximum(self.lower, other.lower), **lowest)
+
     def stricter_in(self, after: "JointLimits", names: Sequence[str]) -> str:
         """Return in words where ``after`` is stricter than these limits, or an empty text."""
         lower = ("lower", self.lower, after.lower, after.lower > self.lower)

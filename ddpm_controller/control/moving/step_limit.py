@@ -54,7 +54,11 @@ class StepLimit:
 
     def copied(self) -> "StepLimit":
         """Return another one that knows the same."""
-        another = StepLimit(self._limits, self._led_s)
+        return self.within(self._limits)
+
+    def within(self, limits: JointLimits) -> "StepLimit":
+        """Return another one that knows the same, for other limits."""
+        another = StepLimit(limits, self._led_s)
         another._led = self._led.copy()
         return another
 

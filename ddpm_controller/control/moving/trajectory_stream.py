@@ -10,18 +10,21 @@ from dataclasses import replace
 
 import numpy as np
 
-from ddpm_controller.control.moving.embedded_stop import EmbeddedStop
 from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.motion_loop import Sent
 from ddpm_controller.control.moving.path import Path, in_nanoseconds
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.moving.step_limit import Bounds
+from ddpm_controller.control.moving.stopping import EmbeddedStop
 from ddpm_controller.control.moving.stream_settings import (
     SHORTEST_PAST_S,
     StreamSettings,
     time_between,
 )
 from ddpm_controller.types import Trajectory
+
+Tail = tuple[np.ndarray, np.ndarray]
+"""Moments (N,) and motions (N, 3, Da) of the stop behind a lead."""
 
 
 class TrajectoryStream:
@@ -48,14 +51,21 @@ class TrajectoryStream:
         self._message_s = max(settings.message_period_s, period_s) - period_s / 2
         self._knot_ticks = settings.knot_ticks(period_s)
         self._resume_s = settings.resume_s(period_s)
-        self._stop = EmbeddedStop(limits, stop_s, fastest=limits.arm is not None)
+        self._stop_s = stop_s
+        self.use(limits)
         self._path = Path(len(joint_names))
         self._newest: tuple[float, Motion] | None = None
         self._ticks = 0
         self._is_due = False
-        self._tail = (np.zeros(0), np.zeros((0, 3, len(joint_names))))
+        self._tail: Tail = (np.zeros(0), np.zeros((0, 3, len(joint_names))))
         self.sent: Sent | None = None
         """End of the lead that was sent last: from there on the robot stops by itself."""
+        self._before: tuple[float, Sent | None, Tail] = (math.inf, None, self._tail)
+
+    def use(self, limits: JointLimits) -> None:
+        """Take other limits for the stops from now on; the newest motion keeps them."""
+        self._limits = limits
+        self._stop = EmbeddedStop(limits, self._stop_s, fastest=limits.arm is not None)
 
     @property
     def end_s(self) -> float:
@@ -107,6 +117,7 @@ class TrajectoryStream:
         self._newest, self._ticks, self._is_due = None, 0, False
         self.sent = Sent(moment_s, motion)
         self._tail = (np.zeros(0), np.zeros((0, 3, len(motion.position))))
+        self._before = math.inf, None, self._tail
 
     def clear(self) -> None:
         """Forget all: nothing that was sent counts any more."""
@@ -142,13 +153,14 @@ class TrajectoryStream:
     def resume(self, now_s: float) -> Sent:
         """Commit the stop of the last message up to a lead from now; return where it is left."""
         assert self.sent is not None
+        sent, tail = self.sent, self._tail
         past_s = self._path.begin_s + max(self._settings.past_s, SHORTEST_PAST_S)
         moment_s = max(now_s, past_s, self.sent.stamp_s) + self._settings.lead_s
         self._path.cut(self.sent.stamp_s)
         self._keep_tail(moment_s)
         motion = self._tail_at(moment_s)
         self._commit(moment_s, motion)
-        self._is_due = True
+        self._before, self._is_due = (moment_s, sent, tail), True
         return self.sent
 
     def shift(self, by_s: float) -> None:
@@ -159,6 +171,7 @@ class TrajectoryStream:
             self.sent = replace(self.sent, stamp_s=self.sent.stamp_s + by_s)
         if self._newest is not None:
             self._newest = (self._newest[0] + by_s, self._newest[1])
+        self._before = math.inf, None, self._tail
 
     # Messages
 
@@ -177,6 +190,8 @@ class TrajectoryStream:
             self._path.append(*self._newest)
             self._newest = None
         last, end_s = self._path.last, self._path.end_s
+        if not self._is_due:  # a message that resumes agrees with the stop for a lead
+            self._before = self.sent.stamp_s, self.sent, self._tail
         self.sent, self._is_due = Sent(end_s, last), False
         times_s, motions = self._stop.points(last, bounds)
         if self._settings.carries != "accelerations":
@@ -187,6 +202,19 @@ class TrajectoryStream:
             np.concatenate([self._path.motions, motions]),
             now_s,
         )
+
+    def withhold(self, now_s: float) -> bool:
+        """Take the last message back if it would come too late; return whether it would.
+
+        At ``now_s`` the robot is beyond what this message and the one before it have in common,
+        so the motion resumes from the stop of that one.
+        """
+        common_s, sent, tail = self._before
+        if sent is None or common_s >= now_s + self._resume_s:
+            return False
+        self.sent, self._tail = sent, tail
+        self._before = math.inf, None, tail
+        return True
 
     def _message_of(self, times_s: np.ndarray, motions: np.ndarray, now_s: float) -> Trajectory:
         stamp_s = float(times_s[0])

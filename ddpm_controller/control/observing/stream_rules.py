@@ -15,6 +15,8 @@ MOTION = {"rad": 0.1, "m": 0.03}
 
 Less may be smaller than a pixel: see ``FrozenImage``.
 """
+SLOW_SHARE = 0.5
+"""A stream that comes at less than this share of its rate is worth a warning."""
 _STRIDE = 8
 """Of the rows and columns that are looked at first: pictures that differ do so there already."""
 

@@ -114,6 +114,9 @@ class DiffControlConfig:
             for name, value in AS_RELEASED.items():  # so that its checkpoints name what it is
                 object.__setattr__(self, name, value)
         refuse_scale(self.transition_scale)
+        released = self.state == "as_released" and self.policy.prefix_rows
+        rule = "is as the published code has it, which gives no rows: use prefix_rows 0"
+        self._require("state", not released, rule)
         for name in ("null_prior_share", "own_chunks_from", "own_chunks_share"):
             self._require(name, 0 <= getattr(self, name) <= 1, "must be in [0, 1]")
         self._require("prior_noise", 0 <= self.prior_noise < 10, "must be in [0, 10)")

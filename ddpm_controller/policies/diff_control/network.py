@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ddpm_controller.networks.belief import BeliefEncoder
+from ddpm_controller.networks.unet1d import with_last_column
 from ddpm_controller.policies.diff_control.belief_state import belief_encoder
 from ddpm_controller.policies.diff_control.chunk_examples import Examples
 from ddpm_controller.policies.diff_control.config import CONTROLLED, DiffControlConfig
@@ -85,9 +86,14 @@ class DiffControlNetwork(nn.Module):
 
     def _go_on_with(self, weights: Mapping[str, Tensor]) -> None:
         try:
-            self.load_state_dict(dict(weights))
+            self.load_state_dict(self._widened(weights))
         except RuntimeError as error:
             raise ValueError(f"the initial checkpoint is not of this network: {error}") from error
+
+    def _widened(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        if not self.config.policy.prefix_rows:
+            return dict(weights)
+        return with_last_column(weights, self.state_dict())
 
     def _see_with(self, weights: Mapping[str, Tensor]) -> None:
         """Take the image encoders of a diffusion policy."""

@@ -103,7 +103,8 @@ def _prior_along(parts: StateParts, scale: float) -> Callable[[], AlongChain]:
 
 
 def _with_prior(config: DiffControlConfig, action_dim: int) -> UnetOf:
-    recalled, inputs = _of_chunk(config, action_dim), 2 * action_dim + 1
+    recalled = _of_chunk(config, action_dim)
+    inputs = 2 * action_dim + 1 + config.policy.given_columns
     return lambda make, cond_dim: PriorUnet1d(
         make(cond_dim=cond_dim - recalled + 1, input_dim=inputs),
         horizon=config.horizon,

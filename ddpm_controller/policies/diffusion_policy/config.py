@@ -20,6 +20,9 @@ ForwardProcessName = Literal["fixed", "scalar", "element", "recorded"]
 and joint, given the observation; recorded: the noise shaped as a recording's."""
 TimestepSampling = Literal["uniform", "loss_second_moment"]
 
+MOST_TIMESTEPS, MOST_ROWS = 100_000, 10_000
+"""A manifest that asks for more would take memory in proportion; papers have 1000 and 64."""
+
 
 @dataclass(frozen=True)
 class DiffusionPolicyConfig:
@@ -47,6 +50,9 @@ class DiffusionPolicyConfig:
         sampler: Key of ``diffusion.samplers.SAMPLERS``.
         num_inference_steps: Denoising steps per plan.
         spacing: Which timesteps a short chain visits.
+        prefix_rows: Largest number of first rows that training gives the network clean, as those
+            that a robot executes while it plans (Black et al. 2025, arXiv:2512.05964): enough for
+            plans below (prefix_rows - n_obs_steps) periods. 0: none, and no seam "prefix".
         seam: How a plan is joined to the one before.
         channels: Widths of the U-Net's levels; each level halves the time axis.
         kernel_size: Kernel size of the U-Net's convolutions, odd.
@@ -83,6 +89,7 @@ class DiffusionPolicyConfig:
     sampler: str = "ddim"
     num_inference_steps: int = 10
     spacing: Spacing = "leading"
+    prefix_rows: int = 0
     seam: SeamSettings = field(default_factory=SeamSettings)
     channels: tuple[int, ...] = (64, 128, 256)
     kernel_size: int = 5
@@ -108,6 +115,8 @@ class DiffusionPolicyConfig:
         ):
             _require(self, name, getattr(self, name) in known, f"must be one of {sorted(known)}")
         _require(self, "n_obs_steps", self.n_obs_steps >= 1, "must be at least 1")
+        for name, most in (("num_train_timesteps", MOST_TIMESTEPS), ("horizon", MOST_ROWS)):
+            _require(self, name, getattr(self, name) <= most, f"must be {most} at the most")
         for name in ("image_shift_pixels", "cond_hidden", "bound_weight"):
             _require(self, name, getattr(self, name) >= 0, "must not be below 0")
         _require(self, "mask_share", 0 <= self.mask_share < 1, "must be in [0, 1)")
@@ -129,6 +138,10 @@ class DiffusionPolicyConfig:
             not (self.zero_terminal_snr and self.prediction == "epsilon"),
             "must be 'v' or 'x0' with zero_terminal_snr: pure noise has no part of the signal",
         )
+        refuse_prefix_rows(self)
+        if not self.seam.strategy:  # so that its checkpoints name what it is
+            object.__setattr__(self, "seam", self.seam.chosen_for(self.prefix_rows))
+        refuse_untrained_prefix(self, self.seam)
         refuse_rows(self, self.n_action_steps)
         check_unet_sizes(self.horizon, self.channels, self.kernel_size, self.num_groups)
 
@@ -136,6 +149,11 @@ class DiffusionPolicyConfig:
     def training_window(self) -> tuple[int, int]:
         """Observations and rows of a training window."""
         return self.n_obs_steps, self.horizon
+
+    @property
+    def given_columns(self) -> int:
+        """Columns that the network sees beside those of the chunk: which rows are given."""
+        return 1 if self.prefix_rows else 0
 
 
 def _require(config: "DiffusionPolicyConfig", name: str, fulfilled: bool, rule: str) -> None:
@@ -150,6 +168,7 @@ class DenoisingSettings:
     Attributes:
         sampler: Key of ``diffusion.samplers.SAMPLERS``.
         num_inference_steps: Denoising steps per plan.
+        spacing: Which timesteps a short chain visits.
         seam: How a plan is joined to the one before, key of ``seams.strategies.STRATEGIES``.
         surprise: Departure from what was expected beyond which a plan begins again without the
             one before; 0: never.
@@ -159,6 +178,7 @@ class DenoisingSettings:
 
     sampler: str
     num_inference_steps: int
+    spacing: Spacing
     seam: str
     surprise: float
     expected_delay_s: float | None = None
@@ -192,6 +212,7 @@ def denoising_settings(config: DiffusionPolicyConfig) -> DenoisingSettings:
     return DenoisingSettings(
         sampler=config.sampler,
         num_inference_steps=config.num_inference_steps,
+        spacing=config.spacing,
         seam=seam.strategy,
         surprise=seam.surprise,
         # 0 is in checkpoints from before delays were measured: it means nothing.
@@ -206,6 +227,24 @@ def refuse_rows(config: DiffusionPolicyConfig, n_action_steps: int) -> None:
         raise ValueError(
             f"n_action_steps must be between 1 and {available} = horizon {config.horizon} - "
             f"n_obs_steps {config.n_obs_steps} + 1, got {n_action_steps}"
+        )
+
+
+def refuse_prefix_rows(config: DiffusionPolicyConfig) -> None:
+    """Raise ValueError where not even a plan that takes no time could use the given rows."""
+    fewest, most = config.n_obs_steps + 1, config.horizon - 1
+    inside = config.prefix_rows == 0 or fewest <= config.prefix_rows <= most
+    rule = f"must be 0, or between n_obs_steps + 1 = {fewest} and horizon - 1 = {most}"
+    _require(config, "prefix_rows", inside, rule)
+
+
+def refuse_untrained_prefix(config: DiffusionPolicyConfig, seam: SeamSettings) -> None:
+    """Raise ValueError where a seam gives rows to a network that was never given any."""
+    if seam.strategy == "prefix" and not config.prefix_rows:
+        raise ValueError(
+            "seam 'prefix' gives the network the rows that are settled, and this one was trained "
+            "without (prefix_rows 0): use 'warm_replace', or train it further with prefix_rows "
+            "and this checkpoint as initial_checkpoint"
         )
 
 

@@ -27,6 +27,7 @@ from ddpm_controller.diffusion.timesteps import timesteps_for
 from ddpm_controller.diffusion.variances import step_variance
 from ddpm_controller.policies.diffusion_policy.config import DiffusionPolicyConfig
 from ddpm_controller.policies.diffusion_policy.denoiser import split_answer
+from ddpm_controller.policies.diffusion_policy.prefix import network_input
 from ddpm_controller.policies.diffusion_policy.process import PolicyProcess
 
 Denoise = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor | None]]
@@ -68,7 +69,7 @@ def denoising_loss(
         x0: (B, Tp, Da), normalized.
         t: (B,).
         cond: (B, Dc).
-        mask: (B, Tp) bool, False where a row is padding.
+        mask: (B, Tp) bool, False where a row is padding or is given.
         generator: Source of the noise.
         weights: (B,) of the rows, where t was not drawn uniformly.
     """
@@ -102,7 +103,7 @@ def schedule_loss(
     """Return the full bound of a chain of ``bound_steps`` steps, nats per dimension, a scalar.
 
     L_T and K times the term of one step drawn for each row, L_0 among them. Its gradient reaches
-    the schedule and nothing else, by way of x_t too: the denoiser is held.
+    the schedule and nothing else, by way of x_t too: the denoiser is held, and given no rows.
     """
     x0, cond, mask = (each[::SCHEDULE_SHARE].detach() for each in (x0, cond, mask))
     timesteps = timesteps_for(forward_process.fixed, config.bound_steps, config.spacing)
@@ -112,7 +113,8 @@ def schedule_loss(
     xt = chain.process.sample(x0, index, noise)
     held = {name: weight.detach() for name, weight in unet.named_parameters()}
     asked = timesteps.to(x0.device)[index]
-    raw = functional_call(unet, held, (xt, asked, cond))
+    seen = network_input(xt, None) if config.prefix_rows else xt
+    raw = functional_call(unet, held, (seen, asked, cond))
     answer, fraction = split_answer(raw, config.variance)
     predicted = x0_from(chain.process, answer, xt, index, config.prediction)
     if config.clip_x0:

@@ -11,14 +11,16 @@ from ddpm_controller.checkpoint import ACTION_STATISTICS
 from ddpm_controller.diffusion.timestep_sampling import LossAwareTimesteps
 from ddpm_controller.networks.image_encoder import ImageEncoder, image_features, random_shift
 from ddpm_controller.networks.normalizer import MinMaxNormalizer
-from ddpm_controller.networks.unet1d import ConditionalUnet1d
+from ddpm_controller.networks.unet1d import ConditionalUnet1d, with_last_column
 from ddpm_controller.policies.diffusion_policy.config import DiffusionPolicyConfig
 from ddpm_controller.policies.diffusion_policy.denoiser import split_answer
 from ddpm_controller.policies.diffusion_policy.loss import (
+    Denoise,
     denoising_loss,
     schedule_loss,
     spread_timesteps,
 )
+from ddpm_controller.policies.diffusion_policy.prefix import Given, drawn_prefix, network_input
 from ddpm_controller.policies.diffusion_policy.process import (
     PolicyProcess,
     TerminalFacts,
@@ -47,7 +49,8 @@ class DiffusionPolicyNetwork(nn.Module):
     ``statistics`` are {stream or "action": {"min": [...], "max": [...]}} in SI units. What another
     policy remembers comes as the last ``recalled_dim`` columns of the condition, and ``unet_of``
     makes a U-Net that has the methods of ``ConditionalUnet1d`` and may treat them apart: it gets
-    what makes one for a ``cond_dim`` (and an ``input_dim``), and Dc.
+    what makes one for a ``cond_dim`` (and an ``input_dim``), and Dc. With ``prefix_rows`` a U-Net
+    sees one more column, the last: which rows are given.
 
     Attributes:
         relative: What the actions are learned relative to.
@@ -64,6 +67,7 @@ class DiffusionPolicyNetwork(nn.Module):
         *,
         recalled_dim: int = 0,
         unet_of: UnetOf | None = None,
+        forward_process: Any = None,
     ) -> None:
         super().__init__()
         refuse_goals(config.goal_streams, streams)
@@ -81,7 +85,7 @@ class DiffusionPolicyNetwork(nn.Module):
                 self.encoders[each.name] = _encoder(each, config)
         self.action_dim, self.seen_dim = action_dim, _cond_dim(config, self.streams)
         self.cond_dim = self.seen_dim + recalled_dim
-        self.forward_process = PolicyProcess(
+        self.forward_process: Any = forward_process or PolicyProcess(
             config, action_spec, self.seen_dim, self.action_normalizer.half_range
         )
         self.timesteps: LossAwareTimesteps | None = None
@@ -107,7 +111,7 @@ class DiffusionPolicyNetwork(nn.Module):
             ValueError: If a weight has no place here, or one that is needed is missing.
         """
         own = self.state_dict()
-        weights = self._widened(weights)
+        weights = self.widened(weights)
         misfits = [
             f"{name} {tuple(weight.shape)}"
             for name, weight in weights.items()
@@ -121,9 +125,14 @@ class DiffusionPolicyNetwork(nn.Module):
             )
         self.load_state_dict(dict(weights), strict=False)
 
-    def _widened(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the weights with zeros for a variance that was not learned before."""
+    def widened(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the weights with zeros for what they lack of a column or an answer.
+
+        The column of given rows, and a variance that was not learned before.
+        """
         widened = dict(weights)
+        if self.config.prefix_rows:
+            widened = with_last_column(widened, self.state_dict())
         if self.config.variance != "learned_range":
             return widened
         own = self.state_dict()
@@ -177,15 +186,19 @@ class DiffusionPolicyNetwork(nn.Module):
         seen = self.encode(values)
         return seen if recalled is None else torch.cat([seen, recalled.to(seen)], dim=1)
 
-    def denoise(self, xt: Tensor, t: Tensor, cond: Tensor) -> tuple[Tensor, Tensor | None]:
+    def denoise(
+        self, xt: Tensor, t: Tensor, cond: Tensor, given: Given | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         """Return prediction and fraction of the variance at ``t`` (B,), each (B, Tp, Da).
 
         Args:
             xt: Noisy normalized chunk, (B, Tp, Da).
             t: (B,).
             cond: (B, Dc).
+            given: Rows that are known; None: none.
         """
-        return split_answer(self.unet(xt, t, cond), self.config.variance)
+        seen = network_input(xt, given) if self.config.prefix_rows else xt
+        return split_answer(self.unet(seen, t, cond), self.config.variance)
 
     def forward(self, batch: Batch, generator: torch.Generator, noise_draws: int = 1) -> Tensor:
         """Return ``loss``; so that a wrapper for many processes sees the call."""
@@ -202,26 +215,23 @@ class DiffusionPolicyNetwork(nn.Module):
 
         Args:
             batch: See ``Batch``.
-            generator: Source of image shifts, masks, timesteps and noise, in this order.
+            generator: Source of image shifts, masks, timesteps, given rows and noise, in this
+                order.
             noise_draws: Timesteps and noises per example. The observations are encoded once for
                 all of them; the timesteps of one example are spread evenly over the chain, which
                 leaves each uniform.
             recalled: (B, Dr), the last columns of the condition.
         """
-        values = batch["values"]
-        if self.training:
-            values = self._shifted(values, generator)
-            if self.config.maskable_streams:
-                values = {**values, MASKED: self._masks(len(batch["actions"]), generator)}
-        seen = self.condition(values, recalled)
+        seen = self.condition(self.augmented(batch, generator), recalled)
         cond = seen.repeat_interleave(noise_draws, dim=0)  # (B * K, Dc)
         x0 = self.normalized_actions(batch).repeat_interleave(noise_draws, dim=0)
         mask = batch["mask"].repeat_interleave(noise_draws, dim=0)
         t, weights = self._timesteps(len(batch["actions"]), noise_draws, generator)
         t = t.to(x0.device)
         process = self.forward_process(cond)
+        denoise, unknown = self._given_some(x0, mask, generator)
         loss, rows = denoising_loss(
-            self.denoise, self.config, process, x0, t, cond, mask, generator, weights
+            denoise, self.config, process, x0, t, cond, unknown, generator, weights
         )
         if self.timesteps is not None and self.training:
             self.timesteps.record(t, rows)
@@ -230,6 +240,34 @@ class DiffusionPolicyNetwork(nn.Module):
                 self.unet, self.config, self.forward_process, x0, cond, mask, generator
             )
         return loss
+
+    def _given_some(
+        self, x0: Tensor, mask: Tensor, generator: torch.Generator
+    ) -> tuple[Denoise, Tensor]:
+        """Return what is trained, given some first rows, and the mask of what it has to find.
+
+        In evaluation mode it is given none, so that the loss is that of the whole chunk.
+        """
+        most = self.config.prefix_rows if self.training else 0
+        if not most:
+            return self.denoise, mask
+        which = drawn_prefix((len(x0), x0.shape[1]), most, generator).to(x0.device)
+        return partial(self.denoise, given=Given(x0, which)), mask & ~which
+
+    def augmented(self, batch: Batch, generator: torch.Generator) -> Mapping[str, Tensor]:
+        """Return the values of a batch, in training mode with images shifted and streams masked.
+
+        Args:
+            batch: See ``Batch``.
+            generator: Source of image shifts and masks, in this order.
+        """
+        values: Mapping[str, Tensor] = batch["values"]
+        if not self.training:
+            return values
+        values = self._shifted(values, generator)
+        if self.config.maskable_streams:
+            values = {**values, MASKED: self._masks(len(batch["actions"]), generator)}
+        return values
 
     def _masks(self, rows: int, generator: torch.Generator) -> Tensor:
         config = self.config
@@ -265,6 +303,7 @@ def _unet_maker(
         num_groups=config.num_groups,
         timestep_dim=config.timestep_embedding_dim,
         cond_hidden=config.cond_hidden,
+        input_dim=action_dim + config.given_columns,
         answers=2 if config.variance == "learned_range" else 1,
     )
 

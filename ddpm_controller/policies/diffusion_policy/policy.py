@@ -13,7 +13,10 @@ from ddpm_controller.checkpoint import Checkpoint
 from ddpm_controller.diffusion.samplers import SAMPLERS, Sampler, sample_ddpm
 from ddpm_controller.diffusion.timesteps import timesteps_for
 from ddpm_controller.diffusion.variances import Variance
+from ddpm_controller.inference.choice import Chosen, chosen_engine
+from ddpm_controller.inference.engine import Answer, Served
 from ddpm_controller.networks.device import usable_device
+from ddpm_controller.networks.unet1d import ConditionalUnet1d
 from ddpm_controller.policies.diffusion_policy.bound import policy_bound
 from ddpm_controller.policies.diffusion_policy.config import (
     DenoisingSettings,
@@ -21,9 +24,11 @@ from ddpm_controller.policies.diffusion_policy.config import (
     config_from,
     denoising_settings,
     refuse_rows,
+    refuse_untrained_prefix,
 )
 from ddpm_controller.policies.diffusion_policy.denoiser import AlongChain, Denoiser
 from ddpm_controller.policies.diffusion_policy.network import DiffusionPolicyNetwork
+from ddpm_controller.policies.diffusion_policy.prefix import Given
 from ddpm_controller.policies.inputs.goals import goal_ranges_of
 from ddpm_controller.policies.inputs.masks import MASKED, masks_of
 from ddpm_controller.policies.inputs.training_range import middle_window, training_range_of
@@ -80,11 +85,13 @@ class DiffusionPolicy:
         refuse_rows(config, self.n_action_steps)
         chosen = overridden(denoising_settings(config), settings.overrides)
         self._sampler_name = chosen.sampler
+        self._spacing = chosen.spacing
         self._timesteps = timesteps_for(
-            network.forward_process.fixed, chosen.num_inference_steps, config.spacing
+            network.forward_process.fixed, chosen.num_inference_steps, chosen.spacing
         )
         self._device = torch.device(settings.device)
         self.seam = chosen.joined_as(config.seam)
+        refuse_untrained_prefix(config, self.seam)
         self._joiner = PlanJoiner(
             self.seam,
             action_spec,
@@ -97,6 +104,7 @@ class DiffusionPolicy:
         with torch.no_grad():
             every = torch.arange(config.num_train_timesteps, device=self._device)
             self._time_modulation = network.unet.time_modulation(every)  # (T, M)
+        self._engine = self._chosen_engine(settings.engine)
         self.facts = self._policy_facts(action_spec, checkpoint_hash, chosen)
 
     @classmethod
@@ -105,7 +113,7 @@ class DiffusionPolicy:
 
         Raises:
             CheckpointError: If the config or the weights do not fit this class.
-            ValueError: If the settings break a rule.
+            ValueError: If the settings break a rule, or the engine that they name cannot be used.
         """
         network = network_of(checkpoint)
         distance = load_feature_distance(checkpoint.folder, checkpoint.hash, network.cond_dim)
@@ -141,11 +149,56 @@ class DiffusionPolicy:
                 streams, normalizers, network.action_normalizer, spec
             ),
             out_of_distribution_limit=self.distance.limit if self.distance else math.nan,
-            text=str(terminal),
-            warning=terminal.warning,
+            text="; ".join(filter(None, (str(terminal), self._prefix_text(spec)))),
+            warning="; ".join(filter(None, (terminal.warning, self._prefix_warning(spec)))),
             warm_up=middle_window(streams, normalizers, config.n_obs_steps, spec.period_s),
             relative_cost=self._joiner.relative_cost,
+            engine=self._engine.name,
+            engine_text=self._engine.text,
         )
+
+    def _chosen_engine(self, asked: str) -> Chosen:
+        """Return what answers for the U-Net, compared with it on whole chunks."""
+        served = Served(self.network.unet, self.horizon, torch.get_num_threads())
+        with torch.no_grad():
+            return chosen_engine(asked, served, self._trial_chunk, self._only_torch())
+
+    def _only_torch(self) -> str:
+        """Return why no engine but torch serves this policy; empty where others do."""
+        if type(self.network.unet) is not ConditionalUnet1d or self._along_chain:
+            return "what it remembers acts within its network"
+        if self._device.type != "cpu":
+            return f"it is on {self._device}"
+        if self.seam.needs_gradient:
+            return f"its seam {self.seam.strategy} needs a gradient"
+        return ""
+
+    def _trial_chunk(self, answer: Answer, seed: int) -> Tensor:
+        """Return a normalized chunk, (1, Tp, Da), for a condition somewhere in its range."""
+        generator = torch.Generator().manual_seed(seed)
+        cond = 2 * torch.rand(1, self.network.cond_dim, generator=generator) - 1
+        return self._sampling(cond, [self.initial_memory(seed)], [0], answer).drawn()
+
+    def _prefix_text(self, spec: ActionSpec) -> str:
+        if self.seam.strategy != "prefix":
+            return ""
+        return f"seam prefix for plans of less than {self._longest_plan_s(spec):.3g} s"
+
+    def _prefix_warning(self, spec: ActionSpec) -> str:
+        delay_s, longest_s = self.seam.expected_delay_s or 0.0, self._longest_plan_s(spec)
+        if self.seam.strategy != "prefix" or delay_s < longest_s - 1e-6:
+            return ""
+        return (
+            f"seam prefix: in expected_delay_s {delay_s:g} more rows are settled than the "
+            f"prefix_rows {self.network.config.prefix_rows} of the training, which are enough for "
+            f"less than {longest_s:.3g} s: the rest is held without the network's knowledge; plan "
+            "faster or train with more prefix_rows"
+        )
+
+    def _longest_plan_s(self, spec: ActionSpec) -> float:
+        """Return the time of a plan from which on rows are settled beyond the trained ones."""
+        config = self.network.config
+        return (config.prefix_rows - config.n_obs_steps) * spec.period_s
 
     def plan(self, window: Window, memory: Memory) -> Plan:
         """Return the next chunk, a pure function of window and memory."""
@@ -185,7 +238,10 @@ class DiffusionPolicy:
             for window, memory in zip(windows, memories, strict=True)
         ]
         with torch.no_grad():  # a seam may need a gradient, which inference mode forbids for good
-            x0 = self._joiner.drawn(befores, lambda rows: self._sampling(cond, memories, rows))
+            answer = self._engine.answer
+            x0 = self._joiner.drawn(
+                befores, lambda rows: self._sampling(cond, memories, rows, answer)
+            )
             rows = self.network.action_normalizer.unnormalize(x0).cpu().numpy()
             if self.network.relative.are_any:
                 rows = rows + np.stack([each.reference for each in befores])[:, None]
@@ -267,7 +323,14 @@ class DiffusionPolicy:
             mask=mask,
         )
 
-    def _sampling(self, cond: Tensor, memories: Sequence[Memory], rows: list[int]) -> Sampling:
+    def _sampling(
+        self,
+        cond: Tensor,
+        memories: Sequence[Memory],
+        rows: list[int],
+        answer: Answer,
+        given: Given | None = None,
+    ) -> Sampling:
         """Return what is needed to sample some rows of a batch."""
         of_rows = cond[rows]
         process = self.network.forward_process(of_rows)
@@ -278,6 +341,8 @@ class DiffusionPolicy:
             of_rows,
             self._time_modulation,
             self._along_chain() if self._along_chain else None,
+            answer,
+            given,
         )
         return Sampling(
             sampler=self._sampler(denoiser),
@@ -290,6 +355,10 @@ class DiffusionPolicy:
             ],
             timesteps=self._timesteps_of([memories[row] for row in rows]),
             in_range=denoiser.in_range,
+            prefix_rows=self.network.config.prefix_rows,
+            after=lambda known, which: self._sampling(
+                cond, memories, rows, answer, Given(known, which)
+            ),
         )
 
     def _sampler(self, denoiser: Denoiser) -> Sampler:
@@ -306,8 +375,7 @@ class DiffusionPolicy:
             raise ValueError(f"plans of one batch need the same steps, got {sorted(asked)}")
         if not any(asked):
             return self._timesteps
-        spacing = self.network.config.spacing
-        return timesteps_for(self.network.forward_process.fixed, asked.pop(), spacing)
+        return timesteps_for(self.network.forward_process.fixed, asked.pop(), self._spacing)
 
     def _distances(self, cond: Tensor) -> list[dict[str, float]]:
         """Return how far the condition (B, Dc) of each plan is from the training's."""

@@ -24,14 +24,17 @@ from ddpm_controller.diffusion.samplers import Sampler
 from ddpm_controller.diffusion.warm_start import WarmStart, timesteps_below
 from ddpm_controller.policy import EXPECTED_DELAY
 
+WITHOUT_PREFIX = "rtc_exact"
+"""Strategy of a network that is given no rows, where its checkpoint names none."""
+
 
 @dataclass(frozen=True)
 class SeamSettings:
     """How a plan is joined to the one before.
 
     Attributes:
-        strategy: Key of ``STRATEGIES``. Of those that succeeded at least as often as ``switch`` at
-            every delay, the one with the smoothest seams is the default.
+        strategy: Key of ``STRATEGIES``; in a recipe empty for ``prefix`` where rows are given in
+            training, and ``rtc_exact`` where none are.
         warm_level: Where a warm start begins, as a share of T - 1; 1 keeps nothing.
         expected_delay_s: Time that a plan takes: what the robot does meanwhile is settled. None
             (of a checkpoint 0 too): as plans of the run have taken.
@@ -50,7 +53,7 @@ class SeamSettings:
             range of the actions.
     """
 
-    strategy: str = "rtc_exact"
+    strategy: str = ""
     warm_level: float = 0.45
     expected_delay_s: float | None = None
     overlap_s: float | None = None
@@ -64,8 +67,8 @@ class SeamSettings:
     surprise_scale: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        known = tuple(STRATEGIES)
-        self._require("strategy", self.strategy in known, f"must be one of {sorted(known)}")
+        known = self.strategy in STRATEGIES or not self.strategy
+        self._require("strategy", known, f"must be one of {sorted(STRATEGIES)}")
         schedules = get_args(MaskSchedule)
         self._require("schedule", self.schedule in schedules, f"must be one of {schedules}")
         self._require("warm_level", 0 < self.warm_level <= 1, "must be above 0 and at most 1")
@@ -81,6 +84,10 @@ class SeamSettings:
         scales = self.surprise_scale
         self._require("surprise_scale", all(each > 0 for each in scales), "must be above 0")
 
+    def chosen_for(self, prefix_rows: int) -> "SeamSettings":
+        """Return the settings with a strategy, for a network that is given so many rows."""
+        return replace(self, strategy="prefix" if prefix_rows else WITHOUT_PREFIX)
+
     def _require(self, name: str, fulfilled: bool, rule: str) -> None:
         if not fulfilled:
             raise ValueError(f"seam: {name} {rule}, got {getattr(self, name)!r}")
@@ -89,6 +96,11 @@ class SeamSettings:
     def remembers(self) -> bool:
         """Whether a plan needs the one before it."""
         return self.strategy != "switch"
+
+    @property
+    def needs_gradient(self) -> bool:
+        """Whether the denoiser is differentiated, which only torch can."""
+        return self.strategy == "rtc_exact"
 
     @property
     def num_candidates(self) -> int:
@@ -118,6 +130,9 @@ class Sampling:
         generators: Per candidate and row: (N, B), the first are those of a plain sample.
         timesteps: (K,).
         in_range: Holds an estimate of x_0 in the range of the actions.
+        prefix_rows: First rows, at most, that the denoiser was trained to be given; 0: none.
+        after: (rows (B, Tp, Da), which (B, Tp) bool) -> the same, with these rows known: they are
+            in the sample exactly, and the denoiser is given them at every step.
     """
 
     sampler: Sampler
@@ -127,6 +142,8 @@ class Sampling:
     generators: Sequence[Sequence[torch.Generator]]
     timesteps: Tensor
     in_range: Callable[[PredictX0], PredictX0] = lambda predict_x0: predict_x0
+    prefix_rows: int = 0
+    after: "Callable[[Tensor, Tensor], Sampling] | None" = None
 
     def drawn(self, candidate: int = 0) -> Tensor:
         """Return the sample, (B, Tp, Da)."""
@@ -158,14 +175,28 @@ class Target:
         """Return how much each row is held to it, (B, Tp, 1)."""
         horizon = self.rows.shape[1]
         rows = []
-        for delay_s, covered in zip(self.delays_s.tolist(), self.covered.tolist(), strict=True):
-            # Rows on both sides of the moment of take-over: position and velocity.
-            frozen = self.first + _rows(delay_s, self.period_s) + 2
+        each = zip(self.settled().tolist(), self.covered.tolist(), strict=True)
+        for frozen, covered in each:
             end = min(horizon, covered)
             if settings.overlap_s is not None:
                 end = min(end, frozen + _rows(settings.overlap_s, self.period_s))
             rows.append(prefix_weights(horizon, min(frozen, end), end, settings.schedule))
         return torch.stack(rows)[:, :, None]
+
+    def settled(self) -> Tensor:
+        """Return how many first rows are settled while a plan is made, (B,), covered or not.
+
+        With those before the newest observation, which is row ``first``, and the rows on both
+        sides of the moment of take-over: position and velocity.
+        """
+        delays_s = self.delays_s.tolist()
+        return torch.tensor([self.first + _rows(each, self.period_s) + 2 for each in delays_s])
+
+    def holds(self) -> Tensor:
+        """Return where a row is settled that the chunk before covers, (B, Tp) bool."""
+        index = torch.arange(self.rows.shape[1])
+        rows = torch.minimum(self.settled(), self.covered.cpu())
+        return (index[None] < rows[:, None]).to(self.rows.device)
 
     def covers(self) -> Tensor:
         """Return 1 where it has a row and 0 behind, (B, Tp)."""
@@ -200,6 +231,27 @@ def replace_prefix(sampling: Sampling, target: Target, settings: SeamSettings) -
 def warm_replace(sampling: Sampling, target: Target, settings: SeamSettings) -> Tensor:
     """Return the chunk before, denoised again behind its frozen beginning."""
     return _held(_warmed(sampling, target, settings), target, settings).drawn()
+
+
+def prefix(sampling: Sampling, target: Target, settings: SeamSettings) -> Tensor:
+    """Return a sample that begins with the settled rows of the chunk before, given clean.
+
+    Black et al. 2025 (training-time RTC, arXiv:2512.05964): one plain pass a step. Rows that are
+    settled beyond those of the training are held as by ``replace``, without a weight behind.
+
+    Raises:
+        ValueError: If the denoiser was not trained to be given rows.
+    """
+    if sampling.after is None:
+        raise ValueError("seam 'prefix' needs a denoiser that was trained with prefix_rows")
+    settled = target.holds()
+    known = settled.clone()
+    known[:, sampling.prefix_rows :] = False
+    after = sampling.after(target.rows, known)
+    if not torch.equal(known, settled):
+        held = replaced(after.predict_x0, target.rows, settled.to(target.rows)[:, :, None])
+        after = replace(after, predict_x0=held)
+    return after.drawn()
 
 
 def rtc(sampling: Sampling, target: Target, settings: SeamSettings) -> Tensor:
@@ -270,6 +322,7 @@ STRATEGIES: dict[str, Strategy] = {
     "warm": warm,
     "replace": replace_prefix,
     "warm_replace": warm_replace,
+    "prefix": prefix,
     "rtc": rtc,
     "rtc_exact": rtc_exact,
     "ensemble": ensemble,

@@ -3,11 +3,10 @@
 import math
 import os
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 
@@ -25,6 +24,7 @@ from ddpm_controller.ros.commanding.command_messages import (
     told_from,
 )
 from ddpm_controller.ros.commanding.sent_positions import SentCommands
+from ddpm_controller.ros.commanding.zygote import Forked, Zygote
 from ddpm_controller.ros.graph.process_command import child_environment
 from ddpm_controller.ros.graph.transports import (
     PROFILES,
@@ -55,33 +55,27 @@ def command_environment(surroundings: Mapping[str, str]) -> dict[str, str]:
     return {"FASTDDS_BUILTIN_TRANSPORTS": "UDPv4", **environment}
 
 
-_PATIENCE_S = 5.0
-_STANDBY_PAUSE_S = 5.0
-"""After a death the machine has other work than to begin a process that is not needed yet."""
-
-
-@dataclass(frozen=True)
-class _Child:
-    """A process and the socket to it."""
-
-    process: subprocess.Popen[bytes]
-    socket: socket.socket
+_MODULE = "ddpm_controller.ros.commanding.command_zygote"
+_STANDBYS = 2
+"""So that a second death just after the first finds one that others have long found too."""
+_AGAIN_S = 1.0
+"""After one that has ended before it was ready, so that one that cannot begin is no storm."""
 
 
 class CommandLink:
-    """One command process, and another one that takes over when it dies.
+    """One command process, and others that take over when it dies.
 
-    The one that stands by has begun, so that it can take over at once, but has no topics: there is
-    one publisher of commands at any time.
+    Those that stand by have begun, so that they can take over at once, but have no topics: there
+    is one publisher of commands at any time.
 
     Args:
         settings: What it is begun with.
-        standby: Whether another one stands by; else it is begun when it is needed.
+        standby: Whether others stand by; else one is begun when it is needed.
 
     Attributes:
         is_quiet: Whether it has nothing to send, by its own word.
         is_at_rest: Whether what it sent last lets the robot rest, by its own word.
-        is_ready: Whether it has sent a packet at all.
+        is_ready: Whether it takes orders: it has sent a packet, or stood by.
         was_at_rest: Whether the one before has ended by itself, which it does only at rest.
         sent: What it has sent lately, by its own word.
         node_names: Full names of the nodes that have published commands.
@@ -93,71 +87,79 @@ class CommandLink:
         self.sent = SentCommands(settings.outputs)
         self.sent.note_read()
         self.node_names: list[str] = []
-        self._wants_standby, self._standby_from_s = standby, -math.inf
-        self._standby: _Child | None = None
+        self._num_standbys = _STANDBYS if standby else 0
+        self._standbys: list[Forked] = []
+        self._begun_s, self._has_failed = -math.inf, False
         self.was_at_rest = False
+        self._zygote = Zygote(_MODULE, command_environment(os.environ))
         self._begin()
         self._stand_by()
 
     def _begin(self) -> None:
-        """Let the one that stands by command, or a new one."""
+        """Let one that stands by command, the oldest, or a new one."""
         self.is_quiet, self.is_at_rest, self.is_ready = True, True, False
         self._asked_for_quiet = True
         self._limits: JointLimits | None = None
-        child, self._standby = self._standby, None
-        if child is not None and child.process.poll() is not None:
-            child.socket.close()
-            child = None
-        if child is None:
-            child = self._child(stands_by=False)
+        if self._standbys:
+            child = self._standbys.pop(0)
+            self.is_ready = _is_ready(child.link)
+            with suppress(OSError):  # it dies this moment
+                child.link.send(settings_packet(self._settings))
         else:
-            child.socket.send(settings_packet(self._settings))
-        self._process, self._socket = child.process, child.socket
+            child = self._forked(stands_by=False)
+        self._child = child
         self.sent.note_gap()  # the last words of one that died are lost
 
     def _stand_by(self) -> None:
-        """Have another process that stands by, unless one has only just been begun."""
-        if not self._wants_standby or time.monotonic() < self._standby_from_s:
-            return
-        if self._standby is not None:
-            if self._standby.process.poll() is None:
-                return
-            self._standby.socket.close()
-        self._standby_from_s = time.monotonic() + _STANDBY_PAUSE_S
-        self._standby = self._child(stands_by=True)
+        """Have others stand by."""
+        self._drop_dead()
+        while len(self._standbys) < self._num_standbys and self._may_fork:
+            self._standbys.append(self._forked(stands_by=True))
 
-    def _child(self, stands_by: bool) -> _Child:
+    def _drop_dead(self) -> None:
+        for child in [each for each in self._standbys if each.has_ended]:
+            self._standbys.remove(child)
+            self._has_failed |= not _is_ready(child.link)
+            child.close()
+
+    @property
+    def _may_fork(self) -> bool:
+        return not self._has_failed or time.monotonic() > self._begun_s + _AGAIN_S
+
+    def _forked(self, stands_by: bool) -> Forked:
         self._num_begun += 1
+        self._begun_s, self._has_failed = time.monotonic(), False
         name = self._settings.node_name
         # One that was killed is remembered by others for a while.
         name = name if self._num_begun == 1 else f"{name}_{self._num_begun}"
         self.node_names.append(f"{self._settings.namespace.rstrip('/')}/{name}")
-        # A packet arrives whole, and its reader learns at once that the other end has died.
-        own, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        command = [sys.executable, "-P", "-m", "ddpm_controller.ros.commanding.command_process"]
-        process = subprocess.Popen(
-            [*command, str(other.fileno())],
-            pass_fds=[other.fileno()],
-            env=command_environment(os.environ),
-        )
-        other.close()
-        own.setblocking(False)
-        own.send(settings_packet(replace(self._settings, node_name=name, stands_by=stands_by)))
-        return _Child(process, own)
+        child = self._zygote.fork()
+        with suppress(OSError):  # it has died before it began
+            settings = replace(self._settings, node_name=name, stands_by=stands_by)
+            child.link.send(settings_packet(settings))
+        return child
 
     @property
     def pid(self) -> int:
-        """Of the process that commands."""
-        return self._process.pid
+        """Number of the process that commands."""
+        return self._child.pid
+
+    @property
+    def standby_pids(self) -> list[int]:
+        """Numbers of those that stand by, the one that takes over first."""
+        return [each.pid for each in self._standbys]
 
     def revive(self) -> bool:
         """Let another process take over if this one has died; return whether that was so."""
-        if self._process.poll() is None:
+        if not self._child.has_ended:
             self._stand_by()
             return False
-        self.was_at_rest = self._process.returncode == 0
-        self._socket.close()
-        self._standby_from_s = time.monotonic() + _STANDBY_PAUSE_S
+        self._drop_dead()
+        self._has_failed |= not self.is_ready
+        if not (self._standbys or self._may_fork):
+            return False
+        self.was_at_rest = self._child.has_ended_well
+        self._child.close()
         self._begin()
         return True
 
@@ -168,9 +170,9 @@ class CommandLink:
             OSError: It was not sent: the process is stopped or has died.
         """
         if limits is not None and self._limits is not limits:
-            self._socket.send(limits_packet(limits))
+            self._child.link.send(limits_packet(limits))
             self._limits = limits
-        self._socket.send(order_packet(self._number + 1, order))
+        self._child.link.send(order_packet(self._number + 1, order))
         self._number += 1
         self._asked_for_quiet = order.verdict.state == State.WAITING
         self.is_quiet = self.is_quiet and self._asked_for_quiet
@@ -185,15 +187,17 @@ class CommandLink:
         told = []
         while True:
             try:
-                data = self._socket.recv(LARGEST_PACKET)
+                data = self._child.link.recv(LARGEST_PACKET)
             except ConnectionResetError:  # reported once; what was sent before comes then
                 continue
             except OSError:  # nothing more
                 break
             if not data:
-                self._socket.close()
+                self._child.link.close()
                 break
-            _, content = opened(data)
+            kind, content = opened(data)
+            if kind != "told":  # it stood by when it was called
+                continue
             told.append(told_from(content))
             # A packet from before the last order is not about that order.
             self.is_quiet = told[-1].state == State.WAITING and self._asked_for_quiet
@@ -206,19 +210,25 @@ class CommandLink:
             )
             if told[-1].motion:
                 self.sent.note(np.array(told[-1].motion[0]))
-        if self._socket.fileno() >= 0:  # else what it still sends, to come to rest, is not known
+        if (
+            self._child.link.fileno() >= 0
+        ):  # else what it still sends, to come to rest, is not known
             self.sent.note_read()
         return told
 
     def close(self) -> None:
         """Let the processes end: the one that commands brings the robot to rest, if it is not."""
-        children = [_Child(self._process, self._socket)]
-        children += [self._standby] if self._standby else []
+        children = [self._child, *self._standbys]
         for child in children:
-            child.socket.close()
+            child.link.close()
         for child in children:
-            try:
-                child.process.wait(_PATIENCE_S)
-            except subprocess.TimeoutExpired:
-                child.process.kill()
-                child.process.wait()
+            child.close()
+        self._zygote.close()
+
+
+def _is_ready(link: socket.socket) -> bool:
+    """Return whether a process that stands by has reported so; takes its packet."""
+    try:
+        return bool(link.recv(LARGEST_PACKET))
+    except OSError:  # nothing yet, or it has ended
+        return False

@@ -47,8 +47,6 @@ _OTHER_SIDE_S = 0.5
 _AHEAD_S, _AHEAD_SHARE = 1.5e-3, 0.4
 """A command is made so long before its moment, so that it leaves on time whatever it takes; at
 high rates this share of a period."""
-_NEW_TOPIC_S = 0.03
-"""Until those who have long found this process have found its new topics too."""
 _SIGN_OF_LIFE_S = 0.1
 """After this time without a command, while a run begins, the last one is reported again."""
 _MOST_UNTOLD = 100_000
@@ -63,12 +61,20 @@ class CommandLoop:
         settings: Rate, topics and times.
         node: Owner of the publishers.
         known_s: Since when others can find it, monotonic time.
+        takes_over: Whether it continues a motion, which must not wait.
     """
 
     def __init__(
-        self, link: socket.socket, settings: CommandSettings, node: Node, known_s: float
+        self,
+        link: socket.socket,
+        settings: CommandSettings,
+        node: Node,
+        known_s: float,
+        *,
+        takes_over: bool = False,
     ) -> None:
         self._link, self._settings, self._node = link, settings, node
+        self._takes_over = takes_over
         self._commands = CommandPublisher(
             node, settings.outputs, settings.period_s, depth=1, whole_topic=settings.whole_topic
         )
@@ -107,7 +113,14 @@ class CommandLoop:
             self._tell()
 
     def _wait_for_listener(self) -> None:
-        """Give everybody time to be found: neither first commands nor last words must be lost."""
+        """Give everybody time to be found: neither first commands nor last words must be lost.
+
+        Those who have long found this process find its topics within milliseconds, in which a
+        motion that is taken over cannot wait.
+        """
+        if self._takes_over:
+            time.sleep(max(self._known_s + _OTHER_SIDE_S - time.monotonic(), 0.0))
+            return
         patience_s = self._known_s + _PATIENCE_S
         publishers, counts = self._commands.publishers, self._settings.listeners
         wanted = [
@@ -119,7 +132,6 @@ class CommandLoop:
                 time.sleep(_OTHER_SIDE_S)
                 return
             time.sleep(0.02)
-        time.sleep(_NEW_TOPIC_S)
 
     # Orders
 
@@ -151,6 +163,9 @@ class CommandLoop:
 
     def _obey(self, number: int, order: Order) -> None:
         """Let ``order`` count from the next tick on, with what an earlier one has left to do."""
+        if order.limits is not None and self._motion is not None:
+            self._motion.tighten(order.limits)
+            order = replace(order, limits=None)
         if order.verdict.state == State.WAITING:
             if self._order is not _QUIET:
                 self._note(replace(_SILENCE, stamp_s=time.time()))
@@ -214,9 +229,13 @@ class CommandLoop:
         if isinstance(self._motion, LeadingMotion):
             if found.message is None and not self._commands.has_others:
                 return math.nan
+            message = found.message
             time.sleep(max(deadline_s - time.monotonic(), 0.0))
-            self._commands.send_ahead(found.message, found.commands, now_s)
-            return math.nan if found.message is None else time.monotonic()
+            late_s = time.monotonic() - deadline_s  # this process may have been stopped meanwhile
+            if message is not None and self._motion.stream.withhold(now_s + late_s):
+                message = None
+            self._commands.send_ahead(message, found.commands, now_s)
+            return math.nan if message is None else time.monotonic()
         if found.commands[-1].position is None:
             return math.nan
         time.sleep(max(deadline_s - time.monotonic(), 0.0))

@@ -138,6 +138,11 @@ def settings_from(content: dict[str, Any]) -> CommandSettings:
     return CommandSettings(**{**content, **told})
 
 
+def ready_packet() -> bytes:
+    """Return the packet by which a process reports that it stands by."""
+    return packet("ready", None)
+
+
 def _output_from(content: dict[str, Any]) -> RobotOutput:
     rule = content["gripper"]
     if rule is not None:
@@ -149,6 +154,10 @@ def _output_from(content: dict[str, Any]) -> RobotOutput:
 
 def limits_packet(limits: JointLimits) -> bytes:
     """Return the packet with the limits of the joints."""
+    return packet("limits", _limits_content(limits))
+
+
+def _limits_content(limits: JointLimits) -> dict[str, Any]:
     rows = {each.name: getattr(limits, each.name) for each in fields(limits)}
     arm, velocities = rows.pop("arm"), rows.pop("velocities")
     content: dict[str, Any] = {name: row.tolist() for name, row in rows.items()}
@@ -160,7 +169,7 @@ def limits_packet(limits: JointLimits) -> bytes:
             "upper": velocities.upper.tolist(),
             "late_s": velocities.late_s,
         }
-    return packet("limits", content)
+    return content
 
 
 def limits_from(content: dict[str, Any]) -> JointLimits:
@@ -196,6 +205,8 @@ def order_packet(number: int, order: Order) -> bytes:
         content["keep_position"] = order.keep_position
     if order.measured is not None:
         content["measured"] = order.measured.tolist()
+    if order.limits is not None:
+        content["limits"] = _limits_content(order.limits)
     if order.sent is not None:
         content["sent"] = [order.sent.stamp_s, *_rows(order.sent.motion)]
     return packet("order", content)
@@ -217,7 +228,9 @@ def order_from(content: dict[str, Any]) -> tuple[int, Order]:
     if "sent" in content:
         stamp_s, *motion = content["sent"]
         sent = Sent(stamp_s, Motion(*(np.array(each) for each in motion)))
-    return content["number"], Order(verdict, chunk, begin_at, keep_position, measured, sent)
+    limits = limits_from(content["limits"]) if "limits" in content else None
+    order = Order(verdict, chunk, begin_at, keep_position, measured, sent, limits)
+    return content["number"], order
 
 
 def _rows(motion: Motion) -> list[list[float]]:

@@ -1,16 +1,14 @@
 """The process that commands: a motion loop and a publisher, and nothing else.
 
 It imports neither torch nor has it a callback, so that no denoiser, no image and no garbage
-collection of another thread can delay a tick. Another one may stand by with everything imported.
+collection of another thread can delay a tick. Others may stand by with everything imported.
 """
 
 import contextlib
 import ctypes
 import gc
 import os
-import signal
 import socket
-import sys
 import time
 
 import rclpy
@@ -22,8 +20,10 @@ from ddpm_controller.ros.commanding.command_messages import (
     LARGEST_PACKET,
     CommandSettings,
     opened,
+    ready_packet,
     settings_from,
 )
+from ddpm_controller.ros.commanding.zygote import call_itself
 
 _GOODBYE_S = 1.0
 """At most so long it waits until every listener has the last command."""
@@ -54,27 +54,22 @@ def _hurry(priority: int) -> bool:
     return True
 
 
-def _keep_memory(*, spare: bool) -> None:
-    """Ask for memory that is never taken away, and leave what is there to no collection.
+def _keep_memory() -> None:
+    """Ask that no memory is taken away once it was used, and leave what is there to no collection.
 
-    Args:
-        spare: Only memory that is used: a third of all that is reserved.
+    Not what is only reserved, as the stacks of threads are: that is three times as much.
     """
     gc.collect()
     gc.freeze()
-    everything, once_used = 3, 4  # MCL_CURRENT | MCL_FUTURE, MCL_ONFAULT
-    ctypes.CDLL(None).mlockall(everything | once_used if spare else everything)
+    ctypes.CDLL(None).mlockall(1 | 2 | 4)  # MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT
 
 
-def main() -> int:
-    """Run the process; the first argument is the number of its socket."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # Both mean the controller, which stops the robot and then lets go of this process.
-        signal.signal(number, signal.SIG_IGN)
-    link = socket.socket(fileno=int(sys.argv[1]))
+def command(link: socket.socket) -> None:
+    """Command, or stand by until that is needed, and end with the controller."""
     settings = _settings(link)
     if settings is None:
-        return 0
+        return
+    call_itself("standby" if settings.stands_by else "commands")
     hurries = settings.priority > 0 and _hurry(settings.priority)
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     node = Node(
@@ -95,7 +90,6 @@ def main() -> int:
         node.destroy_node()
         with contextlib.suppress(Exception):
             rclpy.shutdown()
-    return 0
 
 
 def _work(link: socket.socket, settings: CommandSettings, node: Node) -> None:
@@ -103,17 +97,16 @@ def _work(link: socket.socket, settings: CommandSettings, node: Node) -> None:
     known_s = time.monotonic()
     called: CommandSettings | None = settings
     if settings.stands_by:
-        _keep_memory(spare=True)
+        _keep_memory()
+        with contextlib.suppress(ConnectionError):
+            link.send(ready_packet())
         called = _settings(link)
     if called is None:
         return
+    call_itself("commands")
     link.setblocking(False)
-    loop = CommandLoop(link, called, node, known_s)
+    loop = CommandLoop(link, called, node, known_s, takes_over=settings.stands_by)
     if not settings.stands_by:
-        _keep_memory(spare=False)
+        _keep_memory()
     loop.run()
     loop.wait_until_heard(_GOODBYE_S)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -249,11 +249,14 @@ class CommandByOrder:
         """Decide and order; return what the process has done since the last step."""
         done = self._hear()
         self._loop.advance(now_s)
-        if self._link.revive():
+        has_died = self._link.revive()
+        if has_died:
             self._note_death()
-        if not self._link.is_ready:
+        if has_died or not self._link.is_ready:
             self._heard_s = time.monotonic()
-            return [*done, Done(Command(now_s, None, State.WAITING, *self._why_starting))]
+            done.append(Done(Command(now_s, None, State.WAITING, *self._why_starting)))
+        if not self._link.is_ready:
+            return done
         if self._has_died:
             self._has_died = False
             if self._sent is not None and now_s - self._sent.stamp_s < _GONE_S:

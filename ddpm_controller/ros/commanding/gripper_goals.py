@@ -24,7 +24,7 @@ from rclpy.task import Future
 from sensor_msgs.msg import JointState
 from unique_identifier_msgs.msg import UUID
 
-from ddpm_controller.bags.message_types import message_class
+from ddpm_controller.messages.message_classes import message_class
 from ddpm_controller.robots.outputs import (
     ACTION_RATE_HZ,
     PARALLEL_GRIPPER_COMMAND,

@@ -20,7 +20,6 @@ from ddpm_controller.bags.conversions import (
     observation_from,
     seconds,
 )
-from ddpm_controller.bags.message_types import message_class
 from ddpm_controller.control.moving.cartesian_box import box_guard
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.moving.stopping import SafeStop, longest_stop_s
@@ -30,6 +29,7 @@ from ddpm_controller.control.observing.observation_buffer import (
 )
 from ddpm_controller.identification.excitation import Excitation
 from ddpm_controller.identification.picture_lag import thumbnail
+from ddpm_controller.messages.message_classes import message_class
 from ddpm_controller.robots.robot import Robot
 from ddpm_controller.robots.robot_description import Descriptions
 from ddpm_controller.robots.streams import StreamSource

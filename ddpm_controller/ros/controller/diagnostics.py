@@ -11,7 +11,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
 from ddpm_controller.control.moving.stream_settings import StreamSettings
-from ddpm_controller.control.observing.stream_rules import StreamHealth
+from ddpm_controller.control.observing.stream_rules import SLOW_SHARE, StreamHealth
 from ddpm_controller.control.states import LimitCounts, Reason, State
 from ddpm_controller.robots.robot import Robot
 from ddpm_controller.ros.controller.report import ControlReport
@@ -20,8 +20,6 @@ from ddpm_controller.ros.qos_events import QosEvents, TopicEvents
 
 _PERIOD_S = 1.0
 _PATIENCE_S = 1.5
-_SLOW = 0.5
-"""A stream that comes at less than this share of its rate is worth a warning."""
 OK, WARN = DiagnosticStatus.OK, DiagnosticStatus.WARN
 ERROR, STALE = DiagnosticStatus.ERROR, DiagnosticStatus.STALE
 _STREAM_LEVELS = {
@@ -237,7 +235,7 @@ def stream_status(
         most_clock_s: Time by which its clock may be off.
     """
     level, text = _STREAM_LEVELS.get(stream.reason, OK), stream.text or "good"
-    if level == OK and stream.rate_hz < _SLOW * rate_hz:
+    if level == OK and stream.rate_hz < SLOW_SHARE * rate_hz:
         level, text = WARN, f"comes at {stream.rate_hz:.1f} Hz instead of {rate_hz:g} Hz"
     elif level == OK and out_of_order:
         level, text = WARN, f"{out_of_order} messages came out of order"

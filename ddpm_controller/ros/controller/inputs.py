@@ -14,10 +14,10 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
 from ddpm_controller.bags.conversions import ConversionError, seconds
-from ddpm_controller.bags.message_types import message_class
 from ddpm_controller.bags.stream_reader import Read, StreamReader
 from ddpm_controller.control.loop import NO_LIMITS
 from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.messages.message_classes import message_class
 from ddpm_controller.robots.robot import Robot
 from ddpm_controller.robots.robot_description import Descriptions
 from ddpm_controller.robots.streams import StreamSource
@@ -298,8 +298,8 @@ class ControllerInputs:
             )
         elif stricter := before.stricter_in(self.limits, names):
             text += (
-                f" with STRICTER limits: {stricter}; the robot stops: deactivate and activate to "
-                "move within them"
+                f" with STRICTER limits: {stricter}; the robot slows down to them, or stops where "
+                "it cannot; looser ones count from the next activation on"
             )
         else:
             text += ": its limits count from the next activation on"

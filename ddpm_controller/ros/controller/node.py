@@ -20,10 +20,10 @@ from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import Trigger
 
-from ddpm_controller.bags.conversions import seconds
 from ddpm_controller.checkpoint import CheckpointError
 from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.given_files import one_line
+from ddpm_controller.messages.stamps import seconds
 from ddpm_controller.robots.robot import RobotError, load_robot
 from ddpm_controller.ros.answered import answer_always
 from ddpm_controller.ros.controller.checkpoint_swap import CheckpointSwap

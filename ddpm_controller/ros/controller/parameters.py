@@ -225,8 +225,8 @@ class ControllerParameters:
     )
     command_standby: bool = parameter(
         True,
-        "Have a second process ready that takes over at once when the one that commands dies; "
-        "it takes memory, but no time.",
+        "Have two processes ready, of which one takes over at once when the one that commands "
+        "dies; they take memory, but no time.",
     )
     command_priority: int | None = parameter(
         50,
@@ -258,7 +258,18 @@ class ControllerParameters:
     )
     device: str = parameter("cpu", "Torch device of the policy.", read_only=True)
     torch_num_threads: int = parameter(
-        1, "Torch threads; more than one is slower on busy cores.", low=1, high=256, read_only=True
+        1,
+        "Threads of the policy, of torch and of every other engine; more than one is slower on "
+        "busy cores.",
+        low=1,
+        high=256,
+        read_only=True,
+    )
+    engine: str = parameter(
+        "auto",
+        "What computes the denoiser: torch, openvino, onnx or openvino_bf16; auto: the fastest "
+        "that is installed and equal to torch, which is measured once and remembered.",
+        read_only=True,
     )
 
     def __post_init__(self) -> None:
@@ -280,6 +291,7 @@ class ControllerParameters:
             n_action_steps=self.n_action_steps,
             device=self.device,
             overrides=overrides_from(self.policy_overrides),
+            engine=self.engine,
         )
 
     def refusal(self, values: Mapping[str, Any], *, active: bool) -> str:

@@ -14,8 +14,7 @@ from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.moving.step_limit import small_steps
 from ddpm_controller.control.moving.stream_settings import StreamSettings
 from ddpm_controller.control.observing.stream_filter import StreamFilter
-from ddpm_controller.identification.noise_denoiser import filters_of
-from ddpm_controller.identification.state_denoiser import load_state_denoiser
+from ddpm_controller.identification.state_denoiser import filters_of, load_state_denoiser
 from ddpm_controller.robots.joint_limits_file import JointLimitsFileError
 from ddpm_controller.robots.loop_settings import (
     command_age_s,
@@ -176,6 +175,8 @@ class ControllerParts:
         loaded = self._load(folder)
         for text in loaded.notes:
             self._node.get_logger().warning(f"{folder}: not as in training: {text}")
+        facts = loaded.policy.facts
+        self._node.get_logger().info(f"engine: {facts.engine} ({facts.engine_text})")
         return loaded
 
     @property

@@ -155,6 +155,7 @@ class ControlReport:
             checkpoint=loaded.folder if loaded else "",
             checkpoint_hash=loaded.hash if loaded else "",
             checkpoint_error=self._checkpoint_error(),
+            engine=loaded.policy.facts.engine if loaded else "",
             ticks=self._ticks,
             missed_ticks=self._missed,
             tick_period_max_s=self._tick_period_max_s,

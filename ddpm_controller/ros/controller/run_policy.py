@@ -14,7 +14,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.task import Future
 from std_msgs.msg import Bool
 
-from ddpm_controller.bags.conversions import seconds
+from ddpm_controller.messages.stamps import seconds
 from ddpm_controller.ros.controller.policy_run import Outcome, PolicyRun, RunEnd
 from ddpm_controller.ros.controller.session import ControlSession
 from ddpm_controller.ros.executor_calls import ExecutorCalls

@@ -107,6 +107,7 @@ class Status:
     checkpoint: str = ""
     checkpoint_hash: str = ""
     checkpoint_error: str = ""
+    engine: str = ""
     plan_number: int = 0
     seed: int = 0
     control_rate_hz: float = 0.0

@@ -49,6 +49,7 @@ class ControllerTopics:
             checkpoint=status.checkpoint,
             checkpoint_hash=status.checkpoint_hash,
             checkpoint_error=status.checkpoint_error,
+            engine=status.engine,
             plan_number=status.plan_number,
             seed=status.seed,
             control_rate_hz=status.control_rate_hz,
@@ -107,6 +108,7 @@ class ControllerTopics:
             seed=seed,
             # An approach is not the policy's: it cannot be made again with the checkpoint.
             checkpoint_hash="" if takeover.is_approach else used.hash,
+            engine=facts.engine,
             num_inference_steps=request.num_inference_steps or facts.num_inference_steps,
             expected_delay_s=(facts.expected_delay_s or 0.0) if delay_s is None else delay_s,
             override_names=list(facts.settings),

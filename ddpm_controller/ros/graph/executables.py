@@ -5,9 +5,12 @@ EXECUTABLES = {
     "trainer": "ddpm_controller.ros.trainer.node:main",
     "simulation": "ddpm_controller.ros.simulation.node:main",
     "train": "ddpm_controller.cli.train:main",
+    "lint": "ddpm_controller.cli.lint:main",
+    "distill": "ddpm_controller.cli.distill:main",
     "demonstrate": "ddpm_controller.cli.demonstrate:main",
     "record": "ddpm_controller.cli.record:main",
     "replay": "ddpm_controller.cli.replay:main",
+    "export": "ddpm_controller.cli.export:main",
     "evaluate": "ddpm_controller.cli.evaluate:main",
     "evaluate_nll": "ddpm_controller.cli.evaluate_nll:main",
     "fit_noise": "ddpm_controller.cli.fit.fit_noise:main",
@@ -20,6 +23,10 @@ EXECUTABLES = {
     "start": "ddpm_controller.cli.start:main",
     "status": "ddpm_controller.cli.status:main",
     "new_robot": "ddpm_controller.cli.new_robot:main",
+    "doctor": "ddpm_controller.cli.checks.doctor:main",
+    "check": "ddpm_controller.cli.checks.check:main",
+    "export_lerobot": "ddpm_controller.cli.lerobot.export_lerobot:main",
+    "import_lerobot": "ddpm_controller.cli.lerobot.import_lerobot:main",
 }
 """Name -> module and function; `ddpm` runs them, and executables/ has a file for each."""
 

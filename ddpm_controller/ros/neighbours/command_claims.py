@@ -10,7 +10,7 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
-from ddpm_controller.bags.conversions import seconds
+from ddpm_controller.messages.stamps import seconds
 from ddpm_controller.ros.neighbours.claims import Claim, ClaimBook, Intent
 from ddpm_controller.ros.stamps import time_from
 

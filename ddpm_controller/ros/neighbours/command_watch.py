@@ -1,5 +1,6 @@
 """What other nodes do on the topic of one output: claim it, command on it, listen to it."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from ddpm_controller.ros.commanding.sent_positions import SentPositions
 from ddpm_controller.ros.neighbours.claims import Intent
 from ddpm_controller.ros.neighbours.command_claims import CommandClaims
 from ddpm_controller.ros.neighbours.endpoints import Nameless, listed
-from ddpm_controller.ros.neighbours.listeners import Listeners
+from ddpm_controller.ros.neighbours.listeners import PATIENCE_S, Listeners
 from ddpm_controller.ros.neighbours.other_commands import OtherCommands
 from ddpm_controller.ros.neighbours.other_goals import OtherGoals
 
@@ -47,7 +48,7 @@ class CommandWatch:
         self.claims = CommandClaims(node, self.name, group, own_id)
         explains = self.claims.book.explains
         self._others = OtherCommands(node, self.name, topic.output.type, group, explains)
-        self._listeners = Listeners(node, topic.output, group)
+        self._listeners = Listeners(node, topic.output, group, time.monotonic())
         self._goals = OtherGoals(node, group)
         self._counts, self._nameless = (0, 0), Nameless()
 
@@ -76,7 +77,7 @@ class CommandWatch:
 
     def is_settled(self, now_s: float) -> bool:
         """Return whether all that matters for a begin would have arrived."""
-        return self.claims.is_settled(now_s) and not self._listeners.joints.is_awaited(now_s)
+        return self.claims.is_settled(now_s) and not self._listeners.is_awaited(now_s)
 
     def listener_problem(self, now_s: float, *, in_motion: bool) -> str:
         """Return why the commands would not be carried out, or an empty text."""
@@ -110,7 +111,7 @@ class CommandWatch:
             )
         for name, why in self._listeners.joints.problems.items():
             notes[f"joints of {name}"] = f"{name} does not take these commands: {why}"
-        if not self._listeners.names:
+        if not self._listeners.names and not self._listeners.is_awaited(now_s):
             notes[f"commands on {self.name}"] = self._listeners.problem(now_s, in_motion=False)
         return notes
 
@@ -140,7 +141,7 @@ class GoalWatch:
         self.claims = CommandClaims(node, name, group, own_id)
         self._goals = OtherGoals(node, group, is_ours=client.goals.__contains__)
         self._goals.watch([name])
-        self._was_served = False
+        self._was_served, self._since_s = False, time.monotonic()
 
     def has_changed(self) -> bool:
         """Return whether the server has come or gone since the last call."""
@@ -158,7 +159,10 @@ class GoalWatch:
 
     def is_settled(self, now_s: float) -> bool:
         """Return whether all that matters for a begin would have arrived."""
-        return self.claims.is_settled(now_s)
+        return self.claims.is_settled(now_s) and not self._is_awaited(now_s)
+
+    def _is_awaited(self, now_s: float) -> bool:
+        return not self._client.is_served and now_s < self._since_s + PATIENCE_S
 
     def listener_problem(self, now_s: float, *, in_motion: bool) -> str:
         """Return why the goals would not be carried out, or an empty text."""
@@ -175,7 +179,8 @@ class GoalWatch:
 
     def notes(self, now_s: float) -> dict[str, str]:
         """Return what is worth a warning, by subject."""
-        problem = self._client.problem or self.listener_problem(now_s, in_motion=False)
+        missed = "" if self._is_awaited(now_s) else self.listener_problem(now_s, in_motion=False)
+        problem = self._client.problem or missed
         return {f"goals of {self.name}": problem} if problem else {}
 
     def close(self) -> None:

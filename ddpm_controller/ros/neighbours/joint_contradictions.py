@@ -10,7 +10,7 @@ import numpy as np
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
-from ddpm_controller.bags.conversions import seconds
+from ddpm_controller.messages.stamps import seconds
 from ddpm_controller.robots.outputs import JOINT_STATE
 from ddpm_controller.robots.robot import Robot
 from ddpm_controller.robots.streams import RobotStream

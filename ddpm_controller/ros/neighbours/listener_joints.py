@@ -1,6 +1,8 @@
 """Which joints a controller takes commands for, as its parameters name them."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rcl_interfaces.srv import GetParameters
 from rclpy.callback_groups import CallbackGroup
@@ -17,6 +19,9 @@ _SHORT_S = 1.5
 """A run does not begin before the answer, but no longer than this."""
 _PATIENCE_S = 15.0
 """A node that has no answer after this time is not asked again."""
+_AGAIN_S = 1.0
+"""An answer counts as lost after this time: a client that has found a service may not have been
+found by it yet."""
 
 
 def mismatch(
@@ -48,6 +53,24 @@ def mismatch(
     return ""
 
 
+@dataclass
+class _Question:
+    """The request to one node, sent again while its answer is lost."""
+
+    client: Client
+    since_s: float
+    future: Future | None = None
+    sent_s: float = -math.inf
+
+    def ask(self, names: Sequence[str], now_s: float) -> None:
+        if now_s - self.sent_s < _AGAIN_S or not self.client.service_is_ready():
+            return
+        if self.future is not None:
+            self.client.remove_pending_request(self.future)
+        self.future = self.client.call_async(GetParameters.Request(names=list(names)))
+        self.sent_s = now_s
+
+
 class ListenerJoints:
     """Asks the nodes that take commands for their joints; never waits for an answer.
 
@@ -63,7 +86,7 @@ class ListenerJoints:
     ) -> None:
         self._node, self._kind, self._joint_names = node, kind, tuple(joint_names)
         self._group = group
-        self._asked: dict[str, tuple[Client, Future | None, float]] = {}
+        self._asked: dict[str, _Question] = {}
         self._found: dict[str, str | None] = {}
 
     def look(self, nodes: Sequence[str], now_s: float) -> None:
@@ -79,7 +102,7 @@ class ListenerJoints:
 
     def is_awaited(self, now_s: float) -> bool:
         """Return whether an answer should come at any moment."""
-        return any(now_s - since_s < _SHORT_S for _, _, since_s in self._asked.values())
+        return any(now_s - each.since_s < _SHORT_S for each in self._asked.values())
 
     @property
     def is_pending(self) -> bool:
@@ -98,30 +121,28 @@ class ListenerJoints:
 
     def close(self) -> None:
         """Ask no more."""
-        for client, _, _ in self._asked.values():
-            self._node.destroy_client(client)
+        for each in self._asked.values():
+            self._node.destroy_client(each.client)
         self._asked.clear()
 
     def _ask(self, name: str, now_s: float) -> None:
         client = self._node.create_client(
             GetParameters, f"{name}/get_parameters", callback_group=self._group
         )
-        self._asked[name] = (client, None, now_s)
+        self._asked[name] = _Question(client, now_s)
 
     def _collect(self, name: str, now_s: float) -> None:
-        client, future, since_s = self._asked[name]
-        if future is None and client.service_is_ready():
-            names = ["joints", "allow_partial_joints_goal"]
-            names = names if self._kind == JOINT_TRAJECTORY else names[:1]
-            future = client.call_async(GetParameters.Request(names=names))
-            self._asked[name] = (client, future, since_s)
-        elif future is not None and future.done():
-            self._found[name] = self._answered(future)
-        elif now_s - since_s > _PATIENCE_S:
+        question = self._asked[name]
+        if question.future is not None and question.future.done():
+            self._found[name] = self._answered(question.future)
+        elif now_s - question.since_s > _PATIENCE_S:
             self._found[name] = None
+        else:
+            names = ("joints", "allow_partial_joints_goal")
+            question.ask(names if self._kind == JOINT_TRAJECTORY else names[:1], now_s)
         if name in self._found:
             del self._asked[name]
-            self._node.destroy_client(client)
+            self._node.destroy_client(question.client)
 
     def _answered(self, future: Future) -> str | None:
         """Return why the node does not fit, an empty text if it does; None: not known."""

@@ -9,6 +9,8 @@ from ddpm_controller.robots.outputs import RobotOutput
 from ddpm_controller.ros.neighbours.endpoints import foreign, listed, node_of
 from ddpm_controller.ros.neighbours.listener_joints import ListenerJoints
 
+PATIENCE_S = 2.0
+"""Before none has been seen for so long nothing is missed: a busy machine finds others late."""
 _GONE_S = 1.0
 """A listener that comes back within this time was not gone: the graph is not always complete."""
 
@@ -24,13 +26,17 @@ class Listeners:
         node: Looks at the graph.
         output: What is commanded; its topic has the namespace.
         group: Group of what arrives.
+        since_s: Moment from which on others could be found, monotonic time.
 
     Attributes:
         names: Nodes that are subscribed.
         joints: What is known of their joints.
     """
 
-    def __init__(self, node: Node, output: RobotOutput, group: CallbackGroup) -> None:
+    def __init__(
+        self, node: Node, output: RobotOutput, group: CallbackGroup, since_s: float
+    ) -> None:
+        self._since_s = since_s
         self._node, self._topic, self._type = node, output.topic, output.type
         self.joints = ListenerJoints(node, output.type, output.message_names, group)
         self.names: list[str] = []
@@ -43,6 +49,11 @@ class Listeners:
         if self.names:
             self._seen_s = now_s
         self.joints.look([name for name in self.names if "UNKNOWN" not in name], now_s)
+
+    def is_awaited(self, now_s: float) -> bool:
+        """Return whether one may still be found, or its joints."""
+        is_early = not self.names and now_s < max(self._since_s, self._seen_s) + PATIENCE_S
+        return is_early or self.joints.is_awaited(now_s)
 
     def problem(self, now_s: float, *, in_motion: bool) -> str:
         """Return why the commands would not be carried out, or an empty text.

@@ -9,7 +9,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 
-from ddpm_controller.bags.message_types import message_class
+from ddpm_controller.messages.message_classes import message_class
 from ddpm_controller.ros.commanding.sent_positions import SentPositions
 from ddpm_controller.ros.neighbours.endpoints import foreign, listed
 

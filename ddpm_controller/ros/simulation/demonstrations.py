@@ -11,9 +11,9 @@ from ddpm_msgs.msg import EpisodeMark
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Bool, String
 
-from ddpm_controller.bags.conversions import seconds
 from ddpm_controller.bags.storages import BagTopic, Storage
 from ddpm_controller.bags.writer import BagWriter
+from ddpm_controller.messages.stamps import seconds
 from ddpm_controller.robots.outputs import RobotOutput, spec_of
 from ddpm_controller.robots.robot import load_robot
 from ddpm_controller.ros.output_messages import recorded_messages, recorded_types

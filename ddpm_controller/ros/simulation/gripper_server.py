@@ -11,7 +11,7 @@ from rclpy.action import ActionServer, CancelResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
 
-from ddpm_controller.bags.message_types import message_class
+from ddpm_controller.messages.message_classes import message_class
 from ddpm_controller.robots.outputs import PARALLEL_GRIPPER_COMMAND, RobotOutput
 
 _TOLERANCES = {"rad": 0.01, "m": 0.001}

@@ -18,7 +18,6 @@ from ddpm_controller.ros.simulation.messages import joint_state_message, time_fr
 from ddpm_controller.simulation.session import Tick
 from ddpm_controller.simulation.world import World
 
-JOINT_STATES = ("together", "apart")
 GRIPPER_HZ = 30.0
 """Rate of the last joint where it is published apart, as serial grippers have it."""
 BASE_HZ = 50.0

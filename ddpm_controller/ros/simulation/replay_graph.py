@@ -22,8 +22,8 @@ from trajectory_msgs.msg import JointTrajectory
 
 from ddpm_controller.bags.conversions import positions_from, seconds
 from ddpm_controller.bags.files import BagError, OpenBag, resolve_topic
-from ddpm_controller.bags.message_types import message_class
 from ddpm_controller.control.parameter_names import given_as
+from ddpm_controller.messages.message_classes import message_class
 from ddpm_controller.policy import words_from
 from ddpm_controller.replay.command_comparison import CommandComparison, command_difference
 from ddpm_controller.replay.recorded_run import RecordedCommand, RecordedRun
@@ -109,6 +109,11 @@ def _refuse_unplayable(run: RecordedRun) -> None:
             "plan has followed the machine; replay it without --graph"
         )
     hashes = {chunk.checkpoint_hash for chunk in run.chunks}
+    engines = {chunk.engine for chunk in run.chunks}
+    if len(engines) > 1:
+        raise BagError(
+            f"bag {run.bag} was computed by {sorted(engines)}: replay it without --graph"
+        )
     if len(hashes) > 1:
         raise BagError(
             f"bag {run.bag} has swaps between {len(hashes)} checkpoints: replay it without --graph"
@@ -129,6 +134,7 @@ def _controller(
     parameters = {"stream": "single_point", **parameters}
     parameters |= {"lockstep": True, "run_on_activate": False}
     parameters.pop("policy_overrides", None)
+    parameters["engine"] = run.chunks[0].engine if run.chunks else "torch"
     if overrides := words_from(_settings(run)):
         parameters["policy_overrides"] = overrides
     with parameter_file(given_as(parameters)) as params_file:

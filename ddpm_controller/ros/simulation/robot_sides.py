@@ -11,8 +11,6 @@ from ddpm_controller.simulation.drivers.forward_controller import Targets
 from ddpm_controller.simulation.drivers.interpolation import Point
 from ddpm_controller.types import Trajectory
 
-DRIVERS = ("controllers", "direct")
-
 
 @dataclass(frozen=True)
 class _Part:

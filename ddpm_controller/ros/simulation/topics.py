@@ -12,8 +12,8 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
 from std_msgs.msg import Bool, String
 
-from ddpm_controller.bags.conversions import seconds
-from ddpm_controller.bags.message_types import message_class
+from ddpm_controller.messages.message_classes import message_class
+from ddpm_controller.messages.stamps import seconds
 from ddpm_controller.robots.outputs import RobotOutput
 from ddpm_controller.ros.output_messages import recorded_messages, recorded_types
 from ddpm_controller.ros.simulation.joint_states import STREAM_QOS, JointStates

@@ -24,10 +24,10 @@ from ddpm_controller.bags.conversions import (
     positions_from,
     seconds,
 )
-from ddpm_controller.bags.message_types import message_class
 from ddpm_controller.control.states import Reason, State
 from ddpm_controller.evaluation.results import FRAMES_PER_TRIAL, TallyWatch, Trial
 from ddpm_controller.messages.images import image_from
+from ddpm_controller.messages.message_classes import message_class
 from ddpm_controller.robots.outputs import JOINT_TRAJECTORY, RobotOutput, columns_of
 from ddpm_controller.ros.asking import ask
 from ddpm_controller.ros.output_messages import recorded_types

@@ -102,6 +102,7 @@ class Trainer(Node):
             torch_num_threads=parameters.torch_num_threads,
             device=parameters.device,
             cache=parameters.cache,
+            refuse_wrong=parameters.refuse_wrong,
         )
 
     def _on_timer(self) -> None:

@@ -32,6 +32,11 @@ class TrainerParameters:
     cache: str = parameter(
         "user", "Place where episodes of bags are kept: user, beside (the bags) or off."
     )
+    refuse_wrong: bool = parameter(
+        True,
+        "Whether recordings that are surely wrong are refused, see `ddpm lint`; else they are "
+        "learned with a warning.",
+    )
     status_period_s: float = parameter(
         0.5, "Time between two status messages, s.", low=0.05, high=60.0, read_only=True
     )

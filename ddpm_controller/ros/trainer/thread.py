@@ -3,6 +3,7 @@
 import math
 import threading
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,9 +12,16 @@ from pathlib import Path
 from ddpm_msgs.msg import TrainingStatus
 
 from ddpm_controller.bags.episode_cache import cache_in
-from ddpm_controller.bags.episodes import read_demonstrations
+from ddpm_controller.bags.episodes import Demonstrations
 from ddpm_controller.bags.files import BagError
-from ddpm_controller.robots.robot import RobotError, load_robot
+from ddpm_controller.lint.demonstrations import (
+    chosen_demonstrations,
+    doubts,
+    refuse_wrong,
+    shortened,
+)
+from ddpm_controller.lint.leave_out import LeaveOut
+from ddpm_controller.robots.robot import Robot, RobotError, load_robot
 from ddpm_controller.training.config import TrainingError, read_training_config
 from ddpm_controller.training.result import Progress, TrainingResult
 from ddpm_controller.training.run import train
@@ -57,6 +65,7 @@ class TrainingGoal:
     torch_num_threads: int | None
     device: str | None
     cache: str
+    refuse_wrong: bool = True
 
 
 class TrainingThread(threading.Thread):
@@ -103,8 +112,14 @@ class TrainingThread(threading.Thread):
         # The small files first: a wrong name is reported before the long part.
         recipe = read_training_config(goal.config)
         robot = load_robot(goal.robot)
-        cache = cache_in(goal.cache, robot)
-        demonstrations = read_demonstrations(goal.bags, robot, cache=cache, progress=self._on_bag)
+        demonstrations = chosen_demonstrations(
+            goal.bags,
+            robot,
+            LeaveOut(),
+            cache=cache_in(goal.cache, robot),
+            progress=self._on_bag,
+        )
+        self._doubt(robot, demonstrations)
         config = replace(
             recipe,
             torch_num_threads=goal.torch_num_threads or recipe.torch_num_threads,
@@ -120,6 +135,14 @@ class TrainingThread(threading.Thread):
             on_progress=self._on_progress,
             should_stop=self._stop_wanted.is_set,
         )
+
+    def _doubt(self, robot: Robot, demonstrations: Demonstrations) -> None:
+        """Refuse recordings that are surely wrong, warn of the rest."""
+        found = doubts(self.goal.bags, robot, LeaveOut(), demonstrations)
+        if self.goal.refuse_wrong:
+            refuse_wrong(found, "Set the parameter refuse_wrong to false to learn them.")
+        for text in shortened([f"{each.where}: {each.kind}: {each.text}" for each in found]):
+            warnings.warn(text, stacklevel=2)
 
     def _on_bag(self, done: int, total: int) -> None:
         if self._stop_wanted.is_set():

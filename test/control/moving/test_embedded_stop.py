@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from ddpm_controller.control.moving.braking import Braking
-from ddpm_controller.control.moving.embedded_stop import EmbeddedStop
 from ddpm_controller.control.moving.governor import SHARE
 from ddpm_controller.control.moving.interpolation import Motion, Stop
 from ddpm_controller.control.moving.path import Path
 from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.control.moving.stopping import EmbeddedStop
 
 STOP_S = 0.2
 

@@ -132,6 +132,16 @@ def test_the_reason_is_the_limit_that_the_wish_would_break(reason, wish):
     assert reason in Governor(LIMITS, PERIOD_S).step(START, wish, PERIOD_S).reasons
 
 
+@pytest.mark.parametrize(("off", "is_noticed"), [(2e-6, False), (2e-4, True)])
+def test_a_change_counts_where_it_could_be_noticed(off, is_noticed):
+    """A step that the jerk limit spreads over some ticks; the motion is changed by both."""
+    limited = Governor(LIMITS, PERIOD_S / 10).step(
+        START, motion([0.2 + off, 0.01], [0, 0], [0, 0]), PERIOD_S / 10
+    )
+    assert limited.reasons == ("jerk",)
+    assert limited.noticed == (("jerk",) if is_noticed else ())
+
+
 def test_a_late_tick_is_one_step_and_a_little_jitter_is_followed():
     governor = Governor(LIMITS, PERIOD_S)
     last = motion([0.0, 0.02], [1.0, 0.0], [0.0, 0.0])

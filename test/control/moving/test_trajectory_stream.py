@@ -323,6 +323,32 @@ def test_another_process_continues_from_the_end_of_the_lead_that_was_sent(hole_s
     assert np.ptp(robot.found.positions[-200:], axis=0).max() > 0.0
 
 
+@pytest.mark.parametrize("hole_s", [0.07, 0.3, 2.0])
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_message_that_would_come_behind_the_stop_is_withheld(hole_s, more):
+    """A process that was stopped between its decision and the message, once and again."""
+    robot, order = moving()
+    stream = robot.sender.stream
+    for _ in range(1 + more):
+        robot.sender.tick(robot.now_s, order(robot.now_s))
+        robot.run(hole_s, silent=True)
+        assert stream.withhold(robot.now_s)
+        assert not stream.withhold(robot.now_s)
+    robot.run(1.5, order)
+    assert not robot.found.refusals
+    assert robot.found.peak(robot.limits) <= PEAK_LATE
+    assert np.ptp(robot.found.positions[-200:], axis=0).max() > 0.0
+
+
+def test_a_message_on_time_is_not_withheld():
+    robot, order = moving()
+    robot.sender.tick(robot.now_s, order(robot.now_s))
+    assert not robot.sender.stream.withhold(robot.now_s + 0.02)
+    robot.run(0.3, silent=True)
+    robot.sender.tick(robot.now_s, order(robot.now_s))  # resumes
+    assert not robot.sender.stream.withhold(robot.now_s + 0.02)
+
+
 def test_a_clock_that_goes_back_takes_the_motion_with_it():
     robot, order = moving()
     robot.sender.tick(robot.now_s, order(robot.now_s))

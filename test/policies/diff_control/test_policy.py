@@ -121,6 +121,18 @@ def test_the_memory_has_the_rows_their_moment_and_the_seams(seam):
     assert ("previous_count" in first.memory) == (seam != "switch")
 
 
+@pytest.mark.parametrize("state", ["controlnet", "chunk_prior", "belief"])
+def test_a_plan_begins_with_the_rows_that_it_is_given(state):
+    overrides = {"seam": "prefix", "expected_delay_s": 0.1}
+    mine = policy(state, PlanSettings(overrides=overrides), policy={"prefix_rows": 4})
+    steps = mine.facts.n_obs_steps
+    first = mine.plan(window(0, 5.0, steps), mine.initial_memory(0))
+    second = mine.plan(window(1, 5.2, steps), first.memory)
+    old, new = first.traces["horizon"][2:], second.traces["horizon"]
+    np.testing.assert_allclose(new[:4], old[:4], rtol=0, atol=1e-6)
+    assert not np.allclose(new[4], old[4], atol=1e-4)
+
+
 def test_age_and_disagreement_are_told():
     mine = policy()
     first, second = two_plans(mine)

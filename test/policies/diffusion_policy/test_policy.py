@@ -242,9 +242,28 @@ def test_settings_override_the_checkpoint(tmp_path):
     assert chunk.actions.shape == (7, 2)
 
 
+def test_the_spacing_can_be_overridden_for_all_plans_and_for_one(tmp_path):
+    folder = saved(tmp_path)
+    leading = restore(folder, PlanSettings(overrides={"num_inference_steps": 1}))
+    signal = restore(
+        folder, PlanSettings(overrides={"num_inference_steps": 1, "spacing": "signal"})
+    )
+    assert (leading.facts.settings["spacing"], signal.facts.settings["spacing"]) == (
+        "leading",
+        "signal",
+    )
+    memory = signal.initial_memory(0)
+    plan = signal.plan(window(), memory).chunk.actions
+    assert not np.array_equal(plan, leading.plan(window(), memory).chunk.actions)
+    five = restore(folder, PlanSettings(overrides={"spacing": "signal"}))
+    asked = {**memory, "num_inference_steps": np.array(1)}
+    assert np.array_equal(plan, five.plan(window(), asked).chunk.actions)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        (PlanSettings(overrides={"spacing": "even"}), "override spacing: .*'leading'"),
         (PlanSettings(overrides={"sampler": "euler"}), r"sampler 'euler': use one of"),
         (
             PlanSettings(overrides={"num_inference_steps": 21}),

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -10,13 +11,19 @@ import torch
 from small_policy import ACTION_SPEC, CONFIG, STREAMS, network
 
 from ddpm_controller.diffusion.gaussian import GaussianProcess
-from ddpm_controller.diffusion.samplers import sample_ddim
+from ddpm_controller.diffusion.samplers import SAMPLERS, sample_ddim
 from ddpm_controller.diffusion.schedules import cosine_betas
 from ddpm_controller.diffusion.timesteps import spaced_timesteps
 from ddpm_controller.policies.diffusion_policy.config import config_from
 from ddpm_controller.policies.diffusion_policy.policy import DiffusionPolicy
 from ddpm_controller.policies.seams.joiner import PlanJoiner
-from ddpm_controller.policies.seams.strategies import STRATEGIES, Sampling, SeamSettings, Target
+from ddpm_controller.policies.seams.strategies import (
+    STRATEGIES,
+    WITHOUT_PREFIX,
+    Sampling,
+    SeamSettings,
+    Target,
+)
 from ddpm_controller.policy import (
     EXPECTED_DELAY,
     SET_FOR_EACH_PLAN,
@@ -34,11 +41,12 @@ def told(seam, delay_s, surprise):
     return {"seam": seam, "surprise": surprise, **delay}
 
 
-def policy(seam, delay_s=0.1, surprise=0.0, **choices):
+def policy(seam, delay_s=0.1, surprise=0.0, prefix_rows=5, **choices):
     """An untrained policy; it answers with x0, so that little lies at the ends of the range."""
     settings = PlanSettings(overrides=told(seam, delay_s, surprise))
     seams = SeamSettings(**{"candidates": 3, **choices})
-    return DiffusionPolicy(network(prediction="x0", seam=seams), ACTION_SPEC, settings)
+    mine = network(prediction="x0", seam=seams, prefix_rows=prefix_rows)
+    return DiffusionPolicy(mine, ACTION_SPEC, settings)
 
 
 def window(stamp_s, seed=0, joints=None):
@@ -103,7 +111,7 @@ def test_a_first_plan_is_that_of_a_plain_switch_and_the_next_is_not(seam):
     assert np.isfinite(mine[1].chunk.actions).all()
 
 
-@pytest.mark.parametrize("seam", ["replace", "warm_replace"])
+@pytest.mark.parametrize("seam", ["replace", "warm_replace", "prefix"])
 @pytest.mark.parametrize(("delay_s", "rows"), [(0.0, 2), (0.1, 3), (0.16, 3), (0.2, 4)])
 def test_what_is_done_while_a_plan_is_made_is_kept_exactly(seam, delay_s, rows):
     first, second = two_plans(policy(seam, delay_s))
@@ -115,11 +123,70 @@ def test_what_is_done_while_a_plan_is_made_is_kept_exactly(seam, delay_s, rows):
     assert not np.allclose(both[1][rows + 1 : 6], both[0][rows + 1 : 6], atol=1e-3)
 
 
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("prefix_rows", [3, 5])
+def test_a_prefix_is_exact_with_every_sampler_and_beyond_what_was_trained(sampler, prefix_rows):
+    overrides = {"seam": "prefix", "sampler": sampler, "expected_delay_s": 0.2}
+    mine = DiffusionPolicy(
+        network(prediction="x0", prefix_rows=prefix_rows),
+        ACTION_SPEC,
+        PlanSettings(overrides=overrides),
+    )
+    first, second = two_plans(mine)
+    both = first.traces["horizon"][2:], second.traces["horizon"]
+    np.testing.assert_allclose(both[1][:5], both[0][:5], rtol=0, atol=1e-6)
+    assert not np.allclose(both[1][5], both[0][5], atol=1e-4)
+
+
+def test_a_prefix_shorter_than_what_is_settled_is_reported():
+    enough, short = policy("prefix", delay_s=0.2), policy("prefix", delay_s=0.2, prefix_rows=4)
+    assert "seam prefix for plans of less than 0.3 s" in enough.facts.text
+    assert not enough.facts.warning
+    text = r"expected_delay_s 0.2 more rows are settled than the prefix_rows 4 .* less than 0.2 s"
+    assert re.search(text, short.facts.warning)
+    assert not policy("rtc", delay_s=0.2, prefix_rows=4).facts.warning
+
+
+def test_a_prefix_needs_a_network_that_was_given_one():
+    with pytest.raises(
+        ValueError, match="trained without .prefix_rows 0.: use 'warm_replace', or"
+    ):
+        policy("prefix", prefix_rows=0)
+    with pytest.raises(ValueError, match="trained without .prefix_rows 0."):
+        dataclasses.replace(CONFIG, seam=SeamSettings("prefix"))
+    with pytest.raises(ValueError, match="needs a denoiser that was trained with prefix_rows"):
+        STRATEGIES["prefix"](sampling(), target(), SeamSettings("prefix"))
+
+
+def test_the_network_is_given_what_is_settled_and_no_gradient_is_taken():
+    mine, seen = policy("prefix", delay_s=0.0), []
+    first = mine.plan(window(5.0), mine.initial_memory(0))
+    unet = mine.network.unet
+    unet.denoise_modulated = lambda x, m: (
+        seen.append(x) or type(unet).denoise_modulated(unet, x, m)
+    )
+    second = mine.plan(window(5.2), first.memory)
+    assert len(seen) == 5  # one pass a step
+    rows = mine.network.action_normalizer(torch.from_numpy(second.traces["horizon"])[None])
+    for each in seen:
+        assert not each.requires_grad
+        assert each[0, :, 2].tolist() == [1, 1, 1, 0, 0, 0, 0, 0]
+        torch.testing.assert_close(each[:, :3, :2], rows[:, :3].float(), rtol=0, atol=1e-6)
+        assert not torch.allclose(each[:, 3:, :2], rows[:, 3:].float(), atol=1e-3)
+
+
+def test_a_config_without_a_strategy_gets_that_of_what_was_trained():
+    assert dataclasses.replace(CONFIG, seam=SeamSettings()).seam.strategy == WITHOUT_PREFIX
+    given = dataclasses.replace(CONFIG, seam=SeamSettings(), prefix_rows=4)
+    assert given.seam.strategy == "prefix"
+    assert dataclasses.replace(CONFIG, prefix_rows=4).seam.strategy == "switch"
+
+
 def test_a_lower_warm_level_keeps_more_of_the_chunk_before():
     # leading spacing of 5 steps visits 0, 4, ..., 16
     distances = []
     for level in (0.1, 0.5, 0.9):
-        mine = policy("warm", warm_level=level)
+        mine = policy("warm", prefix_rows=0, warm_level=level)
         first, second = two_plans(mine)
         kept = second.traces["horizon"][:6] - first.traces["horizon"][2:]
         distances.append(float(np.abs(kept / [2.0, 0.04]).mean()))
@@ -289,7 +356,8 @@ def test_the_delay_of_one_plan_goes_before_the_one_that_was_told():
 
 
 @pytest.mark.parametrize(
-    ("seam", "share"), [("switch", 1.0), ("rtc_exact", 1 / 3), ("bidirectional", 1 / 3)]
+    ("seam", "share"),
+    [("switch", 1.0), ("prefix", 1.0), ("rtc_exact", 1 / 3), ("bidirectional", 1 / 3)],
 )
 def test_a_plan_that_begins_anew_costs_less_than_one_that_goes_on(seam, share):
     mine = policy(seam)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import rclpy
 from controller_driver import client, periods_between, process_of
@@ -17,7 +18,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from trajectory_msgs.msg import JointTrajectory
 
-from benchmarks.live_processes import cut_link, descendants, words_of
+from benchmarks.live_processes import command_processes, cut_link
 from ddpm_controller.bags.conversions import seconds
 from ddpm_controller.control.moving.boxed_arm import BoxedArm, CartesianBox
 from ddpm_controller.control.moving.interpolation import Motion
@@ -143,6 +144,7 @@ def test_packets_give_every_bit_back():
         keep_position=True,
         measured=np.array([0.3, 1e-17]),
         sent=Sent(1795431886.25, Motion(BEGIN, np.array([1e-17, 3.0]), np.array([0.1, 0.2]))),
+        limits=LIMITS,
     )
     number, back = order_from(opened(order_packet(7, order))[1])
     assert (number, back.verdict, back.keep_position) == (7, order.verdict, True)
@@ -151,6 +153,7 @@ def test_packets_give_every_bit_back():
     assert back.begin_at.tobytes() == order.begin_at.tobytes()
     assert back.measured.tobytes() == order.measured.tobytes()
     assert back.sent.stamp_s == order.sent.stamp_s
+    assert back.limits.acceleration.tobytes() == LIMITS.acceleration.tobytes()
     for name in ("position", "velocity", "acceleration"):
         given, found = (getattr(each.sent.motion, name) for each in (order, back))
         assert found.tobytes() == given.tobytes()
@@ -225,10 +228,10 @@ def test_when_the_controller_dies_the_arm_comes_to_rest_and_the_reason_is_told(l
     move(link, listener, speed=2.0)
     moving = np.abs(speeds(listener.commands[-5:])).max()
     assert moving > 0.5
-    link._socket.close()  # as the kernel does for a process that was killed
-    listener.until(lambda: listener.words and link._process.poll() is not None)
+    link._child.link.close()  # as the kernel does for a process that was killed
+    listener.until(lambda: listener.words and link._child.has_ended)
     listener.until(lambda: (speeds(listener.commands[-1:]) == 0).all())
-    assert link._process.returncode == 0
+    assert link._child.has_ended_well
     assert listener.words[0].reason == Reason.CONTROLLER_LOST
     assert "ended without an order to stop" in listener.words[0].text
     positions = np.array([command.points[0].positions for command in listener.commands])
@@ -243,13 +246,13 @@ def test_a_last_stop_that_was_interrupted_still_ends_at_rest(listener):
     link = CommandLink(SETTINGS)
     listener.until(lambda: link.is_ready, link)
     move(link, listener, speed=2.0)
-    link._socket.close()
+    link._child.link.close()
     listener.until(lambda: listener.words)
     os.kill(link.pid, signal.SIGSTOP)
     over_s = time.time() + 0.5  # by then the stop would have ended
     listener.until(lambda: time.time() > over_s)
     os.kill(link.pid, signal.SIGCONT)
-    listener.until(lambda: link._process.poll() is not None)
+    listener.until(lambda: link._child.has_ended)
     listener.until(lambda: (speeds(listener.commands[-1:]) == 0).all())
     assert listener.words[-1].reason == Reason.CONTROLLER_LOST
 
@@ -262,11 +265,11 @@ def test_an_order_to_rest_counts_though_the_controller_has_ended_since(listener)
     count = len(listener.commands)
     listener.until(lambda: len(listener.commands) > count + 2)  # and their words are not read
     os.kill(link.pid, signal.SIGSTOP)
-    os.waitid(os.P_PID, link.pid, os.WSTOPPED)
+    listener.until(lambda: psutil.Process(link.pid).status() == psutil.STATUS_STOPPED)
     link.send(Order(Verdict(State.WAITING)), LIMITS)
-    link._socket.close()
+    link._child.link.close()
     os.kill(link.pid, signal.SIGCONT)
-    listener.until(lambda: link._process.poll() is not None)
+    listener.until(lambda: link._child.has_ended)
     for _ in range(20):
         listener.spinner.spin_once(timeout_sec=0.02)
     assert not listener.words
@@ -275,14 +278,14 @@ def test_an_order_to_rest_counts_though_the_controller_has_ended_since(listener)
 def test_it_has_neither_torch_nor_a_callback(link):
     maps = Path(f"/proc/{link.pid}/maps").read_text()
     assert "libpython" in maps or "python" in maps
-    assert "torch" not in maps
+    assert not re.search("torch|cv2|rosbags|mujoco|matplotlib", maps)
 
 
 def test_a_process_that_was_killed_is_begun_again(link, listener):
     move(link, listener)
     dead = link.pid
     os.kill(dead, signal.SIGKILL)
-    link._process.wait(60)
+    assert link._child.wait(60)
     assert link.revive()
     assert link.pid != dead
     assert not link.revive()
@@ -293,14 +296,15 @@ def test_a_process_that_was_killed_is_begun_again(link, listener):
 
 def test_one_that_stands_by_goes_on_with_the_motion_of_one_that_was_killed(listener):
     link = CommandLink(SETTINGS, standby=True)
-    waiting = link._standby.process
+    waiting = link._standbys[0]
     listener.until(lambda: link.is_ready, link)
     listener.until(lambda: "arm_commands_2" in listener.node.get_node_names(), link)
     listener.until(lambda: listener.node.count_publishers("/joint_trajectory"), link)
     move(link, listener, speed=2.0)
-    assert listener.node.count_publishers("/joint_trajectory") == 1  # the other one has none
+    found = listener.node.get_publishers_info_by_topic("/joint_trajectory")
+    assert [each.node_name for each in found] == ["arm_commands"]  # the other one has none
     os.kill(link.pid, signal.SIGKILL)
-    link._process.wait(60)
+    assert link._child.wait(60)
     listener.told += link.heard()
     sent = listener.told[-1].sent
     assert np.abs(sent.motion.velocity).max() > 0.5
@@ -322,24 +326,106 @@ def test_one_that_stands_by_goes_on_with_the_motion_of_one_that_was_killed(liste
     change = np.abs(first.motion.velocity - sent.motion.velocity)
     assert (change <= LIMITS.acceleration * reach).all()
     link.close()
-    assert waiting.poll() == 0
+    assert waiting.has_ended_well
 
 
-def test_a_process_that_stands_by_ends_with_the_controller_and_is_begun_again(monkeypatch):
-    monkeypatch.setattr("ddpm_controller.ros.commanding.command_link._STANDBY_PAUSE_S", 0.0)
+def test_a_second_death_within_a_second_is_taken_over_as_the_first_was(listener):
+    """Each time the motion continues from what was sent last, by a process that stood by."""
     link = CommandLink(SETTINGS, standby=True)
-    first, commanding = link._standby.process, link.pid
-    first.kill()
-    first.wait(60)
-    assert not link.revive()
-    second = link._standby.process
-    assert link.pid == commanding
-    assert second.poll() is None
+    listener.until(lambda: link.is_ready, link)
+    move(link, listener, speed=2.0)
+    for _ in range(2):
+        stands_by(link, listener)
+        waiting = link.standby_pids[0]
+        listener.told += link.heard()
+        listener.until(lambda: listener.told[-1].moves, link)
+        os.kill(link.pid, signal.SIGKILL)
+        assert link._child.wait(60)
+        listener.told += link.heard()
+        sent = listener.told[-1].sent
+        assert link.revive()
+        assert link.pid == waiting
+        assert link.is_ready  # orders are taken at once
+        plan = slope(time.time(), speed=2.0)  # the next one
+        plan = replace(plan, actions=plan.actions - BEGIN + sent.motion.position)
+        link.send(replace(Order(RUNNING, plan), sent=sent), LIMITS)
+        listener.until(lambda since=sent: listener.told[-1].stamp_s > since.stamp_s, link)
+        first = next(each.sent for each in listener.told if each.stamp_s > sent.stamp_s)
+        reach = 1.25 * PERIOD_S  # a tick that is late goes on by no more
+        step = np.abs(first.motion.position - sent.motion.position)
+        assert (step <= LIMITS.velocity * reach).all()
+        change = np.abs(first.motion.velocity - sent.motion.velocity)
+        assert (change <= LIMITS.acceleration * reach).all()
     link.close()
-    assert second.poll() == 0
 
 
-@pytest.mark.parametrize("how", [socket.SHUT_RDWR, socket.SHUT_WR])
+def stands_by(link, listener) -> None:
+    """Wait until a process stands by that others have long found."""
+
+    def is_there() -> bool:
+        assert not link.revive()
+        return bool(link._standbys) and has_packet(link._standbys[0].link)
+
+    listener.until(is_there, link, lambda: link.send(Order(RUNNING), LIMITS))
+
+
+def has_packet(link) -> bool:
+    try:
+        return bool(link.recv(1, socket.MSG_PEEK))
+    except BlockingIOError:
+        return False
+
+
+def test_a_process_that_stands_by_ends_with_the_controller_and_is_begun_again(listener):
+    link = CommandLink(SETTINGS, standby=True)
+    stands_by(link, listener)
+    first, commanding = link._standbys[0], link.pid
+    os.kill(first.pid, signal.SIGKILL)
+    assert first.wait(60)
+    assert not link.revive()
+    (second,) = link._standbys
+    assert link.pid == commanding
+    assert second.pid != first.pid
+    link.close()
+    assert second.has_ended_well
+
+
+def test_one_that_cannot_begin_is_not_begun_again_at_once(monkeypatch):
+    monkeypatch.setattr("ddpm_controller.ros.commanding.command_link._AGAIN_S", np.inf)
+    link = CommandLink(replace(SETTINGS, node_name="no node name"), standby=True)
+    begun = [link._child, *link._standbys]
+    assert all(child.wait(60) for child in begun)
+    assert not link.revive()
+    assert link._num_begun == len(begun)
+    monkeypatch.setattr("ddpm_controller.ros.commanding.command_link._AGAIN_S", 0.0)
+    assert link.revive()
+    assert link._num_begun == len(begun) + 1
+    link.close()
+
+
+def test_a_zygote_that_was_killed_is_begun_again_when_it_is_needed(link, listener):
+    """What it has forked does not depend on it."""
+    os.kill(link._zygote.pid, signal.SIGKILL)
+    link._zygote._process.wait(60)
+    move(link, listener)
+    os.kill(link.pid, signal.SIGKILL)
+    assert link._child.wait(60)
+    assert link.revive()
+    listener.until(lambda: link.is_ready, link)
+    move(link, listener)
+    assert listener.told[-1].state == State.RUNNING
+
+
+def test_a_zygote_has_one_thread_and_forks_what_has_a_name(link):
+    assert os.listdir(f"/proc/{link._zygote.pid}/task") == [str(link._zygote.pid)]
+    assert Path(f"/proc/{link._zygote.pid}/comm").read_text() == "zygote\n"
+    assert Path(f"/proc/{link.pid}/comm").read_text() == "commands\n"
+    assert psutil.Process(link.pid).ppid() == link._zygote.pid
+
+
+@pytest.mark.parametrize(
+    "how", [socket.SHUT_RDWR, pytest.param(socket.SHUT_WR, marks=pytest.mark.long)]
+)
 def test_a_link_that_is_cut_while_both_run_ends_at_rest_and_another_process_goes_on(listener, how):
     """A listener receives a stop within the limits, and later a beginning at rest there."""
     link = CommandLink(SETTINGS, standby=True)
@@ -376,9 +462,7 @@ def test_a_controller_whose_link_is_cut_brings_the_arm_to_rest_and_goes_on(check
     ):
         node.bring_up()
         node.until_running()
-        (commands,) = (
-            pid for pid in descendants(controller.pid) if "command_process" in words_of(pid)
-        )
+        (commands,) = command_processes(controller.pid)
         cut_link(commands)
         node.until_state(State.WAITING, Reason.CONTROLLER_LOST, "the link")
         node.until_rest()

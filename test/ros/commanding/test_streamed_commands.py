@@ -10,6 +10,7 @@ from controller_driver import Client, client, process_of
 from rclpy.qos import QoSProfile
 from trajectory_msgs.msg import JointTrajectory
 
+from benchmarks.live_processes import command_processes
 from ddpm_controller.bags.conversions import seconds
 from ddpm_controller.robots.robot import load_robot
 from ddpm_controller.share import share_path
@@ -52,7 +53,7 @@ def refusals(captured: str) -> list[str]:
     return [line for line in captured.splitlines() if "refused:" in line]
 
 
-@pytest.mark.parametrize("command_process", [True, False])
+@pytest.mark.parametrize("command_process", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_every_message_is_taken_and_the_robot_moves_within_its_limits(
     streaming, capfd, command_process
 ):
@@ -73,7 +74,10 @@ def test_every_message_is_taken_and_the_robot_moves_within_its_limits(
     assert (np.abs(record.column("accelerations")) <= 1.1 * LIMITS.acceleration).all()
 
 
-@pytest.mark.parametrize("victims", [("commands",), ("controller", "commands")])
+ONE_DIES = pytest.param(("commands",), marks=pytest.mark.long)
+
+
+@pytest.mark.parametrize("victims", [ONE_DIES, ("controller", "commands")])
 def test_a_robot_whose_sender_was_killed_stops_smoothly_by_what_it_has(streaming, victims):
     with (
         client() as node,
@@ -84,7 +88,7 @@ def test_a_robot_whose_sender_was_killed_stops_smoothly_by_what_it_has(streaming
         node.bring_up()
         node.until_running()
         node.until(lambda: record.messages and np.abs(record.column("velocities")[-1]).max() > 0.1)
-        pids = {"controller": [controller.pid], "commands": children_of(controller.pid)}
+        pids = {"controller": [controller.pid], "commands": command_processes(controller.pid)}
         for pid in [pid for victim in victims for pid in pids[victim]]:
             os.kill(pid, signal.SIGKILL)
         killed_s = time.time()
@@ -108,10 +112,9 @@ def test_a_process_that_stands_by_continues_without_a_jump(streaming, capfd):
         record = Record(node)
         node.bring_up()
         node.until_running()
-        first = min(children_of(controller.pid))
-        node.until(lambda: len(children_of(controller.pid)) > 1)
+        node.until(lambda: len(command_processes(controller.pid)) > 1)
         node.until(lambda: np.abs(record.column("velocities")[-1]).max() > 0.1)
-        os.kill(first, signal.SIGKILL)
+        os.kill(command_processes(controller.pid)[0], signal.SIGKILL)
         node.until_running(3)
     assert refusals(capfd.readouterr().err) == []
     assert (np.abs(record.column("accelerations")) <= 1.1 * LIMITS.acceleration).all()
@@ -134,15 +137,8 @@ def test_single_points_are_refused_with_the_reason_while_the_robot_would_move(st
 def test_a_lead_that_is_longer_than_a_chunk_is_refused_when_it_is_configured(streaming, capfd):
     with (
         client() as node,
-        process_of("simulation", **DRIVEN),
         process_of("controller", **{**streaming, "command.stream_lead_s": 1.9}),
     ):
         assert not node.change(1)
         assert node.state() == "unconfigured"
     assert "lead_s 1.9 s is not shorter than a chunk" in capfd.readouterr().err
-
-
-def children_of(pid: int) -> list[int]:
-    """Processes that ``pid`` has begun."""
-    with open(f"/proc/{pid}/task/{pid}/children") as children:
-        return [int(each) for each in children.read().split()]

@@ -45,7 +45,7 @@ def moving(graph) -> tuple[Client, FakeRobot]:
     node, robot = graph
     robot.messages.clear()
     assert node.state() == "active"
-    node.until_running()
+    node.until_running(num_chunks=1)
     return node, robot
 
 
@@ -238,8 +238,8 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("name", "value", "text"), REFUSED.values(), ids=REFUSED)
-def test_a_parameter_that_cannot_be_is_refused_with_the_reason(moving, name, value, text):
-    node, _ = moving
+def test_a_parameter_that_cannot_be_is_refused_with_the_reason(graph, name, value, text):
+    node, _ = graph
     before = node.get(name)
     accepted, reason = node.set(name, value)
     assert not accepted
@@ -247,8 +247,8 @@ def test_a_parameter_that_cannot_be_is_refused_with_the_reason(moving, name, val
     assert node.get(name) == before
 
 
-def test_every_parameter_has_a_text(moving):
-    node, _ = moving
+def test_every_parameter_has_a_text(graph):
+    node, _ = graph
     names = ["checkpoint", "robot", "control_rate_hz", "seed", "lockstep", "stop.duration_s"]
     described = node.call(DescribeParameters, names=names).descriptors
     assert all(each.description for each in described)

@@ -1,7 +1,6 @@
 """Others on the graph of a controller: who else commands, measures and is subscribed."""
 
 import signal
-import subprocess
 from contextlib import contextmanager
 
 import numpy as np
@@ -14,6 +13,7 @@ from controller_driver import (
     PATIENCE_S,
     STEADY,
     FakeRobot,
+    begun,
     client,
     process_of,
 )
@@ -29,7 +29,6 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from ddpm_controller.control.states import Reason, State
 from ddpm_controller.robots.robot import joint_limits
-from ddpm_controller.ros.graph.process_command import python_command
 from ddpm_controller.simulation.arm.arm import JOINT_NAMES, PUBLISHED_JOINT_NAMES
 from ddpm_controller.simulation.arm.robot_description import robot_description
 
@@ -37,7 +36,9 @@ CONFIGURE, ACTIVATE = Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACT
 DEACTIVATE = Transition.TRANSITION_DEACTIVATE
 RATE_HZ = 50.0
 COMMANDS = (State.RUNNING, State.HOLDING)
-WAYS = pytest.mark.parametrize("process", [True, False], ids=["own process", "control thread"])
+WAYS = pytest.mark.parametrize(
+    "process", [True, pytest.param(False, marks=pytest.mark.long)], ids=["process", "thread"]
+)
 
 
 @contextmanager
@@ -86,7 +87,7 @@ class Named:
 def controller_named(name):
     """A controller process whose node has another name."""
     words = ["-r", f"__node:={name}", "-p", "command.standby:=false"]
-    process = subprocess.Popen([*python_command("controller"), "--ros-args", *words])
+    process = begun("controller", ["--ros-args", *words])
     try:
         yield
         process.send_signal(signal.SIGTERM)

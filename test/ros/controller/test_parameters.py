@@ -14,7 +14,7 @@ SWITCHES = {
 }
 OF_PLANS = {
     *("checkpoint", "robot", "state_denoiser", "n_action_steps", "policy_overrides"),
-    *("seed", "device", "torch_num_threads"),
+    *("seed", "device", "torch_num_threads", "engine"),
 }
 """Recorded with each plan, or named when a bag is replayed."""
 OF_PROCESSES = {

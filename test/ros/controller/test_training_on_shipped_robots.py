@@ -15,8 +15,8 @@ from robot_process import robot_process
 from shipped_robots import PATIENCE_S, Watcher, controller_process, robot_file
 
 from ddpm_controller.bags.episodes import read_bag
-from ddpm_controller.bags.message_types import message_class
 from ddpm_controller.control.states import State
+from ddpm_controller.messages.message_classes import message_class
 from ddpm_controller.robots.robot import load_robot
 from ddpm_controller.ros.commanding.gripper_goals import GripperGoals
 from ddpm_controller.ros.graph.process_command import python_command

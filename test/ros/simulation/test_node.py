@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rclpy
+from controller_driver import begun
 from ddpm_msgs.msg import EpisodeMark
 from ddpm_msgs.srv import ResetWorld
 from geometry_msgs.msg import PoseStamped
@@ -112,13 +113,13 @@ class Robot(Node):
 
 def parameters(**values: object) -> list[str]:
     words = [word for name, value in values.items() for word in ("-p", f"{name}:={value}")]
-    return [*python_command("simulation"), "--ros-args", *words]
+    return ["--ros-args", *words]
 
 
 @contextmanager
-def simulation(**values: object) -> Iterator[tuple[Robot, subprocess.Popen]]:
+def simulation(**values: object) -> Iterator[tuple[Robot, Any]]:
     rclpy.init()
-    process = subprocess.Popen(parameters(**values))
+    process = begun("simulation", parameters(**values))
     robot = Robot()
     try:
         robot.until(lambda: robot.heard["/clock"])
@@ -300,7 +301,8 @@ def test_in_lockstep_the_hand_goes_where_its_pose_is_sent():
 
 
 def test_a_robot_file_of_another_world_is_refused_with_both_lists():
-    command = parameters(world="reach", robot="config/robots/pusht.yaml")
+    words = parameters(world="reach", robot="config/robots/pusht.yaml")
+    command = [*python_command("simulation"), *words]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 1
     assert "pusher_x" in result.stderr
@@ -308,7 +310,8 @@ def test_a_robot_file_of_another_world_is_refused_with_both_lists():
 
 
 def test_an_unknown_world_is_refused_with_the_list_of_worlds():
-    result = subprocess.run(parameters(world="nowhere"), capture_output=True, text=True)
+    command = [*python_command("simulation"), *parameters(world="nowhere")]
+    result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 1
     text = f"parameter world must be one of {list(WORLDS)}, got 'nowhere'"
     assert text in result.stderr

@@ -8,6 +8,7 @@ from collections import defaultdict
 import numpy as np
 import pytest
 import rclpy
+from controller_driver import begun
 from ddpm_msgs.srv import ResetWorld
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rosgraph_msgs.msg import Clock
@@ -93,13 +94,13 @@ class Client:
 
 def words(**values):
     given = [word for name, value in values.items() for word in ("-p", f"{name}:={value}")]
-    return [*python_command("simulation"), "--ros-args", *given]
+    return ["--ros-args", *given]
 
 
 @pytest.fixture(scope="module")
 def client():
     rclpy.init()
-    process = subprocess.Popen(words(world="pusht", mode="lockstep"))
+    process = begun("simulation", words(world="pusht", mode="lockstep"))
     client = Client()
     try:
         client.until(lambda: client.heard["/clock"])
@@ -155,7 +156,7 @@ def test_a_late_listener_gets_limits_and_camera_info_belongs_to_the_picture(clie
 
 
 def test_an_expert_is_refused_with_where_the_demonstrations_are():
-    command = words(world="pusht", expert="true")
+    command = [*python_command("simulation"), *words(world="pusht", expert="true")]
     result = subprocess.run(command, capture_output=True, text=True, timeout=170)
     assert result.returncode == 1
     assert "no expert for world 'pusht'" in result.stderr

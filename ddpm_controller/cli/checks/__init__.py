@@ -1,0 +1,1 @@
+"""Commands that look at a robot and a checkpoint before anything moves."""

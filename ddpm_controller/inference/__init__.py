@@ -1,0 +1,1 @@
+"""One denoising call made fast: the same answers from different engines."""

@@ -1,0 +1,1 @@
+"""Data sets of LeRobot, read and written without it."""

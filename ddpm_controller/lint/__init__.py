@@ -1,0 +1,1 @@
+"""What is doubtful in recordings: one check a function, over numbers as they were recorded."""

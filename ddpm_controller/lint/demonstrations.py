@@ -1,0 +1,89 @@
+"""Demonstrations that are doubted before they are learned."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ddpm_controller.bags.episode_cache import EpisodeCache
+from ddpm_controller.bags.episodes import Demonstrations, OnProgress, read_demonstrations
+from ddpm_controller.bags.files import BagError, find_bags
+from ddpm_controller.lint.checks import findings_of
+from ddpm_controller.lint.finding import Finding
+from ddpm_controller.lint.leave_out import LeaveOut
+from ddpm_controller.lint.limits import limits_of
+from ddpm_controller.lint.reading import read_recording
+from ddpm_controller.robots.robot import Robot
+
+LEFT_OUT = "leave_out"
+"""Key of a checkpoint's provenance: what was not learned of its bags."""
+_DECIDED = {"dropout", "spike_in_state", "spike_in_command", "unreadable", "commands_stop"}
+"""Kinds that reading decides by itself: it refuses the bag, or leaves that part out."""
+_MOST_LINES = 12
+
+
+def chosen_demonstrations(
+    paths: Sequence[Path],
+    robot: Robot,
+    leave_out: LeaveOut,
+    *,
+    cache: EpisodeCache | None = None,
+    progress: OnProgress = lambda done, total: None,
+) -> Demonstrations:
+    """Return the successful episodes of bags without what is left out.
+
+    Raises:
+        BagError: As ``read_demonstrations``, or nothing is left.
+    """
+    bags = leave_out.bags(find_bags(paths))
+    found = read_demonstrations(bags, robot, cache=cache, progress=progress)
+    if not leave_out.leave_out:
+        return found
+    entries = [each.model_dump(exclude_none=True) for each in leave_out.leave_out]
+    episodes = tuple(leave_out.episodes(found.episodes))
+    return replace(found, episodes=episodes, provenance={**found.provenance, LEFT_OUT: entries})
+
+
+def doubts(
+    paths: Sequence[Path], robot: Robot, leave_out: LeaveOut, demonstrations: Demonstrations
+) -> list[Finding]:
+    """Return what is doubtful in the bags that demonstrations come from.
+
+    Args:
+        paths: As they were given to ``chosen_demonstrations``.
+        robot: What was recorded.
+        leave_out: What is not learned: a part of it is not doubted.
+        demonstrations: What was read; bags that reading has refused are not looked at again.
+    """
+    used = {each.source.partition("#")[0] for each in demonstrations.episodes}
+    bags = [bag for bag in leave_out.bags(find_bags(paths)) if bag.name in used]
+    recordings = [read_recording(bag, robot) for bag in bags]
+    found = findings_of(recordings, robot, limits_of(robot))
+    return [
+        replace(each, severity="doubtful") if each.kind in _DECIDED else each
+        for each in found
+        if not leave_out.has(each)
+    ]
+
+
+def refuse_wrong(findings: Sequence[Finding], remedy: str) -> None:
+    """Raise where something is surely wrong.
+
+    Args:
+        findings: From ``doubts``.
+        remedy: How to have it learned all the same.
+
+    Raises:
+        BagError: With the bags, what was seen, and the remedy.
+    """
+    lines = [f"{each.where}: {each.text}" for each in findings if each.severity == "wrong"]
+    if lines:
+        raise BagError(
+            "\n  ".join(["what is surely wrong is not learned:", *shortened(lines)])
+            + f"\n`ddpm lint` shows the remedies. {remedy}"
+        )
+
+
+def shortened(lines: Sequence[str]) -> list[str]:
+    """Return lines; of very many the first ones."""
+    more = [f"and {len(lines) - _MOST_LINES} more"] if len(lines) > _MOST_LINES else []
+    return [*lines[:_MOST_LINES], *more]
