@@ -9,7 +9,17 @@ from ddpm_controller.networks.unet1d import Convolution1d
 
 SIZES = pytest.mark.parametrize(
     ("length", "kernel_size", "stride"),
-    [(16, 5, 1), (16, 3, 2), (4, 3, 1), (2, 5, 1), (2, 7, 1), (1, 3, 1), (4, 7, 2), (12, 5, 2)],
+    [
+        (16, 5, 1),
+        (16, 3, 2),
+        (4, 3, 1),
+        (2, 5, 1),
+        (2, 7, 1),
+        (1, 3, 1),
+        (4, 7, 2),
+        (12, 5, 2),
+        (8, 5, 1),
+    ],
 )
 
 
@@ -18,8 +28,9 @@ def drawn(*shape):
 
 
 @SIZES
-def test_it_is_torch_s_convolution_forwards_and_backwards(length, kernel_size, stride):
-    features, bias = drawn(3, length, 4), drawn(6)
+@pytest.mark.parametrize("batch", [3, 40])
+def test_it_is_torch_s_convolution_forwards_and_backwards(length, kernel_size, stride, batch):
+    features, bias = drawn(batch, length, 4), drawn(6)
     taps = drawn(6, kernel_size, 4)  # (outputs, k, C)
     inputs = [each.requires_grad_() for each in (features, taps, bias)]
     oracle = nn.functional.conv1d(
