@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-
 _LARGE_BATCH = 32
 """Examples from which on a product for each row is large enough to be quick."""
 
