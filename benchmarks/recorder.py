@@ -38,8 +38,8 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 
 from ddpm_controller.bags.files import BagError, OpenBag
 from ddpm_controller.bags.message_types import definition, message_types
+from ddpm_controller.bags.reading.unfinished import MARK, is_finished
 from ddpm_controller.bags.storages import BagTopic, Storage
-from ddpm_controller.bags.unfinished import MARK, is_finished
 from ddpm_controller.bags.writer import recover
 from ddpm_controller.bags.writer_thread import Arrival, BagThread, ReceivedOrder
 from ddpm_controller.ros.graph.own_graph import use_own_domain

@@ -318,6 +318,8 @@ class Episode:
         actions: (N, Da) float64: the command in force at each moment.
         source: Where it came from, for messages and provenance.
         success: As marked by the recording; None when unknown.
+        digests: sha256 of the bytes of the actions and of each stream, where they are known, so
+            that nothing has to be read for them.
         leads_s: Output whose actions are where joints were measured -> by how much earlier they
             count, s; empty where commands were recorded.
     """
@@ -327,6 +329,7 @@ class Episode:
     actions: np.ndarray
     source: str = ""
     success: bool | None = None
+    digests: Mapping[str, str] = field(default_factory=dict)
     leads_s: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

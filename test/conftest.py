@@ -1,7 +1,10 @@
 """Every process of tests has its own ROS domain, on this machine only, with one torch thread."""
 
+import atexit
 import os
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,8 @@ os.environ.setdefault("AMENT_PREFIX_PATH", sys.prefix)
 os.environ.setdefault("MUJOCO_GL", "egl")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
+os.environ["DDPM_CACHE"] = tempfile.mkdtemp(prefix="ddpm_cache_")  # not the user's own
+atexit.register(shutil.rmtree, os.environ["DDPM_CACHE"], ignore_errors=True)
 # Measuring engines takes seconds for each checkpoint; the tests of them choose among others.
 os.environ["DDPM_ENGINES"] = "torch"
 

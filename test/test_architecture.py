@@ -62,6 +62,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
 
 OTHERS = "others"
 SUB_ROOMS: Mapping[str, Mapping[str, set[str]]] = {
+    "bags": {"": {"reading"}, "reading": set()},
     "control": {
         "": {"planning", "observing", "moving"},
         "planning": {"observing", "moving", ""},
@@ -123,7 +124,7 @@ ROS = {
 }
 READS_BAGS = {"bags", "replay", "identification", "survey", "lint", "ros", "cli"}
 FORBIDDEN_NAMES = {"utils", "util", "common", "helpers", "helper", "base", "misc", "manager"}
-THREE_LEVELS = {"ros", "policies", "control", "simulation", "diffusion", "cli"}
+THREE_LEVELS = {"ros", "policies", "control", "simulation", "diffusion", "bags", "cli"}
 MOST_FILES = 18  # design: about twelve in a folder
 LONGEST_FILE = 500  # design: usual 100, ask at 300
 LONGEST_FUNCTION = 40

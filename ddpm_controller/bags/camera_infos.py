@@ -1,6 +1,6 @@
 """Fields of view of the cameras in bags, for checkpoints that are trained with their pictures."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +17,16 @@ def camera_info_topics(robot: Robot) -> list[str]:
     return [each.camera_info for each in robot.streams if each.camera_info]
 
 
-def camera_views(bags: Sequence[Path], robot: Robot) -> dict[str, CameraView]:
-    """Return stream of images -> its field of view, where a bag has the calibration.
+def agreed_views(found: Mapping[Path, Mapping[str, CameraView]]) -> dict[str, CameraView]:
+    """Return stream of images -> its field of view, of the ``views_in`` of several bags.
 
     Raises:
         BagError: Two bags have another view of one stream.
     """
     views: dict[str, CameraView] = {}
     places: dict[str, Path] = {}
-    for bag in bags:
-        for name, view in _views_or_none(bag, robot).items():
+    for bag, own in found.items():
+        for name, view in own.items():
             if name in views and view.differs_from(views[name]):
                 raise BagError(
                     f"the field of view of {name} is {views[name]} in bag {places[name]} and "
@@ -37,16 +37,15 @@ def camera_views(bags: Sequence[Path], robot: Robot) -> dict[str, CameraView]:
     return views
 
 
-def _views_or_none(bag: Path, robot: Robot) -> dict[str, CameraView]:
-    try:
-        return _views(bag, robot)
-    except BagError:  # whoever reads its episodes reports it
-        return {}
+def views_in(bag: Path, robot: Robot) -> dict[str, CameraView]:
+    """Return stream of images -> its first field of view, where a bag has the calibration.
 
-
-def _views(bag: Path, robot: Robot) -> dict[str, CameraView]:
-    """Return the first view of each stream in a bag."""
+    Raises:
+        BagError: The bag is cut or damaged.
+    """
     found: dict[str, CameraView] = {}
+    if not camera_info_topics(robot):
+        return found
     with OpenBag(bag) as source:
         recorded = [topic for topic, kind in source.topics.items() if kind == CAMERA_INFO]
         streams: dict[str, list[RobotStream]] = {}

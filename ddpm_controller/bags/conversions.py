@@ -14,7 +14,7 @@ import numpy as np
 from ddpm_controller.data.text_features import TextError, text_features
 from ddpm_controller.messages.fields import FieldError
 from ddpm_controller.messages.image_encodings import ImageError
-from ddpm_controller.messages.images import image_from
+from ddpm_controller.messages.images import image_from, refuse_size
 from ddpm_controller.messages.stamps import seconds
 from ddpm_controller.robots.streams import RobotStream
 
@@ -65,6 +65,18 @@ def observation_from(
     except (ConversionError, FieldError, ImageError, TextError) as error:
         joints = error.joints if isinstance(error, ConversionError) else ()
         raise ConversionError(f"{stream.spec.name}: {error}", joints) from None
+
+
+def refuse_other_size(message: Any, stream: RobotStream) -> None:
+    """Refuse a CompressedImage of another size than the stream's; nothing is decoded.
+
+    Raises:
+        ConversionError: It is, or has no header.
+    """
+    try:
+        refuse_size(message, *stream.message_size)
+    except ImageError as error:
+        raise ConversionError(f"{stream.spec.name}: {error}") from None
 
 
 def values_of(message: Any, stream: RobotStream) -> np.ndarray:
@@ -161,7 +173,8 @@ def _by_name(have: list[str], numbers: Any, names: Sequence[str], what: str) -> 
             f"joints {missing} are missing: the message has {have}, the robot file {list(names)}"
         )
     row = _numbers(have, numbers, what, names)
-    _refuse_contradiction(have, row, names)
+    if len(set(have)) != len(have):
+        _refuse_contradiction(have, row, names)
     return row[[have.index(name) for name in names]]
 
 

@@ -4,13 +4,16 @@ import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from ddpm_controller.bags.camera_infos import camera_views
+from ddpm_controller.bags.camera_infos import agreed_views, views_in
 from ddpm_controller.bags.demonstrated_motion import DEMONSTRATED, demonstrated
+from ddpm_controller.bags.episode_cache import BagContent, EpisodeCache
 from ddpm_controller.bags.files import BagError, OpenBag, digest, find_bags
 from ddpm_controller.bags.tape import Seen, Span, Tape, seconds_of, topics_of
 from ddpm_controller.control.observing.observation_buffer import (
@@ -26,6 +29,7 @@ from ddpm_controller.types import Episode, Observation, measuring_stream
 
 OnProgress = Callable[[int, int], None]
 """Called with the bags read and the bags in all."""
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True)
@@ -37,26 +41,47 @@ class Demonstrations:
         provenance: Robot and bags with their digests, for the checkpoint; names without their
             folders, so that the same bags elsewhere are the same training.
         left_out: Number of episodes that are marked as failed.
+        num_kept: Number of bags whose episodes were in the cache.
     """
 
     episodes: tuple[Episode, ...]
     provenance: Mapping[str, Any]
     left_out: int
+    num_kept: int = 0
 
 
 def read_demonstrations(
     paths: Sequence[Path],
     robot: Robot,
     *,
+    cache: EpisodeCache | None = None,
     progress: OnProgress = lambda done, total: None,
 ) -> Demonstrations:
     """Return the successful episodes of bags; see ``read_episodes``.
+
+    Args:
+        paths: Bags, or folders of bags.
+        robot: Which topics are the streams and the action.
+        cache: Where episodes are kept; their images then stay on the disk until they are looked
+            at, however many there are. None: all is read, and stays in memory.
+        progress: Told after each bag.
 
     Raises:
         BagError: No bag can be used, or every episode is marked as failed.
     """
     bags = find_bags(paths)
-    episodes = read_episodes(bags, robot, progress=progress)
+
+    def content_of(bag: Path) -> BagContent:
+        content = _content(bag, robot) if cache is None else cache.content(bag, read)
+        for remark in content.remarks:
+            warnings.warn(remark, stacklevel=2)
+        return content
+
+    read = partial(_content, robot=robot)
+    contents = _of_each(bags, content_of, progress)
+    if cache is not None:
+        cache.make_room()
+    episodes = [episode for content in contents.values() for episode in content.episodes]
     kept = tuple(
         replace(episode, source=Path(episode.source).name)
         for episode in episodes
@@ -66,12 +91,31 @@ def read_demonstrations(
         raise BagError(
             f"all {len(episodes)} episodes are marked as failed; record some that succeed"
         )
-    names = [{"name": bag.name, "sha256": digest(bag)} for bag in bags]
-    sources = sources_of(robot.streams, camera_views(bags, robot))
+    names = [
+        {"name": bag.name, "sha256": contents[bag].sha256 if bag in contents else digest(bag)}
+        for bag in bags
+    ]
+    views = agreed_views({bag: content.views for bag, content in contents.items()})
+    sources = sources_of(robot.streams, views)
     provenance = {"robot": robot.name, "bags": names, SOURCES: sources}
     if no_commands := demonstrated(robot.outputs, kept):
         provenance[DEMONSTRATED] = no_commands
-    return Demonstrations(kept, provenance, len(episodes) - len(kept))
+    num_kept = cache.num_kept if cache is not None else 0
+    return Demonstrations(kept, provenance, len(episodes) - len(kept), num_kept)
+
+
+def _content(bag: Path, robot: Robot) -> BagContent:
+    """Read a bag for a training, and keep what was warned of.
+
+    Raises:
+        BagError: As ``read_bag``.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        episodes = read_bag(bag, robot)
+        views = views_in(bag, robot)
+    remarks = tuple(dict.fromkeys(str(each.message) for each in caught))
+    return BagContent(tuple(episodes), digest(bag), views, remarks)
 
 
 def read_episodes(
@@ -96,21 +140,32 @@ def read_episodes(
     Raises:
         BagError: No bag can be used. When others remain, a warning lists those left out.
     """
-    bags = find_bags(paths)
-    episodes: list[Episode] = []
+    found = _of_each(find_bags(paths), lambda bag: read_bag(bag, robot, filters), progress)
+    return [episode for episodes in found.values() for episode in episodes]
+
+
+def _of_each(
+    bags: Sequence[Path], read: Callable[[Path], _Found], progress: OnProgress
+) -> dict[Path, _Found]:
+    """Return what is read of each bag; a warning lists the bags that cannot be used.
+
+    Raises:
+        BagError: None can.
+    """
+    found: dict[Path, _Found] = {}
     left_out: list[str] = []
     for number, bag in enumerate(bags, start=1):
         try:
-            episodes.extend(read_bag(bag, robot, filters))
+            found[bag] = read(bag)
         except BagError as error:
             left_out.append(str(error))
         progress(number, len(bags))
-    if left_out and not episodes:
+    if left_out and not found:
         raise BagError("\n".join(left_out))
     if left_out:
         heading = f"{len(left_out)} of {len(bags)} bags left out:"
         warnings.warn("\n  ".join([heading, *left_out]), stacklevel=2)
-    return episodes
+    return found
 
 
 def read_bag(
@@ -216,6 +271,7 @@ class _Player:
         self._buffer = ObservationBuffer(robot.stream_specs, self._max_ages_s, longest_s, filters)
         self._has_begun = False
         self.refused: dict[str, list[str]] = {}
+        self._newest_ns: dict[tuple[str, bytes], int] = {}
         # Of each stream and each set of its joints by itself: none waits for another publisher.
         self._coming: dict[tuple[str, bytes], list[tuple[int, Seen]]] = {}
         for number, seen in reversed(list(enumerate(tape.observations))):
@@ -260,10 +316,24 @@ class _Player:
     def _come_by(self, moment_ns: int) -> list[Seen]:
         """Return what has come since the last moment, in the order of recording."""
         come: list[tuple[int, Seen]] = []
-        for coming in self._coming.values():
+        for part, coming in self._coming.items():
+            own: list[tuple[int, Seen]] = []
             while coming and coming[-1][1].stamp_ns <= moment_ns:
-                come.append(coming.pop())
+                own.append(coming.pop())
+            come += self._looked_at(part, own)
         return [seen for _, seen in sorted(come, key=lambda each: each[0])]
+
+    def _looked_at(
+        self, part: tuple[str, bytes], come: list[tuple[int, Seen]]
+    ) -> list[tuple[int, Seen]]:
+        """Leave out compressed pictures with a newer one behind them, which nothing looks at.
+
+        Where one is out of order the buffer gets all of them, and refuses and counts it.
+        """
+        stamps_ns = [self._newest_ns.get(part, -1), *(seen.stamp_ns for _, seen in come)]
+        self._newest_ns[part] = max(stamps_ns)
+        in_order = all(earlier < later for earlier, later in pairwise(stamps_ns))
+        return come[-1:] if in_order and come and come[0][1].is_compressed else come
 
     def _called(self, name: str, observation: Observation) -> str:
         """Return a stream's name, with the joint that is its oldest where they differ."""

@@ -6,20 +6,16 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self
 
-from rosbags.highlevel import AnyReader, AnyReaderError
-from rosbags.rosbag2 import Reader
-from rosbags.typesys import Stores, get_typestore
-from rosbags.typesys.store import Typestore
-
-from ddpm_controller.bags.unfinished import is_finished, whole_part
+from ddpm_controller.bags.reading.definitions import deserializer
+from ddpm_controller.bags.reading.stored_bag import StoredBag, files_of, metadata_of
+from ddpm_controller.bags.reading.unfinished import is_finished, whole_part
 from ddpm_controller.given_files import one_line
 
 STORAGE_SUFFIXES = (".mcap", ".db3")
 RECOVERED_KEY = "recovered"
 """Key of the ``custom_data`` of a bag that its recorder did not finish."""
-MAX_SURPLUS_BYTES = 128
 
 
 class BagError(ValueError):
@@ -110,33 +106,31 @@ class OpenBag:
         self._files = ExitStack()
         finished = is_finished(folder)
         try:
-            self._reader, self.provenance = self._finished() if finished else self._unfinished()
+            self._stored, self.provenance = self._finished() if finished else self._unfinished()
         except Exception as error:  # a damaged file fails inside the reader in many ways
             self._files.close()
             raise _damaged(folder, error) from error
-        self.topics = {c.topic: c.msgtype for c in self._reader.connections}
+        self._files.callback(self._stored.close)
+        self.topics = dict(self._stored.topics)
         self.is_whole = finished and RECOVERED_KEY not in self.provenance
         if not finished:
-            count = sum(connection.msgcount for connection in self._reader.connections)
             warnings.warn(
-                f"bag {folder} was not finished by its recorder: its {count} whole messages are "
-                f"read; `ddpm record --recover {folder}` finishes it",
+                f"bag {folder} was not finished by its recorder: its "
+                f"{self._stored.counts.total()} whole messages are read; "
+                f"`ddpm record --recover {folder}` finishes it",
                 stacklevel=2,
             )
 
-    def _finished(self) -> tuple[AnyReader, dict[str, str]]:
-        reader = AnyReader([self.folder], default_typestore=_without_definitions())
-        self._files.enter_context(reader)
-        storage = cast(Reader, reader.readers[0]).storage
-        return reader, dict(storage.metadata.custom or {})
+    def _finished(self) -> tuple[StoredBag, dict[str, str]]:
+        if self.folder.is_file():
+            return StoredBag([self.folder]), {}
+        metadata = metadata_of(self.folder)
+        stored = StoredBag(files_of(self.folder, metadata), metadata)
+        return stored, dict(metadata.get("custom_data") or {})
 
-    def _unfinished(self) -> tuple[AnyReader, dict[str, str]]:
+    def _unfinished(self) -> tuple[StoredBag, dict[str, str]]:
         part = self._files.enter_context(whole_part(storage_files(self.folder)))
-        # Besides paths, rosbags takes whatever has the few of their methods that it calls.
-        files = cast(list[Path], part.files)
-        reader = AnyReader(files, default_typestore=_without_definitions())
-        self._files.enter_context(reader)
-        return reader, dict(part.provenance)
+        return StoredBag(part.files), dict(part.provenance)
 
     def messages(self, topics: Collection[str]) -> Iterator[RecordedMessage]:
         """Yield the messages of some topics in the order of recording.
@@ -144,32 +138,19 @@ class OpenBag:
         Raises:
             BagError: The bag is cut or damaged; what was yielded before is valid.
         """
-        wanted = [c for c in self._reader.connections if c.topic in topics]
-        if not wanted:
-            return  # to rosbags an empty choice means every topic
-        expected = sum(connection.msgcount for connection in wanted)
+        wanted = self.topics.keys() & set(topics)
+        expected = sum(self._stored.counts[topic] for topic in wanted)
         count = 0
         try:
-            for connection, log_ns, raw in self._reader.messages(wanted):
-                message = self._deserialized(connection.msgtype, raw)
-                yield RecordedMessage(connection.topic, connection.msgtype, log_ns, message, raw)
+            for topic, kind, log_ns, raw in self._stored.messages(wanted):
+                message = deserializer(self._stored.definition(kind))(raw)
+                yield RecordedMessage(topic, kind, log_ns, message, raw)
                 count += 1
         except Exception as error:  # as above
             raise _damaged(self.folder, error) from error
         if count != expected:
             reason = f"{count} messages where its index promises {expected}"
             raise _damaged(self.folder, BagError(reason))
-
-    def _deserialized(self, message_type: str, raw: bytes) -> Any:
-        # rclpy's serialize_message leaves up to 12 bytes behind each trajectory point or joint
-        # state, and bags written with it are common; rosbags takes them for damage.
-        for surplus in range(0, MAX_SURPLUS_BYTES, 4):
-            try:
-                return self._reader.deserialize(raw[: len(raw) - surplus], message_type)
-            except AnyReaderError as error:
-                if "size mismatch" not in str(error):
-                    raise
-        raise BagError(f"a {message_type} of {len(raw)} bytes is longer than its fields")
 
     def close(self) -> None:
         """Close the files."""
@@ -224,11 +205,6 @@ def _is_bag(folder: Path) -> bool:
     if not folder.is_dir() or folder.name.startswith("."):
         return False
     return (folder / "metadata.yaml").exists() or any(map(_is_storage, folder.iterdir()))
-
-
-def _without_definitions() -> Typestore:
-    """Return the types of bags without any: recorders up to Humble write none into sqlite3."""
-    return get_typestore(Stores.ROS2_HUMBLE)
 
 
 def _refuse_pipes(bag: Path) -> None:

@@ -1,13 +1,14 @@
 """What one bag holds of episodes: converted messages, and where the episodes are. No rclpy."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from ddpm_controller.bags.command_messages import commanded_points
-from ddpm_controller.bags.conversions import ConversionError
+from ddpm_controller.bags.conversions import ConversionError, refuse_other_size
 from ddpm_controller.bags.demonstrated_motion import lead_s
 from ddpm_controller.bags.files import BagError, OpenBag, RecordedMessage, resolve_topic
 from ddpm_controller.bags.recorded_commands import RecordedCommands
@@ -22,7 +23,7 @@ from ddpm_controller.data.measured_track import MeasuredTrack
 from ddpm_controller.messages.stamps import stamp_from
 from ddpm_controller.robots.outputs import JOINT_STATE, RobotOutput, columns_of
 from ddpm_controller.robots.robot import Robot
-from ddpm_controller.robots.streams import RobotStream, StreamSource
+from ddpm_controller.robots.streams import COMPRESSED_IMAGE, RobotStream, StreamSource
 from ddpm_controller.types import measuring_stream
 
 MARK_TOPIC = "episode"
@@ -53,12 +54,30 @@ class Span:
 
 @dataclass(frozen=True)
 class Seen:
-    """What one message brings of a stream; see ``stream_reader.Read``."""
+    """What one message brings of a stream; see ``stream_reader.Read``.
+
+    Compressed pictures are decoded when they are looked at: most come more often than a policy
+    looks, and decoding them is most of the time that a bag takes.
+    """
 
     stream: str
     stamp_ns: int
-    value: np.ndarray
+    given: np.ndarray | Callable[[], np.ndarray]
     present: np.ndarray | None
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether it has to be decoded."""
+        return callable(self.given)
+
+    @property
+    def value(self) -> np.ndarray:
+        """The value as a policy sees it; decoded each time.
+
+        Raises:
+            BagError: It cannot be decoded.
+        """
+        return self.given() if callable(self.given) else self.given
 
     @property
     def part(self) -> bytes:
@@ -207,6 +226,12 @@ class Tape:
 
     def _add_observation(self, source: StreamSource, message: RecordedMessage) -> None:
         stream, name = source.stream, source.stream.spec.name
+        if stream.type == COMPRESSED_IMAGE:
+            refuse_other_size(message.message, stream)
+            self._add_seen(
+                stream, message, message.header_ns, partial(self._decoded, source, message)
+            )
+            return
         if stream.is_stamped:
             self._newest_ns = max(self._newest_ns, message.stamp_ns)
         # A text has no stamp: it counts from the newest one before it.
@@ -218,10 +243,29 @@ class Tape:
         if found is None:
             return
         stamp_ns = self._stamp_ns(stream, message, found.stamp_s)
+        self._add_seen(stream, message, stamp_ns, found.value, found.present)
+
+    def _add_seen(
+        self,
+        stream: RobotStream,
+        message: RecordedMessage,
+        stamp_ns: int,
+        given: np.ndarray | Callable[[], np.ndarray],
+        present: np.ndarray | None = None,
+    ) -> None:
+        name = stream.spec.name
         self._newest_ns = max(self._newest_ns, stamp_ns)
-        self.observations.append(Seen(name, stamp_ns, found.value, found.present))
+        self.observations.append(Seen(name, stamp_ns, given, present))
         if not (stream.is_text or stream.spec.holds):
             self._leads_ns.setdefault(name, []).append(stamp_ns - message.log_ns)
+
+    def _decoded(self, source: StreamSource, message: RecordedMessage) -> np.ndarray:
+        try:
+            found = self._reader.read(source, message.message, seconds_of(message.log_ns))
+        except ConversionError as error:
+            raise BagError(f"bag {self.bag}, topic {message.topic}: {error}") from error
+        assert found is not None  # every image message has one
+        return found.value
 
     def _stamp_ns(self, stream: RobotStream, message: RecordedMessage, stamp_s: float) -> int:
         if stream.is_text:

@@ -14,6 +14,13 @@ from rosbags.rosbag2.metadata import dump_qos_v9
 
 from ddpm_controller.bags.files import RECOVERED_KEY, BagError, storage_files
 from ddpm_controller.bags.message_types import OWN_PACKAGE, message_types, plain
+from ddpm_controller.bags.reading.unfinished import (
+    RecordingMark,
+    is_finished,
+    mend,
+    provenance_beside,
+    provenance_in,
+)
 from ddpm_controller.bags.storages import (
     NEVER_NS,
     STORAGES,
@@ -27,13 +34,6 @@ from ddpm_controller.bags.storages import (
     topic_metadata,
     write_metadata,
     yaml_text,
-)
-from ddpm_controller.bags.unfinished import (
-    RecordingMark,
-    is_finished,
-    mend,
-    provenance_beside,
-    provenance_in,
 )
 
 _DISK_ERRORS = (OSError, sqlite3.Error)

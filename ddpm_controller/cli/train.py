@@ -50,6 +50,9 @@ class TrainCommand:
         config: Recipe, for example config/training/reach.yaml.
         output: Folder of the run: checkpoints, curves and the state to resume from.
         robot: Robot file; its streams are observed and its action is learned. Default: sim_arm.
+        cache: Place where the episodes of bags are kept, so that the next start takes a moment and
+            images need not fit into memory: ``user``, the user's cache folder; ``beside``, a
+            folder beside the bags; ``off``, none.
         initial_checkpoint: Begin with its weights, in place of the recipe's.
         num_steps: Updates, in place of the recipe's.
         seed: In place of the recipe's.
@@ -65,6 +68,7 @@ class TrainCommand:
     config: Path
     output: Path
     robot: Path | None = None
+    cache: Literal["user", "beside", "off"] = "user"
     initial_checkpoint: Path | None = None
     num_steps: int | None = None
     seed: int | None = None
@@ -92,7 +96,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Imported here, as below: the help needs no torch.
     from ddpm_controller.training.config import read_training_config
 
-    recordings = Recordings(command.bags, command.robot, command.leave_out, command.doubts)
+    recordings = Recordings(
+        command.bags, command.robot, command.leave_out, command.doubts, command.cache
+    )
     return train_from_bags(
         recordings, command.output, lambda: command.changed(read_training_config(command.config))
     )
@@ -107,12 +113,14 @@ class Recordings:
         robot: Robot file; None: sim_arm.
         leave_out: File of what is not learned; None: all is.
         doubts: Treatment of doubtful recordings, see ``TrainCommand``.
+        cache: Place where episodes are kept, see ``TrainCommand``.
     """
 
     bags: tuple[Path, ...]
     robot: Path | None = None
     leave_out: Path | None = None
     doubts: Doubts = "refuse"
+    cache: Literal["user", "beside", "off"] = "user"
 
 
 def train_from_bags(
@@ -154,6 +162,7 @@ def _tell(console: Console, label: str, text: str) -> None:
 
 
 def _demonstrations(recordings: Recordings, robot: Robot, console: Console) -> "Demonstrations":
+    from ddpm_controller.bags.episode_cache import cache_in
     from ddpm_controller.lint.demonstrations import chosen_demonstrations, doubts
     from ddpm_controller.lint.leave_out import LeaveOut, read_leave_out
 
@@ -166,6 +175,7 @@ def _demonstrations(recordings: Recordings, robot: Robot, console: Console) -> "
             recordings.bags,
             robot,
             leave_out,
+            cache=cache_in(recordings.cache, robot),
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     for warning in caught:
@@ -177,6 +187,9 @@ def _demonstrations(recordings: Recordings, robot: Robot, console: Console) -> "
         _tell(console, "[yellow]note:[/]", text)
     moments = sum(len(episode) for episode in found.episodes)
     console.print(f"{len(found.episodes)} episodes, {moments} moments")
+    if found.num_kept:
+        num_bags = len(found.provenance["bags"])
+        console.print(f"read {found.num_kept} of {num_bags} bags from the cache")
     if recordings.doubts != "skip":
         findings = doubts(recordings.bags, robot, leave_out, found)
         _doubt(findings, console, refuse=recordings.doubts == "refuse")

@@ -66,12 +66,22 @@ def refuse_misfits(
             )
 
 
+def array_digests(episode: Episode) -> dict[str, str]:
+    """Return the sha256 of the bytes of the actions and of each stream."""
+    blocks = {ACTION: episode.actions, **episode.values}
+    return {
+        name: episode.digests.get(name)
+        or hashlib.sha256(np.ascontiguousarray(block).data).hexdigest()
+        for name, block in blocks.items()
+    }
+
+
 def episodes_digest(episodes: Sequence[Episode]) -> str:
     """Return the sha256 of all that is learned from, so that other data is noticed."""
     digest = hashlib.sha256()
     for episode in episodes:
-        blocks = [("actions", episode.actions), *sorted(episode.values.items())]
+        digests = array_digests(episode)
+        blocks = [(ACTION, episode.actions), *sorted(episode.values.items())]
         for name, block in blocks:
-            digest.update(f"{name} {block.dtype} {block.shape}".encode())
-            digest.update(np.ascontiguousarray(block).data)
+            digest.update(f"{name} {block.dtype} {block.shape} {digests[name]}".encode())
     return digest.hexdigest()

@@ -35,7 +35,8 @@ class WindowDataset:
     behind the end of an episode that ``stays``: there, to stay is what is demonstrated. Velocities
     are 0 there.
 
-    Images stay uint8, and a batch is one gather per stream, so no loader processes are needed.
+    Images stay uint8 where they lie, in memory or mapped from a file, and a batch is one gather
+    per stream, so no loader processes are needed.
     """
 
     def __init__(
@@ -76,17 +77,17 @@ class WindowDataset:
         self._first = np.repeat(self.starts, lengths)  # (N,) first moment of the same episode
         self._last = np.repeat(self.starts + lengths - 1, lengths)
         self._actions = np.concatenate([e.actions for e in episodes]).astype(np.float32)
-        self._values = {
-            name: _stacked([episode.values[name] for episode in episodes])
+        self._values: dict[str, np.ndarray | _Images] = {
+            name: _joined([episode.values[name] for episode in episodes], self.starts)
             for name in episodes[0].values
         }
 
     def __len__(self) -> int:
         return len(self._first)
 
-    def moments(self, name: str) -> np.ndarray:
-        """Return one stream at every moment, (N, ...)."""
-        return self._values[name]
+    def moments(self, name: str, begin: int = 0, end: int | None = None) -> np.ndarray:
+        """Return one stream at every moment, or at those from ``begin`` to ``end``, (N, ...)."""
+        return self._values[name][np.arange(begin, len(self) if end is None else end)]
 
     def with_moments(self, name: str, values: np.ndarray) -> Self:
         """Return the same windows with another stream of this name, (N, ...).
@@ -116,10 +117,33 @@ class WindowDataset:
         )
 
 
-def _stacked(parts: list[np.ndarray]) -> np.ndarray:
-    """Join the episodes of one stream: images as they are, vectors as float32."""
-    joined = np.concatenate(parts)
-    return joined if joined.dtype == np.uint8 else joined.astype(np.float32)
+class _Images:
+    """The images of all episodes as one array (N, H, W, 3), each where it lies already.
+
+    Args:
+        parts: Those of each episode.
+        starts: First moment of each.
+    """
+
+    def __init__(self, parts: Sequence[np.ndarray], starts: np.ndarray) -> None:
+        self._parts, self._starts = tuple(parts), starts
+
+    def __getitem__(self, moments: np.ndarray) -> np.ndarray:
+        """Return a copy of the images at moments of any shape."""
+        flat = moments.ravel()
+        owners = np.searchsorted(self._starts, flat, side="right") - 1
+        found = np.empty((len(flat), *self._parts[0].shape[1:]), np.uint8)
+        places = zip(owners.tolist(), (flat - self._starts[owners]).tolist(), strict=True)
+        for image, (owner, row) in zip(found, places, strict=True):
+            image[...] = self._parts[owner][row]
+        return found.reshape(*moments.shape, *found.shape[1:])
+
+
+def _joined(parts: Sequence[np.ndarray], starts: np.ndarray) -> "np.ndarray | _Images":
+    """Return the episodes of one stream as one array: vectors as float32."""
+    if parts[0].dtype == np.uint8:
+        return _Images(parts, starts)
+    return np.concatenate(parts).astype(np.float32)
 
 
 def split_episodes(

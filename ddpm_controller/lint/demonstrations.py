@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ddpm_controller.bags.episode_cache import EpisodeCache
 from ddpm_controller.bags.episodes import Demonstrations, OnProgress, read_demonstrations
 from ddpm_controller.bags.files import BagError, find_bags
 from ddpm_controller.lint.checks import findings_of
@@ -25,6 +26,7 @@ def chosen_demonstrations(
     robot: Robot,
     leave_out: LeaveOut,
     *,
+    cache: EpisodeCache | None = None,
     progress: OnProgress = lambda done, total: None,
 ) -> Demonstrations:
     """Return the successful episodes of bags without what is left out.
@@ -33,7 +35,7 @@ def chosen_demonstrations(
         BagError: As ``read_demonstrations``, or nothing is left.
     """
     bags = leave_out.bags(find_bags(paths))
-    found = read_demonstrations(bags, robot, progress=progress)
+    found = read_demonstrations(bags, robot, cache=cache, progress=progress)
     if not leave_out.leave_out:
         return found
     entries = [each.model_dump(exclude_none=True) for each in leave_out.leave_out]

@@ -118,6 +118,7 @@ def _cut(episode: Episode, begin: int, end: int) -> Episode:
         values={name: values[rows] for name, values in episode.values.items()},
         actions=episode.actions[rows],
         source=f"{episode.source}[{begin}:{end}]",
+        digests={},
     )
 
 

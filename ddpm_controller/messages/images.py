@@ -44,6 +44,21 @@ def image_from(
     Raises:
         ImageError: Another size, another encoding, cut data, or distances in place of colour.
     """
+    refuse_size(message, height, width)
+    is_raw = hasattr(message, "encoding")
+    if depth_range_m is None:
+        return seen(color_pixels(message) if is_raw else compressed_color(message), resize, crop)
+    numbers, unit_m = distances(message) if is_raw else compressed_distances(message)
+    part = cropped(numbers, crop)
+    return depth_picture(part, unit_m, depth_range_m, part.shape if resize is None else resize)
+
+
+def refuse_size(message: Any, height: int, width: int) -> None:
+    """Refuse a message of another size; nothing is decoded.
+
+    Raises:
+        ImageError: It is, or has no header.
+    """
     is_raw = hasattr(message, "encoding")
     came = (message.height, message.width) if is_raw else compressed_size(message)
     if came != (height, width):
@@ -51,11 +66,6 @@ def image_from(
             f"image of {came[0]} x {came[1]} came (height x width), the robot file has "
             f"{height} x {width}: set the camera or the robot file"
         )
-    if depth_range_m is None:
-        return seen(color_pixels(message) if is_raw else compressed_color(message), resize, crop)
-    numbers, unit_m = distances(message) if is_raw else compressed_distances(message)
-    part = cropped(numbers, crop)
-    return depth_picture(part, unit_m, depth_range_m, part.shape if resize is None else resize)
 
 
 def seen(

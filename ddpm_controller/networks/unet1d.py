@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from ddpm_controller.networks.embeddings import TimestepEmbedding
+from ddpm_controller.networks.mish import Mish
+from ddpm_controller.networks.time_convolution import TimeConvolution
 
 _SEES_INPUT = ("down.0.first.first.convolution.linear.weight", "down.0.first.residual.weight")
 """Ends of the names of weights that act on a U-Net's input."""
@@ -48,6 +50,12 @@ class Convolution1d(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, L, inputs) -> (B, L / stride, outputs)."""
+        weight, bias = self.linear.weight, self.linear.bias
+        if _learns_quickly(features, weight):
+            learned: Tensor = TimeConvolution.apply(
+                features, weight, bias, self.kernel_size, self.stride
+            )
+            return learned
         margin = self.kernel_size // 2
         padded = nn.functional.pad(features, (0, 0, margin, margin))
         last = features.shape[1]  # of the shifted copies; not unfold, whose gradient is slow
@@ -56,6 +64,12 @@ class Convolution1d(nn.Module):
         # Two dimensions: the product adds the bias itself.
         out: Tensor = self.linear(windows.flatten(0, 1))
         return out.unflatten(0, windows.shape[:2])
+
+
+def _learns_quickly(features: Tensor, weight: Tensor) -> bool:
+    """Whether it learns where many small products are quick: on a CPU, in float32."""
+    learns = torch.is_grad_enabled() and weight.requires_grad
+    return learns and features.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
 
 
 class Doubling1d(nn.Module):
@@ -79,7 +93,7 @@ class ConvBlock1d(nn.Module):
         super().__init__()
         self.convolution = Convolution1d(inputs, outputs, kernel_size)
         self.norm = nn.GroupNorm(groups, outputs)
-        self.activation = nn.Mish()
+        self.activation = Mish()
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, L, inputs) -> (B, L, outputs)."""

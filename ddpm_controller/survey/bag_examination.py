@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from ddpm_controller.bags.camera_infos import camera_views
+from ddpm_controller.bags.camera_infos import views_in
 from ddpm_controller.bags.episodes import read_bag
 from ddpm_controller.bags.files import BagError, OpenBag, resolve_topic
 from ddpm_controller.messages.camera_view import CameraView, view_problem
@@ -31,7 +31,7 @@ def examined_bag(bag: Path, robot: Robot, trained: Mapping[str, CameraView]) -> 
         places = _places(source, robot)
         _look(source, robot, places, examination)
     rows = [*examination.rows(places), *examination.command_rows(places)]
-    return [*rows, *view_rows(trained, camera_views([bag], robot)), _episode_row(bag, robot)]
+    return [*rows, *view_rows(trained, views_in(bag, robot)), _episode_row(bag, robot)]
 
 
 def view_rows(trained: Mapping[str, CameraView], now: Mapping[str, CameraView]) -> list[Row]:

@@ -31,7 +31,9 @@ def with_features(material: Material, encoders: Mapping[str, nn.Module]) -> Mate
 
 @torch.no_grad()
 def _encoded(windows: WindowDataset, name: str, encoder: nn.Module) -> WindowDataset:
-    images = torch.from_numpy(windows.moments(name))
     device = next(encoder.parameters()).device
-    parts = [image_features(encoder, some.to(device)) for some in images.split(IMAGES_AT_ONCE)]
-    return windows.with_moments(name, torch.cat(parts).cpu().numpy())
+    parts = []
+    for begin in range(0, len(windows), IMAGES_AT_ONCE):  # all of them may not fit into memory
+        images = windows.moments(name, begin, min(begin + IMAGES_AT_ONCE, len(windows)))
+        parts.append(image_features(encoder, torch.from_numpy(images).to(device)).cpu())
+    return windows.with_moments(name, torch.cat(parts).numpy())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
 
-from ddpm_controller.training.state import write_atomically
+from ddpm_controller.data.atomic_files import write_atomically
 
 
 @dataclass(frozen=True)

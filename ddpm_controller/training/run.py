@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from ddpm_controller.checkpoint import MANIFEST_NAME, CheckpointError, save_checkpoint
+from ddpm_controller.data.atomic_files import write_atomically
 from ddpm_controller.systems import SYSTEMS
 from ddpm_controller.training.batches import WEIGHTS, generator_for
 from ddpm_controller.training.config import TrainingConfig, TrainingError, learning_rate_at
@@ -26,7 +27,6 @@ from ddpm_controller.training.state import (
     TrainingState,
     load_state,
     save_state,
-    write_atomically,
 )
 from ddpm_controller.training.updates import (
     LossModule,

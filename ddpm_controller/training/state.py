@@ -7,7 +7,6 @@ number of updates done is the whole state of the generators, the schedule and th
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -18,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from ddpm_controller.data.atomic_files import write_atomically
 from ddpm_controller.training.config import (
     TrainingConfig,
     TrainingError,
@@ -73,25 +73,6 @@ def save_state(state: TrainingState, path: Path, fingerprint: Fingerprint) -> No
     content = save(_tensors(state), metadata={"state": json.dumps(facts)})
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, content)
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write ``content`` beside ``path``, force it to the disk, and give it the name."""
-    beside = path.with_name(path.name + ".partial")
-    try:
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # else a power cut may lose the new name
-    finally:
-        os.close(folder)
 
 
 def load_state(state: TrainingState, path: Path, fingerprint: Fingerprint) -> bool:

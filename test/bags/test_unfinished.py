@@ -14,8 +14,8 @@ from small_bags import MS, START_NS, TOPICS, mark, run_messages, serialized, sma
 from ddpm_controller.bags.episodes import read_episodes
 from ddpm_controller.bags.files import BagError, OpenBag
 from ddpm_controller.bags.message_types import definition
+from ddpm_controller.bags.reading.unfinished import MARK
 from ddpm_controller.bags.storages import BagTopic
-from ddpm_controller.bags.unfinished import MARK
 from ddpm_controller.bags.writer import BagWriter, recover
 
 pytestmark = pytest.mark.filterwarnings("ignore:bag .* was not finished")

@@ -5,12 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from small_training import RECIPE, small_training
 
 from ddpm_controller.bags.episodes import read_demonstrations
 from ddpm_controller.bags.files import BagError
 from ddpm_controller.checkpoint import load_checkpoint, save_checkpoint
-from ddpm_controller.cli.train import INTERRUPTED, main
+from ddpm_controller.cli.train import INTERRUPTED, Recordings, _demonstrations, main
 from ddpm_controller.robots.robot import load_robot
 from ddpm_controller.ros.trainer.thread import TrainingRate
 
@@ -46,6 +47,16 @@ def test_the_command_line_goes_before_the_recipe(files, arguments):
     assert main([*arguments, "--num-steps", "5", "--seed", "3"]) == 0
     provenance = load_checkpoint(files.output / "checkpoints" / "last").manifest.provenance
     assert (provenance["step"], provenance["seed"]) == (5, 3)
+
+
+def test_the_second_start_reports_what_it_has_from_the_cache(files, capsys):
+    robot = load_robot(files.robot)
+    for place, kept in (("beside", False), ("beside", True), ("off", False)):
+        recordings = Recordings((files.bags,), doubts="skip", cache=place)
+        found = _demonstrations(recordings, robot, Console())
+        assert ("read 3 of 3 bags from the cache" in capsys.readouterr().out) == kept
+        assert found.left_out == 1
+    assert len(list((files.bags / ".episodes").iterdir())) == 3
 
 
 def narrow(checkpoint, folder):

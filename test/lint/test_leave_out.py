@@ -1,9 +1,12 @@
 """What is better left out: written, read, and taken from episodes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from ddpm_controller.bags.files import BagError
+from ddpm_controller.data.statistics import array_digests, episodes_digest
 from ddpm_controller.lint.finding import Finding
 from ddpm_controller.lint.leave_out import (
     LeaveOut,
@@ -101,3 +104,12 @@ def test_a_file_that_breaks_a_rule_is_refused(tmp_path, text, message):
         read_leave_out(path)
     with pytest.raises(BagError, match="No such file"):
         read_leave_out(tmp_path / "none.yaml")
+
+
+def test_a_part_of_a_kept_episode_has_a_digest_of_its_own():
+    whole = episode()
+    known = replace(whole, digests=array_digests(whole))
+    out = LeaveOut(leave_out=[LeftOut(bag="bag_1", from_s=10.0, to_s=10.5)])
+    (found,) = out.episodes([known])
+    assert episodes_digest([found]) == episodes_digest(out.episodes([whole]))
+    assert episodes_digest([found]) != episodes_digest([known])

@@ -101,6 +101,7 @@ class Trainer(Node):
             output=Path(request.output or parameters.output or ""),
             torch_num_threads=parameters.torch_num_threads,
             device=parameters.device,
+            cache=parameters.cache,
             refuse_wrong=parameters.refuse_wrong,
         )
 

@@ -29,6 +29,9 @@ class TrainerParameters:
     device: str | None = parameter(
         None, "Torch device of the training, or as_recipe.", words=_AS_RECIPE, kind=str
     )
+    cache: str = parameter(
+        "user", "Place where episodes of bags are kept: user, beside (the bags) or off."
+    )
     refuse_wrong: bool = parameter(
         True,
         "Whether recordings that are surely wrong are refused, see `ddpm lint`; else they are "

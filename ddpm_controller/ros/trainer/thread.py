@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ddpm_msgs.msg import TrainingStatus
 
+from ddpm_controller.bags.episode_cache import cache_in
 from ddpm_controller.bags.episodes import Demonstrations
 from ddpm_controller.bags.files import BagError
 from ddpm_controller.lint.demonstrations import (
@@ -63,6 +64,7 @@ class TrainingGoal:
     output: Path
     torch_num_threads: int | None
     device: str | None
+    cache: str
     refuse_wrong: bool = True
 
 
@@ -110,7 +112,13 @@ class TrainingThread(threading.Thread):
         # The small files first: a wrong name is reported before the long part.
         recipe = read_training_config(goal.config)
         robot = load_robot(goal.robot)
-        demonstrations = chosen_demonstrations(goal.bags, robot, LeaveOut(), progress=self._on_bag)
+        demonstrations = chosen_demonstrations(
+            goal.bags,
+            robot,
+            LeaveOut(),
+            cache=cache_in(goal.cache, robot),
+            progress=self._on_bag,
+        )
         self._doubt(robot, demonstrations)
         config = replace(
             recipe,

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import yaml
 
-from ddpm_controller.bags.torn_mcap import MendedFile, has_end, mcap_ending
+from ddpm_controller.bags.reading.stored_bag import METADATA, metadata_of
+from ddpm_controller.bags.reading.torn_mcap import MendedFile, has_end, mcap_ending
 
-METADATA = "metadata.yaml"
 MARK = ".recording"
 ROOM_BYTES = 32 * 2**20
 """Kept free for closing a bag: the summary of 30 GB of images has 3 MB, a log of SQLite 20."""
@@ -168,5 +168,4 @@ def provenance_beside(bag: Path) -> dict[str, str]:
     """Return the ``custom_data`` of a bag's metadata.yaml; empty where there is none."""
     if not (bag / METADATA).exists():
         return {}
-    content = yaml.safe_load((bag / METADATA).read_text("utf8"))
-    return dict(content["rosbag2_bagfile_information"].get("custom_data") or {})
+    return dict(metadata_of(bag).get("custom_data") or {})

@@ -1,0 +1,1 @@
+"""Storage files of bags: which topics they have, and their messages as bytes."""
