@@ -17,7 +17,6 @@ from ddpm_controller.lint.checks import findings_of
 from ddpm_controller.lint.finding import Finding, are_wrong
 from ddpm_controller.lint.leave_out import leave_out_of, leave_out_text, read_leave_out
 from ddpm_controller.lint.limits import limits_of
-from ddpm_controller.lint.reading import read_recording
 from ddpm_controller.lint.recording import Recording
 from ddpm_controller.lint.report import content_of, summary
 from ddpm_controller.robots.robot import RobotError, load_robot
@@ -89,6 +88,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _looked_at(options: LintOptions, console: Console) -> tuple[list[Recording], list[Finding]]:
+    # Imported here: the help needs none of it.
+    from ddpm_controller.lint.reading import read_recording
+
     robot = load_robot(options.robot)
     limits = limits_of(robot, file_text(options.urdf) if options.urdf else "")
     bags = find_bags(options.bags)

@@ -9,7 +9,6 @@ import tyro
 from rich.console import Console
 from rich.progress import Progress
 
-from ddpm_controller.bags.episodes import read_episodes
 from ddpm_controller.bags.files import find_bags
 from ddpm_controller.cli.evaluate_nll import chosen_episodes
 from ddpm_controller.control.moving.safety import JointLimits
@@ -103,6 +102,8 @@ def checked(options: CheckOptions, console: Console) -> OpenLoopReport:
         CheckpointError: The checkpoint cannot be used or does not fit the robot.
         ValueError: Bags, robot file or settings cannot be used.
     """
+    # Imported here: the help needs none of it.
+    from ddpm_controller.bags.episodes import read_episodes
     from ddpm_controller.checkpoint import load_checkpoint, refuse_mismatch
     from ddpm_controller.systems import restore
 

@@ -18,7 +18,6 @@ from ddpm_controller.bags.files import BagError, find_bags
 from ddpm_controller.messages.camera_view import CameraView, views_in
 from ddpm_controller.robots.robot import Robot, load_robot
 from ddpm_controller.robots.trained_sources import SOURCES, compare_sources
-from ddpm_controller.survey.bag_examination import examined_bag
 from ddpm_controller.survey.examination import Row
 
 _COLORS = {"fits": "green", "look": "yellow", "fault": "bold red"}
@@ -87,6 +86,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _examined(
     options: DoctorOptions, robot: Robot, trained: Mapping[str, CameraView]
 ) -> dict[str, list[Row]]:
+    # Imported here: the help needs none of it.
+    from ddpm_controller.survey.bag_examination import examined_bag
+
     if options.bags:
         return {str(bag): examined_bag(bag, robot, trained) for bag in find_bags(options.bags)}
     # Imported here: a bag needs no ROS.

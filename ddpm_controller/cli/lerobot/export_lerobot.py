@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.progress import Progress
 
 from ddpm_controller.bags.files import BagError
-from ddpm_controller.lerobot.export import ExportSettings, export_bags
 from ddpm_controller.lerobot.libraries import LeRobotError
 from ddpm_controller.robots.robot import RobotError, load_robot
 
@@ -46,6 +45,9 @@ class ExportLeRobotOptions:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return 0, or 1 after an error."""
+    # Imported here: the help needs none of it.
+    from ddpm_controller.lerobot.export import ExportSettings, export_bags
+
     options = tyro.cli(ExportLeRobotOptions, args=arguments)
     console = Console(highlight=False)
     os.environ.setdefault("SVT_LOG", "1")  # else the encoder of AV1 prints all of its settings

@@ -14,7 +14,6 @@ from ddpm_controller.bags.files import BagError
 from ddpm_controller.bags.storages import Storage
 from ddpm_controller.lerobot.features import Matching
 from ddpm_controller.lerobot.libraries import LeRobotError
-from ddpm_controller.lerobot.to_bags import import_dataset
 from ddpm_controller.policy import overrides_from
 from ddpm_controller.robots.robot import RobotError, load_robot
 
@@ -57,6 +56,9 @@ class ImportLeRobotOptions:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return 0, or 1 after an error."""
+    # Imported here: the help needs none of it.
+    from ddpm_controller.lerobot.to_bags import import_dataset
+
     options = tyro.cli(ImportLeRobotOptions, args=arguments)
     console = Console(highlight=False)
     features = {name: str(value) for name, value in overrides_from(options.feature).items()}
