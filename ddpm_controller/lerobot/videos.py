@@ -1,5 +1,6 @@
 """Pictures of episodes as videos: written frame by frame, read at given moments."""
 
+import contextlib
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -8,6 +9,7 @@ import numpy as np
 
 from ddpm_controller.given_files import one_line
 from ddpm_controller.lerobot.libraries import LeRobotError, library
+from ddpm_controller.lerobot.scheduling import scheduling_kept
 
 CODECS = {"h264": ("libx264", "libopenh264", "h264"), "av1": ("libsvtav1", "libaom-av1")}
 """Codec -> encoders that can make it, the best first; which there are depends on the wheel."""
@@ -63,7 +65,10 @@ class VideoWriter:
         """Append one picture, (H, W, 3) uint8."""
         frame = self._frame_of(np.ascontiguousarray(image), format="rgb24")
         frame.pts = self.num_frames
-        self._container.mux(self._stream.encode(frame))
+        # The first frame opens the encoder.
+        with contextlib.nullcontext() if self.num_frames else scheduling_kept():
+            packets = self._stream.encode(frame)
+        self._container.mux(packets)
         self.num_frames += 1
 
     def close(self) -> None:

@@ -1,5 +1,8 @@
 """Pictures into videos and out again, at the moments that are wanted."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -47,3 +50,16 @@ def test_what_is_no_video_is_refused(tmp_path):
     path.write_bytes(b"no video" * 100)
     with pytest.raises(LeRobotError, match="video.mp4 cannot be read"):
         read_frames(path, SIZE, np.zeros(1), FPS)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_an_encoder_leaves_every_thread_its_scheduling(tmp_path, codec):
+    """As root SVT-AV1 makes the thread that opens it a real-time one, for good."""
+    with VideoWriter(tmp_path / "video.mp4", SIZE, FPS, codec) as video:
+        for image in frames():
+            video.write(image)
+        while_open = {
+            os.sched_getscheduler(int(each.name)) for each in Path("/proc/self/task").iterdir()
+        }
+    assert while_open == {os.SCHED_OTHER}
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER

@@ -24,6 +24,7 @@ MOST_TIMESTEPS, MOST_ROWS = 100_000, 10_000
 """A manifest that asks for more would take memory in proportion; papers have 1000 and 64."""
 
 
+_BEFORE_SEAMS = "rtc_exact"
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "schedule": tuple(SCHEDULES),
     "sampler": tuple(SAMPLERS),
@@ -258,7 +259,9 @@ def refuse_untrained_prefix(config: DiffusionPolicyConfig, seam: SeamSettings) -
 def config_from(values: Mapping[str, Any]) -> DiffusionPolicyConfig:
     """Return the config that ``dataclasses.asdict`` made ``values`` of, also by way of JSON.
 
+    Without a seam it is of a checkpoint from before there was a choice.
+
     Raises:
         ValueError: If a field is unknown or breaks a rule.
     """
-    return validated_config(values, DiffusionPolicyConfig)
+    return validated_config({"seam": {"strategy": _BEFORE_SEAMS}, **values}, DiffusionPolicyConfig)

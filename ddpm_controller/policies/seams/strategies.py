@@ -24,7 +24,7 @@ from ddpm_controller.diffusion.samplers import Sampler
 from ddpm_controller.diffusion.warm_start import WarmStart, timesteps_below
 from ddpm_controller.policy import EXPECTED_DELAY
 
-WITHOUT_PREFIX = "rtc_exact"
+WITHOUT_PREFIX = "rtc"
 """Strategy of a network that is given no rows, where its checkpoint names none."""
 
 
@@ -34,7 +34,7 @@ class SeamSettings:
 
     Attributes:
         strategy: Key of ``STRATEGIES``; in a recipe empty for ``prefix`` where rows are given in
-            training, and ``rtc_exact`` where none are.
+            training, and ``rtc`` where none are.
         warm_level: Where a warm start begins, as a share of T - 1; 1 keeps nothing.
         expected_delay_s: Time that a plan takes: what the robot does meanwhile is settled. None
             (of a checkpoint 0 too): as plans of the run have taken.

@@ -1,0 +1,32 @@
+"""Threads keep their scheduling while an encoder is opened."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+_TASKS = Path("/proc/self/task")
+
+
+@contextlib.contextmanager
+def scheduling_kept() -> Iterator[None]:
+    """Give all threads the scheduling back that they had, and new ones that of this thread.
+
+    SVT-AV1 makes the thread that opens it, and its own, real-time threads of the highest priority
+    where it may (as root), for good: they and all that they start keep others from running.
+    """
+    own = os.sched_getscheduler(0), os.sched_getparam(0)
+    before = {}
+    for number in _numbers():
+        with contextlib.suppress(ProcessLookupError):  # has ended meanwhile
+            before[number] = os.sched_getscheduler(number), os.sched_getparam(number)
+    try:
+        yield
+    finally:
+        for number in _numbers():
+            with contextlib.suppress(ProcessLookupError):
+                os.sched_setscheduler(number, *before.get(number, own))
+
+
+def _numbers() -> list[int]:
+    return [int(each.name) for each in _TASKS.iterdir()]
