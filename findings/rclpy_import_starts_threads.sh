@@ -22,13 +22,17 @@ def threads() -> int:
 
 import numpy  # noqa: E402, F401
 
-print("before:", threads())
+counts = [threads()]
+print("before:", counts[-1])
 from std_msgs.msg import Float64  # noqa: E402
 
 Float64.__class__.__import_type_support__()
-print("with a message package:", threads())
+counts.append(threads())
+print("with a message package:", counts[-1])
 import rclpy  # noqa: E402, F401
 
-print("with rclpy:", threads())
+counts.append(threads())
+print("with rclpy:", counts[-1])
+assert counts == [1, 1, 3], counts
 PYTHON
 OMP_NUM_THREADS=1 AMENT_PREFIX_PATH="$folder/venv" "$folder/venv/bin/python" "$folder/threads.py"
