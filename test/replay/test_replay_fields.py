@@ -75,6 +75,7 @@ def chunk(window):
         element_stamps=[time(each_s) for each_s in stamps_s],
         masked_streams=[],
         inference_time_s=0.0,
+        engine="torch",
     )
 
 

@@ -29,8 +29,11 @@ ROBOTS = Path(__file__).parents[2] / "config" / "robots"
 PATIENCE_S = 60.0
 LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 WARNING = Log.WARN
-OF_THE_MACHINE = ("PLAN_LATE", "CONTROLLER_LOST", "behind their arrival")
-"""Words of warnings that a machine is too busy, whatever the robot."""
+OF_THE_MACHINE = (
+    *("PLAN_LATE", "CONTROLLER_LOST", "behind their arrival", "no chunk has been planned yet"),
+    *("nothing is subscribed to", "nothing serves"),
+)
+"""Words of warnings that a machine is too busy, or that not all have found each other yet."""
 
 
 def robot_file(folder: Path, name: str, *, cameras: bool, max_age_s: float | None = None) -> Path:

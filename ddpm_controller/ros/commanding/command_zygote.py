@@ -4,6 +4,7 @@ It imports all that they need but rclpy, whose libraries start threads of LTTng:
 threads must not fork.
 """
 
+import contextlib
 import gc
 import os
 import signal
@@ -40,7 +41,8 @@ def main() -> int:
 
     link, life = forked
     command(link)
-    os.write(life, ENDED_WELL)
+    with contextlib.suppress(BrokenPipeError):  # the controller has ended before
+        os.write(life, ENDED_WELL)
     return 0
 
 

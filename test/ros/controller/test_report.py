@@ -47,7 +47,8 @@ def test_every_limited_tick_is_counted_by_limit():
 
 def test_a_status_stays_as_it_was_published():
     topics = StubTopics()
-    loaded = SimpleNamespace(folder="models/reach", hash="abc")
+    policy = SimpleNamespace(facts=SimpleNamespace(engine="torch"))
+    loaded = SimpleNamespace(folder="models/reach", hash="abc", policy=policy)
     report = report_of(topics, loaded)
     report.tick(Command(1.0, None, State.RUNNING, Reason.NONE, ""), {})
     report.tick(Command(2.0, None, State.HOLDING, Reason.NO_PLAN, "none"), {})
