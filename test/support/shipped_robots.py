@@ -32,6 +32,7 @@ WARNING = Log.WARN
 OF_THE_MACHINE = (
     *("PLAN_LATE", "CONTROLLER_LOST", "behind their arrival", "no chunk has been planned yet"),
     *("nothing is subscribed to", "nothing serves"),
+    *("no joint limits yet", "the run begins with a rest"),
 )
 """Words of warnings that a machine is too busy, or that not all have found each other yet."""
 
