@@ -63,6 +63,16 @@ def ordinary_scheduling() -> Iterator[None]:
         warnings.warn("this test left a real-time priority", stacklevel=1)
 
 
+@pytest.fixture(autouse=True)
+def same_environment() -> Iterator[None]:
+    """Take variables back that a command set in this process, as a process of its own may."""
+    before = dict(os.environ)
+    yield
+    if os.environ != before:
+        os.environ.clear()
+        os.environ.update(before)
+
+
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory) -> Path:
     """A tiny policy of random weights for the simulated arm; no test may change its folder."""

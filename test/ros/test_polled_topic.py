@@ -17,6 +17,9 @@ def nodes():
     rclpy.init()
     reader, sender = rclpy.create_node("reader"), rclpy.create_node("sender")
     yield reader, sender
+    # Before the context: what is left to the interpreter may wait for the middleware for ever.
+    reader.destroy_node()
+    sender.destroy_node()
     rclpy.shutdown()
 
 
@@ -54,6 +57,7 @@ def test_an_executor_sleeps_while_messages_wait_and_they_are_read_in_order(nodes
     for _ in range(10):  # an event ends a spin
         executor.spin_once(timeout_sec=0.1)
     assert len(waits) < MOST_WAITS
+    executor.shutdown()
     while len(found) < 2:
         topic.collect()
     assert [message.data for message in found] == [1.0, 2.0]

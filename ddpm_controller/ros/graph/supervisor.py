@@ -65,7 +65,7 @@ class Supervisor:
         self._exit_code = 0
         self._autostart: Autostart | None = None
         self._errors: dict[str, str] = {}
-        self._refusal = ""
+        self._refusal: tuple[str, str] | None = None
 
     async def run(self) -> int:
         """Start everything and return the exit code when everything has ended.
@@ -92,8 +92,9 @@ class Supervisor:
         finally:
             if self._autostart is not None:
                 self._autostart.close()
-        if self._refusal:  # last, where it is seen
-            _say("start", self._refusal, "ERROR")
+        if self._refusal:  # last, where it is seen, and when all output has been read
+            name, text = self._refusal
+            _say("start", f"{text}: {self._errors.get(name, 'see its own log')}", "ERROR")
         return self._exit_code
 
     def stop(self) -> None:
@@ -107,9 +108,9 @@ class Supervisor:
         self.stop()
 
     def _on_refusal(self, name: str, text: str) -> None:
-        """End a graph in which a node will not run, with the last error that this has logged."""
+        """End a graph in which a node will not run; its last error is told at the end."""
         self._exit_code = self._exit_code or 1
-        self._refusal = f"{text}: {self._errors.get(name, 'see its own log')}"
+        self._refusal = name, text
         _say("start", f"{text}, stopping the graph", "ERROR")
         self.stop()
 

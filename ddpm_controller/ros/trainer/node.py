@@ -153,9 +153,10 @@ def main() -> int:
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
-    except (ValueError, ParameterException) as error:
-        sys.stderr.write(f"trainer: {error}\n")
-        return 1
+    except (ValueError, RuntimeError, ParameterException) as error:
+        if rclpy.ok():  # else it was asked to end while it began
+            sys.stderr.write(f"trainer: {error}\n")
+            return 1
     finally:
         if trainer is not None:
             trainer.close()

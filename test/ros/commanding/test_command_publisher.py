@@ -63,6 +63,7 @@ def heard():
     heard = Heard()
     yield heard
     heard.executor.shutdown()
+    heard.node.destroy_node()
     rclpy.shutdown()
 
 

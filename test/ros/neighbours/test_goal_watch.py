@@ -37,6 +37,7 @@ def graph():
 
     yield node, until
     executor.shutdown()
+    node.destroy_node()
     rclpy.shutdown()
 
 
