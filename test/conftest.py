@@ -1,11 +1,11 @@
 """Every process of tests has its own ROS domain, on this machine only, with one torch thread."""
 
 import atexit
+import contextlib
 import os
 import shutil
 import sys
 import tempfile
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,11 +56,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def ordinary_scheduling() -> Iterator[None]:
-    """Take a real-time priority that a test has left back: its threads would starve all others."""
+    """Fail a test that leaves threads with a real-time priority: they would starve all others."""
     yield
-    if os.sched_getscheduler(0) in (os.SCHED_FIFO, os.SCHED_RR):
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-        warnings.warn("this test left a real-time priority", stacklevel=1)
+    real_time = []
+    for each in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(ProcessLookupError, FileNotFoundError):
+            if os.sched_getscheduler(int(each.name)) in (os.SCHED_FIFO, os.SCHED_RR):
+                os.sched_setscheduler(int(each.name), os.SCHED_OTHER, os.sched_param(0))
+                real_time.append((each / "comm").read_text().strip())
+    assert not real_time
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,9 @@
 """Threads keep their scheduling while an encoder is opened."""
 
 import contextlib
+import ctypes
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,7 +28,20 @@ def scheduling_kept() -> Iterator[None]:
         for number in _numbers():
             with contextlib.suppress(ProcessLookupError):
                 os.sched_setscheduler(number, *before.get(number, own))
+        _forget(*own)
 
 
 def _numbers() -> list[int]:
     return [int(each.name) for each in _TASKS.iterdir()]
+
+
+def _forget(policy: int, parameters: os.sched_param) -> None:
+    """Give this thread its scheduling by the C library too.
+
+    It remembers what SVT-AV1 set through it, whatever the kernel was told since, and tells that
+    to the threads that this one starts. Fast DDS sets for each of its own what it is told so.
+    """
+    priority = ctypes.c_int(parameters.sched_priority)
+    ctypes.CDLL(None).pthread_setschedparam(
+        ctypes.c_ulong(threading.get_ident()), policy, ctypes.byref(priority)
+    )

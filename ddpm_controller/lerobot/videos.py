@@ -65,16 +65,19 @@ class VideoWriter:
         """Append one picture, (H, W, 3) uint8."""
         frame = self._frame_of(np.ascontiguousarray(image), format="rgb24")
         frame.pts = self.num_frames
-        # The first frame opens the encoder.
-        with contextlib.nullcontext() if self.num_frames else scheduling_kept():
-            packets = self._stream.encode(frame)
-        self._container.mux(packets)
+        self._encode(frame)
         self.num_frames += 1
 
     def close(self) -> None:
         """Finish the file."""
-        self._container.mux(self._stream.encode(None))
+        self._encode(None)
         self._container.close()
+
+    def _encode(self, frame: Any) -> None:
+        # The first call opens the encoder.
+        with contextlib.nullcontext() if self.num_frames else scheduling_kept():
+            packets = self._stream.encode(frame)
+        self._container.mux(packets)
 
     def __enter__(self) -> Self:
         """Return the open video."""

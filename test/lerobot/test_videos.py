@@ -1,6 +1,8 @@
 """Pictures into videos and out again, at the moments that are wanted."""
 
+import ctypes
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -63,3 +65,17 @@ def test_an_encoder_leaves_every_thread_its_scheduling(tmp_path, codec):
         }
     assert os.SCHED_FIFO not in while_open
     assert os.sched_getscheduler(0) == os.SCHED_OTHER
+    told = []
+    thread = threading.Thread(target=lambda: told.append(scheduling_in_the_c_library()))
+    thread.start()
+    thread.join()
+    assert told == [os.SCHED_OTHER]  # what Fast DDS gives its threads
+
+
+def scheduling_in_the_c_library():
+    """What it remembers of this thread, whatever the kernel knows."""
+    policy, priority = ctypes.c_int(), ctypes.c_int()
+    ctypes.CDLL(None).pthread_getschedparam(
+        ctypes.c_ulong(threading.get_ident()), ctypes.byref(policy), ctypes.byref(priority)
+    )
+    return policy.value
