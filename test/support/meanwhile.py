@@ -14,7 +14,9 @@ PATIENCE_S = 90.0
 
 
 @contextmanager
-def recorded(folder: Path, *, lockstep: bool = False) -> Iterator[list[Recording]]:
+def recorded(
+    folder: Path, *, robot: Path = SIM_ARM, lockstep: bool = False
+) -> Iterator[list[Recording]]:
     """Record into ``folder`` from before the body to its end; then the list has the recording.
 
     In lockstep the publisher of the commands must be there, so that none can be missed.
@@ -27,7 +29,7 @@ def recorded(folder: Path, *, lockstep: bool = False) -> Iterator[list[Recording
         unseen.extend(topics)
         begun.set()
 
-    options = RecordOptions(folder, SIM_ARM, lockstep=lockstep)
+    options = RecordOptions(folder, robot, lockstep=lockstep)
     thread = threading.Thread(
         target=lambda: found.append(record(options, ended.is_set, begin)), daemon=True
     )

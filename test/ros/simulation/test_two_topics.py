@@ -1,9 +1,8 @@
 """A robot whose arm and gripper have controllers of their own, as real processes."""
 
-import subprocess
-
 import pytest
 from controller_driver import LATCHED, client, process_of
+from meanwhile import recorded
 from rclpy.qos import QoSProfile
 from robot_files import SIM_ARM_GRIPPER, array_robot, gripper_robot
 from rosgraph_msgs.msg import Clock
@@ -16,7 +15,6 @@ from ddpm_controller.control.states import Reason, State
 from ddpm_controller.replay.commands import compare_commands
 from ddpm_controller.replay.recorded_run import read_run
 from ddpm_controller.robots.robot import load_robot
-from ddpm_controller.ros.graph.process_command import python_command
 from ddpm_controller.ros.simulation.messages import nanoseconds, time_from
 from ddpm_controller.simulation.arm.arm import JOINT_NAMES
 
@@ -77,26 +75,21 @@ def test_an_arm_and_a_gripper_by_action_run_are_recorded_and_replayed(
         "start.distance": "any",
     }
     bag = tmp_path / "bag"
-    words = ["--robot", str(SIM_ARM_GRIPPER), "--output", str(bag)]
     with (
         client() as node,
         process_of("simulation", world="reach", robot=SIM_ARM_GRIPPER, camera_hz=10.0),
         process_of("controller", **parameters),
+        recorded(bag, robot=SIM_ARM_GRIPPER),
     ):
         shown, whole = [], []
         node.create_subscription(
             JointState, "gripper_controller/gripper_cmd/command", shown.append, LATCHED
         )
-        recorder = subprocess.Popen([*python_command("record"), *words])
-        try:
-            node.create_subscription(JointTrajectory, "controller/command", whole.append, DEEP)
-            node.bring_up()
-            node.until(lambda: len(node.heard["controller/action_chunk"]) > 4 and shown)
-            node.until(lambda: len(whole) > 150)
-            node.until(lambda: node.status.state == State.RUNNING)
-        finally:
-            recorder.terminate()
-            recorder.wait()
+        node.create_subscription(JointTrajectory, "controller/command", whole.append, DEEP)
+        node.bring_up()
+        node.until(lambda: len(node.heard["controller/action_chunk"]) > 4 and shown)
+        node.until(lambda: len(whole) > 150)
+        node.until(lambda: node.status.state == State.RUNNING)
     run = read_run(bag, load_robot(SIM_ARM_GRIPPER))
     found = compare_commands(run)
     assert found.first is None
