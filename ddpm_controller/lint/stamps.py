@@ -13,6 +13,8 @@ _LONG_AGO_NS = 1_000_000_000 * 10**9
 _AHEAD_S = 0.01
 """No message is recorded before it was made; clocks of one machine differ by less."""
 _JUMP_S = 0.5
+_AT_ONCE_NS = 100_000_000
+"""What a recorder finds when it begins is recorded within this time."""
 _BACK_S = 0.001
 _DRIFT_S = 0.1
 _CLOCKS = "set the clocks of all machines (chrony) and record again, or correct the stamps"
@@ -76,14 +78,36 @@ def _jumps(recording: Recording, each: Track | Pictures) -> Iterator[Finding]:
     usual_s = float(np.median(np.abs(recorded_s))) if len(recorded_s) else 0.0
     jumps = np.abs(passed_s - recorded_s) > _JUMP_S
     # A recorder that stood still has a hole in its own times; then nothing is known of the stamps.
-    jumps &= recorded_s < max(_JUMP_S, 3 * usual_s)
+    pauses = recorded_s >= max(_JUMP_S, 3 * usual_s)
+    jumps &= ~pauses
     # What had waited is written at once then: stamps that pass as usual are no jump.
     jumps &= (passed_s < 0) | (passed_s > _JUMP_S)
+    jumps &= ~((passed_s > 0) & _held(each.stamps_ns[known], each.log_ns[known], pauses)[:-1])
     if jumps.any():
         worst_s = float(passed_s[jumps][np.argmax(np.abs(passed_s[jumps]))])
         text = f"stamps of {each.name} jump {int(jumps.sum())} times, by {worst_s:+.3f} s"
         text += " while the recording does not: two clocks, or one that was set"
         yield Finding("two_clocks", "wrong", recording.name, text, _CLOCKS)
+
+
+def _held(stamps_ns: np.ndarray, log_ns: np.ndarray, pauses: np.ndarray) -> np.ndarray:
+    """Return which messages may have been true for a while before they were recorded, (N,).
+
+    So are goals: one that holds is recorded when the recording begins, with the stamp of when it
+    was sent, and one after a pause may have waited in it. Neither shows a second clock.
+
+    Args:
+        stamps_ns: Stamps in the order of recording, (N,).
+        log_ns: Times of recording, (N,).
+        pauses: Before which messages but the first nothing came for long, (N - 1,).
+    """
+    since_begin_ns = log_ns - log_ns[0]
+    before_ns = np.diff(log_ns, prepend=log_ns[0])
+    late_ns = log_ns - stamps_ns
+    at_begin = (since_begin_ns <= _AT_ONCE_NS) & (stamps_ns > _LONG_AGO_NS)
+    after_pause = np.append(False, pauses) & (late_ns <= before_ns)
+    held: np.ndarray = (late_ns > 0) & (at_begin | after_pause)
+    return held
 
 
 def _ahead(

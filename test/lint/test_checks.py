@@ -170,6 +170,31 @@ def test_a_recorder_that_stood_still_is_no_other_clock(robot):
     assert "two_clocks" not in kinds([recording(robot, states=states)], robot)
 
 
+def goals(robot, held_s, *, pause_s=0.0):
+    """Goals at each change; the first one was sent before, and one waited in a pause."""
+
+    def commands(t_s, rows):
+        kept = (t_s < 1) | (t_s >= 1 + pause_s)
+        track = command(robot, t_s[kept], rows[kept])
+        for late_s, begin_s in ((held_s, 0.0), (0.9 * pause_s, 1 + pause_s)):
+            first = np.flatnonzero(t_s[kept] >= begin_s)[0]
+            track.stamps_ns[first] -= round(late_s * 1e9)
+        return track
+
+    return commands
+
+
+@pytest.mark.parametrize(("held_s", "pause_s"), [(1.6, 0.0), (3600.0, 0.0), (0.0, 1.2)])
+def test_a_goal_that_held_before_it_was_recorded_is_no_other_clock(robot, held_s, pause_s):
+    found = kinds([recording(robot, commands=goals(robot, held_s, pause_s=pause_s))], robot)
+    assert "two_clocks" not in found
+
+
+def test_a_goal_of_the_time_since_boot_is_of_another_clock(robot):
+    commands = goals(robot, TODAY_NS * 1e-9 - 60)
+    assert "two_clocks" in kinds([recording(robot, commands=commands)], robot)
+
+
 def test_a_spike_in_the_commands_is_seen(robot):
     def commands(t_s, rows):
         rows = rows.copy()
