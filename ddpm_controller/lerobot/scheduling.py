@@ -38,8 +38,8 @@ def _numbers() -> list[int]:
 def _forget(policy: int, parameters: os.sched_param) -> None:
     """Give this thread its scheduling by the C library too.
 
-    It remembers what SVT-AV1 set through it, whatever the kernel was told since, and tells that
-    to the threads that this one starts. Fast DDS sets for each of its own what it is told so.
+    It remembers what SVT-AV1 set through it, whatever the kernel knows since, and hands it on
+    to the threads that this one starts. Fast DDS asks for it, and sets it for each of its own.
     """
     priority = ctypes.c_int(parameters.sched_priority)
     ctypes.CDLL(None).pthread_setschedparam(

@@ -352,7 +352,8 @@ def process_of(executable: str, **parameters: Any) -> Iterator[subprocess.Popen 
         yield process
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-            assert process.wait(PATIENCE_S) == 0
+            code = process.wait(PATIENCE_S)
+            assert code == 0, f"it ended with {code}"
     finally:
         if process.poll() is None:
             process.kill()

@@ -108,7 +108,7 @@ class Supervisor:
         self.stop()
 
     def _on_refusal(self, name: str, text: str) -> None:
-        """End a graph in which a node will not run; its last error is told at the end."""
+        """End a graph in which a node will not run; its last error is shown at the end."""
         self._exit_code = self._exit_code or 1
         self._refusal = name, text
         _say("start", f"{text}, stopping the graph", "ERROR")
