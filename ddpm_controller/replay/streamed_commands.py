@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import zip_longest
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from ddpm_controller.control.moving.leading_motion import LeadingMotion
 from ddpm_controller.control.moving.motion_loop import Sent
 from ddpm_controller.control.moving.path import in_nanoseconds
 from ddpm_controller.control.moving.safety import JointLimits
-from ddpm_controller.control.states import State
+from ddpm_controller.control.states import Reason, State
 from ddpm_controller.replay.command_comparison import (
     CommandComparison,
     CommandTally,
@@ -20,7 +21,7 @@ from ddpm_controller.replay.command_comparison import (
 from ddpm_controller.replay.measured import MeasuredPositions, followed
 from ddpm_controller.replay.plans import Difference
 from ddpm_controller.replay.recorded_decisions import RecordedDecisions
-from ddpm_controller.replay.recorded_run import RecordedCommand, RecordedRun
+from ddpm_controller.replay.recorded_run import RecordedCommand, RecordedRun, RecordedStatus
 from ddpm_controller.replay.run_ticks import run_ticks, split_at_first_status
 from ddpm_controller.types import ActionChunk
 
@@ -51,7 +52,11 @@ def _compare_moments(
     ticks = list(run_ticks(run))
     tally = CommandTally(run)
     is_known, begins, in_stop, last = False, False, False, run.commands[0]
+    deaths_s = [each.stamp_s for each in run.statuses if _is_death(each)]
     for i, (command, is_first) in enumerate(ticks):
+        if steps[i] == "next" and is_known and _is_between(last, deaths_s, command):
+            player.resume(last, keeps_chunk=False)  # another process has continued there
+            is_first = False
         begins = begins or is_first
         if steps[i] == "first":
             in_stop = all(player.is_stop(last, each) for each, _ in ticks[i : i + 2])
@@ -89,12 +94,33 @@ def _in_moments(run: RecordedRun, lead_s: float) -> RecordedRun:
 
     Where nothing is commanded a status is stamped with the tick, otherwise with a moment ahead.
     """
-    silent = (State.INACTIVE, State.WAITING)
     moved = [
-        replace(each, stamp_s=each.stamp_s + lead_s) if each.verdict.state in silent else each
-        for each in run.statuses
+        replace(each, stamp_s=_counts_from_s(each, after, lead_s))
+        for each, after in zip_longest(run.statuses, run.statuses[1:])
     ]
     return replace(run, statuses=sorted(moved, key=lambda each: each.stamp_s))
+
+
+def _counts_from_s(status: RecordedStatus, after: RecordedStatus | None, lead_s: float) -> float:
+    silent = (State.INACTIVE, State.WAITING)
+    if status.verdict.state not in silent:
+        return status.stamp_s
+    moment_s = status.stamp_s + lead_s
+    if after is not None and _is_death(status) and after.verdict.state not in silent:
+        return min(moment_s, after.stamp_s)  # from where another process has continued
+    return moment_s
+
+
+def _is_death(status: RecordedStatus) -> bool:
+    """Whether the process that commanded has died."""
+    verdict = status.verdict
+    return (verdict.state, verdict.reason) == (State.WAITING, Reason.CONTROLLER_LOST)
+
+
+def _is_between(
+    last: RecordedCommand, moments_s: Sequence[float], command: RecordedCommand
+) -> bool:
+    return any(last.stamp_s < each <= command.stamp_s for each in moments_s)
 
 
 def _steps(commands: Sequence[RecordedCommand], period_s: float) -> list[str]:

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +73,7 @@ class Scenario:
         departure: Of the control loop.
         rules: Likewise.
         dies: Tick at which what carries out the orders dies; 0: never. Another one goes on after
-            ``DEAD_TICKS``, from the last command but one.
+            ``DEAD_TICKS``, from the last command but one; where commands are streamed, at once.
         tolerance: Of the controller.
         velocity_share: Of the joints' velocity limits, in robot_description.
         decided_before_s: What a tick carries out was decided so much before it, as where another
@@ -232,7 +233,10 @@ class _Run:
         if scenario.stream == "rest_ended" and not scenario.streams_in_lockstep:
             names, stream = settings.action_spec.joint_names, settings.stream
             times_s = {"fade_s": scenario.fade_s, "stop_s": 0.2}
-            self._ahead = LeadingMotion(names, limits, settings.period_s, stream, **times_s)
+            self._another = partial(
+                LeadingMotion, names, limits, settings.period_s, stream, **times_s
+            )
+            self._ahead = self._another()
 
     def messages(self, begin_s):
         """Yield topic, time and message of everything that is published."""
@@ -268,10 +272,16 @@ class _Run:
             if dead == 0:
                 self._loop.lose_motion()
                 yield "/controller/status", now_s, self._status(now_s, State.WAITING, 13)
-            if 0 <= dead < DEAD_TICKS:
+            dead_ticks = DEAD_TICKS if self._ahead is None else 1
+            if 0 <= dead < dead_ticks:
                 continue
-            if dead == DEAD_TICKS:
-                self._loop.take_up(sent[-2], now_s)
+            if dead == dead_ticks:
+                self._loop.take_up(self._told_last or sent[-2], now_s)
+                if self._ahead is not None:
+                    self._ahead = self._another()
+            if self._ahead is not None:
+                *before, last = self._ahead.stream.sent_since(-np.inf)[1] or [None]
+                self._told_last = last and replace(last, before=tuple(before))
             commands, trajectory = self._commands(now_s)
             if self._scenario.plan_ticks:
                 coming += self._request(tick, now_s)
@@ -328,6 +338,7 @@ class _Run:
         return np.where(self._robot.action_spec.are_velocities, held, command.position)
 
     _takeover = None
+    _told_last = None
     _plan_number = 0
 
     def _command(self, now_s):

@@ -94,8 +94,11 @@ class LeadingMotion:
         if order.verdict.state in (State.WAITING, State.INACTIVE) or self.stream.sent is None:
             self._waiting = Order(order.verdict)
             return Ahead((self.motion.follow(now_s + self._settings.lead_s, order),), None)
-        if order.sent is not None or self.stream.has_hole(now_s):
+        takes_up = order.sent is not None
+        if self.stream.has_hole(now_s) or (takes_up and not self.stream.can_repeat(now_s)):
             self._resumed = self.stream.resume(now_s)
+        elif takes_up:
+            self._resumed = self.stream.sent
         if self._resumed is not None:
             order = replace(order, sent=self._resumed, chunk=order.chunk or self._chunk)
         commands = []

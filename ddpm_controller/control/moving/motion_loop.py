@@ -34,10 +34,12 @@ class Sent:
     Attributes:
         stamp_s: The tick.
         motion: Motion of the joints then.
+        before: What was sent before it, oldest first, as far as trajectories repeat it.
     """
 
     stamp_s: float
     motion: Motion
+    before: tuple["Sent", ...] = ()
 
 
 @dataclass(frozen=True)

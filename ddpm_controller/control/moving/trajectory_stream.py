@@ -51,6 +51,7 @@ class TrajectoryStream:
         self._message_s = max(settings.message_period_s, period_s) - period_s / 2
         self._knot_ticks = settings.knot_ticks(period_s)
         self._resume_s = settings.resume_s(period_s)
+        self._past_s = 0.0 if settings.stamp == "zero" else settings.past_s
         self._stop_s = stop_s
         self.use(limits)
         self._path = Path(len(joint_names))
@@ -136,6 +137,8 @@ class TrajectoryStream:
     def take_up(self, sent: Sent) -> None:
         """Continue what another process has sent: the end of its lead, and the stop behind it."""
         self._path.clear()
+        for each in sent.before:
+            self._path.append(each.stamp_s, each.motion)
         self._commit(sent.stamp_s, sent.motion)
         times_s, motions = self._stop.points(sent.motion)
         self._tail = (sent.stamp_s + times_s, motions)
@@ -149,6 +152,30 @@ class TrajectoryStream:
     def has_hole(self, now_s: float) -> bool:
         """Return whether the robot has begun with its stop, or will before a message can come."""
         return self.sent is not None and self.sent.stamp_s < now_s + self._resume_s
+
+    def can_repeat(self, now_s: float) -> bool:
+        """Return whether it knows what was sent as far back as a message begins."""
+        return self._path.begin_s <= now_s - self._past_s
+
+    def sent_since(self, moment_s: float) -> tuple[bool, tuple[Sent, ...]]:
+        """Return the points that were sent, oldest first, up to the end of the lead.
+
+        Args:
+            moment_s: Of a point that was sent, behind which they begin.
+
+        Returns:
+            Whether that point is still one of the motion, and those behind it; else all.
+        """
+        if self.sent is None:
+            return False, ()
+        times_s, motions = self._path.times_s, self._path.motions
+        end = int(np.searchsorted(times_s, self.sent.stamp_s, side="right"))
+        first = int(np.searchsorted(times_s, moment_s, side="right"))
+        follows = 0 < first <= end and bool(times_s[first - 1] == moment_s)
+        points = range(first if follows else 0, end)
+        return follows, tuple(
+            Sent(float(times_s[i]), Motion(*motions[i].copy())) for i in points
+        )
 
     def resume(self, now_s: float) -> Sent:
         """Commit the stop of the last message up to a lead from now; return where it is left."""
@@ -181,10 +208,8 @@ class TrajectoryStream:
             return None
         if not self._is_due and self.end_s - self.sent.stamp_s < self._message_s:
             return None
-        zero = self._settings.stamp == "zero"
-        past_s = 0.0 if zero else self._settings.past_s
-        self._path.forget(now_s - past_s)
-        if self._path.begin_s > now_s - past_s:
+        self._path.forget(now_s - self._past_s)
+        if not self.can_repeat(now_s):
             return None  # the controller would begin at the measured position
         if self._newest is not None:
             self._path.append(*self._newest)

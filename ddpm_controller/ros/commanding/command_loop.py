@@ -89,6 +89,7 @@ class CommandLoop:
         self._ahead_s = min(_AHEAD_S, _AHEAD_SHARE * settings.period_s)
         self._rest_s = math.inf
         self._untold: deque[bytes] = deque(maxlen=_MOST_UNTOLD)
+        self._noted_until_s = -math.inf
 
     def run(self) -> None:
         """Work until the controller has gone and the robot is at rest."""
@@ -268,6 +269,7 @@ class CommandLoop:
     ) -> None:
         self._command, self._noted_s = command, time.monotonic()
         sent = self._sent_last(command)
+        follows, before = self._sent_before(sent)
         told = Told(
             command.stamp_s,
             sent_s,
@@ -280,6 +282,8 @@ class CommandLoop:
             _rows(sent.motion) if sent else (),
             sent.stamp_s if sent else 0.0,
             began,
+            tuple((each.stamp_s, _rows(each.motion)) for each in before),
+            follows,
         )
         self._untold.append(told_packet(told))
 
@@ -291,6 +295,14 @@ class CommandLoop:
         if any(each is None for each in motion):
             return None
         return Sent(command.stamp_s, Motion(*motion))  # type: ignore[arg-type]
+
+    def _sent_before(self, sent: Sent | None) -> tuple[bool, tuple[Sent, ...]]:
+        """Return whether what was noted earlier still counts, and what was sent behind it."""
+        if sent is None or not isinstance(self._motion, LeadingMotion):
+            return False, ()
+        follows, points = self._motion.stream.sent_since(self._noted_until_s)
+        self._noted_until_s = sent.stamp_s
+        return follows, points[:-1]
 
     def _tell(self) -> None:
         """Tell what has been noted, as far as the controller has room for it."""

@@ -4,7 +4,8 @@ JSON gives every float back bit for bit, and a packet arrives whole or not at al
 """
 
 import json
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,9 @@ class Told:
         motion_s: Moment of that motion, from which on a robot that gets nothing else stops; 0:
             the tick.
         began: Number of the order whose run begins with this tick; 0: none.
+        before: Moment, position, velocity and acceleration of points that a trajectory has sent
+            before that motion, behind those of the last report.
+        follows: Whether those of earlier reports still count.
     """
 
     stamp_s: float
@@ -95,6 +99,8 @@ class Told:
     motion: tuple[tuple[float, ...], ...] = ()
     motion_s: float = 0.0
     began: int = 0
+    before: tuple[tuple[float, tuple[tuple[float, ...], ...]], ...] = ()
+    follows: bool = False
 
     @property
     def moves(self) -> bool:
@@ -106,9 +112,8 @@ class Told:
         """What was sent, for another process to continue from."""
         if not self.motion:
             return None
-        return Sent(
-            self.motion_s or self.stamp_s, Motion(*(np.array(each) for each in self.motion))
-        )
+        before = tuple(Sent(stamp_s, _motion(rows)) for stamp_s, rows in self.before)
+        return Sent(self.motion_s or self.stamp_s, _motion(self.motion), before)
 
 
 def packet(kind: str, content: Any) -> bytes:
@@ -208,7 +213,8 @@ def order_packet(number: int, order: Order) -> bytes:
     if order.limits is not None:
         content["limits"] = _limits_content(order.limits)
     if order.sent is not None:
-        content["sent"] = [order.sent.stamp_s, *_rows(order.sent.motion)]
+        points = (order.sent, *order.sent.before)
+        content["sent"] = [[each.stamp_s, *_rows(each.motion)] for each in points]
     return packet("order", content)
 
 
@@ -226,11 +232,15 @@ def order_from(content: dict[str, Any]) -> tuple[int, Order]:
     keep_position = content.get("keep_position", False)
     sent = None
     if "sent" in content:
-        stamp_s, *motion = content["sent"]
-        sent = Sent(stamp_s, Motion(*(np.array(each) for each in motion)))
+        last, *before = (Sent(stamp_s, _motion(rows)) for stamp_s, *rows in content["sent"])
+        sent = replace(last, before=tuple(before))
     limits = limits_from(content["limits"]) if "limits" in content else None
     order = Order(verdict, chunk, begin_at, keep_position, measured, sent, limits)
     return content["number"], order
+
+
+def _motion(rows: Sequence[Sequence[float]]) -> Motion:
+    return Motion(*(np.array(each) for each in rows))
 
 
 def _rows(motion: Motion) -> list[list[float]]:
@@ -245,6 +255,7 @@ def told_packet(told: Told) -> bytes:
 def told_from(content: list[Any]) -> Told:
     """Return what ``told_packet`` was made of."""
     stamp_s, sent_s, state, reason, text, limited, took_over, missed, motion, *last = content
+    *last, before, follows = last
     return Told(
         stamp_s,
         sent_s,
@@ -256,4 +267,6 @@ def told_from(content: list[Any]) -> Told:
         missed,
         tuple(tuple(row) for row in motion),
         *last,
+        tuple((moment_s, tuple(tuple(row) for row in rows)) for moment_s, rows in before),
+        follows,
     )

@@ -11,12 +11,13 @@ import numpy as np
 from ddpm_controller.control.command import Command
 from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.moving.leading_motion import LeadingMotion
-from ddpm_controller.control.moving.motion_loop import Order, Sent
+from ddpm_controller.control.moving.motion_loop import Order
 from ddpm_controller.control.plan_request import Takeover
 from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.ros.commanding.command_link import CommandLink
 from ddpm_controller.ros.commanding.command_messages import Told
 from ddpm_controller.ros.commanding.command_publisher import CommandPublisher
+from ddpm_controller.ros.commanding.sent_path import SentPath
 
 _SILENCE_S = 0.5
 """A command process that was silent for so long does not command either."""
@@ -230,7 +231,8 @@ class CommandByOrder:
         self._takeovers: dict[int, Takeover] = {}
         self._beginning = 0
         self._was_lost = self._is_deaf = self._has_died = False
-        self._sent: Sent | None = None
+        settings = loop.settings
+        self._path = SentPath(settings.stream, settings.period_s)
         self._why_starting = Reason.NONE, "the command process is starting"
         self._heard_s = time.monotonic()
         link.heard()  # what a run before this one has left
@@ -259,8 +261,9 @@ class CommandByOrder:
             return done
         if self._has_died:
             self._has_died = False
-            if self._sent is not None and now_s - self._sent.stamp_s < _GONE_S:
-                self._loop.take_up(self._sent, now_s)
+            sent = self._path.sent
+            if sent is not None and now_s - sent.stamp_s < _GONE_S:
+                self._loop.take_up(sent, now_s)
         verdict = self._loop.decide(now_s)
         order, takeover = self._loop.order(now_s, verdict)
         number = self._send(order)
@@ -288,7 +291,7 @@ class CommandByOrder:
                 "the link to the command process was cut: it has brought the robot to rest, and "
                 "another one takes over"
             )
-            self._sent = None
+            self._path.forget()
         self._log_error(text)
         self._loop.lose_motion()
         self._why_starting, self._has_died = (Reason.CONTROLLER_LOST, text), True
@@ -329,7 +332,8 @@ class CommandByOrder:
             # It has come to rest meanwhile: what was planned for the motion is out of date.
             self._loop.schedule.abandon(told.text)
         self._was_lost = is_lost
-        self._sent = sent = told.sent
+        self._path.note(told)
+        sent = told.sent
         if sent is not None:
             if 0 < told.began == self._beginning:
                 self._loop.note_begun(sent.stamp_s)

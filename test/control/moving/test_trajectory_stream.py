@@ -323,6 +323,38 @@ def test_another_process_continues_from_the_end_of_the_lead_that_was_sent(hole_s
     assert np.ptp(robot.found.positions[-200:], axis=0).max() > 0.0
 
 
+@pytest.mark.parametrize("hz", [50, 100, 500])
+def test_another_process_that_knows_what_was_sent_has_a_message_at_its_first_tick(hz):
+    robot, order = moving(hz=hz)
+    _, points = robot.sender.stream.sent_since(-np.inf)
+    sent = replace(points[-1], before=points[:-1])
+    robot.sender = LeadingMotion(robot.names, robot.limits, 1 / hz, DEFAULT)
+    robot.run(1 / hz, silent=True)
+    hold = Order(Verdict(State.HOLDING, Reason.NO_PLAN), sent=sent)
+    ahead = robot.sender.tick(robot.now_s, hold)
+    assert ahead.message.stamp_s <= robot.now_s - DEFAULT.past_s + 1e-9
+    assert ahead.commands[0].stamp_s == pytest.approx(sent.stamp_s + 1 / hz)
+    robot.send(ahead.message)
+    robot.run(1.5, order)
+    assert not robot.found.refusals
+    assert robot.found.peak(robot.limits) <= PEAK
+
+
+def test_the_points_behind_one_that_was_sent_are_those_that_are_new():
+    robot, order = moving(hz=500)
+    stream = robot.sender.stream
+    before_s = stream.sent.stamp_s
+    robot.run(0.03, order)
+    follows, points = stream.sent_since(before_s)
+    assert follows
+    spacing_s = np.diff([before_s, *(each.stamp_s for each in points)])
+    assert ((spacing_s > 0.001) & (spacing_s < 0.005)).all()
+    assert points[-1].stamp_s == stream.sent.stamp_s
+    follows, every = stream.sent_since(before_s + 0.001)  # no point of the motion
+    assert not follows
+    assert every[0].stamp_s <= robot.now_s - DEFAULT.past_s
+
+
 @pytest.mark.parametrize("hole_s", [0.07, 0.3, 2.0])
 @pytest.mark.parametrize("more", [0, 1])
 def test_a_message_that_would_come_behind_the_stop_is_withheld(hole_s, more):
