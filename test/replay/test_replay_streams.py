@@ -38,7 +38,6 @@ def recorded(folder, scenario):
         ({"ticks": 140, "hole": range(70, 79)}, 1),
         ({"ticks": 120, "lead_s": 0.06}, 1),
         ({"ticks": 120, "lose": ("/joint_trajectory", 50)}, 1),
-        ({"ticks": 140, "dies": 75}, 2),
         ({"ticks": 300, "rate_hz": 100.0, "dies": 151}, 2),
     ],
 )

@@ -90,6 +90,7 @@ class CommandLink:
         self._num_standbys = _STANDBYS if standby else 0
         self._standbys: list[Forked] = []
         self._begun_s, self._has_failed = -math.inf, False
+        self._known_dead: Forked | None = None
         self.was_at_rest = False
         self._zygote = Zygote(_MODULE, command_environment(os.environ))
         self._begin()
@@ -148,6 +149,21 @@ class CommandLink:
     def standby_pids(self) -> list[int]:
         """Numbers of those that stand by, the one that takes over first."""
         return [each.pid for each in self._standbys]
+
+    def wait(self, end_s: float) -> bool:
+        """Wait until ``end_s``, monotonic time; return whether the process has died before, once.
+
+        The kernel tells of its end at once, however long it is until the next order.
+        """
+        child = self._child
+        if self._known_dead is not child:
+            left_s = end_s - time.monotonic()
+            # Whole milliseconds, which are rounded up.
+            if left_s > 2e-3 and child.wait(left_s - 1e-3):
+                self._known_dead = child
+                return True
+        time.sleep(max(end_s - time.monotonic(), 0.0))
+        return False
 
     def revive(self) -> bool:
         """Let another process take over if this one has died; return whether that was so."""

@@ -47,6 +47,9 @@ _OTHER_SIDE_S = 0.5
 _AHEAD_S, _AHEAD_SHARE = 1.5e-3, 0.4
 """A command is made so long before its moment, so that it leaves on time whatever it takes; at
 high rates this share of a period."""
+_REPEATED_FOR_S, _REPEATED_S = 0.03, 2e-3
+"""So long one that takes over repeats what it has sent, and so often: listeners that it has found
+find it a moment later, and what it has sent before that is lost."""
 _SIGN_OF_LIFE_S = 0.1
 """After this time without a command, while a run begins, the last one is reported again."""
 _MOST_UNTOLD = 100_000
@@ -88,6 +91,7 @@ class CommandLoop:
         self._lost = False
         self._ahead_s = min(_AHEAD_S, _AHEAD_SHARE * settings.period_s)
         self._rest_s = math.inf
+        self._repeats_until_s = math.inf if takes_over else -math.inf
         self._untold: deque[bytes] = deque(maxlen=_MOST_UNTOLD)
         self._noted_until_s = -math.inf
 
@@ -104,6 +108,7 @@ class CommandLoop:
                 deadline_s = time.monotonic()
             else:
                 deadline_s += self._settings.period_s
+                self._repeat_until(deadline_s - self._ahead_s)
                 # Linux sleeps to an absolute time of the monotonic clock, without drift.
                 time.sleep(max(deadline_s - self._ahead_s - time.monotonic(), 0.0))
                 missed = int((time.monotonic() - deadline_s) / self._settings.period_s)
@@ -202,6 +207,17 @@ class CommandLoop:
 
     # Ticks
 
+    def _repeat_until(self, end_s: float) -> None:
+        """Repeat what was sent last until ``end_s``, while some may not have found this process."""
+        while time.monotonic() + _REPEATED_S < min(end_s, self._repeats_until_s):
+            time.sleep(_REPEATED_S)
+            self._commands.repeat()
+
+    def _note_sent(self) -> None:
+        """Count the time to repeat from the first command on."""
+        now_s = time.monotonic()
+        self._repeats_until_s = min(self._repeats_until_s, now_s + _REPEATED_FOR_S)
+
     def _tick(self, deadline_s: float, missed: int) -> None:
         """Make the command of the moment ``deadline_s`` and send it then."""
         if self._motion is None:
@@ -236,11 +252,14 @@ class CommandLoop:
             if message is not None and self._motion.stream.withhold(now_s + late_s):
                 message = None
             self._commands.send_ahead(message, found.commands, now_s)
+            if message is not None:
+                self._note_sent()
             return math.nan if message is None else time.monotonic()
         if found.commands[-1].position is None:
             return math.nan
         time.sleep(max(deadline_s - time.monotonic(), 0.0))
         self._commands.send(found.commands[-1])
+        self._note_sent()
         return time.monotonic()
 
     def _verdict(self, motion: MotionLoop | LeadingMotion) -> Verdict:

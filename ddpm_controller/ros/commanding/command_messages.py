@@ -255,7 +255,7 @@ def told_packet(told: Told) -> bytes:
 def told_from(content: list[Any]) -> Told:
     """Return what ``told_packet`` was made of."""
     stamp_s, sent_s, state, reason, text, limited, took_over, missed, motion, *last = content
-    *last, before, follows = last
+    motion_s, began, before, follows = last
     return Told(
         stamp_s,
         sent_s,
@@ -266,7 +266,8 @@ def told_from(content: list[Any]) -> Told:
         took_over,
         missed,
         tuple(tuple(row) for row in motion),
-        *last,
+        motion_s,
+        began,
         tuple((moment_s, tuple(tuple(row) for row in rows)) for moment_s, rows in before),
         follows,
     )

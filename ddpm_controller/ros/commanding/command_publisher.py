@@ -56,6 +56,7 @@ class CommandPublisher:
             if not each.is_action
         ]
         self._period_s, self._ahead = period_s, deque[Command]()
+        self._trajectory: Trajectory | None = None
         self._whole = _WholeCommands(node, outputs, period_s, whole_topic) if whole_topic else None
 
     @property
@@ -67,6 +68,7 @@ class CommandPublisher:
         """Publish ``command``, which has a position, as that of its tick."""
         assert command.position is not None
         self.sent.note(command.position)
+        self._trajectory = None
         for each in self._publishers:
             each.send(command)
         if self._whole is not None:
@@ -84,11 +86,7 @@ class CommandPublisher:
         """
         if trajectory is not None:
             self.sent.note(trajectory.positions[-1])
-            for each in self._publishers:
-                if each.is_trajectory:
-                    each.send_trajectory(trajectory)
-            if self._whole is not None:
-                self._whole.send_trajectory(trajectory)
+            self._send_trajectory(trajectory)
         due = self._due(commands, now_s)
         for each in self._publishers:
             if due is not None and not each.is_trajectory:
@@ -101,8 +99,19 @@ class CommandPublisher:
 
     def repeat(self) -> None:
         """Send the last command again, where it carries its tick and so does no harm."""
+        if self._trajectory is not None:
+            self._send_trajectory(self._trajectory)
+            return
         for each in self._publishers:
             each.repeat()
+
+    def _send_trajectory(self, trajectory: Trajectory) -> None:
+        self._trajectory = trajectory
+        for each in self._publishers:
+            if each.is_trajectory:
+                each.send_trajectory(trajectory)
+        if self._whole is not None:
+            self._whole.send_trajectory(trajectory)
 
     def close(self) -> None:
         """Leave the topics."""

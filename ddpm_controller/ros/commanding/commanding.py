@@ -29,6 +29,13 @@ NoteCommand = Callable[[float, np.ndarray], None]
 """Called with the moment and the columns (Da,) of what was commanded: for goals of actions."""
 
 
+def slept(end_s: float) -> bool:
+    """Sleep until ``end_s``, monotonic time; return that nothing has ended it."""
+    # Linux sleeps to an absolute time of the monotonic clock, without drift.
+    time.sleep(max(end_s - time.monotonic(), 0.0))
+    return False
+
+
 def note_nowhere(moment_s: float, position: np.ndarray) -> None:
     """Do nothing: no output is an action."""
 
@@ -67,6 +74,10 @@ class Commanding(Protocol):
 
     def rest(self) -> list[Done]:
         """Send nothing any more; return what has been carried out since."""
+        ...
+
+    def wait(self, end_s: float) -> bool:
+        """Wait until ``end_s``, monotonic time; return whether a step cannot wait so long."""
         ...
 
     def miss(self, ticks: int) -> None:
@@ -117,6 +128,10 @@ class CommandHere:
     def rest(self) -> list[Done]:
         """Nothing is sent between steps anyway."""
         return []
+
+    def wait(self, end_s: float) -> bool:
+        """Wait."""
+        return slept(end_s)
 
     def miss(self, ticks: int) -> None:
         """Count them."""
@@ -184,6 +199,10 @@ class CommandAhead:
     def rest(self) -> list[Done]:
         """Nothing is sent between steps anyway."""
         return []
+
+    def wait(self, end_s: float) -> bool:
+        """Wait."""
+        return slept(end_s)
 
     def miss(self, ticks: int) -> None:
         """Count them."""
@@ -301,6 +320,10 @@ class CommandByOrder:
         if not self._link.is_quiet:
             self._send(Order(Verdict(State.WAITING)))
         return self._hear()
+
+    def wait(self, end_s: float) -> bool:
+        """Wait; the death of the process ends it."""
+        return self._link.wait(end_s)
 
     def miss(self, ticks: int) -> None:
         """Orders are not commands: the process counts its own."""

@@ -1,6 +1,7 @@
 """The lifecycle node: observations in, plans on a worker, limited commands out."""
 
 import gc
+import os
 import signal
 import sys
 import threading
@@ -38,6 +39,7 @@ from ddpm_controller.ros.controller.smooth_stop import LONGER_S
 from ddpm_controller.ros.controller.thread import LockstepThread, RealTimeThread
 from ddpm_controller.ros.controller.topics import ControllerTopics
 from ddpm_controller.ros.executor_calls import ExecutorCalls
+from ddpm_controller.ros.graph.transports import receiving_environment
 from ddpm_controller.ros.neighbours.claims import Intent
 from ddpm_controller.ros.neighbours.neighbours import LOOK_PERIOD_S
 from ddpm_controller.ros.parameters import declare, read
@@ -303,6 +305,7 @@ def main() -> int:
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
+    os.environ.update(receiving_environment(os.environ))
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     executor = SingleThreadedExecutor()
     controller = None

@@ -95,6 +95,10 @@ class ControlSession:
         """Let the control thread look again, when it waits."""
         self._changed.set()
 
+    def wait(self, end_s: float) -> bool:
+        """Wait until ``end_s``, monotonic time; return whether a tick cannot wait so long."""
+        return self._commanding_by.wait(end_s)
+
     def miss(self, ticks: int) -> None:
         """Note that the control thread has left out ticks."""
         self._commanding_by.miss(ticks)

@@ -82,8 +82,8 @@ class RealTimeThread:
         watchdog = ClockWatchdog()
         while not self._closing:
             deadline_s += self._period_s
-            # Linux sleeps to an absolute time of the monotonic clock, without drift.
-            time.sleep(max(deadline_s - time.monotonic(), 0.0))
+            if self._session.wait(deadline_s):
+                deadline_s -= self._period_s  # one more tick, now
             missed = int((time.monotonic() - deadline_s) / self._period_s)
             if missed > 0:
                 self._session.miss(missed)

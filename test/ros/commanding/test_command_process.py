@@ -58,6 +58,7 @@ SETTINGS = CommandSettings(
     priority=0,
 )
 BEGIN = np.array([0.1, -0.2])
+MOVING = Motion(BEGIN, np.array([1e-17, 3.0]), np.array([0.1, 0.2]))
 
 
 class Listener:
@@ -143,7 +144,7 @@ def test_packets_give_every_bit_back():
         np.array([0.1 + 0.2, -0.0]),
         keep_position=True,
         measured=np.array([0.3, 1e-17]),
-        sent=Sent(1795431886.25, Motion(BEGIN, np.array([1e-17, 3.0]), np.array([0.1, 0.2]))),
+        sent=Sent(1795431886.25, MOVING, before=(Sent(1795431886.23, Motion.rest(BEGIN)),)),
         limits=LIMITS,
     )
     number, back = order_from(opened(order_packet(7, order))[1])
@@ -153,13 +154,18 @@ def test_packets_give_every_bit_back():
     assert back.begin_at.tobytes() == order.begin_at.tobytes()
     assert back.measured.tobytes() == order.measured.tobytes()
     assert back.sent.stamp_s == order.sent.stamp_s
+    (before,) = back.sent.before
+    assert (before.stamp_s, before.motion.position.tolist()) == (1795431886.23, BEGIN.tolist())
     assert back.limits.acceleration.tobytes() == LIMITS.acceleration.tobytes()
     for name in ("position", "velocity", "acceleration"):
         given, found = (getattr(each.sent.motion, name) for each in (order, back))
         assert found.tobytes() == given.tobytes()
     assert order_from(opened(order_packet(1, Order(RUNNING)))[1]) == (1, Order(RUNNING))
     rows = ((0.1 + 0.2, 1e-17), (0.0, 1.0), (3.0, 4.0))
-    told = Told(1.5, 9.5, State.HOLDING, Reason.PLAN_LATE, "x", ("jerk",), 3, 2, rows)
+    before = ((1.4, rows),)
+    told = Told(
+        1.5, 9.5, State.HOLDING, Reason.PLAN_LATE, "x", ("jerk",), 3, 2, rows, 1.6, 1, before, True
+    )
     assert told_from(opened(told_packet(told))[1]) == told
     assert settings_from(opened(settings_packet(SETTINGS))[1]) == SETTINGS
     limits = limits_from(opened(limits_packet(LIMITS))[1])
@@ -285,7 +291,8 @@ def test_a_process_that_was_killed_is_begun_again(link, listener):
     move(link, listener)
     dead = link.pid
     os.kill(dead, signal.SIGKILL)
-    assert link._child.wait(60)
+    assert link.wait(time.monotonic() + 60.0)
+    assert not link.wait(time.monotonic())  # reported once
     assert link.revive()
     assert link.pid != dead
     assert not link.revive()

@@ -115,6 +115,10 @@ def test_beside_a_stream_of_trajectories_other_outputs_get_what_is_due(heard):
     heard.until(lambda: len(heard.gripper) == 2)
     assert [each.data for each in heard.gripper] == [2.0, 8.0]
     assert len(heard.arm) == 1
+    publisher.repeat()
+    heard.until(lambda: len(heard.arm) == 2)
+    assert heard.arm[1] == heard.arm[0]
+    assert len(heard.gripper) == 2
 
 
 def test_a_motion_that_begins_again_leaves_nothing_of_the_one_before(heard):

@@ -1,6 +1,7 @@
 """Where a process listens when ROS is to stay on this machine."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,11 @@ from ddpm_controller.ros.graph.transports import (
     LOCALHOST,
     PROFILES,
     RANGE,
+    RECEIVES,
+    has_own_profile,
     localhost_environment,
+    receiving_environment,
+    stays_here,
 )
 from ddpm_controller.ros.private_memory import keep_private
 from ddpm_controller.share import share_path
@@ -98,3 +103,23 @@ def test_a_node_binds_to_loopback_and_its_shared_memory_is_its_own(monkeypatch):
     assert bound == {"udp 0100007F"}
     memory = {line for line in found if line.startswith("memory")}
     assert memory <= {"memory 0o600"}
+
+
+@pytest.mark.parametrize("profile", RECEIVES)
+def test_who_receives_images_has_less_memory_for_its_own_and_else_the_same(profile):
+    given = {PROFILES: share_path(profile), RANGE: "SYSTEM_DEFAULT"}
+    changed = receiving_environment(given)
+    assert has_own_profile({**given, **changed})
+    assert stays_here({**given, **changed}) == stays_here(given)
+    ours, theirs = (Path(each).read_text() for each in (changed[PROFILES], given[PROFILES]))
+    assert "<segment_size>8388608<" in ours
+    ours, theirs = (
+        re.sub("<!--.*?-->", "", each, flags=re.DOTALL).replace("33554432", "8388608")
+        for each in (ours, theirs)
+    )
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("given", [{}, {PROFILES: "mine.xml"}])
+def test_who_receives_images_keeps_a_profile_of_the_user(given):
+    assert receiving_environment(given) == {}
