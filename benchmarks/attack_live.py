@@ -9,44 +9,14 @@ import rclpy
 from attack_cases import Result
 from fault_campaign import Options, Outcome, inject
 from fault_graph import FaultGraph, FaultGraphError, fault_graph
-from fault_kinds import FAULTS, Fault
+from fault_kinds import FAULTS, SECOND, Fault
 
-from ddpm_controller.ros.graph.own_graph import parameter_file, use_own_domain
-from ddpm_controller.ros.graph.supervisor import started
+from ddpm_controller.ros.graph.own_graph import use_own_domain
 
 KILLS = ("controller killed", "command process killed", "cameras killed", "joint states killed")
 HOLES = ("controller SIGSTOP 2 s", "command SIGSTOP 2 s")
 _OVER = 0.05
 """Share of a limit by which a controller that interpolates between points may exceed it."""
-
-
-class SecondCommander:
-    """Another controller of the same arm; it has to keep quiet, or the first one has to."""
-
-    def __init__(self) -> None:
-        self._stack = ExitStack()
-
-    def begin(self, graph: FaultGraph) -> float:
-        """Start it; return when."""
-        parameters = {"control_rate_hz": 100.0, "run_on_activate": True, "start.distance": "any"}
-        arguments = {
-            "checkpoint": str(graph.checkpoint),
-            "params_file": self._stack.enter_context(parameter_file(parameters)),
-            "robot": str(graph.robot),
-            "log_level": "fatal",
-        }
-        self._stack.enter_context(started("controller", arguments))
-        return graph.statuses[-1][0]
-
-    def end(self, graph: FaultGraph) -> str:
-        """End it."""
-        self._stack.close()
-        return ""
-
-
-def _second() -> Fault:
-    second = SecondCommander()
-    return Fault("a second commander", second.begin, second.end, lasts_s=12.0)
 
 
 def live_results(repeats: int, seed: int, on_result: Callable[[Result], None]) -> None:
@@ -57,7 +27,7 @@ def live_results(repeats: int, seed: int, on_result: Callable[[Result], None]) -
     kinds: Mapping[str, list[Fault]] = {
         "live: kills": [by_name[name] for name in KILLS],
         "live: holes": [by_name[name] for name in HOLES],
-        "live: two commanders": [_second()],
+        "live: two commanders": [by_name[SECOND]],
     }
     options = Options(seed=seed, light=True)
     for kind, faults in kinds.items():

@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +15,15 @@ from fault_graph import FaultGraph, send_signal
 
 from ddpm_controller.checkpoint import load_checkpoint, save_checkpoint
 from ddpm_controller.policy import PlanSettings
+from ddpm_controller.ros.graph.own_graph import parameter_file
 from ddpm_controller.ros.graph.process_command import python_command
+from ddpm_controller.ros.graph.supervisor import started
 from ddpm_controller.systems import restore
 from ddpm_controller.types import Observation
 
 _WARM_S = 3.0
 """Time in which a process that stands by has begun."""
+SECOND = "a second commander"
 _MOVES = 0.02
 """The robot moves when a joint is faster than this share of its velocity limit."""
 
@@ -172,6 +176,30 @@ def _recorder_ended(graph: FaultGraph) -> str:
     return f"recorder: exit code {graph.recorder.returncode}, {'told' if said else 'not told'}"
 
 
+class _SecondCommander:
+    """Another controller of the same arm; it has to keep quiet, or the first one has to."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+
+    def begin(self, graph: FaultGraph) -> float:
+        """Start it; return when."""
+        parameters = {"control_rate_hz": 100.0, "run_on_activate": True, "start.distance": "any"}
+        arguments = {
+            "checkpoint": str(graph.checkpoint),
+            "params_file": self._stack.enter_context(parameter_file(parameters)),
+            "robot": str(graph.robot),
+            "log_level": "fatal",
+        }
+        self._stack.enter_context(started("controller", arguments))
+        return graph.statuses[-1][0]
+
+    def end(self, graph: FaultGraph) -> str:
+        """End it."""
+        self._stack.close()
+        return ""
+
+
 @dataclass(frozen=True)
 class Fault:
     """One way to go wrong.
@@ -191,6 +219,7 @@ class Fault:
     variant: str = "plain"
 
 
+_second = _SecondCommander()
 FAULTS = (
     Fault("controller killed", _signal("controller", signal.SIGKILL), lasts_s=0.0),
     Fault("command process killed", _kill_commanding, lasts_s=0.0),
@@ -213,6 +242,7 @@ FAULTS = (
     Fault("clock 5 s back", _say("clock", "back"), lasts_s=0.0, variant="simulated"),
     Fault("clock 5 s forth", _say("clock", "forth"), lasts_s=0.0, variant="simulated"),
     Fault("clock pauses 2 s", _say("clock", "pause"), _well("clock"), variant="simulated"),
+    Fault(SECOND, _second.begin, _second.end, lasts_s=12.0),
     # The control arm; last, for the moments of the others come from their place in this list.
     Fault("nothing", _inject_nothing, lasts_s=1.0),
 )
