@@ -60,6 +60,7 @@ def _of_kind(kind: str, faults: list[Fault], repeats: int, options: Options) -> 
 def _judged(kind: str, name: str, outcome: Outcome) -> Result:
     """Return the result; a limit is kept by the set points that a robot makes of the commands."""
     over = max(outcome.velocity, outcome.acceleration)
-    text = f"UNSAFE {over:.3f} of a limit" if over > 1 + _OVER else ", ".join(outcome.reasons)
+    text = f"{over:.3f} of a limit: {', '.join(outcome.reasons) or 'it runs on'}"
+    text = f"UNSAFE {text}" if over > 1 + _OVER else text
     error = "it did not run again" if np.isnan(outcome.recovered_s) else ""
     return Result(kind, name, "either", text, error, 0.0, 0.0)

@@ -100,6 +100,23 @@ def missing_joint(message: JointState) -> None:
     message.name, message.position = message.name[:-1], message.position[:-1]
 
 
+def far_joint(message: JointState) -> None:
+    """One joint is where no joint can be."""
+    message.position[2] = 1e6
+
+
+def jumping_joint(message: JointState) -> None:
+    """One joint is 1 rad away in every other message, within its limits."""
+    if message.header.stamp.nanosec // 10_000_000 % 2:
+        message.position[0] += -1.0 if message.position[0] > 0 else 1.0
+
+
+def joint_twice(message: JointState) -> None:
+    """One joint has two positions."""
+    message.name = [*message.name, message.name[1]]
+    message.position = [*message.position, message.position[1] + 0.3]
+
+
 def other_size(message: Image) -> None:
     """A quarter of the pixels."""
     message.height, message.width = message.height // 2, message.width // 2
@@ -125,6 +142,9 @@ FAULTS: dict[str, Callable[[Any], None]] = {
         wrong_names,
         reordered,
         missing_joint,
+        far_joint,
+        jumping_joint,
+        joint_twice,
         other_size,
         other_encoding,
         garbage_jpeg,

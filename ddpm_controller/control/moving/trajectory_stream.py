@@ -173,9 +173,7 @@ class TrajectoryStream:
         first = int(np.searchsorted(times_s, moment_s, side="right"))
         follows = 0 < first <= end and bool(times_s[first - 1] == moment_s)
         points = range(first if follows else 0, end)
-        return follows, tuple(
-            Sent(float(times_s[i]), Motion(*motions[i].copy())) for i in points
-        )
+        return follows, tuple(Sent(float(times_s[i]), Motion(*motions[i].copy())) for i in points)
 
     def resume(self, now_s: float) -> Sent:
         """Commit the stop of the last message up to a lead from now; return where it is left."""
