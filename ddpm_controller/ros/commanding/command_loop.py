@@ -208,7 +208,7 @@ class CommandLoop:
     # Ticks
 
     def _repeat_until(self, end_s: float) -> None:
-        """Repeat what was sent last until ``end_s``, while some may not have found this process."""
+        """Repeat what was sent last until ``end_s``, while some may not have found it."""
         while time.monotonic() + _REPEATED_S < min(end_s, self._repeats_until_s):
             time.sleep(_REPEATED_S)
             self._commands.repeat()
