@@ -161,7 +161,7 @@ class TrajectoryStream:
         """Return the points that were sent, oldest first, up to the end of the lead.
 
         Args:
-            moment_s: Of a point that was sent, behind which they begin.
+            moment_s: Moment of a point that was sent, behind which they begin.
 
         Returns:
             Whether that point is still one of the motion, and those behind it; else all.

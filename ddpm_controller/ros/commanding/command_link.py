@@ -153,7 +153,7 @@ class CommandLink:
     def wait(self, end_s: float) -> bool:
         """Wait until ``end_s``, monotonic time; return whether the process has died before, once.
 
-        The kernel tells of its end at once, however long it is until the next order.
+        The kernel reports its end at once, however long it is until the next order.
         """
         child = self._child
         if self._known_dead is not child:
