@@ -52,9 +52,8 @@ def _compare_moments(
     ticks = list(run_ticks(run))
     tally = CommandTally(run)
     is_known, begins, in_stop, last = False, False, False, run.commands[0]
-    deaths_s = [each.stamp_s for each in run.statuses if _is_death(each)]
     for i, (command, is_first) in enumerate(ticks):
-        if steps[i] == "next" and is_known and _is_between(last, deaths_s, command):
+        if steps[i] == "next" and is_known and _died_between(run, last, command):
             player.resume(last, keeps_chunk=False)  # another process has continued there
             is_first = False
         begins = begins or is_first
@@ -117,10 +116,10 @@ def _is_death(status: RecordedStatus) -> bool:
     return (verdict.state, verdict.reason) == (State.WAITING, Reason.CONTROLLER_LOST)
 
 
-def _is_between(
-    last: RecordedCommand, moments_s: Sequence[float], command: RecordedCommand
-) -> bool:
-    return any(last.stamp_s < each <= command.stamp_s for each in moments_s)
+def _died_between(run: RecordedRun, last: RecordedCommand, command: RecordedCommand) -> bool:
+    return any(
+        last.stamp_s < each.stamp_s <= command.stamp_s and _is_death(each) for each in run.statuses
+    )
 
 
 def _steps(commands: Sequence[RecordedCommand], period_s: float) -> list[str]:
