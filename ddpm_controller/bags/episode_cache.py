@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ddpm_controller.bags.files import BagError, storage_files
-from ddpm_controller.bags.reading.stored_bag import METADATA
+from ddpm_controller.bags.reading.metadata import METADATA
 from ddpm_controller.bags.reading.unfinished import is_finished
 from ddpm_controller.control.observing.stream_rules import StreamRule
 from ddpm_controller.data.episode_files import load_episodes, save_episodes
