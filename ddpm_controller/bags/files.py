@@ -20,7 +20,7 @@ from ddpm_controller.bags.reading.metadata import (
 )
 from ddpm_controller.bags.reading.stored_bag import StoredBag
 from ddpm_controller.bags.reading.unfinished import is_finished, noted_in, whole_part
-from ddpm_controller.given_files import one_line
+from ddpm_controller.given_files import is_lfs_pointer, one_line
 
 RECOVERED_KEY = "recovered"
 """Key of the ``custom_data`` of a bag that its recorder did not finish."""
@@ -244,6 +244,10 @@ def resolve_topic(name: str, topics: Collection[str]) -> str | None:
     return inside[0] if inside else None
 
 
+def _present(bag: Path) -> list[Path]:
+    return storage_files(bag) if bag.exists() else []
+
+
 def _is_bag(folder: Path) -> bool:
     if not folder.is_dir() or folder.name.startswith("."):
         return False
@@ -267,6 +271,8 @@ def _unknown(bag: Path, message_type: str) -> BagError:
 
 
 def _damaged(bag: Path, error: Exception) -> BagError:
+    if found := [each.name for each in _present(bag) if is_lfs_pointer(each)]:
+        return BagError(f"bag {bag}: {found} are only pointers of Git LFS: `git lfs pull`")
     reason = one_line(error) or type(error).__name__
     return BagError(
         f"bag {bag} is cut or damaged: {reason}. What to do: copy it again from where it was "

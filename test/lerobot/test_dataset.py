@@ -94,6 +94,30 @@ def test_version_2_gives_what_version_3_gives(data):
         assert first.tasks == second.tasks
 
 
+def test_what_other_tools_write_as_version_2_is_read(data):
+    """A pattern with the names of version 3, and no task of each frame where there is one."""
+    expected = Dataset(as_version_2(data))
+    folder = expected.folder
+    for path in (folder / "data/chunk-000").iterdir():
+        table = pyarrow.parquet.read_table(path)
+        pyarrow.parquet.write_table(table.drop_columns(["task_index"]), path)
+    pattern = "data/chunk-{chunk_index:03d}/episode_{episode_index:06d}.parquet"
+    info(folder, data_path=pattern)
+    found = Dataset(folder)
+    for episode in found.episodes():
+        frames = found.read(episode, ["action"])
+        assert frames.tasks == ["lift"] * episode.length
+    lines = (folder / "meta/episodes.jsonl").read_text().replace('["lift"]', '["lift", "put"]')
+    (folder / "meta/episodes.jsonl").write_text(lines)
+    with pytest.raises(LeRobotError, match="task_index"):
+        found.read(next(found.episodes()), ["action"])
+
+
+def pointer(data):
+    path = data / "data/chunk-000/file-000.parquet"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n")
+
+
 def read_all(data):
     dataset = Dataset(data)
     return [dataset.read(episode, NAMES) for episode in dataset.episodes()]
@@ -138,7 +162,8 @@ CASES = {
     "odd path": (lambda data: info(data, data_path="{nothing}"), "list of episodes"),
     "no tasks": (lambda data: (data / "meta/tasks.parquet").unlink(), "tasks.parquet"),
     "cut table": (damage_table, "file-000.parquet"),
-    "no table": (lambda data: shutil.rmtree(data / "data"), "file-000.parquet"),
+    "no table": (lambda data: shutil.rmtree(data / "data"), "file-000.parquet is missing"),
+    "not fetched": (pointer, "only a pointer of Git LFS"),
     "cut video": (damage_video, "file-000.mp4"),
     "no video": (lambda data: shutil.rmtree(data / "videos"), "file-000.mp4"),
     "huge pictures": (another_size, "meta/info.json has 40000 x 60000"),

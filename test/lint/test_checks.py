@@ -110,6 +110,17 @@ def test_a_defect_of_the_states_is_seen(robot, name):
     assert [(each.kind, each.severity) for each in found] == [(kind, severity)], found
 
 
+def test_a_joint_that_stood_while_another_moved_is_doubtful(robot):
+    """A finger at an object: the rest of the robot follows."""
+
+    def states(t_s, rows):
+        held = np.where(t_s < 1.5, rows[:, 0], rows[round(1.5 * HZ), 0])
+        return state(t_s, np.stack([held, rows[:, 1]], axis=1))
+
+    found = findings_of([recording(robot, states=states)], robot, {})
+    assert [(each.kind, each.severity) for each in found] == [("not_followed", "doubtful")]
+
+
 def test_an_angle_that_jumps_by_a_turn_is_seen(robot):
     def states(t_s, rows):
         turned = (rows[:, 0] + math.tau) % math.tau - math.pi  # the seam is at 0
@@ -238,6 +249,34 @@ def test_idle_ends_are_named_with_the_part_to_leave_out(robot):
     (begin, end) = (each.part_ns for each in found)
     assert (begin[1] - TODAY_NS) * 1e-9 == pytest.approx(2.5, abs=0.15)
     assert (end[0] - TODAY_NS) * 1e-9 == pytest.approx(10.0, abs=0.15)
+
+
+def test_a_description_in_the_bag_has_limits_and_joints_that_turn_without_end(tmp_path):
+    """A wheel that is observed has turned three times; a limit of the other joint is passed."""
+    robot = two_joints(tmp_path)
+    joint = '<joint name="{}" type="{}"><parent link="a"/><child link="{}"/>{}</joint>'
+    limit = '<limit lower="{}" upper="1" velocity="1" effort="1"/>'
+    links = "".join(f'<link name="{each}"/>' for each in "abc")
+
+    def urdf(turn, low=-1):
+        slide = joint.format("slide", "prismatic", "c", limit.format(low))
+        turn = joint.format("turn", turn, "b", limit.format(-4))
+        return f'<robot name="x">{links}{turn}{slide}</robot>'
+
+    def states(t_s, rows):
+        return state(t_s, rows + np.array([6 * math.pi, 0]))
+
+    def commands(t_s, rows):
+        return command(robot, t_s, rows + np.array([6 * math.pi, 0]))
+
+    def seen(text):
+        return kinds([recording(robot, states=states, commands=commands, urdf=text)], robot)
+
+    assert "degrees" in seen("")
+    assert "degrees" in seen(urdf("revolute"))
+    assert seen(urdf("continuous")) == set()
+    assert seen(urdf("continuous", low=0.05)) == {"outside_limits"}
+    assert "other_description" in seen(f'<robot name="x">{links}</robot>')
 
 
 def test_joints_outside_their_limits_are_seen(robot):

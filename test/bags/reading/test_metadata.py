@@ -95,3 +95,10 @@ def test_the_tenth_file_of_a_split_bag_is_behind_the_second(tmp_path):
         (tmp_path / f"run_1_{number}.db3").touch()
     names = [file.stem for file in storage_files(tmp_path)]
     assert names == ["run_1_0", "run_1_1", "run_1_2", "run_1_10", "run_1_11"]
+
+
+def test_a_pointer_of_git_lfs_is_named(tmp_path):
+    bag = written(tmp_path)
+    (bag / "bag.mcap").write_text("version https://git-lfs.github.com/spec/v1\nsize 7\n")
+    with pytest.raises(BagError, match=r"\['bag.mcap'\] are only pointers of Git LFS"):
+        OpenBag(bag)
