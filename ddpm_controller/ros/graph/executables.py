@@ -6,6 +6,7 @@ EXECUTABLES = {
     "simulation": "ddpm_controller.ros.simulation.node:main",
     "train": "ddpm_controller.cli.train:main",
     "lint": "ddpm_controller.cli.lint:main",
+    "index": "ddpm_controller.cli.index:main",
     "distill": "ddpm_controller.cli.distill:main",
     "demonstrate": "ddpm_controller.cli.demonstrate:main",
     "record": "ddpm_controller.cli.record:main",
