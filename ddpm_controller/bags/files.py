@@ -9,7 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
-from ddpm_controller.bags.reading.definitions import UnknownTypeError, deserializer
+from ddpm_controller.bags.reading.definitions import (
+    OtherVersionError,
+    UnknownTypeError,
+    deserializer,
+)
 from ddpm_controller.bags.reading.interfaces import FOLDER, folders_for
 from ddpm_controller.bags.reading.metadata import (
     STORAGE_SUFFIXES,
@@ -193,6 +197,12 @@ class OpenBag:
                 count += 1
         except UnknownTypeError as error:
             raise _unknown(self.folder, str(error)) from None
+        except OtherVersionError as error:
+            raise BagError(
+                f"bag {self.folder}: a message of {error} does not fit its definition in {FOLDER} "
+                "or in an installed package, which is of another version: put the files of the "
+                f"version that recorded it into {FOLDER}, in the bag or beside it"
+            ) from None
         except Exception as error:  # as above
             raise _damaged(self.folder, error) from error
         if count != expected:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from ddpm_controller.lint.among_episodes import check_among
+from ddpm_controller.lint.among_episodes import check_among, check_marks
 from ddpm_controller.lint.cameras import check_exchanged, check_frozen
 from ddpm_controller.lint.dropouts import check_dropouts
 from ddpm_controller.lint.finding import Finding
@@ -37,7 +37,7 @@ _OF_EACH = (
     check_idle,
     check_frozen,
 )
-_OF_SET = (check_units_of_set, check_exchanged, check_among)
+_OF_SET = (check_units_of_set, check_exchanged, check_among, check_marks)
 _HIDES = {"degrees": {"not_followed", "outside_limits", "commands_stop", "wrapped_angle"}}
 _HIDES["millimetres"] = _HIDES["degrees"]
 _HIDES["mixed_namespaces"] = {"unreadable"}

@@ -30,7 +30,7 @@ def check_units(recording: Recording, robot: Robot) -> Iterator[Finding]:
     """
     found: set[tuple[str, str]] = set()
     turning = turning_joints(recording)
-    commanded = set(robot.action_spec.joint_names)
+    known = set(robot.action_spec.joint_names)
     for track in recording.tracks:
         for column in track.positions:
             if track.names[column] in turning:  # as wheels, which go on and on
@@ -41,7 +41,7 @@ def check_units(recording: Recording, robot: Robot) -> Iterator[Finding]:
                 found.add((track.name, other))
                 text = f"{track.names[column]!r} of {track.name} is {usual:.4g} most of the time"
                 # Of a joint that is only observed it is not known whether it turns without end.
-                sure = track.names[column] in commanded
+                sure = track.names[column] in known
                 yield _finding(recording, other, text, "wrong" if sure else "doubtful")
                 break
     for pair in recording.pairs:

@@ -1,6 +1,7 @@
 """Every check sees its defect in a recording that is good otherwise, and nothing in a good one."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from small_recordings import (
 )
 
 from ddpm_controller.lint.checks import findings_of
-from ddpm_controller.lint.recording import Recording
+from ddpm_controller.lint.recording import Part, Recording
 
 
 @pytest.fixture
@@ -320,6 +321,28 @@ def test_an_episode_unlike_the_others_and_one_that_repeats_are_seen(robot):
     assert kinds([*recordings, other], robot, of="bag_7") == {"outlier_episode"}
     again = recording(robot, 2, name="again")
     assert kinds([*recordings, again], robot, of="again") == {"near_duplicate"}
+
+
+def test_marks_that_contradict_the_motion_are_seen(robot):
+    """The same motion is a success and a failure; a success in which nothing moves."""
+
+    def marked(name, success, seed=0, **changes):
+        found = recording(robot, seed, name=name, **changes)
+        return replace(found, marked=(Part(0, TODAY_NS, TODAY_NS + 6 * 10**9, success),))
+
+    good = [marked(f"bag_{seed}", True, seed) for seed in range(4)]
+    assert kinds(good, robot) == set()
+    assert "mislabelled" not in kinds([*good, marked("again", True, 2)], robot)
+    assert "mislabelled" in kinds([*good, marked("again", False, 2)], robot, of="again")
+
+    def stands(t_s, rows):
+        return state(t_s, np.full(rows.shape, 0.1))
+
+    for success in (True, False):
+        still = marked(
+            "still", success, states=stands, commands=lambda t, r: command(robot, t, 0 * r + 0.1)
+        )
+        assert ("mislabelled" in kinds([*good, still], robot, of="still")) == success
 
 
 def test_units_of_one_recording_are_compared_with_the_others(robot):

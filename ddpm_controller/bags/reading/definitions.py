@@ -35,6 +35,10 @@ class UnknownTypeError(ValueError):
     """A type that neither the bag nor a release of ROS 2 nor a file has a definition of."""
 
 
+class OtherVersionError(ValueError):
+    """Messages of a type that do not fit its definition, which is not that of the bag."""
+
+
 Deserialize = Callable[[bytes], Any]
 
 
@@ -44,7 +48,8 @@ def deserializer(definition: Definition) -> Deserialize:
 
     Raises:
         UnknownTypeError: There is no definition.
-        ValueError: It cannot be understood.
+        ValueError: It cannot be understood. What is returned raises OtherVersionError where it
+            is of a file beside the bag, and a message does not fit it.
     """
     store = _store(definition)
     if definition.text:
@@ -62,6 +67,8 @@ def deserializer(definition: Definition) -> Deserialize:
                 return store.deserialize_cdr(view[: len(raw) - surplus], definition.type)
             except SerdeError as error:
                 if "size mismatch" not in str(error):
+                    if definition.text and definition.release:
+                        raise OtherVersionError(definition.type) from None
                     raise
         raise ValueError(f"a {definition.type} of {len(raw)} bytes is longer than its fields")
 

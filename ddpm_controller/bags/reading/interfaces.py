@@ -70,8 +70,8 @@ def _matching(path: Path, folders: Sequence[Path]) -> Iterator[Path]:
 def _inside(name: str, text: str) -> Iterator[str]:
     """Yield the types of a type's fields that no release of ROS 2 has."""
     known = get_typestore(Stores.LATEST).fielddefs
-    for _, (kind, content) in get_types_from_msg(text, name)[name][1]:
-        while kind in (Nodetype.ARRAY, Nodetype.SEQUENCE):
-            (kind, content), _ = content
-        if kind == Nodetype.NAME and content not in known:
-            yield content
+    for _, field in get_types_from_msg(text, name)[name][1]:
+        if field[0] in (Nodetype.ARRAY, Nodetype.SEQUENCE):
+            field = field[1][0]
+        if field[0] == Nodetype.NAME and str(field[1]) not in known:
+            yield str(field[1])

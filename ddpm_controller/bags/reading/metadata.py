@@ -1,7 +1,7 @@
 """metadata.yaml of a bag, and the storage files that it names."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -88,10 +88,7 @@ def release_of(metadata: Mapping[str, Any]) -> str:
     return named or _RELEASES.get(metadata.get("version", 5), "foxy")
 
 
-def _in_order(file: Path) -> Sequence[Any]:
+def _in_order(file: Path) -> list[tuple[bool, int, str]]:
     """Return a key by which bag_10 is behind bag_2."""
-    return [(0, int(each), "") if each.isdigit() else (1, 0, each) for each in _parts(file.name)]
-
-
-def _parts(name: str) -> list[str]:
-    return [each for each in re.split(r"([0-9]+)", name) if each]
+    parts = [each for each in re.split(r"([0-9]+)", file.name) if each]
+    return [(not e.isdigit(), int(e) if e.isdigit() else 0, e) for e in parts]

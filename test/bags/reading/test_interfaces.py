@@ -63,6 +63,14 @@ def test_a_type_is_read_by_files_beside_the_bag(packages):
     assert found.range.variance == 0.5
 
 
+def test_a_file_of_another_version_is_named(packages):
+    bag = old_bag(packages / "bag", "hand_msgs/msg/Grip", grip(Stores.ROS2_JAZZY))
+    file = packages / "interfaces" / "vendor" / "hand_msgs" / "msg" / "Finger.msg"
+    file.write_text("string name\nfloat64 width\n")
+    with pytest.raises(BagError, match="does not fit its definition in interfaces"):
+        messages(bag, "/episode")
+
+
 def test_what_files_contain_is_of_the_release_that_recorded(packages):
     """``Range`` has had a variance only since Iron."""
     text = definition_from("hand_msgs/msg/Grip", [packages / "interfaces"])
