@@ -2,6 +2,7 @@
 
 import json
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ _WIDE = re.compile(r":[^}]*\d{3}")
 """A number of a hundred digits or more in a file name: it could fill the memory."""
 _OFF_S = 0.5
 """A frame whose timestamp is off by more than this share of a period is at another moment."""
+_SLOWER = 2.0
+"""A rate that is off by more than this factor is another one."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +52,12 @@ class Frames:
     Attributes:
         values: Feature -> (N, D), or pictures (N, H, W, 3) uint8.
         tasks: What is done at each frame, (N,).
+        moments_s: When each was, from the begin of the episode on, (N,).
     """
 
     values: Mapping[str, np.ndarray]
     tasks: Sequence[str]
+    moments_s: np.ndarray
 
 
 class Dataset:
@@ -118,18 +123,18 @@ class Dataset:
         frame_index = np.asarray(rows["frame_index"].to_numpy(), dtype=np.int64)
         if not np.array_equal(frame_index, np.arange(episode.length)):
             raise self._wrong(episode.table, f"episode {episode.number} is not whole")
-        self._refuse_other_moments(episode, np.asarray(rows["timestamp"].to_numpy()))
+        times_s = self._moments(episode, np.asarray(rows["timestamp"].to_numpy(), np.float64))
         values = {name: self._values(rows[name], name, episode) for name in columns}
         for name in videos:
             path, begin_s = episode.videos[name]
             moments_s = begin_s + frame_index / self.fps
             values[name] = read_frames(path, image_size(self.features[name]), moments_s, self.fps)
         if not has_task:
-            return Frames(values, [str(episode.tasks[0])] * episode.length)
+            return Frames(values, [str(episode.tasks[0])] * episode.length, times_s)
         tasks = self._tasks()
         indices = rows["task_index"].to_pylist()
         try:
-            return Frames(values, [tasks[index] for index in indices])
+            return Frames(values, [tasks[index] for index in indices], times_s)
         except KeyError as error:
             raise self._wrong("meta/tasks", f"there is no task {error}") from None
 
@@ -220,11 +225,22 @@ class Dataset:
             raise self._wrong(episode.table, f"{name} has a picture that cannot be read")
         return np.ascontiguousarray(image[..., ::-1])
 
-    def _refuse_other_moments(self, episode: StoredEpisode, stamps_s: np.ndarray) -> None:
-        off_s = np.abs(stamps_s - np.arange(len(stamps_s)) / self.fps)
-        if len(off_s) and not off_s.max() < _OFF_S / self.fps:
+    def _moments(self, episode: StoredEpisode, stamps_s: np.ndarray) -> np.ndarray:
+        """Return when each frame was: at the frame rate, or as a clock has measured it."""
+        regular_s = np.arange(len(stamps_s)) / self.fps
+        if not len(stamps_s) or np.abs(stamps_s - regular_s).max() < _OFF_S / self.fps:
+            return regular_s
+        steps = np.diff(stamps_s) * self.fps  # in periods
+        usual = float(np.median(steps))
+        if not (np.isfinite(steps).all() and steps.min() > 0 and 1 / _SLOWER < usual < _SLOWER):
             text = f"timestamps of episode {episode.number} are not {self.fps:g} a second"
             raise self._wrong(episode.table, text)
+        warnings.warn(
+            f"data set {self.folder}: frames are every {usual / self.fps:.4g} s and not "
+            f"{self.fps:g} a second, as its info.json has it: they are taken when they were",
+            stacklevel=2,
+        )
+        return np.asarray(stamps_s - stamps_s[0])
 
     def _tasks(self) -> dict[int, str]:
         if not self._is_v3:
