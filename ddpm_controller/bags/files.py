@@ -25,6 +25,9 @@ from ddpm_controller.bags.reading.metadata import (
 from ddpm_controller.bags.reading.stored_bag import StoredBag
 from ddpm_controller.bags.reading.unfinished import is_finished, noted_in, whole_part
 from ddpm_controller.given_files import is_lfs_pointer, one_line
+from ddpm_controller.robots.robot import Robot
+from ddpm_controller.robots.robot_description import Descriptions
+from ddpm_controller.robots.streams import STRING
 
 RECOVERED_KEY = "recovered"
 """Key of the ``custom_data`` of a bag that its recorder did not finish."""
@@ -235,6 +238,24 @@ def digest(bag: Path) -> str:
             for block in iter(lambda: stream.read(1 << 20), b""):
                 sha256.update(block)
     return sha256.hexdigest()
+
+
+def description_in_bag(folder: Path, robot: Robot) -> str:
+    """Return the robot description that a bag has; empty where one is missing.
+
+    Raises:
+        BagError: The bag is cut or damaged.
+        DescriptionError: There are several, and one of them cannot be read.
+    """
+    described = Descriptions(robot.descriptions)
+    with OpenBag(folder) as bag:
+        texts = [topic for topic, kind in bag.topics.items() if kind == STRING]
+        names = {resolve_topic(name, texts): name for name in robot.descriptions}
+        for each in bag.messages([topic for topic in names if topic is not None]):
+            described.take(names[each.topic], each.message.data)
+            if described.are_complete:
+                return described.text
+    return ""
 
 
 def resolve_topic(name: str, topics: Collection[str]) -> str | None:

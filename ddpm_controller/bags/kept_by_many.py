@@ -75,8 +75,8 @@ def _keep(bag: Path, robot: Robot, folder: Path | None) -> str:
 def in_processes(jobs: int) -> Run:
     """Return what reads bags in some processes of this machine.
 
-    They begin anew, as a thread of this process may hold a lock, and end with this process. Where
-    one is killed, as for want of memory, a warning is given and the rest is left to the caller.
+    They are no copies of this one, in which a thread may hold a lock, and end with it. Where one
+    is killed, as where memory is short, a warning is given and the rest is left to the caller.
 
     Args:
         jobs: Number of processes; each needs the memory of the images of one bag.
@@ -95,7 +95,7 @@ def in_processes(jobs: int) -> Run:
                 yield begun[each], each.result()
         except BrokenProcessPool:
             warnings.warn(
-                f"a process that read bags was killed, as for want of memory; give fewer than "
+                f"a process that read bags was killed, as where memory is short; give fewer than "
                 f"{count} jobs. What is not kept yet is read one bag after the other",
                 stacklevel=2,
             )
@@ -121,7 +121,7 @@ def on_ray(address: str) -> Run:
     """Return what reads bags on the machines of a Ray cluster, which share the disk.
 
     Args:
-        address: Of the cluster, ``auto`` for that of this machine; ``local`` begins one here.
+        address: Address of the cluster, ``auto`` for that of this machine; ``local`` begins one here.
 
     Raises:
         BagError: Ray is not installed, or the cluster does not answer.

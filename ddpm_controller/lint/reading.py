@@ -12,8 +12,7 @@ import numpy as np
 
 from ddpm_controller.bags.command_messages import commanded_points
 from ddpm_controller.bags.conversions import ConversionError
-from ddpm_controller.bags.descriptions import description_in_bag
-from ddpm_controller.bags.files import BagError, OpenBag, RecordedMessage
+from ddpm_controller.bags.files import BagError, OpenBag, RecordedMessage, description_in_bag
 from ddpm_controller.bags.stream_reader import StreamReader
 from ddpm_controller.bags.tape import MARK_TOPIC, Role, seconds_of, topics_of
 from ddpm_controller.data.commanded_motion import CommandedPoints

@@ -33,7 +33,7 @@ def check_units(recording: Recording, robot: Robot) -> Iterator[Finding]:
     known = set(robot.action_spec.joint_names)
     for track in recording.tracks:
         for column in track.positions:
-            if track.names[column] in turning:  # as wheels, which go on and on
+            if track.names[column] in turning:  # as wheels
                 continue
             usual = np.nanpercentile(np.abs(track.rows[:, column]), 75) if len(track.rows) else 0
             other, _, most = _SCALES[track.units[column]]

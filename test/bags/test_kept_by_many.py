@@ -59,7 +59,7 @@ def _killed(bag: Path) -> str:
 
 
 def test_a_process_that_is_killed_leaves_the_rest_to_the_caller(bags):
-    with pytest.warns(UserWarning, match="was killed, as for want of memory"):
+    with pytest.warns(UserWarning, match="was killed, as where memory is short"):
         assert list(in_processes(1)(_killed, bags[:1])) == []
 
 

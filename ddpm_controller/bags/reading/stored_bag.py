@@ -33,8 +33,8 @@ class StoredBag:
 
     Attributes:
         topics: Recorded topic -> message type.
-        counts: Recorded topic -> number of messages, as the files say.
-        promised: The same as metadata.yaml says; empty where there is none.
+        counts: Recorded topic -> number of messages, by the files.
+        promised: The same by metadata.yaml; empty where there is none.
 
     Raises:
         Exception: Any, where a file is damaged.

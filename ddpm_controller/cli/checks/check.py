@@ -9,8 +9,7 @@ import tyro
 from rich.console import Console
 from rich.progress import Progress
 
-from ddpm_controller.bags.descriptions import description_in_bag
-from ddpm_controller.bags.files import find_bags
+from ddpm_controller.bags.files import description_in_bag, find_bags
 from ddpm_controller.cli.evaluate_nll import chosen_episodes
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.evaluation.open_loop import CheckSettings, OpenLoopReport, check_open_loop

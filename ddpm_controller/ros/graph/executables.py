@@ -5,7 +5,7 @@ EXECUTABLES = {
     "trainer": "ddpm_controller.ros.trainer.node:main",
     "simulation": "ddpm_controller.ros.simulation.node:main",
     "train": "ddpm_controller.cli.train:main",
-    "lint": "ddpm_controller.cli.lint:main",
+    "lint": "ddpm_controller.cli.checks.lint:main",
     "index": "ddpm_controller.cli.index:main",
     "distill": "ddpm_controller.cli.distill:main",
     "demonstrate": "ddpm_controller.cli.demonstrate:main",
