@@ -89,6 +89,11 @@ def find_bags(paths: Sequence[Path]) -> list[Path]:
             bags.append(path)
         elif path.is_dir():
             bags.extend(child for child in sorted(path.iterdir()) if _is_bag(child))
+        elif path.suffix == ".bag":
+            raise BagError(
+                f"{path} is a bag of ROS 1: rosbags-convert --src {path} --dst {path.stem} makes "
+                "one of ROS 2 of it (pip install rosbags)"
+            )
     if not bags:
         raise BagError(
             f"no bag in {[str(path) for path in paths]}: expected folders with metadata.yaml and "

@@ -121,7 +121,8 @@ def on_ray(address: str) -> Run:
     """Return what reads bags on the machines of a Ray cluster, which share the disk.
 
     Args:
-        address: Address of the cluster, ``auto`` for that of this machine; ``local`` begins one here.
+        address: Address of the cluster, ``auto`` for that of this machine; ``local`` begins one
+            here.
 
     Raises:
         BagError: Ray is not installed, or the cluster does not answer.
