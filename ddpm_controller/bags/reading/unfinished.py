@@ -142,7 +142,7 @@ def _noted_mcap(file: Path) -> str:
 def _noted(file: Path) -> str:
     query = "SELECT metadata FROM metadata ORDER BY id DESC"
     with contextlib.closing(
-        sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True)
+        sqlite3.connect(f"file:{quote(str(file))}?mode=ro&immutable=1", uri=True)
     ) as connection:
         try:
             row = connection.execute(query).fetchone()
