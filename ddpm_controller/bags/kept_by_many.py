@@ -23,7 +23,7 @@ from ddpm_controller.bags.files import BagError, storage_files
 from ddpm_controller.given_files import one_line
 from ddpm_controller.robots.robot import Robot
 
-_LEAST_BYTES = 64 << 20
+_LEAST_BYTES = 16 << 20
 Keep = partial[str]
 """Keeps a bag (its argument) in the cache; returns why it cannot be used, or an empty text."""
 Run = Callable[[Keep, Sequence[Path]], Iterator[tuple[Path, str]]]

@@ -190,7 +190,7 @@ def _demonstrations(recordings: Recordings, robot: Robot, console: Console) -> "
         warnings.simplefilter("always", UserWarning)
         task = bar.add_task("reading bags", total=None, text="")
         progress = partial(_show, bar, task)
-        _keep_first(recordings, robot, leave_out, progress)
+        num_new = _keep_first(recordings, robot, leave_out, progress)
         found = chosen_demonstrations(
             recordings.bags,
             robot,
@@ -207,9 +207,9 @@ def _demonstrations(recordings: Recordings, robot: Robot, console: Console) -> "
         _tell(console, "[yellow]note:[/]", text)
     moments = sum(len(episode) for episode in found.episodes)
     console.print(f"{len(found.episodes)} episodes, {moments} moments")
-    if found.num_kept:
+    if num_kept := max(0, found.num_kept - num_new):
         num_bags = len(found.provenance["bags"])
-        console.print(f"read {found.num_kept} of {num_bags} bags from the cache")
+        console.print(f"read {num_kept} of {num_bags} bags from the cache")
     if recordings.doubts != "skip":
         findings = doubts(recordings.bags, robot, leave_out, found)
         _doubt(findings, console, refuse=recordings.doubts == "refuse")
@@ -225,17 +225,23 @@ def _keep_first(
     robot: Robot,
     leave_out: "LeaveOut",
     progress: Callable[[int, int], None],
-) -> None:
-    """Have other processes read what is worth it; whatever they leave is read as ever."""
+) -> int:
+    """Have other processes keep bags where that is worth it; return how many they have kept.
+
+    Whatever they leave is read as ever.
+    """
     from ddpm_controller.bags.episode_cache import cache_in
     from ddpm_controller.bags.kept_by_many import in_processes, is_worth_it, keep_all
 
     cache = cache_in(recordings.cache, robot)
     if cache is None or recordings.jobs < 2 or os.environ.get("RANK", "0") != "0":
-        return
+        return 0
     bags = leave_out.bags(find_bags(recordings.bags))
-    if is_worth_it(cache.missing(bags)):
-        keep_all(bags, robot, cache, in_processes(recordings.jobs), progress)
+    missing = cache.missing(bags)
+    if not is_worth_it(missing):
+        return 0
+    keep_all(bags, robot, cache, in_processes(recordings.jobs), progress)
+    return len(missing) - len(cache.missing(missing))
 
 
 def _doubt(findings: "Sequence[Finding]", console: Console, *, refuse: bool) -> None:
