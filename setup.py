@@ -82,6 +82,7 @@ setup(
         # takes any mujoco, but no task of it starts with 3.17 (a weld has a number more) or 4.
         "metaworld": ["metaworld>=3.0,<3.1", "mujoco>=3.2,<3.17"],
         "lerobot": ["av>=14", "pyarrow>=16"],  # ddpm export-lerobot and import-lerobot
+        "ray": ["ray>=2.9"],  # ddpm index --ray, on many machines
         # Engines of the denoiser, see docs/how_to/make_it_fast.md.
         "openvino": ["openvino>=2025.0"],
         "onnx": ["onnxruntime>=1.20", "onnx>=1.17"],

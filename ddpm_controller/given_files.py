@@ -19,6 +19,7 @@ MOST_NESTING = 32
 """A manifest, the deepest file that this package writes, is nested six deep."""
 MOST_NODES = 20_000
 """Values in a YAML file, with those that its aliases repeat."""
+_MOST_POINTER_BYTES = 1024
 _MOST_LETTERS = 500
 
 
@@ -26,6 +27,18 @@ def one_line(text: object, most: int = _MOST_LETTERS) -> str:
     """Return a text on one line, cut where it is longer than ``most`` letters."""
     line = " ".join(str(text)[: 4 * most].split())
     return line if len(line) <= most else f"{line[:most]}..."
+
+
+def is_lfs_pointer(path: Path) -> bool:
+    """Whether a file is what Git has in place of a large one that was not fetched."""
+    try:
+        return (
+            path.is_file()
+            and path.stat().st_size < _MOST_POINTER_BYTES
+            and (path.read_bytes().startswith(b"version https://git-lfs"))
+        )
+    except OSError:
+        return False
 
 
 def file_content(path: Path, most_bytes: int | None = None) -> bytes:

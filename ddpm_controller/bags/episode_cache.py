@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ddpm_controller.bags.files import BagError, storage_files
-from ddpm_controller.bags.reading.stored_bag import METADATA
+from ddpm_controller.bags.reading.metadata import METADATA
 from ddpm_controller.bags.reading.unfinished import is_finished
 from ddpm_controller.control.observing.stream_rules import StreamRule
 from ddpm_controller.data.episode_files import load_episodes, save_episodes
@@ -60,12 +60,13 @@ class EpisodeCache:
             nothing that this object has returned.
 
     Attributes:
+        folder: As given.
         num_kept: Number of bags that were found there.
     """
 
     def __init__(self, robot: Robot, folder: Path | None, most_bytes: int = MOST_BYTES) -> None:
         self._reading = _what_matters(robot)
-        self._folder, self._most_bytes = folder, most_bytes
+        self.folder, self._most_bytes = folder, most_bytes
         self._used: set[Path] = set()
         self._is_refused = False
         self.num_kept = 0
@@ -101,13 +102,17 @@ class EpisodeCache:
                 )
             return found
 
+    def missing(self, bags: Sequence[Path]) -> list[Path]:
+        """Return the finished bags of which nothing is kept."""
+        return [bag for bag in bags if is_finished(bag) and not self._path(bag).exists()]
+
     def make_room(self) -> None:
         """Remove what was used least recently, until each folder is small enough."""
         for folder in {path.parent for path in self._used}:
             _make_room(folder, self._used, self._most_bytes)
 
     def _path(self, bag: Path) -> Path:
-        folder = bag.parent / BESIDE if self._folder is None else self._folder
+        folder = bag.parent / BESIDE if self.folder is None else self.folder
         files = storage_files(bag)
         files += [bag / METADATA] if bag.is_dir() else []
         stats = [(file.name, file.stat()) for file in files]

@@ -71,14 +71,14 @@ def read_demonstrations(
     """
     bags = find_bags(paths)
 
-    def content_of(bag: Path) -> BagContent:
-        content = _content(bag, robot) if cache is None else cache.content(bag, read)
+    def used(bag: Path) -> BagContent:
+        content = content_of(bag, robot) if cache is None else cache.content(bag, read)
         for remark in content.remarks:
             warnings.warn(remark, stacklevel=2)
         return content
 
-    read = partial(_content, robot=robot)
-    contents = _of_each(bags, content_of, progress)
+    read = partial(content_of, robot=robot)
+    contents = _of_each(bags, used, progress)
     if cache is not None:
         cache.make_room()
     episodes = [episode for content in contents.values() for episode in content.episodes]
@@ -104,7 +104,7 @@ def read_demonstrations(
     return Demonstrations(kept, provenance, len(episodes) - len(kept), num_kept)
 
 
-def _content(bag: Path, robot: Robot) -> BagContent:
+def content_of(bag: Path, robot: Robot) -> BagContent:
     """Read a bag for a training, and keep what was warned of.
 
     Raises:

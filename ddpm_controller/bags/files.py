@@ -2,18 +2,33 @@
 
 import hashlib
 import warnings
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
-from ddpm_controller.bags.reading.definitions import deserializer
-from ddpm_controller.bags.reading.stored_bag import StoredBag, files_of, metadata_of
-from ddpm_controller.bags.reading.unfinished import is_finished, whole_part
-from ddpm_controller.given_files import one_line
+from ddpm_controller.bags.reading.definitions import (
+    OtherVersionError,
+    UnknownTypeError,
+    deserializer,
+)
+from ddpm_controller.bags.reading.interfaces import FOLDER, folders_for
+from ddpm_controller.bags.reading.metadata import (
+    STORAGE_SUFFIXES,
+    files_of,
+    is_storage,
+    metadata_of,
+    storage_files_in,
+)
+from ddpm_controller.bags.reading.stored_bag import StoredBag
+from ddpm_controller.bags.reading.unfinished import is_finished, noted_in, whole_part
+from ddpm_controller.given_files import is_lfs_pointer, one_line
+from ddpm_controller.robots.robot import Robot
+from ddpm_controller.robots.robot_description import Descriptions
+from ddpm_controller.robots.streams import STRING
 
-STORAGE_SUFFIXES = (".mcap", ".db3")
 RECOVERED_KEY = "recovered"
 """Key of the ``custom_data`` of a bag that its recorder did not finish."""
 
@@ -70,10 +85,15 @@ def find_bags(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
         if not path.exists():
             raise BagError(f"no bag at {path}: there is no such file or folder")
-        if path.suffix in STORAGE_SUFFIXES or _is_bag(path):
+        if is_storage(path) or _is_bag(path):
             bags.append(path)
         elif path.is_dir():
             bags.extend(child for child in sorted(path.iterdir()) if _is_bag(child))
+        elif path.suffix == ".bag":
+            raise BagError(
+                f"{path} is a bag of ROS 1: rosbags-convert --src {path} --dst {path.stem} makes "
+                "one of ROS 2 of it (pip install rosbags)"
+            )
     if not bags:
         raise BagError(
             f"no bag in {[str(path) for path in paths]}: expected folders with metadata.yaml and "
@@ -86,14 +106,15 @@ class OpenBag:
     """A bag open for reading; close it, or use it in a ``with`` statement.
 
     Of a bag that its recorder did not finish, or is still writing, it has every message that is
-    whole, and warns.
+    whole, and warns. It warns too where metadata.yaml is damaged or promises fewer messages than
+    the files have, which are read all the same.
 
     Args:
         folder: The bag, or its storage file.
 
     Attributes:
         topics: Recorded topic -> message type.
-        provenance: The ``custom_data`` of its metadata.yaml.
+        provenance: The ``custom_data`` of its metadata.yaml; without one, of its storage files.
         is_whole: Whether its recorder has finished it: otherwise the end may be missing.
 
     Raises:
@@ -104,9 +125,11 @@ class OpenBag:
         self.folder = folder
         _refuse_pipes(folder)
         self._files = ExitStack()
-        finished = is_finished(folder)
         try:
-            self._stored, self.provenance = self._finished() if finished else self._unfinished()
+            metadata = self._metadata()
+            finished = is_finished(folder) and (metadata is not None or self._has_ends())
+            read = partial(self._finished, metadata or {}) if finished else self._unfinished
+            self._stored, self.provenance = read()
         except Exception as error:  # a damaged file fails inside the reader in many ways
             self._files.close()
             raise _damaged(folder, error) from error
@@ -120,17 +143,50 @@ class OpenBag:
                 f"`ddpm record --recover {folder}` finishes it",
                 stacklevel=2,
             )
+        self._warn_of_promises()
 
-    def _finished(self) -> tuple[StoredBag, dict[str, str]]:
-        if self.folder.is_file():
-            return StoredBag([self.folder]), {}
-        metadata = metadata_of(self.folder)
-        stored = StoredBag(files_of(self.folder, metadata), metadata)
+    def _metadata(self) -> dict[str, Any] | None:
+        """Return what metadata.yaml holds; None: there is none that can be used."""
+        if self.folder.is_file() or not is_finished(self.folder):
+            return None
+        try:
+            return metadata_of(self.folder)
+        except ValueError as error:
+            warnings.warn(
+                f"bag {self.folder}: {one_line(error)}; its storage files are read without it. "
+                f"Remove it, and `ddpm record --recover {self.folder}` makes it again",
+                stacklevel=3,
+            )
+            return None
+
+    def _has_ends(self) -> bool:
+        files = storage_files(self.folder)
+        if not files:
+            raise ValueError("there is no storage file")
+        return all(map(is_finished, files))
+
+    def _finished(self, metadata: Mapping[str, Any]) -> tuple[StoredBag, dict[str, str]]:
+        folders = folders_for(self.folder)
+        if not metadata:
+            files = storage_files(self.folder)
+            return StoredBag(files, folders=folders), noted_in(files)
+        stored = StoredBag(files_of(self.folder, metadata), metadata, folders)
         return stored, dict(metadata.get("custom_data") or {})
 
     def _unfinished(self) -> tuple[StoredBag, dict[str, str]]:
         part = self._files.enter_context(whole_part(storage_files(self.folder)))
-        return StoredBag(part.files), dict(part.provenance)
+        return StoredBag(part.files, folders=folders_for(self.folder)), dict(part.provenance)
+
+    def _warn_of_promises(self) -> None:
+        promised, counts = self._stored.promised, self._stored.counts
+        more = [name for name, count in promised.items() if counts[name] > count]
+        more += [name for name in counts if promised and name not in promised and counts[name]]
+        if more:
+            warnings.warn(
+                f"bag {self.folder}: its storage files have more messages of {sorted(more)} than "
+                "its metadata.yaml promises; all are read",
+                stacklevel=3,
+            )
 
     def messages(self, topics: Collection[str]) -> Iterator[RecordedMessage]:
         """Yield the messages of some topics in the order of recording.
@@ -139,13 +195,22 @@ class OpenBag:
             BagError: The bag is cut or damaged; what was yielded before is valid.
         """
         wanted = self.topics.keys() & set(topics)
-        expected = sum(self._stored.counts[topic] for topic in wanted)
+        stored = self._stored
+        expected = sum(max(stored.counts[n], stored.promised.get(n, 0)) for n in wanted)
         count = 0
         try:
             for topic, kind, log_ns, raw in self._stored.messages(wanted):
                 message = deserializer(self._stored.definition(kind))(raw)
                 yield RecordedMessage(topic, kind, log_ns, message, raw)
                 count += 1
+        except UnknownTypeError as error:
+            raise _unknown(self.folder, str(error)) from None
+        except OtherVersionError as error:
+            raise BagError(
+                f"bag {self.folder}: a message of {error} does not fit its definition in {FOLDER} "
+                "or in an installed package, which is of another version: put the files of the "
+                f"version that recorded it into {FOLDER}, in the bag or beside it"
+            ) from None
         except Exception as error:  # as above
             raise _damaged(self.folder, error) from error
         if count != expected:
@@ -166,18 +231,36 @@ class OpenBag:
 
 
 def storage_files(bag: Path) -> list[Path]:
-    """Return the storage files of a bag, in order of name."""
-    return [bag] if bag.is_file() else sorted(f for f in bag.iterdir() if _is_storage(f))
+    """Return the storage files of a bag, in the order in which they were recorded."""
+    return [bag] if bag.is_file() else storage_files_in(bag)
 
 
 def digest(bag: Path) -> str:
     """Return the sha256 of a bag's storage files, hexadecimal."""
     sha256 = hashlib.sha256()
-    for file in storage_files(bag):
+    for file in sorted(storage_files(bag)):
         with file.open("rb") as stream:
             for block in iter(lambda: stream.read(1 << 20), b""):
                 sha256.update(block)
     return sha256.hexdigest()
+
+
+def description_in_bag(folder: Path, robot: Robot) -> str:
+    """Return the robot description that a bag has; empty where one is missing.
+
+    Raises:
+        BagError: The bag is cut or damaged.
+        DescriptionError: There are several, and one of them cannot be read.
+    """
+    described = Descriptions(robot.descriptions)
+    with OpenBag(folder) as bag:
+        texts = [topic for topic, kind in bag.topics.items() if kind == STRING]
+        names = {resolve_topic(name, texts): name for name in robot.descriptions}
+        for each in bag.messages([topic for topic in names if topic is not None]):
+            described.take(names[each.topic], each.message.data)
+            if described.are_complete:
+                return described.text
+    return ""
 
 
 def resolve_topic(name: str, topics: Collection[str]) -> str | None:
@@ -197,14 +280,14 @@ def resolve_topic(name: str, topics: Collection[str]) -> str | None:
     return inside[0] if inside else None
 
 
-def _is_storage(file: Path) -> bool:
-    return file.suffix in STORAGE_SUFFIXES
+def _present(bag: Path) -> list[Path]:
+    return storage_files(bag) if bag.exists() else []
 
 
 def _is_bag(folder: Path) -> bool:
     if not folder.is_dir() or folder.name.startswith("."):
         return False
-    return (folder / "metadata.yaml").exists() or any(map(_is_storage, folder.iterdir()))
+    return (folder / "metadata.yaml").exists() or any(map(is_storage, folder.iterdir()))
 
 
 def _refuse_pipes(bag: Path) -> None:
@@ -214,7 +297,18 @@ def _refuse_pipes(bag: Path) -> None:
             raise BagError(f"bag {bag}: {file.name} is not a regular file: copy the bag again")
 
 
+def _unknown(bag: Path, message_type: str) -> BagError:
+    package, _, name = message_type.partition("/msg/")
+    return BagError(
+        f"bag {bag}: the type {message_type} has no definition in the bag, in ROS 2 or in an "
+        f"installed package: source the workspace that has {package}, or put the file into "
+        f"{FOLDER}/{package}/msg/{name}.msg in the bag or beside it"
+    )
+
+
 def _damaged(bag: Path, error: Exception) -> BagError:
+    if found := [each.name for each in _present(bag) if is_lfs_pointer(each)]:
+        return BagError(f"bag {bag}: {found} are only pointers of Git LFS: `git lfs pull`")
     reason = one_line(error) or type(error).__name__
     return BagError(
         f"bag {bag} is cut or damaged: {reason}. What to do: copy it again from where it was "

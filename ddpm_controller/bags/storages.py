@@ -12,8 +12,8 @@ import yaml
 from mcap.writer import Writer
 
 from ddpm_controller.bags.message_types import definition
+from ddpm_controller.bags.reading.metadata import METADATA
 from ddpm_controller.bags.reading.torn_mcap import METADATA_FIELD
-from ddpm_controller.bags.reading.unfinished import METADATA
 
 Storage = Literal["mcap", "sqlite3"]
 SUFFIXES: Mapping[Storage, str] = {"mcap": ".mcap", "sqlite3": ".db3"}

@@ -14,6 +14,7 @@ from rosbags.rosbag2.metadata import dump_qos_v9
 
 from ddpm_controller.bags.files import RECOVERED_KEY, BagError, storage_files
 from ddpm_controller.bags.message_types import OWN_PACKAGE, message_types, plain
+from ddpm_controller.bags.reading.metadata import COMPRESSED
 from ddpm_controller.bags.reading.unfinished import (
     RecordingMark,
     is_finished,
@@ -259,6 +260,8 @@ def recover(bag: Path) -> dict[str, int]:
     files = storage_files(bag) if bag.is_dir() else []
     if not files:
         raise BagError(f"no bag at {bag}: name the folder of one, with a storage file in it")
+    if packed := [each.name for each in files if each.suffix == COMPRESSED]:
+        raise BagError(f"bag {bag}: decompress {packed} first: zstd -d --rm {packed[0]}")
     if is_finished(bag) and all(map(is_finished, files)):
         raise BagError(f"bag {bag} is finished already")
     try:

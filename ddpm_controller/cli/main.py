@@ -29,6 +29,7 @@ COMMANDS = {
         "demonstrate": "Record demonstrations of a scripted expert, one bag per episode.",
         "pusht_demonstrations": "Turn the published human demonstrations of PushT into bags.",
         "lint": "Show what is wrong or doubtful in bags.",
+        "index": "Keep the episodes of many bags, read by several processes.",
         "train": "Train a policy from bags.",
         "check": "Compare the plans of a checkpoint with recordings; nothing moves.",
         "export": "Compile a checkpoint for every engine, compare and measure them.",

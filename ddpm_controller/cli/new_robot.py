@@ -117,6 +117,11 @@ def _write(options: NewRobotOptions, seen: SeenRobot, paths: Sequence[Path]) -> 
             f"no joint state, no camera and nothing that takes commands was seen: {seen.source}. "
             "Is the driver running, in this ROS_DOMAIN_ID, and is the namespace right?"
         )
+    if not (seen.joints or seen.cameras or seen.others):
+        raise ValueError(
+            f"commands were seen on {sorted(each.topic for each in seen.commands)}, but nothing "
+            f"that a policy could observe, as joint states, a camera or an odometry: {seen.source}"
+        )
     texts = robot_file_text(options.name, seen), limits_file_text(options.name, seen)
     options.output.mkdir(parents=True, exist_ok=True)
     for path, text in zip(paths, texts, strict=True):

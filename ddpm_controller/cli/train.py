@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Literal, TextIO
@@ -17,11 +18,13 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 
+from ddpm_controller.bags.files import find_bags
 from ddpm_controller.robots.robot import Robot, load_robot
 from ddpm_controller.share import share_path
 from ddpm_controller.training.result import Progress as TrainingProgress
@@ -30,6 +33,7 @@ from ddpm_controller.training.result import TrainingResult
 if TYPE_CHECKING:
     from ddpm_controller.bags.episodes import Demonstrations
     from ddpm_controller.lint.finding import Finding
+    from ddpm_controller.lint.leave_out import LeaveOut
     from ddpm_controller.training.config import TrainingConfig
 
 INTERRUPTED = 130
@@ -62,6 +66,8 @@ class TrainCommand:
             writes it.
         doubts: Treatment of doubtful recordings, see `ddpm lint`: refuse those that are surely
             wrong and warn of the others; warn of all; or skip looking.
+        jobs: Number of processes that read bags of which nothing is kept; each needs the memory of
+            the images of one bag. As many as there are cores when left out.
     """
 
     bags: tuple[Path, ...]
@@ -76,6 +82,11 @@ class TrainCommand:
     device: str | None = None
     leave_out: Path | None = None
     doubts: Doubts = "refuse"
+    jobs: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.jobs is not None and self.jobs < 1:
+            raise ValueError(f"jobs must be 1 or above, got {self.jobs}")
 
     def changed(self, config: "TrainingConfig") -> "TrainingConfig":
         """Return the recipe with what the command line sets.
@@ -97,7 +108,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from ddpm_controller.training.config import read_training_config
 
     recordings = Recordings(
-        command.bags, command.robot, command.leave_out, command.doubts, command.cache
+        command.bags,
+        command.robot,
+        command.leave_out,
+        command.doubts,
+        command.cache,
+        command.jobs or os.cpu_count() or 1,
     )
     return train_from_bags(
         recordings, command.output, lambda: command.changed(read_training_config(command.config))
@@ -114,6 +130,7 @@ class Recordings:
         leave_out: File of what is not learned; None: all is.
         doubts: Treatment of doubtful recordings, see ``TrainCommand``.
         cache: Place where episodes are kept, see ``TrainCommand``.
+        jobs: Number of processes that read bags, see ``TrainCommand``.
     """
 
     bags: tuple[Path, ...]
@@ -121,6 +138,7 @@ class Recordings:
     leave_out: Path | None = None
     doubts: Doubts = "refuse"
     cache: Literal["user", "beside", "off"] = "user"
+    jobs: int = 1
 
 
 def train_from_bags(
@@ -171,12 +189,14 @@ def _demonstrations(recordings: Recordings, robot: Robot, console: Console) -> "
     with _bar(console) as bar, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         task = bar.add_task("reading bags", total=None, text="")
+        progress = partial(_show, bar, task)
+        num_new = _keep_first(recordings, robot, leave_out, progress)
         found = chosen_demonstrations(
             recordings.bags,
             robot,
             leave_out,
             cache=cache_in(recordings.cache, robot),
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            progress=progress,
         )
     for warning in caught:
         if issubclass(warning.category, UserWarning):
@@ -187,13 +207,41 @@ def _demonstrations(recordings: Recordings, robot: Robot, console: Console) -> "
         _tell(console, "[yellow]note:[/]", text)
     moments = sum(len(episode) for episode in found.episodes)
     console.print(f"{len(found.episodes)} episodes, {moments} moments")
-    if found.num_kept:
+    if num_kept := max(0, found.num_kept - num_new):
         num_bags = len(found.provenance["bags"])
-        console.print(f"read {found.num_kept} of {num_bags} bags from the cache")
+        console.print(f"read {num_kept} of {num_bags} bags from the cache")
     if recordings.doubts != "skip":
         findings = doubts(recordings.bags, robot, leave_out, found)
         _doubt(findings, console, refuse=recordings.doubts == "refuse")
     return found
+
+
+def _show(bar: Progress, task: TaskID, done: int, total: int) -> None:
+    bar.update(task, completed=done, total=total)
+
+
+def _keep_first(
+    recordings: Recordings,
+    robot: Robot,
+    leave_out: "LeaveOut",
+    progress: Callable[[int, int], None],
+) -> int:
+    """Have other processes keep bags where that is worth it; return how many they have kept.
+
+    Whatever they leave is read as ever.
+    """
+    from ddpm_controller.bags.episode_cache import cache_in
+    from ddpm_controller.bags.kept_by_many import in_processes, is_worth_it, keep_all
+
+    cache = cache_in(recordings.cache, robot)
+    if cache is None or recordings.jobs < 2 or os.environ.get("RANK", "0") != "0":
+        return 0
+    bags = leave_out.bags(find_bags(recordings.bags))
+    missing = cache.missing(bags)
+    if not is_worth_it(missing):
+        return 0
+    keep_all(bags, robot, cache, in_processes(recordings.jobs), progress)
+    return len(missing) - len(cache.missing(missing))
 
 
 def _doubt(findings: "Sequence[Finding]", console: Console, *, refuse: bool) -> None:

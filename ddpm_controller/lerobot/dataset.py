@@ -2,6 +2,7 @@
 
 import json
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ddpm_controller.given_files import file_text, one_line, parsed_json
+from ddpm_controller.given_files import file_text, is_lfs_pointer, one_line, parsed_json
 from ddpm_controller.lerobot.features import image_size
 from ddpm_controller.lerobot.libraries import LeRobotError, library
 from ddpm_controller.lerobot.videos import read_frames
@@ -21,6 +22,8 @@ _WIDE = re.compile(r":[^}]*\d{3}")
 """A number of a hundred digits or more in a file name: it could fill the memory."""
 _OFF_S = 0.5
 """A frame whose timestamp is off by more than this share of a period is at another moment."""
+_SLOWER = 2.0
+"""A rate that is off by more than this factor is another one."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +52,12 @@ class Frames:
     Attributes:
         values: Feature -> (N, D), or pictures (N, H, W, 3) uint8.
         tasks: What is done at each frame, (N,).
+        moments_s: When each was, from the begin of the episode on, (N,).
     """
 
     values: Mapping[str, np.ndarray]
     tasks: Sequence[str]
+    moments_s: np.ndarray
 
 
 class Dataset:
@@ -110,26 +115,26 @@ class Dataset:
             LeRobotError: A file is missing, damaged, or has not what the lists promise.
         """
         videos = [n for n in names if self.features[n]["dtype"] == "video"]
-        columns = [
-            *(n for n in names if n not in videos),
-            "frame_index",
-            "timestamp",
-            "task_index",
-        ]
-        rows = self._rows(episode, columns)
+        columns = [n for n in names if n not in videos]
+        # Some leave out which task a frame is of, where there is one.
+        has_task = len(episode.tasks) != 1 or "task_index" in self._columns(episode.table)
+        counters = ["frame_index", "timestamp", *(["task_index"] if has_task else [])]
+        rows = self._rows(episode, [*columns, *counters])
         frame_index = np.asarray(rows["frame_index"].to_numpy(), dtype=np.int64)
         if not np.array_equal(frame_index, np.arange(episode.length)):
             raise self._wrong(episode.table, f"episode {episode.number} is not whole")
-        self._refuse_other_moments(episode, np.asarray(rows["timestamp"].to_numpy()))
-        values = {name: self._values(rows[name], name, episode) for name in columns[:-3]}
+        times_s = self._moments(episode, np.asarray(rows["timestamp"].to_numpy(), np.float64))
+        values = {name: self._values(rows[name], name, episode) for name in columns}
         for name in videos:
             path, begin_s = episode.videos[name]
             moments_s = begin_s + frame_index / self.fps
             values[name] = read_frames(path, image_size(self.features[name]), moments_s, self.fps)
+        if not has_task:
+            return Frames(values, [str(episode.tasks[0])] * episode.length, times_s)
         tasks = self._tasks()
         indices = rows["task_index"].to_pylist()
         try:
-            return Frames(values, [tasks[index] for index in indices])
+            return Frames(values, [tasks[index] for index in indices], times_s)
         except KeyError as error:
             raise self._wrong("meta/tasks", f"there is no task {error}") from None
 
@@ -140,14 +145,15 @@ class Dataset:
         columns += [f"videos/{name}/{key}" for name in videos for key in keys]
         for path in sorted((self.folder / "meta" / "episodes").glob("*/*.parquet")):
             for row in self._read(path, columns).to_pylist():
-                places = {key: row[f"data/{key}"] for key in keys[:2]}
+                number, length = int(row["episode_index"]), int(row["length"])
+                places = {key: row[f"data/{key}"] for key in keys[:2]} | {"episode_index": number}
                 found = {}
                 for name in videos:
                     chunk, file, begin_s = (row[f"videos/{name}/{key}"] for key in keys)
                     at = {"video_key": name, "chunk_index": chunk, "file_index": file}
+                    at = {**places, **at}
                     found[name] = (self._path(self._video, at), float(begin_s))
                 table = self._path(self._table, places)
-                number, length = int(row["episode_index"]), int(row["length"])
                 yield StoredEpisode(number, length, table, found, tuple(row["tasks"]))
 
     def _stored_singly(self) -> Iterator[StoredEpisode]:
@@ -155,7 +161,8 @@ class Dataset:
         videos = [name for name, each in self.features.items() if each["dtype"] == "video"]
         for row in self._lines("meta/episodes.jsonl"):
             number = int(row["episode_index"])
-            places = {"episode_chunk": number // self._chunk, "episode_index": number}
+            chunk = number // self._chunk  # which some patterns name as those of version 3 do
+            places = {"episode_chunk": chunk, "chunk_index": chunk, "episode_index": number}
             found = {
                 name: (self._path(self._video, {**places, "video_key": name}), 0.0)
                 for name in videos
@@ -179,6 +186,13 @@ class Dataset:
             text = f"episode {episode.number} has {len(rows)} frames of {episode.length}"
             raise self._wrong(episode.table, text)
         return rows
+
+    def _columns(self, path: Path) -> list[str]:
+        arrow, parquet = library("pyarrow"), library("pyarrow.parquet")
+        try:
+            return list(parquet.read_schema(path).names)
+        except (arrow.ArrowException, OSError) as error:
+            raise self._wrong(path, error) from None
 
     def _read(self, path: Path, columns: list[str] | None = None, filters: Any = None) -> Any:
         arrow, parquet = library("pyarrow"), library("pyarrow.parquet")
@@ -211,11 +225,22 @@ class Dataset:
             raise self._wrong(episode.table, f"{name} has a picture that cannot be read")
         return np.ascontiguousarray(image[..., ::-1])
 
-    def _refuse_other_moments(self, episode: StoredEpisode, stamps_s: np.ndarray) -> None:
-        off_s = np.abs(stamps_s - np.arange(len(stamps_s)) / self.fps)
-        if len(off_s) and not off_s.max() < _OFF_S / self.fps:
+    def _moments(self, episode: StoredEpisode, stamps_s: np.ndarray) -> np.ndarray:
+        """Return when each frame was: at the frame rate, or as a clock has measured it."""
+        regular_s = np.arange(len(stamps_s)) / self.fps
+        if not len(stamps_s) or np.abs(stamps_s - regular_s).max() < _OFF_S / self.fps:
+            return regular_s
+        steps = np.diff(stamps_s) * self.fps  # in periods
+        usual = float(np.median(steps))
+        if not (np.isfinite(steps).all() and steps.min() > 0 and 1 / _SLOWER < usual < _SLOWER):
             text = f"timestamps of episode {episode.number} are not {self.fps:g} a second"
             raise self._wrong(episode.table, text)
+        warnings.warn(
+            f"data set {self.folder}: frames are every {usual / self.fps:.4g} s and not "
+            f"{self.fps:g} a second, as its info.json has it: they are taken when they were",
+            stacklevel=2,
+        )
+        return np.asarray(stamps_s - stamps_s[0])
 
     def _tasks(self) -> dict[int, str]:
         if not self._is_v3:
@@ -243,7 +268,12 @@ class Dataset:
             raise self._wrong(name, error) from None
 
     def _wrong(self, file: object, reason: object) -> LeRobotError:
+        where = f"data set {self.folder}: {file}"
+        if is_lfs_pointer(self.folder / str(file)):
+            return LeRobotError(f"{where} is only a pointer of Git LFS: `git lfs pull` brings it")
+        if isinstance(file, Path) and not file.exists():
+            return LeRobotError(f"{where} is missing: copy the data set again")
         return LeRobotError(
-            f"data set {self.folder}: {file}: {one_line(reason) or type(reason).__name__}; give "
-            "the folder with meta/info.json, or copy the data set again"
+            f"{where}: {one_line(reason) or type(reason).__name__}; give the folder with "
+            "meta/info.json, or copy the data set again"
         )

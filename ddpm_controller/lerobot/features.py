@@ -189,6 +189,8 @@ def _names(feature: Mapping[str, Any]) -> list[str]:
     names = feature.get("names") or []
     if isinstance(names, Mapping):
         names = [each for several in names.values() for each in _several(several)]
+    elif len(names) == 1:  # a list in a list
+        names = _several(names[0])
     return [str(each) for each in names]
 
 

@@ -80,6 +80,8 @@ def _write(
     actions = action.taken(frames.values[action.feature])
     period_ns = _period_ns(dataset.fps, robot)
     messages = EpisodeMessages(robot, period_ns)
+    # Whole periods stay whole: a sum of rounded ones would drift.
+    begins_ns = np.round(frames.moments_s * dataset.fps * period_ns).astype(np.int64)
     provenance = {
         "recorded_by": f"LeRobot {dataset.version}",
         "source": dataset.folder.resolve().name,
@@ -88,7 +90,7 @@ def _write(
     said = ""
     with BagWriter(bag, bag_topics(robot), provenance, storage, hidden=True) as writer:
         for frame, task in enumerate(frames.tasks):
-            stamp_ns = BEGIN_NS + frame * period_ns
+            stamp_ns = BEGIN_NS + int(begins_ns[frame])
             row = {name: rows[frame] for name, rows in values.items()}
             made = list(messages.at(stamp_ns, row, actions[frame]))
             if task != said:

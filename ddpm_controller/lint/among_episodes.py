@@ -19,6 +19,8 @@ _LEAST_SPREAD = 0.15
 _SAME = 0.002
 """Share of the usual range by which two nearly equal episodes differ at most, on average."""
 _SAME_LENGTH = 0.02
+_STOOD = 0.05
+"""Share of what a joint moves at least by which one that stands may seem to move."""
 _LEAST_RANGE = {"rad": 0.1, "m": 0.02}
 """A joint that usually moves less is compared as if it moved this far."""
 
@@ -28,6 +30,7 @@ class _Shape:
     """How one episode moves: ``_POINTS`` positions of all joints, (P, D), and how long.
 
     What a joint moves at least where it is compared is (D,), and which joints are commanded.
+    ``success`` is its mark; None: it has none.
     """
 
     recording: Recording
@@ -38,6 +41,7 @@ class _Shape:
     least: np.ndarray
     are_commanded: np.ndarray
     duration_s: float
+    success: bool | None = None
 
 
 def check_among(recordings: Sequence[Recording], robot: Robot) -> Iterator[Finding]:
@@ -78,6 +82,10 @@ def _repeated(
         if not (same[j] and apart[i, j] < _SAME):
             continue
         first = shapes[j]
+        if {first.success, shapes[i].success} == {True, False}:
+            text = f"is marked as {_mark(shapes[i])} and moves as {first.recording.name}"
+            text += f"#{first.number} does, which is marked as {_mark(first)}"
+            yield _mislabelled(shapes[i], text)
         yield Finding(
             "near_duplicate",
             "doubtful",
@@ -89,6 +97,28 @@ def _repeated(
             _stamps(shapes[i]),
             is_surplus=True,
         )
+
+
+def check_marks(recordings: Sequence[Recording], robot: Robot) -> Iterator[Finding]:
+    """Yield episodes that are marked as successes and in which nothing moves, where others do."""
+    commanded = set(robot.action_spec.joint_names)
+    shapes = [shape for each in recordings for shape in _shapes(each, commanded)]
+    stood = [bool((np.ptp(each.way, axis=0) < _STOOD * each.least).all()) for each in shapes]
+    if len(shapes) < 2 or 2 * sum(stood) > len(shapes):
+        return
+    for shape, is_still in zip(shapes, stood, strict=True):
+        if is_still and shape.success:
+            yield _mislabelled(shape, "is marked as a success, and no joint moves in it")
+
+
+def _mislabelled(shape: _Shape, text: str) -> Finding:
+    remedy = "look at it; mark it again, or leave it out"
+    where = shape.recording.name, text, remedy, shape.number, _stamps(shape)
+    return Finding("mislabelled", "doubtful", *where)
+
+
+def _mark(shape: _Shape) -> str:
+    return "a success" if shape.success else "failed"
 
 
 def _unlike(
@@ -144,4 +174,4 @@ def _shapes(recording: Recording, commanded: set[str]) -> Iterator[_Shape]:
             way, lasts_s = np.stack(columns, axis=1), (end_ns - begin_ns) * 1e-9
             ends_ns = begin_ns, end_ns
             chosen = np.array(least), np.array(own)
-            yield _Shape(recording, part.number, *ends_ns, way, *chosen, lasts_s)
+            yield _Shape(recording, part.number, *ends_ns, way, *chosen, lasts_s, part.success)

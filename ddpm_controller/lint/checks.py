@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from ddpm_controller.lint.among_episodes import check_among
+from ddpm_controller.lint.among_episodes import check_among, check_marks
 from ddpm_controller.lint.cameras import check_exchanged, check_frozen
 from ddpm_controller.lint.dropouts import check_dropouts
 from ddpm_controller.lint.finding import Finding
@@ -12,7 +12,7 @@ from ddpm_controller.lint.following import (
     check_followed,
 )
 from ddpm_controller.lint.idle import check_idle, check_one_command
-from ddpm_controller.lint.limits import Limits, check_limits
+from ddpm_controller.lint.limits import Limits, check_description, check_limits, known_limits
 from ddpm_controller.lint.names import check_names, check_namespaces, check_readable
 from ddpm_controller.lint.recording import Recording
 from ddpm_controller.lint.spikes import check_spikes
@@ -24,6 +24,7 @@ _OF_EACH = (
     check_readable,
     check_names,
     check_namespaces,
+    check_description,
     check_stamps,
     check_dropouts,
     check_units,
@@ -36,7 +37,7 @@ _OF_EACH = (
     check_idle,
     check_frozen,
 )
-_OF_SET = (check_units_of_set, check_exchanged, check_among)
+_OF_SET = (check_units_of_set, check_exchanged, check_among, check_marks)
 _HIDES = {"degrees": {"not_followed", "outside_limits", "commands_stop", "wrapped_angle"}}
 _HIDES["millimetres"] = _HIDES["degrees"]
 _HIDES["mixed_namespaces"] = {"unreadable"}
@@ -51,7 +52,8 @@ def findings_of(recordings: Sequence[Recording], robot: Robot, limits: Limits) -
     Args:
         recordings: All of a set: some are only doubtful beside the others.
         robot: What was recorded.
-        limits: Positions of its joints; empty: not known.
+        limits: Positions of its joints, besides those that a recording has itself; empty: not
+            known.
     """
     found = [finding for each in recordings for finding in _of_one(each, robot, limits)]
     known = {(each.recording, each.kind) for each in found}
@@ -66,7 +68,7 @@ def findings_of(recordings: Sequence[Recording], robot: Robot, limits: Limits) -
 def _of_one(recording: Recording, robot: Robot, limits: Limits) -> Iterator[Finding]:
     for check in _OF_EACH:
         yield from check(recording, robot)
-    yield from check_limits(recording, limits)
+    yield from check_limits(recording, known_limits(recording, robot, limits))
 
 
 def _is_hidden(finding: Finding, found: Sequence[Finding]) -> bool:

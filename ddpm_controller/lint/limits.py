@@ -5,9 +5,11 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from ddpm_controller.control.observing.plausible_joints import BEYOND
+from ddpm_controller.given_files import one_line
 from ddpm_controller.lint.finding import Finding, Severity
 from ddpm_controller.lint.recording import Recording
-from ddpm_controller.robots.robot import Robot
+from ddpm_controller.robots.robot import Robot, RobotError
+from ddpm_controller.robots.robot_description import DescriptionError, described_joints
 
 Limits = Mapping[str, tuple[float, float]]
 """Joint -> its lowest and highest position."""
@@ -27,6 +29,49 @@ def limits_of(robot: Robot, urdf: str = "") -> Limits:
         return dict(zip(names, zip(limits.lower, limits.upper, strict=True), strict=True))
     given = robot.given_limits
     return {name: (each.min_position, each.max_position) for name, each in given.items()}
+
+
+def known_limits(recording: Recording, robot: Robot, limits: Limits) -> Limits:
+    """Return the limits of a recording: by its own robot description, where that is stricter.
+
+    Args:
+        recording: May have a description; one that does not fit the robot file is not used.
+        robot: What was recorded.
+        limits: What is known without it.
+    """
+    if not recording.urdf:
+        return limits
+    try:
+        own = limits_of(robot, recording.urdf)
+    except RobotError:
+        return limits
+    both = {
+        name: (max(low, own[name][0]), min(high, own[name][1]))
+        for name, (low, high) in limits.items()
+        if name in own
+    }
+    return {**limits, **own, **both}
+
+
+def check_description(recording: Recording, robot: Robot) -> Iterator[Finding]:
+    """Yield a recording whose robot description does not have the joints of the robot file."""
+    if not recording.urdf:
+        return
+    try:
+        robot.limits(recording.urdf)
+    except RobotError as error:
+        text = f"its robot_description does not fit the robot file: {one_line(error)}"
+        remedy = "correct the robot file, or record again with the right description"
+        yield Finding("other_description", "doubtful", recording.name, text, remedy)
+
+
+def turning_joints(recording: Recording) -> frozenset[str]:
+    """Return the joints that turn without end by the robot description of a recording."""
+    try:
+        described = described_joints(recording.urdf) if recording.urdf else {}
+    except DescriptionError:
+        return frozenset()
+    return frozenset(name for name, each in described.items() if each.is_continuous)
 
 
 def check_limits(recording: Recording, limits: Limits) -> Iterator[Finding]:

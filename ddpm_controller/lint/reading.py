@@ -1,8 +1,10 @@
 """A bag becomes a recording: every number is kept, and nothing is refused."""
 
+import contextlib
 import warnings
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +12,14 @@ import numpy as np
 
 from ddpm_controller.bags.command_messages import commanded_points
 from ddpm_controller.bags.conversions import ConversionError
-from ddpm_controller.bags.files import BagError, OpenBag, RecordedMessage
+from ddpm_controller.bags.files import BagError, OpenBag, RecordedMessage, description_in_bag
 from ddpm_controller.bags.stream_reader import StreamReader
 from ddpm_controller.bags.tape import MARK_TOPIC, Role, seconds_of, topics_of
 from ddpm_controller.data.commanded_motion import CommandedPoints
 from ddpm_controller.lint.recording import Part, Pictures, Recording, Track
 from ddpm_controller.robots.outputs import JOINT_STATE, STAMPED, RobotOutput
 from ddpm_controller.robots.robot import Robot
+from ddpm_controller.robots.robot_description import DescriptionError
 from ddpm_controller.robots.streams import RobotStream, StreamSource
 
 _THUMBNAIL = 8
@@ -35,7 +38,16 @@ def read_recording(bag: Path, robot: Robot) -> Recording:
                 notes.add(roles[message.topic], message)
     except BagError as error:
         fault = str(error)
-    return notes.recording(topics, fault)
+    found = notes.recording(topics, fault)
+    return found if fault else replace(found, urdf=_description(bag, robot))
+
+
+def _description(bag: Path, robot: Robot) -> str:
+    """Return the robot description of a bag; empty where it has none, or one that is unusable."""
+    with contextlib.suppress(BagError, DescriptionError), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return description_in_bag(bag, robot)
+    return ""
 
 
 def recording_from(

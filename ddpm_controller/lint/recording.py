@@ -148,6 +148,7 @@ class Recording:
         fault: Why it cannot be read to its end; empty: it can.
         refused: Topic -> why messages of it could not be read, one text for each.
         repeated: Topic -> joints that are in one message twice.
+        urdf: Its robot description; empty: it has none.
     """
 
     name: str
@@ -159,6 +160,7 @@ class Recording:
     fault: str = ""
     refused: Mapping[str, list[str]] = field(default_factory=dict)
     repeated: Mapping[str, list[str]] = field(default_factory=dict)
+    urdf: str = ""
 
     @property
     def tracks(self) -> tuple[Track, ...]:

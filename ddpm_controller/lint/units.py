@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ddpm_controller.lint.finding import Finding, Severity
+from ddpm_controller.lint.limits import turning_joints
 from ddpm_controller.lint.recording import Pair, Recording
 from ddpm_controller.robots.robot import Robot
 
@@ -28,14 +29,20 @@ def check_units(recording: Recording, robot: Robot) -> Iterator[Finding]:
     units.
     """
     found: set[tuple[str, str]] = set()
+    turning = turning_joints(recording)
+    known = set(robot.action_spec.joint_names)
     for track in recording.tracks:
         for column in track.positions:
+            if track.names[column] in turning:  # as wheels
+                continue
             usual = np.nanpercentile(np.abs(track.rows[:, column]), 75) if len(track.rows) else 0
             other, _, most = _SCALES[track.units[column]]
             if usual > most:
                 found.add((track.name, other))
                 text = f"{track.names[column]!r} of {track.name} is {usual:.4g} most of the time"
-                yield _finding(recording, other, text)
+                # Of a joint that is only observed it is not known whether it turns without end.
+                sure = track.names[column] in known
+                yield _finding(recording, other, text, "wrong" if sure else "doubtful")
                 break
     for pair in recording.pairs:
         columns = [(i, unit) for i, unit in enumerate(pair.command.units) if unit in _SCALES]

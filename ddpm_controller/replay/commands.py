@@ -42,8 +42,12 @@ def compare_commands(run: RecordedRun) -> CommandComparison:
     """
     if not run.has_parameters:
         raise BagError(
-            f"bag {run.bag}: commands cannot be compared: the controller did not answer when it "
-            "was asked for its parameters, and they decide on the form of its commands; record "
+            f"bag {run.bag}: commands cannot be compared: the parameters of the controller, which "
+            "decide on the form of its commands, are missing. Nothing is noted in this storage "
+            "file: give the folder with its metadata.yaml"
+            if run.bag.is_file()
+            else f"bag {run.bag}: commands cannot be compared: the controller did not answer when "
+            "it was asked for its parameters, and they decide on the form of its commands; record "
             "again, and end the recorder before the controller"
         )
     limits = limits_of(run)

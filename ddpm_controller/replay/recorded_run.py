@@ -144,7 +144,8 @@ class RecordedRun:
         parameters: Field -> value of the controller's parameters, as ``ControllerParameters`` has
             them; empty when they were not recorded.
         has_parameters: Whether the controller answered a recorder that asked for its parameters;
-            true in bags from before they were recorded.
+            true in bags from before they were recorded, false of a storage file alone in which
+            nothing is noted of its recording.
         lost: Topic -> messages that were lost while recording, where any.
         is_whole: Whether the recorder has finished the bag.
         oldest_s: Oldest stamp in the bag; infinite before the first.
@@ -283,7 +284,8 @@ def read_run(bag: Path, robot: Robot) -> RecordedRun:
     with OpenBag(bag) as source:
         recorded = _noted(source, PARAMETERS_KEY)
         run.parameters = values_from(recorded)
-        run.has_parameters = set(recorded) != {ACTION_LATENCY_KEY}
+        noted = bool(source.provenance) or not bag.is_file()
+        run.has_parameters = noted and set(recorded) != {ACTION_LATENCY_KEY}
         run.lost = _noted(source, LOST_KEY)
         run.is_whole = source.is_whole
         roles, reader = _roles(source, robot), StreamReader(robot.streams)

@@ -49,8 +49,10 @@ def robot_file_text(name: str, seen: SeenRobot) -> str:
         lines.append(f"  {_camera_name(camera.topic, names)}:")
         lines += indented(_camera_stream(camera, seen), 2)
     has_base = any(each.commands.type in TWISTS for each in choice.outputs)
+    is_blind = not (choice.states is not None and choice.observed) and not seen.cameras
     for other in seen.others:
-        lines += _other_stream(other, seen, is_needed=has_base and other.type == ODOMETRY)
+        is_needed = is_blind or (has_base and other.type == ODOMETRY)
+        lines += _other_stream(other, seen, is_needed=is_needed)
     return "\n".join([*lines, "", *_actions(choice, seen), *_closing(choice, seen)]) + "\n"
 
 

@@ -128,3 +128,8 @@ def test_no_bag_at_all_is_an_error(tmp_path):
         find_bags([tmp_path / "nowhere"])
     with pytest.raises(BagError, match=r"expected folders with metadata\.yaml"):
         find_bags([tmp_path])
+    (tmp_path / "run.bag").write_bytes(b"#ROSBAG V2.0\n")
+    with pytest.raises(
+        BagError, match=r"bag of ROS 1: rosbags-convert --src .*run\.bag --dst run"
+    ):
+        find_bags([tmp_path / "run.bag"])

@@ -8,7 +8,7 @@ from small_bags import MS, START_NS, T, header, write_bag
 from small_training import RECIPE
 
 from ddpm_controller.checkpoint import load_manifest
-from ddpm_controller.cli.lint import main
+from ddpm_controller.cli.checks.lint import main
 from ddpm_controller.cli.train import main as train
 
 ROBOT = """

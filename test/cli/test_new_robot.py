@@ -6,8 +6,9 @@ import pytest
 from robot_driver import driver_of
 from robot_facts import commanded, observed
 from robot_process import robot_process
-from small_bags import run_messages, write_bag
+from small_bags import MS, START_NS, run_messages, write_bag
 
+from ddpm_controller.bags.message_types import blank
 from ddpm_controller.cli.new_robot import main
 from ddpm_controller.robots.robot import load_robot
 
@@ -48,6 +49,22 @@ def test_a_bag_gives_a_file_too_and_neither_is_ever_written_over(tmp_path, capsy
     assert main(words) == 1
     assert "exist and are left as they are" in capsys.readouterr().out
     assert (tmp_path / "my_arm.yaml").read_text().endswith("corrected by hand\n")
+
+
+def test_a_base_without_joints_is_observed_by_what_it_has_or_refused(tmp_path, capsys):
+    """As a bag of a mobile robot: velocities are commanded, an odometry is there or nothing."""
+    topics = {"/cmd_vel": "geometry_msgs/msg/Twist", "/odom": "nav_msgs/msg/Odometry"}
+    messages = [
+        (topic, START_NS + i * MS, blank(topics[topic])) for i in range(5) for topic in topics
+    ]
+    write_bag(tmp_path / "seeing", messages, topics=topics)
+    write_bag(tmp_path / "blind", messages, topics={"/cmd_vel": topics["/cmd_vel"]})
+    words = ["base", "--output", str(tmp_path), "--from"]
+    assert main([*words, str(tmp_path / "blind")]) == 1
+    assert "nothing that a policy could observe" in " ".join(capsys.readouterr().out.split())
+    assert not (tmp_path / "base.yaml").exists()
+    assert main([*words, str(tmp_path / "seeing")]) == 0
+    assert [each.topic for each in load_robot(tmp_path / "base.yaml").streams] == ["odom"]
 
 
 def test_where_nothing_is_seen_nothing_is_written_and_the_text_says_where_to_look(

@@ -10,10 +10,13 @@ import pyarrow.parquet
 import pytest
 from small_bags import run_messages, small_robot, write_bag
 
+from ddpm_controller.bags.files import OpenBag, find_bags
 from ddpm_controller.cli.lerobot.import_lerobot import main as import_lerobot
 from ddpm_controller.lerobot.dataset import Dataset
 from ddpm_controller.lerobot.export import ExportSettings, export_bags
+from ddpm_controller.lerobot.features import Matching
 from ddpm_controller.lerobot.libraries import LeRobotError
+from ddpm_controller.lerobot.to_bags import import_dataset
 
 STATE, CAMERA = "observation.state", "observation.images.camera"
 NAMES = [STATE, CAMERA, "action"]
@@ -94,6 +97,46 @@ def test_version_2_gives_what_version_3_gives(data):
         assert first.tasks == second.tasks
 
 
+def test_what_other_tools_write_as_version_2_is_read(data):
+    """A pattern with the names of version 3, and no task of each frame where there is one."""
+    expected = Dataset(as_version_2(data))
+    folder = expected.folder
+    for path in (folder / "data/chunk-000").iterdir():
+        table = pyarrow.parquet.read_table(path)
+        pyarrow.parquet.write_table(table.drop_columns(["task_index"]), path)
+    pattern = "data/chunk-{chunk_index:03d}/episode_{episode_index:06d}.parquet"
+    info(folder, data_path=pattern)
+    found = Dataset(folder)
+    for episode in found.episodes():
+        frames = found.read(episode, ["action"])
+        assert frames.tasks == ["lift"] * episode.length
+    lines = (folder / "meta/episodes.jsonl").read_text().replace('["lift"]', '["lift", "put"]')
+    (folder / "meta/episodes.jsonl").write_text(lines)
+    with pytest.raises(LeRobotError, match="task_index"):
+        found.read(next(found.episodes()), ["action"])
+
+
+def test_frames_that_a_clock_has_timed_are_taken_when_they_were(data, tmp_path):
+    """At 9 a second where 10 are meant, and not evenly: nothing is gained by refusing them."""
+    change_column(data, "timestamp", lambda i, stamp_s: stamp_s / 0.9 + 0.002 * (i % 2))
+    dataset = Dataset(data)
+    with pytest.warns(UserWarning, match=r"frames are every 0\.11\d* s and not 10 a second"):
+        frames = dataset.read(next(dataset.episodes()), ["action"])
+    expected = np.arange(7) / 9 + 0.002 * (np.arange(7) % 2)
+    np.testing.assert_allclose(frames.moments_s, expected, atol=1e-6)
+    robot = small_robot(tmp_path)
+    with pytest.warns(UserWarning, match="taken when they were"):
+        import_dataset(data, robot, tmp_path / "bags", Matching({}))
+    with OpenBag(find_bags([tmp_path / "bags"])[0]) as bag:
+        stamps_ns = [each.header_ns for each in bag.messages(["/joint_states"])]
+    np.testing.assert_allclose(np.diff(stamps_ns) * 1e-9, np.diff(expected), atol=1e-6)
+
+
+def pointer(data):
+    path = data / "data/chunk-000/file-000.parquet"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n")
+
+
 def read_all(data):
     dataset = Dataset(data)
     return [dataset.read(episode, NAMES) for episode in dataset.episodes()]
@@ -138,7 +181,8 @@ CASES = {
     "odd path": (lambda data: info(data, data_path="{nothing}"), "list of episodes"),
     "no tasks": (lambda data: (data / "meta/tasks.parquet").unlink(), "tasks.parquet"),
     "cut table": (damage_table, "file-000.parquet"),
-    "no table": (lambda data: shutil.rmtree(data / "data"), "file-000.parquet"),
+    "no table": (lambda data: shutil.rmtree(data / "data"), "file-000.parquet is missing"),
+    "not fetched": (pointer, "only a pointer of Git LFS"),
     "cut video": (damage_video, "file-000.mp4"),
     "no video": (lambda data: shutil.rmtree(data / "videos"), "file-000.mp4"),
     "huge pictures": (another_size, "meta/info.json has 40000 x 60000"),

@@ -32,8 +32,8 @@ def taken(tmp_path, found, matching=None):
 
 @pytest.mark.parametrize(
     "names",
-    [["grip", "lift"], ["grip.pos", "lift.pos"], {"motors": ["grip", "lift"]}],
-    ids=["another order", "as LeRobot names motors", "below a word"],
+    [["grip", "lift"], ["grip.pos", "lift.pos"], {"motors": ["grip", "lift"]}, [["grip", "lift"]]],
+    ids=["another order", "as LeRobot names motors", "below a word", "in a list"],
 )
 def test_numbers_are_taken_by_name(tmp_path, names):
     assert taken(tmp_path, features(names)) == ([2.0, 1.0], [2.0, 1.0])

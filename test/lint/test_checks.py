@@ -1,6 +1,7 @@
 """Every check sees its defect in a recording that is good otherwise, and nothing in a good one."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from small_recordings import (
 )
 
 from ddpm_controller.lint.checks import findings_of
-from ddpm_controller.lint.recording import Recording
+from ddpm_controller.lint.recording import Part, Recording
 
 
 @pytest.fixture
@@ -108,6 +109,17 @@ def test_a_defect_of_the_states_is_seen(robot, name):
     states, kind, severity = STATES[name]
     found = findings_of([recording(robot, states=states)], robot, {})
     assert [(each.kind, each.severity) for each in found] == [(kind, severity)], found
+
+
+def test_a_joint_that_stood_while_another_moved_is_doubtful(robot):
+    """A finger at an object: the rest of the robot follows."""
+
+    def states(t_s, rows):
+        held = np.where(t_s < 1.5, rows[:, 0], rows[round(1.5 * HZ), 0])
+        return state(t_s, np.stack([held, rows[:, 1]], axis=1))
+
+    found = findings_of([recording(robot, states=states)], robot, {})
+    assert [(each.kind, each.severity) for each in found] == [("not_followed", "doubtful")]
 
 
 def test_an_angle_that_jumps_by_a_turn_is_seen(robot):
@@ -240,6 +252,34 @@ def test_idle_ends_are_named_with_the_part_to_leave_out(robot):
     assert (end[0] - TODAY_NS) * 1e-9 == pytest.approx(10.0, abs=0.15)
 
 
+def test_a_description_in_the_bag_has_limits_and_joints_that_turn_without_end(tmp_path):
+    """A wheel that is observed has turned three times; a limit of the other joint is passed."""
+    robot = two_joints(tmp_path)
+    joint = '<joint name="{}" type="{}"><parent link="a"/><child link="{}"/>{}</joint>'
+    limit = '<limit lower="{}" upper="1" velocity="1" effort="1"/>'
+    links = "".join(f'<link name="{each}"/>' for each in "abc")
+
+    def urdf(turn, low=-1):
+        slide = joint.format("slide", "prismatic", "c", limit.format(low))
+        turn = joint.format("turn", turn, "b", limit.format(-4))
+        return f'<robot name="x">{links}{turn}{slide}</robot>'
+
+    def states(t_s, rows):
+        return state(t_s, rows + np.array([6 * math.pi, 0]))
+
+    def commands(t_s, rows):
+        return command(robot, t_s, rows + np.array([6 * math.pi, 0]))
+
+    def seen(text):
+        return kinds([recording(robot, states=states, commands=commands, urdf=text)], robot)
+
+    assert "degrees" in seen("")
+    assert "degrees" in seen(urdf("revolute"))
+    assert seen(urdf("continuous")) == set()
+    assert seen(urdf("continuous", low=0.05)) == {"outside_limits"}
+    assert "other_description" in seen(f'<robot name="x">{links}</robot>')
+
+
 def test_joints_outside_their_limits_are_seen(robot):
     found = findings_of([recording(robot)], robot, {"turn": (-0.05, 0.05)})
     assert {each.kind for each in found} == {"outside_limits"}
@@ -281,6 +321,28 @@ def test_an_episode_unlike_the_others_and_one_that_repeats_are_seen(robot):
     assert kinds([*recordings, other], robot, of="bag_7") == {"outlier_episode"}
     again = recording(robot, 2, name="again")
     assert kinds([*recordings, again], robot, of="again") == {"near_duplicate"}
+
+
+def test_marks_that_contradict_the_motion_are_seen(robot):
+    """The same motion is a success and a failure; a success in which nothing moves."""
+
+    def marked(name, success, seed=0, **changes):
+        found = recording(robot, seed, name=name, **changes)
+        return replace(found, marked=(Part(0, TODAY_NS, TODAY_NS + 6 * 10**9, success),))
+
+    good = [marked(f"bag_{seed}", True, seed) for seed in range(4)]
+    assert kinds(good, robot) == set()
+    assert "mislabelled" not in kinds([*good, marked("again", True, 2)], robot)
+    assert "mislabelled" in kinds([*good, marked("again", False, 2)], robot, of="again")
+
+    def stands(t_s, rows):
+        return state(t_s, np.full(rows.shape, 0.1))
+
+    for success in (True, False):
+        still = marked(
+            "still", success, states=stands, commands=lambda t, r: command(robot, t, 0 * r + 0.1)
+        )
+        assert ("mislabelled" in kinds([*good, still], robot, of="still")) == success
 
 
 def test_units_of_one_recording_are_compared_with_the_others(robot):

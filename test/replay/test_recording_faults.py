@@ -6,7 +6,7 @@ import pytest
 from random_checkpoint import SIM_ARM, save_random_checkpoint
 from recorded_runs import Scenario, record_run
 
-from ddpm_controller.bags.files import BagError
+from ddpm_controller.bags.files import BagError, storage_files
 from ddpm_controller.bags.writer import recover
 from ddpm_controller.cli.replay import main
 from ddpm_controller.replay.commands import compare_commands
@@ -48,6 +48,21 @@ def test_commands_without_the_parameters_of_their_controller_are_not_judged(
     assert code == 2
     assert "are the same, bit for bit" in text  # the plans need no parameters
     assert "commands cannot be compared" in text
+
+
+def test_a_storage_file_alone_has_the_parameters_or_its_commands_are_not_judged(
+    tmp_path, checkpoint, monkeypatch
+):
+    run = run_of(tmp_path, checkpoint, stream="rest_ended", rate_hz=100.0)
+    (file,) = storage_files(run.bag)
+    alone = read_run(file, run.robot)
+    assert alone.has_parameters
+    assert alone.parameters == run.parameters != {}
+    monkeypatch.setattr(
+        "ddpm_controller.bags.files.noted_in", lambda files: {}
+    )  # another recorder
+    with pytest.raises(BagError, match=r"give the folder with its metadata\.yaml"):
+        compare_commands(read_run(file, run.robot))
 
 
 def test_a_lost_chunk_is_the_recordings_fault(tmp_path, checkpoint, monkeypatch, capsys):

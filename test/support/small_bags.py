@@ -78,8 +78,10 @@ def serialized(topic, message):
     return bytes(message_types().serialize_cdr(message, TOPICS[topic]))
 
 
-def write_bag(folder, messages, storage="mcap", topics=TOPICS):
-    with BagWriter(folder, [BagTopic(n, k) for n, k in topics.items()], {}, storage) as bag:
+def write_bag(folder, messages, storage="mcap", topics=TOPICS, provenance=None):
+    with BagWriter(
+        folder, [BagTopic(n, k) for n, k in topics.items()], provenance or {}, storage
+    ) as bag:
         for topic, log_ns, message in messages:
             if topic in topics:
                 kind = topics[topic]

@@ -135,6 +135,7 @@ def _named(
         schema = schemas.get(channel.schema_id)
         definition = Definition("")
         if schema is not None:
-            definition = Definition(schema.name, schema.data.decode(), schema.encoding)
+            text = schema.data.decode(errors="replace")  # of other encodings it is no text
+            definition = Definition(schema.name, text, schema.encoding)
         named[number] = (channel.topic, definition, channel.message_encoding)
     return named

@@ -1,46 +1,52 @@
-"""A bag as it is stored: what its metadata.yaml promises, and the files with the messages."""
+"""A bag as it is stored: the files with the messages, and what its metadata.yaml promises."""
 
 import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from pathlib import Path, PurePath
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
-import yaml
 import zstandard
 
-from ddpm_controller.bags.reading.definitions import Definition
+from ddpm_controller.bags.reading.definitions import Definition, is_of_release
+from ddpm_controller.bags.reading.interfaces import definition_from
 from ddpm_controller.bags.reading.mcap_file import McapFile
+from ddpm_controller.bags.reading.metadata import COMPRESSED, promised_in, release_of
 from ddpm_controller.bags.reading.sqlite3_file import Sqlite3File
 from ddpm_controller.bags.reading.storage_file import StorageReader, StoredMessage, StoredTopic
 from ddpm_controller.bags.reading.torn_mcap import MendedFile
 
-METADATA = "metadata.yaml"
-NEWEST_VERSION = 9
-"""Version of metadata.yaml that Jazzy's and Kilted's rosbag2 write."""
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # fifty times as fast
+MOST_MESSAGE_BYTES = 1 << 28
+"""Size beyond which a compressed message is taken for damage; 8192 x 8192 pixels are 200 MB."""
+_ZSTD = b"\x28\xb5\x2f\xfd"
+"""How a compressed message begins; no message in CDR does."""
 
 
 class StoredBag:
     """The files of a bag, one after the other.
 
     Args:
-        files: Storage files in order.
+        files: Storage files in order; those that are compressed are decompressed beside.
         metadata: What metadata.yaml holds; empty: there is none.
+        folders: Where definitions of types may be, besides in the files.
 
     Attributes:
         topics: Recorded topic -> message type.
-        counts: Recorded topic -> number of messages, as promised.
+        counts: Recorded topic -> number of messages, by the files.
+        promised: The same by metadata.yaml; empty where there is none.
 
     Raises:
         Exception: Any, where a file is damaged.
     """
 
     def __init__(
-        self, files: Sequence[Path | MendedFile], metadata: Mapping[str, Any] | None = None
+        self,
+        files: Sequence[Path | MendedFile],
+        metadata: Mapping[str, Any] | None = None,
+        folders: Sequence[Path] = (),
     ) -> None:
-        self._stack = ExitStack()
+        self._stack, self._folders = ExitStack(), folders
         try:
             self._open(files, metadata or {})
         except BaseException:
@@ -48,28 +54,34 @@ class StoredBag:
             raise
 
     def _open(self, files: Sequence[Path | MendedFile], metadata: Mapping[str, Any]) -> None:
-        mode = _compression(metadata)
-        self._is_compressed = mode == "message"
-        if mode == "file":
-            folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
-            files = [_decompressed(Path(str(each)), folder) for each in files]
+        other = str(metadata.get("compression_format") or "zstd")
+        mode = str(metadata.get("compression_mode") or "none").lower()
+        if mode != "none" and other != "zstd":
+            raise ValueError(f"compression {other!r} is not known")
         self._files: list[StorageReader] = []
         for file in files:
-            self._files.append(_opened(file))
+            self._files.append(_opened(self._stack.enter_context(decompressed(file))))
             self._stack.callback(self._files[-1].close)
         stored = [topic for file in self._files for topic in file.topics]
-        self.definitions = _definitions(stored)
-        promised = metadata.get("topics_with_message_count")
-        rows = _rows(stored) if promised is None else _promised(promised)
-        self.topics = {name: kind for name, kind, _, _ in rows}
+        self._release = release_of(metadata)
+        self._definitions = _definitions(stored)
+        promised = promised_in(metadata)
+        self.topics = {name: kind for name, (kind, _) in promised.items()}
+        self.topics |= {each.name: each.definition.type for each in stored}
+        self.promised = {name: count for name, (_, count) in promised.items()}
         self.counts: Counter[str] = Counter()
-        for name, _, _, count in rows:
-            self.counts[name] += count
-        self._formats = {name: format_ for name, _, format_, _ in rows}
+        for each in stored:
+            self.counts[each.name] += each.count
+        self._formats = {each.name: each.serialization for each in stored}
 
     def definition(self, message_type: str) -> Definition:
-        """Return what the bag has of a type."""
-        return self.definitions.get(message_type, Definition(message_type))
+        """Return what is known of a type: by the bag, a release of ROS 2, or a file beside it."""
+        if message_type not in self._definitions:
+            found = Definition(message_type, release=self._release)
+            if not is_of_release(found):
+                found = found._replace(text=definition_from(message_type, self._folders))
+            self._definitions[message_type] = found
+        return self._definitions[message_type]
 
     def messages(self, topics: Collection[str]) -> Iterator[StoredMessage]:
         """Yield the messages of some topics in the order of recording.
@@ -82,9 +94,8 @@ class StoredBag:
             raise ValueError(f"messages are in {sorted(others)}, and only cdr is read")
         for file in self._files:
             for message in file.messages(topics):
-                if self._is_compressed:
-                    raw = zstandard.ZstdDecompressor().decompressobj().decompress(message.raw)
-                    message = message._replace(raw=raw)
+                if message.raw[:4] == _ZSTD:
+                    message = message._replace(raw=_unpacked(message.raw))
                 yield message
 
     def close(self) -> None:
@@ -92,34 +103,22 @@ class StoredBag:
         self._stack.close()
 
 
-def metadata_of(folder: Path) -> dict[str, Any]:
-    """Return what the metadata.yaml of a bag holds.
+@contextmanager
+def decompressed(file: Path | MendedFile) -> Iterator[Path | MendedFile]:
+    """Have the content of a file that is compressed as a whole, in a folder for temporary files.
 
     Raises:
-        ValueError: It is none.
-        OSError: It cannot be read.
+        zstandard.ZstdError: It is damaged.
     """
-    content = yaml.load((folder / METADATA).read_text("utf8"), Loader=_LOADER)
-    found = content.get("rosbag2_bagfile_information") if isinstance(content, dict) else None
-    if not isinstance(found, dict) or not isinstance(found.get("relative_file_paths"), list):
-        raise ValueError(f"{METADATA} has no rosbag2_bagfile_information with its files")
-    if found.get("version", 0) > NEWEST_VERSION:
-        raise ValueError(
-            f"{METADATA} is of version {found['version']}, the newest known is {NEWEST_VERSION}"
-        )
-    return found
-
-
-def files_of(folder: Path, metadata: Mapping[str, Any]) -> list[Path]:
-    """Return the storage files that metadata.yaml names.
-
-    Raises:
-        FileNotFoundError: One is missing.
-    """
-    files = [folder / PurePath(str(name)).name for name in metadata["relative_file_paths"]]
-    if missing := [file.name for file in files if not file.exists()]:
-        raise FileNotFoundError(f"files are missing: {missing}")
-    return files
+    if file.suffix != COMPRESSED:
+        yield file
+        return
+    path = Path(str(file))
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / path.stem
+        with path.open("rb") as source, target.open("wb") as stream:
+            zstandard.ZstdDecompressor().copy_stream(source, stream)
+        yield target
 
 
 def _opened(file: Path | MendedFile) -> StorageReader:
@@ -139,35 +138,14 @@ def _definitions(topics: Sequence[StoredTopic]) -> dict[str, Definition]:
     }
 
 
-_Row = tuple[str, str, str, int]
-"""Name, type, serialization and count of a topic."""
+def _unpacked(raw: bytes) -> bytes:
+    """Return the content of a compressed message.
 
-
-def _rows(topics: Sequence[StoredTopic]) -> list[_Row]:
-    return [(each.name, each.definition.type, each.serialization, each.count) for each in topics]
-
-
-def _promised(topics: Sequence[Mapping[str, Any]]) -> list[_Row]:
-    found = []
-    for each in topics:
-        topic = each["topic_metadata"]
-        row = (topic["name"], topic["type"], topic["serialization_format"], each["message_count"])
-        found.append(row)
-    return found
-
-
-def _compression(metadata: Mapping[str, Any]) -> str:
-    """Return what is compressed beside chunks: ``file``, ``message`` or nothing."""
-    mode = str(metadata.get("compression_mode") or "").lower()
-    if mode in ("", "none"):
-        return ""
-    if metadata.get("compression_format") != "zstd":
-        raise ValueError(f"compression {metadata.get('compression_format')!r} is not known")
-    return mode
-
-
-def _decompressed(file: Path, folder: Path) -> Path:
-    target = folder / file.stem
-    with file.open("rb") as source, target.open("wb") as stream:
-        zstandard.ZstdDecompressor().copy_stream(source, stream)
-    return target
+    Raises:
+        ValueError: It is larger than any message.
+    """
+    with zstandard.ZstdDecompressor().stream_reader(raw) as stream:
+        content = stream.read(MOST_MESSAGE_BYTES + 1)
+    if len(content) > MOST_MESSAGE_BYTES:
+        raise ValueError(f"a message of more than {MOST_MESSAGE_BYTES} bytes")
+    return content

@@ -11,11 +11,14 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import yaml
+from mcap.reader import SeekingReader
 
-from ddpm_controller.bags.reading.stored_bag import METADATA, metadata_of
-from ddpm_controller.bags.reading.torn_mcap import MendedFile, has_end, mcap_ending
+from ddpm_controller.bags.reading.metadata import METADATA, metadata_of
+from ddpm_controller.bags.reading.stored_bag import decompressed
+from ddpm_controller.bags.reading.torn_mcap import METADATA_FIELD, MendedFile, has_end, mcap_ending
 
 MARK = ".recording"
 ROOM_BYTES = 32 * 2**20
@@ -91,7 +94,8 @@ def whole_part(files: Sequence[Path]) -> Iterator[WholePart]:
     with contextlib.ExitStack() as stack:
         parts: list[Path | MendedFile] = []
         noted = ""
-        for file in files:
+        for each in files:
+            file = Path(str(stack.enter_context(decompressed(each))))
             if file.suffix == ".mcap":
                 parts.append(mended := MendedFile(file))
                 noted = mended.metadata or noted
@@ -114,9 +118,32 @@ def _copied(file: Path) -> Iterator[Path]:
         yield copy
 
 
+def noted_in(files: Sequence[Path]) -> dict[str, str]:
+    """Return the ``custom_data`` that finished storage files hold themselves.
+
+    Raises:
+        Exception: Any, where a file is damaged.
+    """
+    found: dict[str, str] = {}
+    for each in files:
+        with decompressed(each) as file:
+            path = Path(str(file))
+            found |= provenance_in(_noted_mcap(path) if path.suffix == ".mcap" else _noted(path))
+    return found
+
+
+def _noted_mcap(file: Path) -> str:
+    with file.open("rb") as stream:
+        records = list(SeekingReader(stream).iter_metadata())
+    texts = [each.metadata[METADATA_FIELD] for each in records if METADATA_FIELD in each.metadata]
+    return texts[-1] if texts else ""
+
+
 def _noted(file: Path) -> str:
     query = "SELECT metadata FROM metadata ORDER BY id DESC"
-    with contextlib.closing(sqlite3.connect(file)) as connection:
+    with contextlib.closing(
+        sqlite3.connect(f"file:{quote(str(file))}?mode=ro&immutable=1", uri=True)
+    ) as connection:
         try:
             row = connection.execute(query).fetchone()
         except sqlite3.OperationalError:  # of an older rosbag2, which has no such table
@@ -159,9 +186,17 @@ def mend(file: Path) -> str:
 
 
 def provenance_in(metadata: str) -> dict[str, str]:
-    """Return the ``custom_data`` of what was noted in a storage file."""
-    information = yaml.safe_load(metadata) or {}
-    return dict(information.get("custom_data") or {})
+    """Return the ``custom_data`` of what was noted in a storage file.
+
+    Raises:
+        ValueError: It is damaged.
+    """
+    try:
+        information = yaml.safe_load(metadata) or {}
+        inside = information.get("rosbag2_bagfile_information") or information
+        return dict(inside.get("custom_data") or {})
+    except (yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
+        raise ValueError(f"what is noted of the recording is damaged: {error}") from None
 
 
 def provenance_beside(bag: Path) -> dict[str, str]:

@@ -9,7 +9,7 @@ import tyro
 from rich.console import Console
 from rich.progress import Progress
 
-from ddpm_controller.bags.files import find_bags
+from ddpm_controller.bags.files import description_in_bag, find_bags
 from ddpm_controller.cli.evaluate_nll import chosen_episodes
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.evaluation.open_loop import CheckSettings, OpenLoopReport, check_open_loop
@@ -19,7 +19,6 @@ from ddpm_controller.robots.robot import Robot, RobotError, load_robot
 from ddpm_controller.robots.robot_description import DescriptionError
 from ddpm_controller.robots.trained_sources import SOURCES, compare_sources
 from ddpm_controller.share import share_path
-from ddpm_controller.survey.bag import description_in_bag
 
 
 @dataclass(frozen=True)

@@ -342,7 +342,9 @@ class ControllerParts:
             for each in self._resolved_outputs
         ]
         shared, descriptions = self.inputs.shared_joints, self._robot.descriptions
-        return Neighbours(node, topics, shared, self._goals, descriptions)
+        found = self._robot.sources_of_topics
+        observed = {topic: sources[0].stream.type for topic, sources in found.items()}
+        return Neighbours(node, topics, shared, self._goals, descriptions, observed)
 
     def _commanding(self, loop: ControlLoop) -> Commanding:
         if isinstance(self._commands, CommandLink):

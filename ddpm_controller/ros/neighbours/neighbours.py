@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
@@ -11,7 +12,11 @@ from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.ros.commanding.gripper_goals import GripperGoals
 from ddpm_controller.ros.neighbours.claims import Intent
 from ddpm_controller.ros.neighbours.command_watch import CommandTopic, CommandWatch, GoalWatch
-from ddpm_controller.ros.neighbours.sources import several_publishers, volatile_descriptions
+from ddpm_controller.ros.neighbours.sources import (
+    other_types,
+    several_publishers,
+    volatile_descriptions,
+)
 
 LOOK_PERIOD_S = 0.2
 """Claims are repeated and publishers counted so often."""
@@ -31,6 +36,7 @@ class Neighbours:
         shared_joints: Returns, of each topic of joint states, those with several publishers.
         goals: Sends the outputs that are actions.
         descriptions: Topics of the robot description.
+        observed: Topic of a stream -> its type.
 
     Attributes:
         notes: What is worth a warning, by subject.
@@ -44,9 +50,10 @@ class Neighbours:
         shared_joints: Callable[[], Mapping[str, Sequence[str]]],
         goals: GripperGoals,
         descriptions: Iterable[str] = ("robot_description",),
+        observed: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._node, self._shared_joints = node, shared_joints
-        self._descriptions = tuple(descriptions)
+        self._descriptions, self._observed = tuple(descriptions), observed
         group, own_id = ReentrantCallbackGroup(), uuid.uuid4().hex
         clients = {each.output.name: each for each in goals.grippers}
         self._watches: list[CommandWatch | GoalWatch] = [
@@ -118,6 +125,7 @@ class Neighbours:
             notes |= each.notes(now_s)
         self.no_description = volatile_descriptions(self._node, self._descriptions)
         notes |= several_publishers(self._node, self._shared_joints())
+        notes |= other_types(self._node, self._observed)
         if self.no_description:
             notes["robot_description"] = self.no_description
         self.notes = notes

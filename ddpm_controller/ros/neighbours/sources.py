@@ -44,3 +44,24 @@ def _volatile(node: Node, topic: str) -> str:
         "there already: let it publish again or start it after the controller, or make its "
         "durability transient_local"
     )
+
+
+def other_types(node: Node, topics: Mapping[str, str]) -> dict[str, str]:
+    """Return topic -> why nothing of it is received, where it is published as another type.
+
+    Args:
+        node: Asked for the publishers.
+        topics: Topic -> type that is observed.
+    """
+    texts = {}
+    for name, wanted in topics.items():
+        topic = node.resolve_topic_name(name)
+        infos = node.get_publishers_info_by_topic(topic)
+        others = sorted({info.topic_type for info in infos} - {wanted})
+        if others and all(info.topic_type != wanted for info in infos):
+            texts[topic] = (
+                f"{topic} is observed as {wanted}, and {listed(sorted(map(node_of, infos)))} "
+                f"publishes {', '.join(others)}: nothing of it is received; correct type or topic "
+                "in the robot file, or remap"
+            )
+    return texts

@@ -7,10 +7,11 @@ import yaml
 import zstandard
 from mcap.writer import CompressionType, IndexType, Writer
 from rosbags.highlevel import AnyReader
-from small_bags import MS, START_NS, TOPICS, mark, run_messages, serialized, write_bag
+from small_bags import TOPICS, run_messages, serialized, write_bag
 
-from ddpm_controller.bags.files import BagError, OpenBag
+from ddpm_controller.bags.files import BagError, OpenBag, digest, find_bags, storage_files
 from ddpm_controller.bags.message_types import definition
+from ddpm_controller.bags.reading import stored_bag
 
 JOINTS = ["/joint_states"]
 
@@ -145,21 +146,46 @@ def test_sqlite_without_definitions_has_the_types_of_ros(tmp_path):
         assert rows(bag, JOINTS) == expected
 
 
-def test_a_type_that_nothing_knows_refuses_only_its_own_topic(tmp_path):
-    marked = [*run_messages(), ("/episode", START_NS + 1000 * MS, mark(START_NS, 0))]
-    unknown = write_bag(tmp_path / "unknown", marked, "sqlite3")
-    with sqlite3.connect(unknown / "unknown.db3") as connection:
-        connection.execute("DROP TABLE message_definitions")
-    assert rows(unknown, JOINTS)
-    with pytest.raises(BagError, match=r"ddpm_msgs/msg/EpisodeMark has no definition"):
-        rows(unknown)
+def test_a_topic_in_another_encoding_refuses_nothing_else(tmp_path):
+    """Its schema is no text: a recorder of several kinds of messages writes both into one file."""
+    messages = raw_messages()
+    path = tmp_path / "both.mcap"
+    with path.open("wb") as stream:
+        writer = Writer(stream)
+        writer.start(profile="ros2")
+        schema = writer.register_schema("some.Cloud", "protobuf", b"\x0a\xff\xfe\x80")
+        cloud = writer.register_channel("/cloud", "protobuf", schema)
+        text = definition(TOPICS["/joint_states"])[0].encode()
+        joints = writer.register_schema(TOPICS["/joint_states"], "ros2msg", text)
+        joints = writer.register_channel("/joint_states", "cdr", joints)
+        for topic, log_ns, cdr in messages:
+            channel = joints if topic in JOINTS else cloud
+            writer.add_message(channel, log_ns, cdr, log_ns)
+        writer.finish()
+    assert rows(path, JOINTS) == [each for each in messages if each[0] in JOINTS]
+    with pytest.raises(BagError, match=r"in \['protobuf'\], and only cdr is read"):
+        rows(path, ["/cloud"])
 
 
-def test_a_metadata_file_that_is_none_is_named(tmp_path):
-    bag = write_bag(tmp_path / "bag", run_messages(100))
-    (bag / "metadata.yaml").write_text("- 1\n")
-    with pytest.raises(BagError, match=r"metadata\.yaml has no rosbag2_bagfile_information"):
+def test_a_compressed_message_that_grows_beyond_any_is_damage(tmp_path, monkeypatch):
+    monkeypatch.setattr(stored_bag, "MOST_MESSAGE_BYTES", 1 << 16)
+    bag = write_bag(tmp_path / "bag", run_messages(100), "sqlite3")
+    with sqlite3.connect(bag / "bag.db3") as connection:
+        connection.execute("UPDATE messages SET data = ?", (zstandard.compress(bytes(1 << 17)),))
+    with pytest.raises(BagError, match="a message of more than 65536 bytes"):
         rows(bag)
-    (bag / "metadata.yaml").write_text("rosbag2_bagfile_information: {relative_file_paths: [a")
-    with pytest.raises(BagError, match="bag is cut or damaged"):
-        rows(bag)
+
+
+@pytest.mark.parametrize("mode", ["FILE", "MESSAGE"])
+def test_what_is_compressed_is_read_without_its_metadata_too(tmp_path, mode):
+    bag = compressed(write_bag(tmp_path / "bag", run_messages(), "sqlite3"), mode)
+    expected = rows(bag)
+    (file,) = storage_files(bag)
+    assert rows(file) == expected
+    before = digest(bag)
+    (bag / "metadata.yaml").unlink()
+    assert find_bags([bag.parent]) == [bag]
+    with pytest.warns(UserWarning, match="not finished"):
+        assert rows(bag) == expected
+    file.write_bytes(file.read_bytes()[:-1])
+    assert digest(bag) != before

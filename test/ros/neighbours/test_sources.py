@@ -6,7 +6,7 @@ from sensor_msgs.msg import JointState
 
 from ddpm_controller.robots.robot import load_robot
 from ddpm_controller.ros.neighbours.joint_contradictions import JointContradictions
-from ddpm_controller.ros.neighbours.sources import several_publishers
+from ddpm_controller.ros.neighbours.sources import other_types, several_publishers
 from ddpm_controller.share import share_path
 
 
@@ -18,7 +18,12 @@ class Graph:
 
     def get_publishers_info_by_topic(self, topic):
         names = ("arm", "gripper")
-        return [SimpleNamespace(node_name=name, node_namespace="/") for name in names]
+        return [
+            SimpleNamespace(
+                node_name=name, node_namespace="/", topic_type="sensor_msgs/msg/JointState"
+            )
+            for name in names
+        ]
 
 
 def seen(*lists):
@@ -40,3 +45,12 @@ def test_two_publishers_of_the_same_joint_are_named_with_it():
     text = seen(arm, both)["/joint_states"]
     assert "2 publishers" in text
     assert "several of them give elbow_joint" in text
+
+
+def test_a_topic_that_is_published_as_another_type_is_named():
+    """DDS connects neither side, and nothing comes without a word."""
+    fits = "sensor_msgs/msg/JointState"
+    assert other_types(Graph(), {"joint_states": fits}) == {}
+    text = other_types(Graph(), {"joint_states": "sensor_msgs/msg/Imu"})["/joint_states"]
+    assert text.startswith("/joint_states is observed as sensor_msgs/msg/Imu, and /arm, /gripper")
+    assert f"publishes {fits}" in text
