@@ -9,6 +9,7 @@ from ddpm_controller.bags.episodes import Demonstrations, OnProgress, read_demon
 from ddpm_controller.bags.files import BagError, find_bags
 from ddpm_controller.lint.checks import findings_of
 from ddpm_controller.lint.finding import Finding
+from ddpm_controller.lint.kept_findings import kept_findings
 from ddpm_controller.lint.leave_out import LeaveOut
 from ddpm_controller.lint.limits import limits_of
 from ddpm_controller.lint.reading import read_recording
@@ -44,7 +45,12 @@ def chosen_demonstrations(
 
 
 def doubts(
-    paths: Sequence[Path], robot: Robot, leave_out: LeaveOut, demonstrations: Demonstrations
+    paths: Sequence[Path],
+    robot: Robot,
+    leave_out: LeaveOut,
+    demonstrations: Demonstrations,
+    *,
+    cache: EpisodeCache | None = None,
 ) -> list[Finding]:
     """Return what is doubtful in the bags that demonstrations come from.
 
@@ -53,16 +59,21 @@ def doubts(
         robot: What was recorded.
         leave_out: What is not learned: a part of it is not doubted.
         demonstrations: What was read; bags that reading has refused are not looked at again.
+        cache: Where findings are kept, so that a second start opens no bag. None: they are not.
     """
     used = {each.source.partition("#")[0] for each in demonstrations.episodes}
     bags = [bag for bag in leave_out.bags(find_bags(paths)) if bag.name in used]
-    recordings = [read_recording(bag, robot) for bag in bags]
-    found = findings_of(recordings, robot, limits_of(robot))
+    found = kept_findings(cache, bags, robot, lambda: _found(bags, robot))
     return [
         replace(each, severity="doubtful") if each.kind in _DECIDED else each
         for each in found
         if not leave_out.has(each)
     ]
+
+
+def _found(bags: Sequence[Path], robot: Robot) -> list[Finding]:
+    recordings = [read_recording(bag, robot) for bag in bags]
+    return findings_of(recordings, robot, limits_of(robot))
 
 
 def refuse_wrong(findings: Sequence[Finding], remedy: str) -> None:
