@@ -6,9 +6,10 @@ python benchmarks/plan_rate.py --engine torch --seam rtc_exact      (as before t
 
 Simulation and controller run in real time with the default settings but for the time between two
 plans, which is asked to be that of a rate, and the control rate, a multiple of it. Of every plan
-that was taken over: how long it took to compute, how long from the tick that asked for it to the
-one that took it over, and how long until the next one. A plan is in time where the second is at
-most a period. The engine is chosen at the first start, before anything is counted.
+that was taken over: how long it took to compute; how long from the tick that asked for it to the
+moment from which it is followed, which is ahead by what is committed already; and how long until
+the next one. A plan is in time where it was computed within a period. The engine is chosen at the
+first start, before anything is counted.
 """
 
 import os
@@ -62,7 +63,7 @@ class Figures:
     Attributes:
         engine: What computed the plans.
         computed_s: Wall time of each plan.
-        delays_s: From asking to taking over.
+        delays_s: From asking until it is followed.
         between_s: From one that was taken over to the next.
         missed: Ticks that came late, and all.
         held: Number of changes to another state than RUNNING.
@@ -120,8 +121,7 @@ def _seconds(stamp) -> float:
 def row(figures: Figures, options: Options) -> list[str]:
     """Return the cells of one measurement."""
     period_s = 1 / options.rate_hz
-    half_tick_s = period_s / options.ticks / 2  # stamps are those of ticks
-    in_time = float(np.mean(figures.delays_s <= period_s + half_tick_s))
+    in_time = float(np.mean(figures.computed_s <= period_s))
     return [
         figures.engine,
         f"{1 / figures.between_s.mean():.1f}",
@@ -149,7 +149,7 @@ def main() -> None:
         f"{options.duration_s:g} s each, {os.cpu_count()} threads, load {os.getloadavg()[0]:.1f}; "
         "ms: p50, p99, max"
     )
-    heads = ("world", "engine", "plans/s", "computed", "asked to taken over", "one to the next")
+    heads = ("world", "engine", "plans/s", "computed", "asked until followed", "one to the next")
     for head in (*heads, "in time", "late ticks", "not running"):
         table.add_column(head)
     for world in options.worlds:
