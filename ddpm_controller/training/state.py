@@ -119,7 +119,9 @@ def _refuse_another(saved: Fingerprint, wanted: Fingerprint, path: Path) -> None
 def _refuse_other_weights(state: TrainingState, tensors: Mapping[str, Tensor], path: Path) -> None:
     """Raise where the network of the release that saved a state had other weights."""
     own = {name: tuple(each.shape) for name, each in state.network.state_dict().items()}
-    here = {f"{of}.{name}": shape for of in ("network", "average") for name, shape in own.items()}
+    here: dict[str, tuple[int, ...] | None] = {
+        f"{of}.{name}": own[name] for of in ("network", "average") for name in own
+    }
     here |= {name: _moment(name, own) for name in tensors if name.startswith("optimizer.")}
     there = {name: tuple(each.shape) for name, each in tensors.items()}
     names = sorted({*here, *there})
