@@ -173,6 +173,24 @@ def read_second(folder: Path) -> Callable[[], object]:
     return kept
 
 
+def read_doubted(folder: Path) -> Callable[[], object]:
+    """Return what finds episodes and doubts where both are kept, as `ddpm train` does."""
+    from ddpm_controller.bags.episode_cache import EpisodeCache
+    from ddpm_controller.lint.demonstrations import chosen_demonstrations, doubts
+    from ddpm_controller.lint.leave_out import LeaveOut
+    from ddpm_controller.robots.robot import load_robot
+
+    robot = load_robot(folder / "robot.yaml")
+
+    def read() -> object:
+        cache = EpisodeCache(robot, folder / ".doubted")
+        found = chosen_demonstrations([folder], robot, LeaveOut(), cache=cache)
+        return found, doubts([folder], robot, LeaveOut(), found, cache=cache)
+
+    read()
+    return read
+
+
 def _kept(folder: Path) -> Callable[[], object]:
     from ddpm_controller.bags.episode_cache import EpisodeCache
     from ddpm_controller.bags.episodes import read_demonstrations
@@ -216,6 +234,7 @@ ARMS: dict[str, Callable[[Path], Callable[[], object]]] = {
     "ours": read_ours,
     "ours, first start": read_first,
     "ours, second start": read_second,
+    "second start with doubts": read_doubted,
     "rosbags loop": read_rosbags,
     "mcap loop, bytes only": read_mcap,
     "before": read_ours,

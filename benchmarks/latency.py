@@ -148,6 +148,8 @@ def arms_of(network: DiffusionPolicyNetwork, peers: Peers | None, size: str) -> 
             continue
         arms[f"{name}, switch"] = Arm(planning, note=planning.text)
         if name == "openvino":
+            joined = Planning(network, name, seam="rtc", expected_delay_s=0.1)
+            arms[f"{name}, rtc"] = Arm(joined, note="the default seam")
             for steps in (2, 1):
                 fewer = Planning(network, name, seam="switch", num_inference_steps=steps)
                 arms[f"{name}, {steps} evaluations"] = Arm(fewer, evaluations=steps)

@@ -27,6 +27,9 @@ VERSION = 1
 """Raised with every change of what a bag becomes."""
 MOST_BYTES = 32 << 30
 SUFFIX = ".episodes"
+OF_SETS = ".findings"
+"""Suffix of what is kept about a set of bags, as what is doubtful in them: small files."""
+MOST_OF_SETS = 256
 BESIDE = ".episodes"
 """Folder beside bags, which is not taken for one of them."""
 PLACES = ("user", "beside", "off")
@@ -106,6 +109,22 @@ class EpisodeCache:
         """Return the finished bags of which nothing is kept."""
         return [bag for bag in bags if is_finished(bag) and not self._path(bag).exists()]
 
+    def place_for(self, bags: Sequence[Path], depends_on: str) -> Path | None:
+        """Return the file for something that is known of a set of bags; it need not be there.
+
+        Args:
+            bags: The set; the order and the places of the bags count.
+            depends_on: What decides about it besides the bags and the way they are read.
+
+        Returns:
+            None where a bag may still grow.
+        """
+        if not bags or not all(map(is_finished, bags)):
+            return None
+        paths = [self._path(bag) for bag in bags]
+        text = repr(([str(bag) for bag in bags], [each.name for each in paths], depends_on))
+        return paths[0].with_name(f"{hashlib.sha256(text.encode()).hexdigest()[:32]}{OF_SETS}")
+
     def make_room(self) -> None:
         """Remove what was used least recently, until each folder is small enough."""
         for folder in {path.parent for path in self._used}:
@@ -184,7 +203,7 @@ def _number(source: str) -> str:
 
 
 def _make_room(folder: Path, used: Sequence[Path] | set[Path], most_bytes: int) -> None:
-    found = []
+    found, of_sets = [], []
     for path in folder.iterdir():
         with contextlib.suppress(OSError):  # another process may make room too
             stat = path.stat()
@@ -193,6 +212,10 @@ def _make_room(folder: Path, used: Sequence[Path] | set[Path], most_bytes: int) 
                 path.unlink()
             elif path.suffix == SUFFIX:
                 found.append((stat.st_mtime, stat.st_size, path))
+            elif path.suffix == OF_SETS:
+                of_sets.append((stat.st_mtime, path))
+    for _, path in sorted(of_sets)[:-MOST_OF_SETS]:
+        path.unlink(missing_ok=True)
     size = sum(each for _, each, _ in found)
     for _, each, path in sorted(found):
         if size <= most_bytes:

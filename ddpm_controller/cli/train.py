@@ -186,6 +186,7 @@ def _demonstrations(recordings: Recordings, robot: Robot, console: Console) -> "
 
     given = recordings.leave_out
     leave_out = read_leave_out(given) if given else LeaveOut()
+    cache = cache_in(recordings.cache, robot)
     with _bar(console) as bar, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         task = bar.add_task("reading bags", total=None, text="")
@@ -195,7 +196,7 @@ def _demonstrations(recordings: Recordings, robot: Robot, console: Console) -> "
             recordings.bags,
             robot,
             leave_out,
-            cache=cache_in(recordings.cache, robot),
+            cache=cache,
             progress=progress,
         )
     for warning in caught:
@@ -211,7 +212,7 @@ def _demonstrations(recordings: Recordings, robot: Robot, console: Console) -> "
         num_bags = len(found.provenance["bags"])
         console.print(f"read {num_kept} of {num_bags} bags from the cache")
     if recordings.doubts != "skip":
-        findings = doubts(recordings.bags, robot, leave_out, found)
+        findings = doubts(recordings.bags, robot, leave_out, found, cache=cache)
         _doubt(findings, console, refuse=recordings.doubts == "refuse")
     return found
 

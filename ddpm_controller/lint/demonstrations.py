@@ -1,12 +1,22 @@
-"""Demonstrations that are doubted before they are learned."""
+"""Demonstrations that are doubted before they are learned.
 
+What is found is kept beside the episodes, so that a second start opens no bag. The file is named
+by all that its content depends on: the storage files of every bag with their sizes and times, the
+robot, and the code of the checks. So a set with a bag more is looked at again.
+"""
+
+import contextlib
+import hashlib
+import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from ddpm_controller.bags.episode_cache import EpisodeCache
 from ddpm_controller.bags.episodes import Demonstrations, OnProgress, read_demonstrations
 from ddpm_controller.bags.files import BagError, find_bags
+from ddpm_controller.data.kept_json import load_json, save_json
 from ddpm_controller.lint.checks import findings_of
 from ddpm_controller.lint.finding import Finding
 from ddpm_controller.lint.leave_out import LeaveOut
@@ -44,7 +54,12 @@ def chosen_demonstrations(
 
 
 def doubts(
-    paths: Sequence[Path], robot: Robot, leave_out: LeaveOut, demonstrations: Demonstrations
+    paths: Sequence[Path],
+    robot: Robot,
+    leave_out: LeaveOut,
+    demonstrations: Demonstrations,
+    *,
+    cache: EpisodeCache | None = None,
 ) -> list[Finding]:
     """Return what is doubtful in the bags that demonstrations come from.
 
@@ -53,16 +68,56 @@ def doubts(
         robot: What was recorded.
         leave_out: What is not learned: a part of it is not doubted.
         demonstrations: What was read; bags that reading has refused are not looked at again.
+        cache: Where findings are kept, so that a second start opens no bag. None: they are not.
     """
     used = {each.source.partition("#")[0] for each in demonstrations.episodes}
     bags = [bag for bag in leave_out.bags(find_bags(paths)) if bag.name in used]
-    recordings = [read_recording(bag, robot) for bag in bags]
-    found = findings_of(recordings, robot, limits_of(robot))
+    found = _found(bags, robot) if cache is None else _kept(cache, bags, robot)
     return [
         replace(each, severity="doubtful") if each.kind in _DECIDED else each
         for each in found
         if not leave_out.has(each)
     ]
+
+
+def _found(bags: Sequence[Path], robot: Robot) -> list[Finding]:
+    recordings = [read_recording(bag, robot) for bag in bags]
+    return findings_of(recordings, robot, limits_of(robot))
+
+
+def _kept(cache: EpisodeCache, bags: Sequence[Path], robot: Robot) -> list[Finding]:
+    """Return what is found, as it was kept or as it is found now, which is then kept.
+
+    A file that is torn or damaged is made again; where none can be written, nothing is kept.
+    """
+    path = cache.place_for(bags, _what_matters(robot))
+    if path is None:  # a bag may still grow
+        return _found(bags, robot)
+    with contextlib.suppress(OSError, ValueError):
+        kept = [_finding(each) for each in load_json(path)]
+        os.utime(path)
+        return kept
+    found = _found(bags, robot)
+    with contextlib.suppress(OSError):  # the cache has warned of it
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_json(path, [asdict(each) for each in found])
+    return found
+
+
+def _finding(kept: dict[str, Any]) -> Finding:
+    """Return a finding of what ``asdict`` and JSON have made of it."""
+    part_ns = kept.pop("part_ns")
+    return Finding(**kept, part_ns=None if part_ns is None else (part_ns[0], part_ns[1]))
+
+
+def _what_matters(robot: Robot) -> str:
+    """Return a text of all besides the bags that decides what is found."""
+    # The places of files decide nothing.
+    limits = {name: replace(each, place="") for name, each in robot.given_limits.items()}
+    code = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        code.update(file.read_bytes())
+    return repr((replace(robot, given_limits=limits, limits_file=None), code.hexdigest()))
 
 
 def refuse_wrong(findings: Sequence[Finding], remedy: str) -> None:

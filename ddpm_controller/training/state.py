@@ -79,8 +79,8 @@ def load_state(state: TrainingState, path: Path, fingerprint: Fingerprint) -> bo
     """Fill ``state`` from the file at ``path``; False when there is none.
 
     Raises:
-        TrainingError: If the file is damaged, or belongs to another recipe or other data; the
-            message lists what differs.
+        TrainingError: If the file is damaged, or belongs to another recipe, other data or another
+            release, whose network had other weights; the message lists what differs.
     """
     if not path.exists():
         return False
@@ -94,6 +94,7 @@ def load_state(state: TrainingState, path: Path, fingerprint: Fingerprint) -> bo
             "checkpoints beside it stay"
         ) from error
     _refuse_another(facts["fingerprint"], fingerprint, path)
+    _refuse_other_weights(state, tensors, path)
     _fill(state, tensors)
     for name in NUMBERS:
         setattr(state, name, facts["numbers"][name])
@@ -113,6 +114,32 @@ def _refuse_another(saved: Fingerprint, wanted: Fingerprint, path: Path) -> None
             f"{path} belongs to another training; choose another output folder or delete it. "
             f"What differs: {'; '.join(differing)}"
         )
+
+
+def _refuse_other_weights(state: TrainingState, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Raise where the network of the release that saved a state had other weights."""
+    own = {name: tuple(each.shape) for name, each in state.network.state_dict().items()}
+    here: dict[str, tuple[int, ...] | None] = {
+        f"{of}.{name}": own[name] for of in ("network", "average") for name in own
+    }
+    here |= {name: _moment(name, own) for name in tensors if name.startswith("optimizer.")}
+    there = {name: tuple(each.shape) for name, each in tensors.items()}
+    names = sorted({*here, *there})
+    differing = [name for name in names if here.get(name) != there.get(name)]
+    if differing:
+        first = differing[0]
+        raise TrainingError(
+            f"{path} is of another release, whose network had other weights, and cannot be "
+            f"resumed: {first} is {there.get(first)} there and {here.get(first)} here, and "
+            f"{len(differing) - 1} more differ; choose another output folder, and begin with what "
+            f"was learned: --initial-checkpoint {path.parents[1] / 'checkpoints' / 'last'}"
+        )
+
+
+def _moment(name: str, own: Mapping[str, tuple[int, ...]]) -> tuple[int, ...] | None:
+    """Return the shape of what the optimizer keeps of a parameter; None: there is no such one."""
+    _, key, parameter = name.split(".", 2)
+    return () if key == "step" and parameter in own else own.get(parameter)
 
 
 def _completed(saved: Fingerprint) -> Fingerprint:

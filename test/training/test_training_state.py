@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from ddpm_controller.training.config import TrainingError
 from ddpm_controller.training.ema import Ema
 from ddpm_controller.training.state import (
     TrainingState,
@@ -54,6 +55,29 @@ def test_a_loaded_state_goes_on_with_the_same_bits_also_in_channels_last(tmp_pat
         do_update(one)
         do_update(two)
     assert_equal(one, two)
+
+
+@pytest.mark.parametrize("other", ["shape", "name", "missing", "moment"])
+def test_a_state_of_a_release_with_other_weights_is_refused_in_one_line(tmp_path, other):
+    one, path = new_state(0), tmp_path / "run" / "resume" / "state.safetensors"
+    do_update(one)
+    if other == "shape":
+        one.network[0] = nn.Conv2d(2, 4, (3, 1))
+    elif other == "name":
+        one.network.add_module("more", nn.Linear(2, 2))
+    elif other == "missing":
+        del one.network[2]
+    else:
+        moments = one.optimizer.state[one.network[0].weight]
+        moments["exp_avg"] = moments["exp_avg"].flatten()
+    save_state(one, path, FINGERPRINT)
+    here = new_state(0)
+    before = {name: value.clone() for name, value in weights(here).items()}
+    with pytest.raises(TrainingError, match="of another release.*more differ; choose") as caught:
+        load_state(here, path, FINGERPRINT)
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).endswith(f"--initial-checkpoint {tmp_path}/run/checkpoints/last")
+    assert all(torch.equal(value, before[name]) for name, value in weights(here).items())
 
 
 def test_without_a_file_the_state_stays_as_it_is(tmp_path):

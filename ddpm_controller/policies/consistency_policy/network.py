@@ -17,6 +17,7 @@ from ddpm_controller.diffusion.timesteps import timesteps_for
 from ddpm_controller.policies.consistency_policy.config import ConsistencyConfig
 from ddpm_controller.policies.consistency_policy.loss import consistency_loss, consistency_target
 from ddpm_controller.policies.diffusion_policy.network import Batch, DiffusionPolicyNetwork
+from ddpm_controller.policies.diffusion_policy.prefix import Given, drawn_prefix
 from ddpm_controller.policies.inputs.masks import MASKED, drawn_masks
 from ddpm_controller.types import ActionSpec, StreamSpec
 
@@ -79,12 +80,14 @@ class ConsistencyNetwork(nn.Module):
     def loss(self, batch: Batch, generator: torch.Generator, noise_draws: int = 1) -> Tensor:
         """Return the loss of a batch, a scalar, in normalized units squared.
 
-        In training mode that of the consistency, and the target follows the student; else the
-        distance of the plan after one evaluation to the teacher's from the same noise.
+        In training mode that of the consistency, and the target follows the student; where the
+        teacher was trained with ``prefix_rows``, all three are given the same first rows, which
+        do not count. Else the distance of the plan after one evaluation to the teacher's from the
+        same noise, without given rows.
 
         Args:
             batch: As ``DiffusionPolicyNetwork.loss`` takes it, images or their features.
-            generator: Source of masks, timesteps and noise, in this order.
+            generator: Source of masks, timesteps, noise and given rows, in this order.
             noise_draws: Timesteps and noises per example.
         """
         with torch.no_grad():
@@ -102,16 +105,24 @@ class ConsistencyNetwork(nn.Module):
         noise = standard_normal(tuple(x0.shape), generator).to(x0)
         xt = process.sample(x0, t, noise)
         stride = -(-(last + 1) // self.config.levels_at(progress))  # rounded up
+        given = self._given_some(x0, generator)
         target = consistency_target(
             process,
-            self._in_range(self.teacher, process, cond),
-            self._in_range(self.target, process, cond),
+            self._in_range(self.teacher, process, cond, given),
+            self._in_range(self.target, process, cond, given),
             xt,
             t,
             stride,
         )
-        answer = _x0(self.student, process, cond, xt, t)
-        return consistency_loss(answer, target, mask)
+        answer = _x0(self.student, process, cond, given, xt, t)
+        return consistency_loss(answer, target, mask if given is None else mask & ~given.which)
+
+    def _given_some(self, x0: Tensor, generator: torch.Generator) -> Given | None:
+        """Return first rows of chunks, as the teacher was given them; None: it never was."""
+        most = self.config.policy.prefix_rows
+        if not most:
+            return None
+        return Given(x0, drawn_prefix((len(x0), x0.shape[1]), most, generator).to(x0.device))
 
     @property
     def _last_timestep(self) -> int:
@@ -148,10 +159,17 @@ class ConsistencyNetwork(nn.Module):
         return consistency_loss(answer, taught, mask)
 
     def _in_range(
-        self, network: DiffusionPolicyNetwork, process: ForwardProcess, cond: Tensor
+        self,
+        network: DiffusionPolicyNetwork,
+        process: ForwardProcess,
+        cond: Tensor,
+        given: Given | None = None,
     ) -> PredictX0:
-        """Return a denoiser that keeps to the range as in its config."""
-        predict_x0 = partial(_x0, network, process, cond)
+        """Return a denoiser that keeps to the range as in its config.
+
+        What it answers for given rows is of no use: a network never sees it, no loss counts it.
+        """
+        predict_x0 = partial(_x0, network, process, cond, given)
         quantile = network.config.threshold_quantile
         if quantile:
             return dynamically_thresholded(predict_x0, quantile)
@@ -179,10 +197,15 @@ class ConsistencyNetwork(nn.Module):
 
 
 def _x0(
-    network: DiffusionPolicyNetwork, process: ForwardProcess, cond: Tensor, xt: Tensor, t: Tensor
+    network: DiffusionPolicyNetwork,
+    process: ForwardProcess,
+    cond: Tensor,
+    given: Given | None,
+    xt: Tensor,
+    t: Tensor,
 ) -> Tensor:
     """Return the clean chunk that a network answers at ``t`` (B,), (B, Tp, Da)."""
-    answer, _ = network.denoise(xt, t, cond)
+    answer, _ = network.denoise(xt, t, cond, given)
     return x0_from(process, answer, xt, t, network.config.prediction)
 
 

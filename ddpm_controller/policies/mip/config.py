@@ -45,6 +45,11 @@ class MipConfig:
             raise ValueError(f"signal must be in (0, 1), got {self.signal!r}")
         if self.iterations not in (1, 2):
             raise ValueError(f"iterations must be 1 or 2, got {self.iterations!r}")
+        if self.policy.prefix_rows:
+            raise ValueError(
+                "prefix_rows must be 0, for no row is given in the training of MIP: use seam "
+                f"'switch' or 'rtc', got {self.policy.prefix_rows!r}"
+            )
         # So that its checkpoints name what it is. The number of steps first fits both.
         policy = replace(self.policy, num_inference_steps=1, bound_steps=1)
         policy = replace(policy, **_TWO_LEVELS, num_inference_steps=self.iterations)

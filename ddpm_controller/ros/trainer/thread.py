@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ddpm_msgs.msg import TrainingStatus
 
-from ddpm_controller.bags.episode_cache import cache_in
+from ddpm_controller.bags.episode_cache import EpisodeCache, cache_in
 from ddpm_controller.bags.episodes import Demonstrations
 from ddpm_controller.bags.files import BagError
 from ddpm_controller.lint.demonstrations import (
@@ -112,14 +112,11 @@ class TrainingThread(threading.Thread):
         # The small files first: a wrong name is reported before the long part.
         recipe = read_training_config(goal.config)
         robot = load_robot(goal.robot)
+        cache = cache_in(goal.cache, robot)
         demonstrations = chosen_demonstrations(
-            goal.bags,
-            robot,
-            LeaveOut(),
-            cache=cache_in(goal.cache, robot),
-            progress=self._on_bag,
+            goal.bags, robot, LeaveOut(), cache=cache, progress=self._on_bag
         )
-        self._doubt(robot, demonstrations)
+        self._doubt(robot, demonstrations, cache)
         config = replace(
             recipe,
             torch_num_threads=goal.torch_num_threads or recipe.torch_num_threads,
@@ -136,9 +133,11 @@ class TrainingThread(threading.Thread):
             should_stop=self._stop_wanted.is_set,
         )
 
-    def _doubt(self, robot: Robot, demonstrations: Demonstrations) -> None:
+    def _doubt(
+        self, robot: Robot, demonstrations: Demonstrations, cache: EpisodeCache | None
+    ) -> None:
         """Refuse recordings that are surely wrong, warn of the rest."""
-        found = doubts(self.goal.bags, robot, LeaveOut(), demonstrations)
+        found = doubts(self.goal.bags, robot, LeaveOut(), demonstrations, cache=cache)
         if self.goal.refuse_wrong:
             refuse_wrong(found, "Set the parameter refuse_wrong to false to learn them.")
         for text in shortened([f"{each.where}: {each.kind}: {each.text}" for each in found]):

@@ -184,6 +184,36 @@ def test_a_teacher_with_a_learned_variance_leaves_it_to_itself():
     assert torch.isfinite(network.loss(batch(), torch.Generator().manual_seed(0)))
 
 
+def test_a_students_prefix_is_trained_with_the_rows_that_its_teacher_is_given():
+    """Clean, the same for all three networks, and what is answered there counts nothing."""
+    network = begun(prefix_rows=5)
+    losses = []
+    for wrong in (0.0, 100.0):
+        seen = {}
+
+        def hook(name, wrong=wrong, seen=seen):
+            def hooked(module, inputs, answer):
+                seen[name] = inputs[0]
+                return answer + wrong * inputs[0][..., -1:]
+
+            return hooked
+
+        names = ("student", "teacher", "target")
+        hooks = [getattr(network, n).unet.register_forward_hook(hook(n)) for n in names]
+        with torch.no_grad():
+            chunks = batch(progress=0.9)
+            losses.append(network.loss(chunks, torch.Generator().manual_seed(3), 8).item())
+        for each in hooks:
+            each.remove()
+        column = seen["student"][..., -1] == 1
+        assert 0 < column.float().mean() < 5 / 8
+        x0 = network.teacher.normalized_actions(chunks).repeat_interleave(8, dim=0)
+        for name in names:
+            assert torch.equal(seen[name][..., -1] == 1, column)
+            assert torch.equal(seen[name][..., :-1][column], x0[column])
+    assert losses[0] == losses[1]
+
+
 def test_levels_double_until_a_share_of_the_training():
     config = ConsistencyConfig(levels=12, growing_share=0.5)
     found = [config.levels_at(progress) for progress in (0.0, 0.13, 0.26, 0.38, 0.5, 0.99)]

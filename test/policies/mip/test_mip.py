@@ -139,11 +139,12 @@ def test_another_sampler_is_refused(trained):
     [
         ({"signal": 1.0}, r"signal must be in \(0, 1\), got 1.0"),
         ({"iterations": 3}, "iterations must be 1 or 2, got 3"),
+        ({"policy": replace(CONFIG, prefix_rows=4)}, "prefix_rows must be 0, .*MIP.*got 4"),
     ],
 )
 def test_numbers_that_break_a_rule_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
-        MipConfig(CONFIG, **changes)
+        MipConfig(**{"policy": CONFIG, **changes})
 
 
 def test_what_it_is_cannot_be_changed_by_a_recipe():
