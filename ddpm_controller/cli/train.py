@@ -31,6 +31,7 @@ from ddpm_controller.training.result import Progress as TrainingProgress
 from ddpm_controller.training.result import TrainingResult
 
 if TYPE_CHECKING:
+    from ddpm_controller.bags.episode_cache import EpisodeCache
     from ddpm_controller.bags.episodes import Demonstrations
     from ddpm_controller.lint.finding import Finding
     from ddpm_controller.lint.leave_out import LeaveOut
@@ -191,13 +192,9 @@ def _demonstrations(recordings: Recordings, robot: Robot, console: Console) -> "
         warnings.simplefilter("always", UserWarning)
         task = bar.add_task("reading bags", total=None, text="")
         progress = partial(_show, bar, task)
-        num_new = _keep_first(recordings, robot, leave_out, progress)
+        num_new = _keep_first(recordings, robot, leave_out, cache, progress)
         found = chosen_demonstrations(
-            recordings.bags,
-            robot,
-            leave_out,
-            cache=cache,
-            progress=progress,
+            recordings.bags, robot, leave_out, cache=cache, progress=progress
         )
     for warning in caught:
         if issubclass(warning.category, UserWarning):
@@ -225,16 +222,15 @@ def _keep_first(
     recordings: Recordings,
     robot: Robot,
     leave_out: "LeaveOut",
+    cache: "EpisodeCache | None",
     progress: Callable[[int, int], None],
 ) -> int:
     """Have other processes keep bags where that is worth it; return how many they have kept.
 
     Whatever they leave is read as ever.
     """
-    from ddpm_controller.bags.episode_cache import cache_in
     from ddpm_controller.bags.kept_by_many import in_processes, is_worth_it, keep_all
 
-    cache = cache_in(recordings.cache, robot)
     if cache is None or recordings.jobs < 2 or os.environ.get("RANK", "0") != "0":
         return 0
     bags = leave_out.bags(find_bags(recordings.bags))
