@@ -20,6 +20,7 @@ from ddpm_controller.bags.memory_messages import memory_from
 from ddpm_controller.bags.stream_reader import StreamReader
 from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.control.observing.observation_buffer import NEVER_S
 from ddpm_controller.control.parameter_names import values_from
 from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.given_files import one_line, parsed_json
@@ -208,13 +209,20 @@ class RecordedRun:
             Observation(
                 stamp_s,
                 {
-                    name: self._seen(name, self._stamps_s(name, source_s, own_s), begins)
+                    name: self._nothing(name)
+                    if source_s == NEVER_S and name in chunk.masked
+                    else self._seen(name, self._stamps_s(name, source_s, own_s), begins)
                     for name, source_s in sources_s.items()
                 },
                 dict(sources_s),
             ).without(chunk.masked)
             for (stamp_s, sources_s), own_s in zip(chunk.window, elements, strict=True)
         )
+
+    def _nothing(self, name: str) -> np.ndarray:
+        """Return what an optional stream is that has not come."""
+        spec = next(each.spec for each in self.robot.streams if each.spec.name == name)
+        return np.full(spec.shape, math.nan)
 
     def _seen(
         self, name: str, stamps_s: Sequence[float], begins: Mapping[str, np.ndarray]

@@ -114,12 +114,12 @@ def load_policy(
 
 def _refuse_unmaskable(policy: Policy, robot: Robot, folder: str) -> None:
     used = [stream.name for stream in policy.facts.streams]
-    asked = [name for name in used if robot.rules[name].when_stale == "mask"]
+    asked = [name for name in used if robot.rules[name].masks]
     maskable = policy.facts.maskable
     if not set(asked) <= set(maskable):
         raise CheckpointError(
             f"{folder} can plan without the streams {list(maskable)}, but the robot file "
-            f"asks when_stale: mask for {asked}: set hold or stop there, or use a checkpoint that "
+            f"asks when_stale: mask or optional for {asked}: set hold or stop there, or use a checkpoint that "
             "was trained with masks"
         )
 
