@@ -145,7 +145,11 @@ class ControlLoop:
             return
         self._remember(policy.n_obs_steps)
         self.schedule.use_policy(
-            policy.n_obs_steps, memory, policy.num_inference_steps, keeps_memory=keeps_memory
+            policy.n_obs_steps,
+            memory,
+            policy.num_inference_steps,
+            keeps_memory=keeps_memory,
+            replan_period_s=policy.replan_period_s,
         )
         self.distribution.begin()
 
@@ -479,7 +483,7 @@ class ControlLoop:
 
 def _schedule(settings: LoopSettings) -> PlanSchedule:
     """Return the schedule of a run that has no plan yet."""
-    return PlanSchedule(
+    schedule = PlanSchedule(
         settings.action_spec,
         settings.policy.n_obs_steps,
         settings.replan_period_s,
@@ -488,6 +492,8 @@ def _schedule(settings: LoopSettings) -> PlanSchedule:
         _deadline(settings),
         committed_s=settings.committed_s,
     )
+    schedule.ask_within(settings.policy.replan_period_s)
+    return schedule
 
 
 def _deadline(settings: LoopSettings) -> Deadline | None:

@@ -16,7 +16,12 @@ from ddpm_controller.control.moving.governor import LONGEST_STEP, Governor, Limi
 from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.receding_horizon import ChunkFollower
 from ddpm_controller.control.moving.safety import JointLimits
-from ddpm_controller.control.moving.standing import AT_ONCE, StandingStop, standing_up_s
+from ddpm_controller.control.moving.standing import (
+    AT_ONCE,
+    STAND_S,
+    StandingStop,
+    standing_up_s,
+)
 from ddpm_controller.control.moving.step_limit import Bounds, StepLimit
 from ddpm_controller.control.moving.stopping import SafeStop, longest_stop_s
 from ddpm_controller.control.moving.stream_settings import limits_between
@@ -103,7 +108,7 @@ class MotionLoop:
         self._period_s = period_s
         # A fade would be a lag in the loop that keeps the robot on its legs.
         self._fade_s = min(fade_s, AT_ONCE * period_s) if limits.stands else fade_s
-        self._stop_s = stop_s
+        self._stop_s = min(stop_s, STAND_S) if limits.stands else stop_s
         self._governor = governor_of(limits, period_s)
         self._velocities = _velocity_governor(self._governor, limits, period_s, led_s)
         self._step = StepLimit(limits, led_s)

@@ -10,6 +10,8 @@ from ddpm_controller.control.moving.interpolation import Motion, Quintic
 
 AT_ONCE = 0.25
 """Of a period: in this time one chunk fades into the next, so that it counts at the next tick."""
+STAND_S = 0.15
+"""Longest time in which a stop leads to the stand: in 0.2 s a Go1 at 1.2 m/s falls over its feet."""
 _UP_RAD_S = 1.0
 """Pace at which a robot at rest is led to its stand, by the joint with the longest way."""
 
