@@ -184,3 +184,18 @@ class ForkedWorld(Protocol):
     def mode_of(self, actions: np.ndarray) -> int:
         """Return which way a chunk (Ta, D) goes, -1 or 1; 0 where neither."""
         ...
+
+
+@runtime_checkable
+class LedWorld(Protocol):
+    """A world whose robot is led by a wished velocity.
+
+    Attributes:
+        wish_stream: Stream of the wish among the vectors.
+    """
+
+    wish_stream: ClassVar[str]
+
+    def lead(self, wish: np.ndarray | None) -> None:
+        """Let ``wish`` be what the robot is wished to do; None: as the episode has it."""
+        ...

@@ -1,4 +1,4 @@
-"""A stop of a robot that would fall where it stops: to the positions of its joints in which it stands.
+"""A stop of a robot that would fall where it stops: to the positions in which it stands.
 
 The joints of a walking robot must not be held where they are in the middle of a step, and the
 drives must not be sent zeros: a stop leads all of them to a stand together.
@@ -11,7 +11,7 @@ from ddpm_controller.control.moving.interpolation import Motion, Quintic
 AT_ONCE = 0.25
 """Of a period: in this time one chunk fades into the next, so that it counts at the next tick."""
 STAND_S = 0.15
-"""Longest time in which a stop leads to the stand: in 0.2 s a Go1 at 1.2 m/s falls over its feet."""
+"""Longest time in which a stop leads to the stand; in 0.2 s a Go1 at 1.2 m/s often falls."""
 _UP_RAD_S = 1.0
 """Pace at which a robot at rest is led to its stand, by the joint with the longest way."""
 

@@ -1,5 +1,6 @@
 """The perceptron: numbers of one observation in, an answer from -1 to 1 per joint out."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -43,9 +44,7 @@ class MlpPolicyNetwork(nn.Module):
         self.register_buffer("observation_mean", torch.zeros(size))
         self.register_buffer("observation_inverse_deviation", torch.ones(size))
         widths = (size, *config.hidden, len(action_spec.joint_names))
-        self.layers = nn.ModuleList(
-            nn.Linear(*pair) for pair in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.layers = nn.ModuleList(nn.Linear(*pair) for pair in itertools.pairwise(widths))
 
     def forward(self, observation: Tensor) -> Tensor:
         """(B, Do) -> (B, Da), from -1 to 1."""

@@ -119,8 +119,8 @@ def _refuse_unmaskable(policy: Policy, robot: Robot, folder: str) -> None:
     if not set(asked) <= set(maskable):
         raise CheckpointError(
             f"{folder} can plan without the streams {list(maskable)}, but the robot file "
-            f"asks when_stale: mask or optional for {asked}: set hold or stop there, or use a checkpoint that "
-            "was trained with masks"
+            f"asks when_stale: mask or optional for {asked}: set hold or stop there, or use a "
+            "checkpoint that was trained with masks"
         )
 
 

@@ -1,6 +1,6 @@
 """Everything that the `simulation` node publishes, in the order of a tick."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -15,7 +15,9 @@ from std_msgs.msg import Bool, String
 from ddpm_controller.messages.message_classes import message_class
 from ddpm_controller.messages.stamps import seconds
 from ddpm_controller.robots.outputs import RobotOutput
+from ddpm_controller.robots.streams import RobotStream
 from ddpm_controller.ros.output_messages import recorded_messages, recorded_types
+from ddpm_controller.ros.simulation.field_messages import field_message, field_topics
 from ddpm_controller.ros.simulation.joint_states import STREAM_QOS, JointStates
 from ddpm_controller.ros.simulation.messages import (
     SCORE_NAMES,
@@ -26,8 +28,9 @@ from ddpm_controller.ros.simulation.messages import (
     time_from,
     vector_message,
 )
+from ddpm_controller.ros.simulation.wished_velocity import WishedVelocity
 from ddpm_controller.simulation.session import Tick
-from ddpm_controller.simulation.world import Camera, World
+from ddpm_controller.simulation.world import Camera, LedWorld, NamedVector, World
 
 FACT_QOS = QoSProfile(
     depth=1,
@@ -42,13 +45,15 @@ class SimulationTopics:
     Args:
         node: Owner of the publishers.
         world: One image topic and one camera_info topic for each of its cameras, one JointState
-            topic for each of its vectors, one each for its score, for what it counts and for its
-            instruction if it has them.
+            topic for each of its vectors that the robot file does not observe as fields of another
+            message, one each for its score, for what it counts and for its instruction if it has
+            them.
         compressed: Also publish JPEG.
         joint_states: Publishes the joints.
         outputs: What the expert commands; nothing without an expert.
         vectors: Vectors of each tick.
         names: Columns of a command.
+        streams: Streams of the robot file.
     """
 
     def __init__(
@@ -58,15 +63,27 @@ class SimulationTopics:
         compressed: bool,
         joint_states: JointStates,
         outputs: Sequence[RobotOutput],
-        vectors: Iterable[str],
+        vectors: Mapping[str, NamedVector],
         names: Sequence[str],
+        streams: Sequence[RobotStream] = (),
     ) -> None:
         self._world = type(world)
         self._clock = node.create_publisher(Clock, "/clock", STREAM_QOS)
         self._joint_states = joint_states
+        self._wish = _wished_velocity(node, world, streams)
+        topics = field_topics(streams, vectors)
+        in_fields = {each.spec.name for found in topics.values() for each in found}
         self._vectors = {
-            name: node.create_publisher(JointState, name, STREAM_QOS) for name in vectors
+            name: node.create_publisher(JointState, name, STREAM_QOS)
+            for name in vectors
+            if name not in in_fields
         }
+        led = world.wish_stream if isinstance(world, LedWorld) else ""
+        self._fields = [
+            (node.create_publisher(message_class(found[0].type), topic, STREAM_QOS), found)
+            for topic, found in topics.items()
+            if led not in {each.spec.name for each in found}
+        ]
         facts = partial(_publisher_where, node)
         self._scores = facts(world.score is not None, JointState, "score", STREAM_QOS)
         self._tallies = facts(bool(world.tally), JointState, "tally", STREAM_QOS)
@@ -110,6 +127,11 @@ class SimulationTopics:
         for name, publisher in self._vectors.items():
             vector = tick.vectors[name]
             publisher.publish(vector_message(vector.names, vector.values, tick.stamp_ns))
+        stamp_s = seconds(time_from(tick.stamp_ns))
+        for publisher, streams in self._fields:
+            publisher.publish(field_message(streams, tick.vectors, stamp_s))
+        if self._wish is not None:
+            self._wish.tell(tick, stamp_s)
         for camera in self._world.cameras:
             if camera.name in tick.images:
                 self._tell_image(tick, camera)
@@ -152,3 +174,13 @@ def _publisher_where(
     node: Node, wanted: bool, kind: type, topic: str, qos: QoSProfile
 ) -> Publisher | None:
     return node.create_publisher(kind, topic, qos) if wanted else None
+
+
+def _wished_velocity(
+    node: Node, world: World, streams: Sequence[RobotStream]
+) -> WishedVelocity | None:
+    """Return what leads a world; None where nothing does, or the robot file has no wish."""
+    if not isinstance(world, LedWorld):
+        return None
+    found = [each for each in streams if each.spec.name == world.wish_stream and each.fields]
+    return WishedVelocity(node, world, found[0]) if found else None

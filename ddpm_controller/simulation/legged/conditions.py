@@ -1,4 +1,4 @@
-"""What makes an episode of a robot on legs easy or hard: ground, load, pushes, sensors, the wish."""
+"""What makes an episode on legs easy or hard: ground, load, pushes, sensors and the wish."""
 
 from dataclasses import dataclass
 
@@ -55,8 +55,9 @@ class LeggedConditions:
             raise ValueError(f"wish must be finite, got {self.wish}")
 
 
+NOMINAL = LeggedConditions()
 CONDITIONS = {
-    "nominal": LeggedConditions(),
+    "nominal": NOMINAL,
     "heavy": LeggedConditions(extra_mass_kg=2.0),
     "slippery": LeggedConditions(friction=0.3),
     "pushed": LeggedConditions(push_m_s=1.0),

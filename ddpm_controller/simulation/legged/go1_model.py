@@ -13,9 +13,7 @@ from ddpm_controller.simulation.urdf import urdf_text
 GO1_MJCF = Path(__file__).with_name("go1") / "go1_feet_only.xml"
 """Feet alone touch the ground; position actuators of kp 35 with the torque limits of the robot."""
 LEGS = ("FR", "FL", "RR", "RL")
-JOINT_NAMES = tuple(
-    f"{leg}_{part}_joint" for leg in LEGS for part in ("hip", "thigh", "calf")
-)
+JOINT_NAMES = tuple(f"{leg}_{part}_joint" for leg in LEGS for part in ("hip", "thigh", "calf"))
 """In the order of the model."""
 PUBLISHED_NAMES = tuple(
     f"{leg}_{part}_joint" for leg in ("FL", "FR", "RL", "RR") for part in ("hip", "thigh", "calf")

@@ -7,6 +7,7 @@ import mujoco
 import numpy as np
 
 from ddpm_controller.simulation.legged.conditions import (
+    NOMINAL,
     LeggedConditions,
     pushes,
     wishes,
@@ -26,7 +27,9 @@ from ddpm_controller.simulation.world import Camera, NamedVector
 EPISODE_S = 10.0
 FALLEN_HEIGHT_M, FALLEN_UPRIGHT = 0.15, 0.5
 """Lower, or further tilted, the robot has fallen; upright is the cosine of the tilt."""
-ORIENTATION_NAMES = tuple(f"orientation.{each}" for each in ("r11", "r21", "r31", "r12", "r22", "r32"))
+ORIENTATION_NAMES = tuple(
+    f"orientation.{each}" for each in ("r11", "r21", "r31", "r12", "r22", "r32")
+)
 """The first two columns of the rotation matrix, as a stream of an orientation has them."""
 WISH_NAMES = ("wished_velocity_x", "wished_velocity_y", "wished_yaw_rate")
 _START_JOINTS, _START_SPEEDS = 0.03, 0.05
@@ -67,9 +70,7 @@ class Go1World:
     cameras: ClassVar[tuple[Camera, ...]] = ()
     wish_stream: ClassVar[str] = "cmd_vel"
 
-    def __init__(
-        self, tick_hz: float = 50.0, perturbation: LeggedConditions = LeggedConditions()
-    ) -> None:
+    def __init__(self, tick_hz: float = 50.0, perturbation: LeggedConditions = NOMINAL) -> None:
         self.model = go1_model(perturbation.extra_mass_kg, perturbation.friction)
         self._num_substeps = num_substeps(self.model, tick_hz)
         self._tick_hz, self.tick_s = tick_hz, 1.0 / tick_hz
@@ -126,8 +127,8 @@ class Go1World:
         self._state.ctrl[:] = np.clip(command, self._lower, self._upper)
         for _ in range(self._num_substeps):
             mujoco.mj_step(self.model, self._state)
-        self._push()
         self._ticks += 1
+        self._push()
         self._fallen = self._fallen or self._lies()
         self._tracking.note(self.base_velocity, self.wish)
         self._measured = self._sensors.measure(self._state)
@@ -255,10 +256,9 @@ class Go1World:
         return bool(self.height_m < FALLEN_HEIGHT_M or upright < FALLEN_UPRIGHT)
 
     def _push(self) -> None:
-        """Add the velocity of every push that begins in this tick."""
-        begin_s = self.time_s
+        """Add the velocity of every push since the tick before."""
         for moment_s, velocity in self._pushes:
-            if begin_s - 1e-9 <= moment_s < begin_s + self.tick_s - 1e-9:
+            if self.time_s - self.tick_s + 1e-9 < moment_s <= self.time_s + 1e-9:
                 self._state.qvel[:2] += velocity
 
 

@@ -54,6 +54,5 @@ class Tracking:
     def follows(self) -> bool:
         """Whether the errors are small; where none is known they are."""
         return not (
-            self.velocity_error > MOST_VELOCITY_ERROR
-            or self.yaw_rate_error > MOST_YAW_RATE_ERROR
+            self.velocity_error > MOST_VELOCITY_ERROR or self.yaw_rate_error > MOST_YAW_RATE_ERROR
         )
