@@ -33,7 +33,7 @@ from ddpm_controller.share import share_path
 from ddpm_controller.simulation.legged.conditions import CONDITIONS, LeggedConditions, Wish
 from ddpm_controller.simulation.legged.go1_model import LEGS
 from ddpm_controller.simulation.legged.go1_world import Go1World
-from ddpm_controller.simulation.session import Session
+from ddpm_controller.simulation.session import Session, Tick
 from ddpm_controller.systems import restore
 
 TICK_S = 0.02
@@ -100,12 +100,14 @@ class Run:
         self.session = Session(self.world, 50.0, False, pictures=False)
         self.observe(self.session.reset(self.seed))
 
-    def observe(self, tick) -> None:
+    def observe(self, tick: Tick) -> None:
+        """Let the loop have what is measured."""
         self.now_s = tick.stamp_ns * 1e-9
         for stream in self.policy.facts.streams:
             self.loop.observe(stream.name, self.now_s, vector_value(stream, tick, self.world))
 
     def advance(self, seconds: float, plans: bool = True) -> None:
+        """Let the time go on; without plans the planner is silent."""
         for _ in range(round(seconds / TICK_S)):
             request = self.loop.plan_request(self.now_s) if plans else None
             if request is not None:

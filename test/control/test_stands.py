@@ -95,7 +95,7 @@ def test_a_stand_and_trajectories_that_end_at_rest_exclude_each_other():
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("  FR_hip_joint: -0.1\n", "", "stand is for .*, the commanded joints are"),
+        ("  FR_hip_joint: -0.15\n", "", "stand is for .*, the commanded joints are"),
         (
             "sensor_msgs/msg/JointState\n  names: [FR_hip_joint, FR_thigh_joint, FR_calf_joint, F",
             "trajectory_msgs/msg/JointTrajectory\n  names: [FR_hip_joint, FR_thigh_joint, "

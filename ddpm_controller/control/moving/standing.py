@@ -10,7 +10,7 @@ from ddpm_controller.control.moving.interpolation import Motion, Quintic
 
 AT_ONCE = 0.25
 """Of a period: in this time one chunk fades into the next, so that it counts at the next tick."""
-STAND_S = 0.15
+STAND_S = 0.1
 """Longest time in which a stop leads to the stand; in 0.2 s a Go1 at 1.2 m/s often falls."""
 _UP_RAD_S = 1.0
 """Pace at which a robot at rest is led to its stand, by the joint with the longest way."""

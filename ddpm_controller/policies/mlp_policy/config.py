@@ -36,7 +36,7 @@ class MlpPolicyConfig:
     rest: tuple[float, ...]
     action_scale: float
     hidden: tuple[int, ...] = (512, 256, 128)
-    n_action_steps: int = 5
+    n_action_steps: int = 3
     absent: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -117,10 +117,11 @@ def _refuse_unmaskable(policy: Policy, robot: Robot, folder: str) -> None:
     asked = [name for name in used if robot.rules[name].masks]
     maskable = policy.facts.maskable
     if not set(asked) <= set(maskable):
+        rules = " and ".join(sorted({robot.rules[name].when_stale for name in asked}))
         raise CheckpointError(
             f"{folder} can plan without the streams {list(maskable)}, but the robot file "
-            f"asks when_stale: mask or optional for {asked}: set hold or stop there, or use a "
-            "checkpoint that was trained with masks"
+            f"asks when_stale: {rules} for {asked}: set hold or stop there, or use a checkpoint "
+            "that was trained with masks"
         )
 
 

@@ -135,12 +135,10 @@ class Go1World:
 
     def lead(self, wish: np.ndarray | None) -> None:
         """Let ``wish`` (3,) be the wished velocity; None: that of the episode."""
-        changes = (wish is None) != (self._led is None) or (
-            wish is not None and not np.array_equal(wish, self._led)
-        )
+        before = self._led
         self._led = None if wish is None else np.array(wish, dtype=np.float64)
-        if changes:
-            self._tracking.restart()
+        if (before is None) != (wish is None):
+            self._tracking.restart()  # somebody else wishes
 
     def render(self, camera: str) -> np.ndarray:
         """Raise ValueError: there is no camera."""

@@ -167,7 +167,7 @@ def test_the_memory_of_another_robot_is_refused():
 
 
 def test_a_longer_hold_and_an_unknown_setting_are_refused():
-    with pytest.raises(ValueError, match="n_action_steps must be from 1 to 5"):
-        policy(n_action_steps=6)
+    with pytest.raises(ValueError, match="n_action_steps must be from 1 to 3"):
+        policy(n_action_steps=4)
     with pytest.raises(ValueError, match="unknown to this policy"):
         policy(overrides={"sampler": "ddim"})
