@@ -196,6 +196,11 @@ class LedWorld(Protocol):
 
     wish_stream: ClassVar[str]
 
+    @property
+    def vectors(self) -> Mapping[str, NamedVector]:
+        """As ``World.vectors``."""
+        ...
+
     def lead(self, wish: np.ndarray | None) -> None:
         """Let ``wish`` be what the robot is wished to do; None: as the episode has it."""
         ...

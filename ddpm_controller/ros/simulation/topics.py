@@ -131,7 +131,7 @@ class SimulationTopics:
         for publisher, streams in self._fields:
             publisher.publish(field_message(streams, tick.vectors, stamp_s))
         if self._wish is not None:
-            self._wish.tell(tick, stamp_s)
+            self._wish.tell(stamp_s)
         for camera in self._world.cameras:
             if camera.name in tick.images:
                 self._tell_image(tick, camera)

@@ -11,7 +11,6 @@ from ddpm_controller.messages.message_classes import message_class
 from ddpm_controller.robots.streams import RobotStream
 from ddpm_controller.ros.simulation.field_messages import field_message
 from ddpm_controller.ros.simulation.joint_states import STREAM_QOS
-from ddpm_controller.simulation.session import Tick
 from ddpm_controller.simulation.world import LedWorld
 
 _STALE_S = 0.5
@@ -34,12 +33,12 @@ class WishedVelocity:
         node.create_subscription(kind, stream.topic, self._receive, 10)
         self._others, self._heard_s = False, -math.inf
 
-    def tell(self, tick: Tick, stamp_s: float) -> None:
-        """Publish the wish of a tick, or be led by others."""
+    def tell(self, stamp_s: float) -> None:
+        """Publish the wish of a tick at ``stamp_s``, or be led by others."""
         self._others = self._node.count_publishers(self._stream.topic) > 1
         if not self._others:
             self._world.lead(None)
-            self._publisher.publish(field_message((self._stream,), tick.vectors, stamp_s))
+            self._publisher.publish(field_message((self._stream,), self._world.vectors, stamp_s))
         elif time.monotonic() - self._heard_s > _STALE_S:
             self._world.lead(np.zeros(len(self._stream.spec.names)))
 
