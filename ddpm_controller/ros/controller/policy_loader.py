@@ -13,7 +13,7 @@ from ddpm_controller.policies.monitors.departure_limit import (
     asked_departure_limit,
     load_departure_limit,
 )
-from ddpm_controller.policy import DepartureLimit, PlanSettings, Policy
+from ddpm_controller.policy import DepartureLimit, PlanSettings, Policy, words_from
 from ddpm_controller.robots.lead import delay_problem
 from ddpm_controller.robots.robot import Robot
 from ddpm_controller.robots.trained_sources import SOURCES, compare_sources
@@ -42,6 +42,7 @@ class LoadedPolicy:
         departure: Departure at which its state starts afresh; None: for no departure.
         notes: How the sources of its streams differ from those of its training, if harmless.
         views: Stream -> field of view of the pictures that it was trained with, where known.
+        overrides: What was asked for in place of the checkpoint's settings, each ``name=value``.
     """
 
     policy: Policy
@@ -52,6 +53,7 @@ class LoadedPolicy:
     departure: DepartureLimit | None = None
     notes: tuple[str, ...] = ()
     views: Mapping[str, CameraView] = field(default_factory=dict)
+    overrides: tuple[str, ...] = ()
 
 
 def load_policy(
@@ -109,6 +111,7 @@ def load_policy(
         departure=asked_departure_limit(policy.facts.training_range, learned, reset_state_above),
         notes=compared.noted,
         views=views_in(sources),
+        overrides=tuple(words_from(settings.overrides)),
     )
 
 
