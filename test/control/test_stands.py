@@ -58,6 +58,7 @@ def test_the_answer_of_a_tick_is_sent_at_that_tick_unchanged():
     sent = np.array([each.position for each in robot.commands])
     assert not any(each.limited for each in robot.commands[1:])
     assert np.abs(np.diff(sent, axis=0)).max() > 0.3, "its targets leap"
+    assert all(each.takeover for each in robot.commands[-20:]), "a plan at every tick"
     chunk = robot.loop.schedule.in_force.plan.chunk
     np.testing.assert_array_equal(sent[-1], chunk.actions[0])
 
