@@ -6,7 +6,7 @@ python benchmarks/go1.py --checkpoint models/go1_trot
 
 Each condition is tried on the same seeds under the control loop of the robot file, in process. A
 stop is that of a planner that falls silent while the robot walks: with the stand of the robot
-file, and held where it is. The picture shows one episode: height, feet, velocity against wish.
+file, and held where it is. The picture shows one episode: height, feet, velocity against request.
 """
 
 import json
@@ -30,14 +30,14 @@ from ddpm_controller.networks.device import use_threads
 from ddpm_controller.policy import Policy
 from ddpm_controller.robots.robot import load_robot
 from ddpm_controller.share import share_path
-from ddpm_controller.simulation.legged.conditions import CONDITIONS, LeggedConditions, Wish
+from ddpm_controller.simulation.legged.conditions import CONDITIONS, LeggedConditions, Request
 from ddpm_controller.simulation.legged.go1_model import LEGS
 from ddpm_controller.simulation.legged.go1_world import Go1World
 from ddpm_controller.simulation.session import Session, Tick
 from ddpm_controller.systems import restore
 
 TICK_S = 0.02
-WISHES: dict[str, Wish] = {
+REQUESTS: dict[str, Request] = {
     "forward .8": (0.8, 0.0, 0.0),
     "forward 1.2": (1.2, 0.0, 0.0),
     "backward .5": (-0.5, 0.0, 0.0),
@@ -55,7 +55,7 @@ class Options:
     Attributes:
         checkpoint: Folder.
         trials: Trials of each condition.
-        stops: Stops of each wish, at different phases of the gait.
+        stops: Stops of each request, at different phases of the gait.
         seed: Seed of the first trial.
         folder: Folder of results and picture.
         quick: Two of everything: shows that it runs, and nothing else.
@@ -74,12 +74,12 @@ class Run:
     """One robot in its world, loop and policy side by side; plans are there at once.
 
     Attributes:
-        rows: (time, height, feet (4,), velocity (3,), wish (3,)) of each tick.
+        rows: (time, height, feet (4,), velocity (3,), request (3,)) of each tick.
     """
 
     policy: Policy
     checkpoint: Path
-    wish: Wish
+    request: Request
     seed: int
     has_stand: bool = True
     rows: list[tuple[float, float, np.ndarray, np.ndarray, np.ndarray]] = field(
@@ -88,7 +88,7 @@ class Run:
 
     def __post_init__(self) -> None:
         robot = load_robot(share_path("config/robots/go1.yaml"))
-        self.world = Go1World(perturbation=LeggedConditions(wish=self.wish))
+        self.world = Go1World(perturbation=LeggedConditions(request=self.request))
         urdf = self.world.robot_description()
         settings = loop_of(robot, self.policy, self.checkpoint, Deployment(lockstep=True), urdf)
         assert settings.limits is not None
@@ -114,7 +114,7 @@ class Run:
                 self.loop.accept(self.policy.plan(request.window, request.memory), request)
             self.observe(self.session.step(self.loop.tick(self.now_s).position))
             world = self.world
-            row = (world.time_s, world.height_m, world.feet_m, world.base_velocity, world.wish)
+            row = (world.time_s, world.height_m, world.feet_m, world.base_velocity, world.request)
             self.rows.append(row)
 
 
@@ -146,14 +146,14 @@ def conditions(options: Options, policy: Policy) -> dict[str, dict[str, float]]:
 
 
 def stops(options: Options, policy: Policy) -> dict[str, dict[str, int]]:
-    """Return wish -> number of stops, and of falls with the stand and without."""
+    """Return request -> number of stops, and of falls with the stand and without."""
     count = 2 if options.quick else options.stops
     found = {}
-    for name, wish in WISHES.items():
+    for name, request in REQUESTS.items():
         falls = {True: 0, False: 0}
         for has_stand in falls:
             for number in range(count):
-                run = Run(policy, options.checkpoint, wish, options.seed + number, has_stand)
+                run = Run(policy, options.checkpoint, request, options.seed + number, has_stand)
                 run.advance(2.0 + number * TICK_S)  # another phase of the gait each
                 run.advance(_STOPPED_S, plans=False)
                 falls[has_stand] += run.world.fallen
@@ -162,10 +162,10 @@ def stops(options: Options, policy: Policy) -> dict[str, dict[str, int]]:
 
 
 def draw(path: Path, run: Run) -> None:
-    """Draw height, feet and velocity against wish of a run."""
+    """Draw height, feet and velocity against request of a run."""
     from matplotlib.figure import Figure
 
-    times, heights, feet, velocities, wishes = (np.array(c) for c in zip(*run.rows, strict=True))
+    times, heights, feet, velocities, requests = (np.array(c) for c in zip(*run.rows, strict=True))
     figure = Figure(figsize=(10, 8), layout="constrained")
     high, low, fast = figure.subplots(3, 1, sharex=True)
     high.plot(times, heights)
@@ -177,8 +177,8 @@ def draw(path: Path, run: Run) -> None:
     names = ("forward, m/s", "to the left, m/s", "yaw rate, rad/s")
     for number, name in enumerate(names):
         (line,) = fast.plot(times, velocities[:, number], linewidth=0.9, label=name)
-        fast.plot(times, wishes[:, number], "--", color=line.get_color(), linewidth=1.2)
-    fast.set_ylabel("velocity (dashed: wished)")
+        fast.plot(times, requests[:, number], "--", color=line.get_color(), linewidth=1.2)
+    fast.set_ylabel("velocity (dashed: requested)")
     fast.legend(ncols=3, fontsize=8)
     fast.set_xlabel("time, s; the planner falls silent at the end of the walk")
     path.parent.mkdir(parents=True, exist_ok=True)

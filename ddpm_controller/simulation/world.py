@@ -188,19 +188,19 @@ class ForkedWorld(Protocol):
 
 @runtime_checkable
 class LedWorld(Protocol):
-    """A world whose robot is led by a wished velocity.
+    """A world whose robot is led by a requested velocity.
 
     Attributes:
-        wish_stream: Stream of the wish among the vectors.
+        request_stream: Stream of the request among the vectors.
     """
 
-    wish_stream: ClassVar[str]
+    request_stream: ClassVar[str]
 
     @property
     def vectors(self) -> Mapping[str, NamedVector]:
         """As ``World.vectors``."""
         ...
 
-    def lead(self, wish: np.ndarray | None) -> None:
-        """Let ``wish`` be what the robot is wished to do; None: as the episode has it."""
+    def lead(self, request: np.ndarray | None) -> None:
+        """Let ``request`` be what the robot is requested to do; None: as the episode has it."""
         ...

@@ -56,7 +56,7 @@ _MEANINGS = {
         "<camera>/image_raw": "Picture of a camera.",
         "<camera>/image_raw/compressed": "The same as JPEG, with `compressed`.",
         "block_corners": "Corners of the block.",
-        "cmd_vel": "Wished velocity: that of the episode, while nothing else publishes there.",
+        "cmd_vel": "Requested velocity: that of the episode, while nothing else publishes there.",
         "episode": "Begin and end of an episode.",
         "goal": "Goal of the episode, as numbers.",
         "imu": "Orientation and angular velocity of the base.",

@@ -63,7 +63,7 @@ def test_the_answer_of_a_tick_is_sent_at_that_tick_unchanged():
     np.testing.assert_array_equal(sent[-1], chunk.actions[0])
 
 
-def test_nobody_wishes_and_the_robot_stands_until_somebody_does():
+def test_nobody_requests_and_the_robot_stands_until_somebody_does():
     robot = WalkingRobot(without=("cmd_vel",)).run(1.0)
     assert robot.commands[-1].state == State.RUNNING
     assert np.linalg.norm(robot.world.base_velocity[:2]) < 0.2
@@ -71,7 +71,7 @@ def test_nobody_wishes_and_the_robot_stands_until_somebody_does():
     assert seen.masked == ("cmd_vel",)
 
 
-def test_a_wish_that_ends_is_forgotten():
+def test_a_request_that_ends_is_forgotten():
     robot = WalkingRobot().run(2.0)
     robot._without = ("cmd_vel",)
     robot.run(0.4)

@@ -31,7 +31,7 @@ class WalkingRobot:
         commands: What was sent, one command a tick.
     """
 
-    def __init__(self, seed=0, wish=(0.8, 0.0, 0.0), without=(), **changes):
+    def __init__(self, seed=0, request=(0.8, 0.0, 0.0), without=(), **changes):
         robot = load_robot(share_path("config/robots/go1.yaml"))
         self.world, self.policy = Go1World(), walking_policy()
         limits = replace(robot.limits(self.world.robot_description()), **changes)
@@ -44,10 +44,10 @@ class WalkingRobot:
         self.loop.start(self.policy.initial_memory(seed))
         self._session = Session(self.world, 50.0, False, pictures=False)
         self._see(self._session.reset(seed))
-        self.wish(wish)
+        self.request(request)
 
-    def wish(self, wish):
-        self.world.lead(np.array(wish, dtype=np.float64))
+    def request(self, request):
+        self.world.lead(np.array(request, dtype=np.float64))
 
     @property
     def now_s(self):

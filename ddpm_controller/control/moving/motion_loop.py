@@ -16,14 +16,15 @@ from ddpm_controller.control.moving.governor import LONGEST_STEP, Governor, Limi
 from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.receding_horizon import ChunkFollower
 from ddpm_controller.control.moving.safety import JointLimits
-from ddpm_controller.control.moving.standing import (
+from ddpm_controller.control.moving.step_limit import Bounds, StepLimit
+from ddpm_controller.control.moving.stopping import (
     AT_ONCE,
     STAND_S,
+    SafeStop,
     StandingStop,
+    longest_stop_s,
     standing_up_s,
 )
-from ddpm_controller.control.moving.step_limit import Bounds, StepLimit
-from ddpm_controller.control.moving.stopping import SafeStop, longest_stop_s
 from ddpm_controller.control.moving.stream_settings import limits_between
 from ddpm_controller.control.moving.velocity_governor import VelocityGovernor
 from ddpm_controller.control.states import Reason, State, Verdict

@@ -73,7 +73,7 @@ class PlanSchedule:
         self._note = ""
 
     def ask_within(self, longest_s: float) -> None:
-        """Request plans at most so far apart, s, of the policy that plans first."""
+        """Request plans at most so far apart, s, from the next one on."""
         self._pace.ask_within(longest_s)
 
     @property
@@ -103,7 +103,6 @@ class PlanSchedule:
         num_inference_steps: int | None = None,
         *,
         keeps_memory: bool = False,
-        replan_period_s: float = math.inf,
     ) -> None:
         """Ask another policy from the next request on; drop a plan that is being made.
 
@@ -112,10 +111,8 @@ class PlanSchedule:
             memory: Its initial memory.
             num_inference_steps: That it takes when there is time; None: as the one before.
             keeps_memory: It continues from what the one before remembered.
-            replan_period_s: Longest time between two requests that it is made for.
         """
         self._n_obs_steps = n_obs_steps
-        self._pace.ask_within(replan_period_s)
         if num_inference_steps is not None:
             self._pace.use(num_inference_steps)
         self._pace.begin()

@@ -29,7 +29,7 @@ class MlpPolicyConfig:
         n_action_steps: Rows of a chunk, all with the newest answer, which bridge the time until
             the next one comes.
         absent: Numbers that stand in for a stream that has not come or is stale, by name: a
-            wished velocity of 0 is to stand.
+            requested velocity of 0 is to stand.
     """
 
     inputs: tuple[str, ...]

@@ -135,9 +135,9 @@ def _simulation(process: ResolvedProcess, robot: Robot) -> Rights:
     has_expert = process.parameters.get("expert") in (True, "true")
     commands = Rights(messages) if has_expert else Rights(subscribe=messages, execute=goals)
     fields = tuple(dict.fromkeys(each.topic for each in robot.streams if each.fields))
-    # What may be left out others may publish too, as a wished velocity: it follows them then.
-    wishes = tuple(each.topic for each in robot.streams if each.rule.is_optional)
-    observed = Rights(publish=(*pictures, *fields), subscribe=wishes)
+    # What may be left out others may publish too, as a requested velocity: it follows them then.
+    requests = tuple(each.topic for each in robot.streams if each.rule.is_optional)
+    observed = Rights(publish=(*pictures, *fields), subscribe=requests)
     return _SIMULATION + observed + commands
 
 

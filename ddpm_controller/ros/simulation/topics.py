@@ -28,7 +28,7 @@ from ddpm_controller.ros.simulation.messages import (
     time_from,
     vector_message,
 )
-from ddpm_controller.ros.simulation.wished_velocity import WishedVelocity
+from ddpm_controller.ros.simulation.requested_velocity import RequestedVelocity
 from ddpm_controller.simulation.session import Tick
 from ddpm_controller.simulation.world import Camera, LedWorld, NamedVector, World
 
@@ -70,19 +70,15 @@ class SimulationTopics:
         self._world = type(world)
         self._clock = node.create_publisher(Clock, "/clock", STREAM_QOS)
         self._joint_states = joint_states
-        self._wish = _wished_velocity(node, world, streams)
+        self._request = _requested_velocity(node, world, streams)
         topics = field_topics(streams, vectors)
         in_fields = {each.spec.name for found in topics.values() for each in found}
-        self._vectors = {
-            name: node.create_publisher(JointState, name, STREAM_QOS)
-            for name in vectors
-            if name not in in_fields
-        }
-        led = world.wish_stream if isinstance(world, LedWorld) else ""
+        plain = [name for name in vectors if name not in in_fields]
+        create = partial(node.create_publisher, qos_profile=STREAM_QOS)
+        self._vectors = {name: create(JointState, name) for name in plain}
         self._fields = [
-            (node.create_publisher(message_class(found[0].type), topic, STREAM_QOS), found)
-            for topic, found in topics.items()
-            if led not in {each.spec.name for each in found}
+            (create(message_class(found[0].type), topic), found)
+            for topic, found in _not_led(topics, world).items()
         ]
         facts = partial(_publisher_where, node)
         self._scores = facts(world.score is not None, JointState, "score", STREAM_QOS)
@@ -93,14 +89,11 @@ class SimulationTopics:
         of_cameras = partial(_publisher_of_each, node, world.cameras)
         self._images = of_cameras(Image, "image_raw")
         self._infos = of_cameras(CameraInfo, "camera_info")
-        self._compressed = (
-            of_cameras(CompressedImage, "image_raw/compressed") if compressed else {}
-        )
+        jpeg = "image_raw/compressed"
+        self._compressed = of_cameras(CompressedImage, jpeg) if compressed else {}
         self._outputs, self._names = tuple(outputs), tuple(names)
-        self._commands = {
-            topic: node.create_publisher(message_class(kind), topic, STREAM_QOS)
-            for topic, kind in recorded_types(outputs).items()
-        }
+        kinds = recorded_types(outputs).items()
+        self._commands = {topic: create(message_class(kind), topic) for topic, kind in kinds}
         self._description = node.create_publisher(String, "robot_description", FACT_QOS)
         self._description.publish(String(data=world.robot_description()))
 
@@ -130,8 +123,8 @@ class SimulationTopics:
         stamp_s = seconds(time_from(tick.stamp_ns))
         for publisher, streams in self._fields:
             publisher.publish(field_message(streams, tick.vectors, stamp_s))
-        if self._wish is not None:
-            self._wish.tell(stamp_s)
+        if self._request is not None:
+            self._request.tell(stamp_s)
         for camera in self._world.cameras:
             if camera.name in tick.images:
                 self._tell_image(tick, camera)
@@ -176,11 +169,23 @@ def _publisher_where(
     return node.create_publisher(kind, topic, qos) if wanted else None
 
 
-def _wished_velocity(
+def _not_led(
+    topics: Mapping[str, tuple[RobotStream, ...]], world: World
+) -> dict[str, tuple[RobotStream, ...]]:
+    """Return the topics without that of the request, which others may publish."""
+    led = world.request_stream if isinstance(world, LedWorld) else ""
+    return {
+        topic: streams
+        for topic, streams in topics.items()
+        if led not in {each.spec.name for each in streams}
+    }
+
+
+def _requested_velocity(
     node: Node, world: World, streams: Sequence[RobotStream]
-) -> WishedVelocity | None:
-    """Return what leads a world; None where nothing does, or the robot file has no wish."""
+) -> RequestedVelocity | None:
+    """Return what leads a world; None where nothing does, or the robot file has no request."""
     if not isinstance(world, LedWorld):
         return None
-    found = [each for each in streams if each.spec.name == world.wish_stream and each.fields]
-    return WishedVelocity(node, world, found[0]) if found else None
+    found = [each for each in streams if each.spec.name == world.request_stream and each.fields]
+    return RequestedVelocity(node, world, found[0]) if found else None

@@ -1,11 +1,11 @@
-"""What makes an episode on legs easy or hard: ground, load, pushes, sensors and the wish."""
+"""What makes an episode on legs easy or hard: ground, load, pushes, sensors and the request."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-Wish = tuple[float, float, float]
-"""Wished velocity of the base: forward and to the left, m/s, and the yaw rate, rad/s."""
+Request = tuple[float, float, float]
+"""Requested velocity of the base: forward and to the left, m/s, and the yaw rate, rad/s."""
 _VARIED_S = 2.5
 _VARIED_LOW, _VARIED_HIGH = np.array([-0.4, -0.3, -0.8]), np.array([0.9, 0.3, 0.8])
 _PUSH_FIRST_S, _PUSH_EVERY_S = 1.5, 2.0
@@ -16,7 +16,7 @@ class LeggedConditions:
     """How every episode of a world with legs is.
 
     Attributes:
-        wish: Wished velocity; None: another one every 2.5 s, at random, the last is to stand.
+        request: Requested velocity; None: another one every 2.5 s, at random, the last to stand.
         extra_mass_kg: Mass that is added to the trunk, and its inertia with it.
         friction: Friction of the ground.
         push_m_s: Velocity that a push adds to the base at once, every 2 s, in a random direction;
@@ -30,7 +30,7 @@ class LeggedConditions:
         ValueError: A number out of its range.
     """
 
-    wish: Wish | None = (0.8, 0.0, 0.0)
+    request: Request | None = (0.8, 0.0, 0.0)
     extra_mass_kg: float = 0.0
     friction: float = 0.6
     push_m_s: float = 0.0
@@ -51,8 +51,8 @@ class LeggedConditions:
             raise ValueError(f"dropouts must be from 0 to below 1, got {self.dropouts}")
         if not 1 <= self.stretch < np.inf:
             raise ValueError(f"stretch must be at least 1 and finite, got {self.stretch}")
-        if self.wish is not None and not np.isfinite(self.wish).all():
-            raise ValueError(f"wish must be finite, got {self.wish}")
+        if self.request is not None and not np.isfinite(self.request).all():
+            raise ValueError(f"request must be finite, got {self.request}")
 
 
 NOMINAL = LeggedConditions()
@@ -63,17 +63,17 @@ CONDITIONS = {
     "pushed": LeggedConditions(push_m_s=1.0),
     "noisy": LeggedConditions(noise=1.0, dropouts=0.02),
     "delayed": LeggedConditions(delay_s=0.02),
-    "varied": LeggedConditions(wish=None),
+    "varied": LeggedConditions(request=None),
 }
 """Those that evaluations compare, by name."""
 
 
-def wishes(
+def requests(
     conditions: LeggedConditions, duration_s: float, random: np.random.Generator
 ) -> list[tuple[float, np.ndarray]]:
-    """Return the wishes of an episode, each with the time from which on it counts."""
-    if conditions.wish is not None:
-        return [(0.0, np.array(conditions.wish))]
+    """Return the requests of an episode, each with the time from which on it counts."""
+    if conditions.request is not None:
+        return [(0.0, np.array(conditions.request))]
     begins_s = np.arange(0.0, duration_s - _VARIED_S / 2, _VARIED_S)
     found = [(float(begin_s), random.uniform(_VARIED_LOW, _VARIED_HIGH)) for begin_s in begins_s]
     return [*found[:-1], (found[-1][0], np.zeros(3))]

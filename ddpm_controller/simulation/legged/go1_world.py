@@ -1,4 +1,4 @@
-"""A Unitree Go1 that walks on a flat floor as it is wished to."""
+"""A Unitree Go1 that walks on a flat floor as it is requested to."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -10,7 +10,7 @@ from ddpm_controller.simulation.legged.conditions import (
     NOMINAL,
     LeggedConditions,
     pushes,
-    wishes,
+    requests,
 )
 from ddpm_controller.simulation.legged.go1_model import (
     JOINT_NAMES,
@@ -31,22 +31,22 @@ ORIENTATION_NAMES = tuple(
     f"orientation.{each}" for each in ("r11", "r21", "r31", "r12", "r22", "r32")
 )
 """The first two columns of the rotation matrix, as a stream of an orientation has them."""
-WISH_NAMES = ("wished_velocity_x", "wished_velocity_y", "wished_yaw_rate")
+REQUEST_NAMES = ("wished_velocity_x", "wished_velocity_y", "wished_yaw_rate")
 _START_JOINTS, _START_SPEEDS = 0.03, 0.05
 """Standard deviations at the start, rad, and rad/s or m/s."""
-_WISH_STREAM, _PUSH_STREAM, _NOISE_STREAM = 1, 2, 3
+_REQUEST_STREAM, _PUSH_STREAM, _NOISE_STREAM = 1, 2, 3
 """Keep what is drawn from one seed apart."""
 
 
 class Go1World:
-    """Twelve joints that follow position targets, a base that moves, and a wished velocity.
+    """Twelve joints that follow position targets, a base that moves, and a requested velocity.
 
     An episode is a success when it has lasted 10 s without a fall and the base has followed the
-    wish; a fall ends nothing, since what follows it may matter.
+    request; a fall ends nothing, since what follows it may matter.
 
     Args:
         tick_hz: Rate of ``step``; divides 250 Hz.
-        perturbation: Load, ground, pushes, sensors and wish of every episode.
+        perturbation: Load, ground, pushes, sensors and request of every episode.
 
     Attributes:
         name: Name of the task.
@@ -55,7 +55,7 @@ class Go1World:
         published_joint_names: The same in the order of the robot's driver.
         cameras: None.
         tick_s: Time that one ``step`` advances.
-        wish_stream: Stream of the wished velocity.
+        request_stream: Stream of the requested velocity.
         perturbation: As given.
         model: Model of the robot and its ground.
 
@@ -68,7 +68,7 @@ class Go1World:
     joint_names: ClassVar[tuple[str, ...]] = JOINT_NAMES
     published_joint_names: ClassVar[tuple[str, ...]] = PUBLISHED_NAMES
     cameras: ClassVar[tuple[Camera, ...]] = ()
-    wish_stream: ClassVar[str] = "cmd_vel"
+    request_stream: ClassVar[str] = "cmd_vel"
 
     def __init__(self, tick_hz: float = 50.0, perturbation: LeggedConditions = NOMINAL) -> None:
         self.model = go1_model(perturbation.extra_mass_kg, perturbation.friction)
@@ -98,8 +98,8 @@ class Go1World:
         mujoco.mj_forward(self.model, state)
         self._ticks, self._fallen = 0, False
         duration_s = self.perturbation.stretch * EPISODE_S
-        self._wishes = wishes(
-            self.perturbation, duration_s, np.random.default_rng([seed, _WISH_STREAM])
+        self._requests = requests(
+            self.perturbation, duration_s, np.random.default_rng([seed, _REQUEST_STREAM])
         )
         self._pushes = pushes(
             self.perturbation, duration_s, np.random.default_rng([seed, _PUSH_STREAM])
@@ -130,15 +130,15 @@ class Go1World:
         self._ticks += 1
         self._push()
         self._fallen = self._fallen or self._lies()
-        self._tracking.note(self.base_velocity, self.wish)
+        self._tracking.note(self.base_velocity, self.request)
         self._measured = self._sensors.measure(self._state)
 
-    def lead(self, wish: np.ndarray | None) -> None:
-        """Let ``wish`` (3,) be the wished velocity; None: that of the episode."""
+    def lead(self, request: np.ndarray | None) -> None:
+        """Let ``request`` (3,) be the requested velocity; None: that of the episode."""
         before = self._led
-        self._led = None if wish is None else np.array(wish, dtype=np.float64)
-        if (before is None) != (wish is None):
-            self._tracking.restart()  # somebody else wishes
+        self._led = None if request is None else np.array(request, dtype=np.float64)
+        if (before is None) != (request is None):
+            self._tracking.restart()  # somebody else requests
 
     def render(self, camera: str) -> np.ndarray:
         """Raise ValueError: there is no camera."""
@@ -168,11 +168,11 @@ class Go1World:
         return self._state.ctrl.copy() if self._ticks else home(self.model)
 
     @property
-    def wish(self) -> np.ndarray:
-        """Wished velocity now, (3,), m/s and rad/s."""
+    def request(self) -> np.ndarray:
+        """Requested velocity now, (3,), m/s and rad/s."""
         if self._led is not None:
             return self._led.copy()
-        past = [wish for begin_s, wish in self._wishes if begin_s <= self.time_s + 1e-9]
+        past = [request for begin_s, request in self._requests if begin_s <= self.time_s + 1e-9]
         return past[-1].copy()
 
     @property
@@ -204,20 +204,20 @@ class Go1World:
 
     @property
     def success(self) -> bool:
-        """Whether the episode has lasted long enough, without a fall and as it was wished."""
+        """Whether the episode has lasted long enough, without a fall and as it was requested."""
         is_over = self.time_s >= self.perturbation.stretch * EPISODE_S - 1e-9
         return is_over and not self._fallen and self._tracking.follows
 
     @property
     def vectors(self) -> Mapping[str, NamedVector]:
-        """Orientation, angular velocity, velocity and height of the base, and the wish."""
+        """Orientation, angular velocity, velocity and height of the base, and the request."""
         measured = self._measured
         return {
             "orientation": NamedVector(ORIENTATION_NAMES, _six_numbers(measured.orientation)),
             "angular_velocity": NamedVector(_axes("angular_velocity"), measured.angular_velocity),
             "base_velocity": NamedVector(_axes("base_velocity"), measured.base_velocity),
             "base_height": NamedVector(("base_height",), measured.base_height),
-            self.wish_stream: NamedVector(WISH_NAMES, self.wish),
+            self.request_stream: NamedVector(REQUEST_NAMES, self.request),
         }
 
     @property
@@ -236,12 +236,12 @@ class Go1World:
 
     @property
     def instruction(self) -> str:
-        """Empty: the wish is a velocity."""
+        """Empty: the request is a velocity."""
         return ""
 
     def running_cost(self) -> float:
-        """Return ``terminal_cost`` and the distance from the wished velocity, m/s and rad/s."""
-        return self.terminal_cost() + float(np.linalg.norm(self.base_velocity - self.wish))
+        """Return ``terminal_cost`` and the distance from the requested velocity, m/s and rad/s."""
+        return self.terminal_cost() + float(np.linalg.norm(self.base_velocity - self.request))
 
     def terminal_cost(self) -> float:
         """Return the share of the episode that is left, and 1 more once the robot has fallen."""

@@ -1,4 +1,4 @@
-"""A stream that may never come, as a wished velocity."""
+"""A stream that may never come, as a requested velocity."""
 
 import numpy as np
 import pytest

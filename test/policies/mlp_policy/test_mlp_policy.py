@@ -67,7 +67,7 @@ def test_one_layer_by_hand():
         for layer in network.layers:
             layer.weight.zero_()
             layer.bias.zero_()
-        network.layers[0].weight[0, 7] = 2.0  # of the wish
+        network.layers[0].weight[0, 7] = 2.0  # of the request
         network.layers[1].weight[1, 0] = 1.0
         network.observation_mean[7] = 0.25
         network.observation_inverse_deviation[7] = 4.0
@@ -77,7 +77,7 @@ def test_one_layer_by_hand():
     np.testing.assert_allclose(found.detach().numpy(), [[0.0, np.tanh(swish)]], rtol=1e-6)
 
 
-def test_a_masked_wish_is_what_stands_in_for_it():
+def test_a_masked_request_is_what_stands_in_for_it():
     mine, masked = policy(), seen(np.nan).without(("cmd_vel",))
     memory = mine.initial_memory(0)
     still = mine.plan([seen(0.0)], memory)

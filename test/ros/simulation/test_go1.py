@@ -63,9 +63,9 @@ def test_a_walk_in_lockstep_is_recorded_and_replayed_bit_for_bit(tmp_path):
         process_of("simulation", world="go1", mode="lockstep"),
         process_of("controller", **parameters),
     ):
-        odometry, wishes = [], []
+        odometry, requests = [], []
         node.create_subscription(Odometry, "odom", odometry.append, DEEP)
-        node.create_subscription(TwistStamped, "cmd_vel", wishes.append, DEEP)
+        node.create_subscription(TwistStamped, "cmd_vel", requests.append, DEEP)
         words = [*python_command("record"), "--robot", GO1, "--output", str(bag)]
         recorder = subprocess.Popen(words)
         try:
@@ -79,7 +79,7 @@ def test_a_walk_in_lockstep_is_recorded_and_replayed_bit_for_bit(tmp_path):
             recorder.terminate()
             recorder.wait()
     assert odometry[-1].twist.twist.linear.x > 0.3
-    assert wishes[-1].twist.linear.x == 0.8
+    assert requests[-1].twist.linear.x == 0.8
     run = read_run(bag, load_robot(GO1))
     commands = compare_commands(run)
     assert commands.first is None
@@ -146,18 +146,18 @@ def test_a_walking_robot_stays_on_its_feet_when_a_process_is_killed(victim):
 
 def test_the_episode_leads_the_robot_only_while_nobody_else_does():
     with client() as node, process_of("simulation", world="go1"):
-        wishes = []
-        node.create_subscription(TwistStamped, "cmd_vel", wishes.append, DEEP)
-        node.until(lambda: wishes)
-        assert wishes[0].twist.linear.x == 0.8
-        wish, mine = node.create_publisher(TwistStamped, "cmd_vel", 10), TwistStamped()
+        requests = []
+        node.create_subscription(TwistStamped, "cmd_vel", requests.append, DEEP)
+        node.until(lambda: requests)
+        assert requests[0].twist.linear.x == 0.8
+        request, mine = node.create_publisher(TwistStamped, "cmd_vel", 10), TwistStamped()
         mine.header.frame_id = "mine"
 
         def are_mine() -> bool:
-            wish.publish(mine)
-            return len(wishes) > 20 and all(w == mine for w in wishes[-20:])
+            request.publish(mine)
+            return len(requests) > 20 and all(w == mine for w in requests[-20:])
 
         node.until(are_mine)
-        node.destroy_publisher(wish)
-        node.until(lambda: wishes[-1] != mine)
-        assert wishes[-1].twist.linear.x == 0.8
+        node.destroy_publisher(request)
+        node.until(lambda: requests[-1] != mine)
+        assert requests[-1].twist.linear.x == 0.8

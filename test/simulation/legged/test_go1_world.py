@@ -30,15 +30,15 @@ def test_a_robot_that_lets_its_legs_go_has_fallen_and_does_not_succeed():
     assert world.terminal_cost() == pytest.approx(1.0)
 
 
-def test_standing_is_no_success_where_the_robot_is_wished_to_walk():
+def test_standing_is_no_success_where_the_robot_is_requested_to_walk():
     world = run(Go1World(), EPISODE_S)
     assert not world.fallen
     assert world.tally["velocity_error"] == pytest.approx(0.8, abs=0.05)
     assert not world.success
 
 
-def test_standing_is_a_success_where_nothing_else_is_wished():
-    world = Go1World(perturbation=LeggedConditions(wish=(0.0, 0.0, 0.0)))
+def test_standing_is_a_success_where_nothing_else_is_requested():
+    world = Go1World(perturbation=LeggedConditions(request=(0.0, 0.0, 0.0)))
     assert run(world, EPISODE_S).success
 
 
@@ -97,32 +97,32 @@ def test_a_push_adds_its_velocity_once():
     assert np.linalg.norm(world.state[1][:2] - before) < 0.3
 
 
-def test_a_varied_wish_ends_with_standing():
+def test_a_varied_request_ends_with_standing():
     world = Go1World(perturbation=CONDITIONS["varied"])
     world.reset(3)
-    first = world.wish
+    first = world.request
     run(world, EPISODE_S - 0.1)
     assert np.abs(first).max() > 0
-    np.testing.assert_array_equal(world.wish, np.zeros(3))
+    np.testing.assert_array_equal(world.request, np.zeros(3))
 
 
-def test_who_leads_the_robot_changes_the_wish_and_what_it_is_judged_by():
+def test_who_leads_the_robot_changes_the_request_and_what_it_is_judged_by():
     world = run(Go1World(), 2.0)
     assert world.tally["velocity_error"] > 0.5
     world.lead(np.zeros(3))
     np.testing.assert_array_equal(world.vectors["cmd_vel"].values, np.zeros(3))
     assert run(world, EPISODE_S - 2.0).success
     world.lead(None)
-    np.testing.assert_array_equal(world.wish, [0.8, 0.0, 0.0])
+    np.testing.assert_array_equal(world.request, [0.8, 0.0, 0.0])
 
 
-def test_the_walking_policy_walks_as_it_is_wished():
+def test_the_walking_policy_walks_as_it_is_requested():
     """The signs of all three, and of the observation, are those of its training."""
-    for wish, axis in (((0.8, 0.0, 0.0), 0), ((0.0, 0.4, 0.0), 1), ((0.0, 0.0, 1.0), 2)):
-        robot = WalkingRobot(wish=wish).run(2.0)
+    for request, axis in (((0.8, 0.0, 0.0), 0), ((0.0, 0.4, 0.0), 1), ((0.0, 0.0, 1.0), 2)):
+        robot = WalkingRobot(request=request).run(2.0)
         means = np.mean([robot.run(0.02).world.base_velocity for _ in range(25)], axis=0)
         # Over half a second: the base sways with its gait, and turns 0.17 rad/s too slowly.
-        assert means[axis] == pytest.approx(wish[axis], abs=0.25)
+        assert means[axis] == pytest.approx(request[axis], abs=0.25)
         assert not robot.world.fallen
 
 
@@ -132,7 +132,7 @@ def test_the_walking_policy_walks_as_it_is_wished():
         ({"dropouts": 1.0}, "dropouts must be from 0 to below 1"),
         ({"extra_mass_kg": -4.0}, "extra_mass_kg must be from -3 to 20"),
         ({"friction": -0.1}, "friction must be 0 or above"),
-        ({"wish": (np.nan, 0.0, 0.0)}, "wish must be finite"),
+        ({"request": (np.nan, 0.0, 0.0)}, "request must be finite"),
         ({"delay_s": np.inf}, "delay_s must be 0 or above and finite"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Who leads a simulated robot: its episode, or whoever else publishes the wished velocity."""
+"""Who leads a simulated robot: its episode, or whoever else publishes the requested velocity."""
 
 import math
 import time
@@ -17,13 +17,13 @@ _STALE_S = 0.5
 """After so long without another message nobody leads: the robot is to stand."""
 
 
-class WishedVelocity:
-    """Publishes the wish of the episode while nothing else publishes there, and follows others.
+class RequestedVelocity:
+    """Publishes the request of the episode while nothing else publishes there, and follows others.
 
     Args:
         node: Owner of publisher and subscription.
         world: Is led by what others publish, so that it is judged by that.
-        stream: Stream of the wish in the robot file.
+        stream: Stream of the request in the robot file.
     """
 
     def __init__(self, node: Node, world: LedWorld, stream: RobotStream) -> None:
@@ -34,7 +34,7 @@ class WishedVelocity:
         self._others, self._heard_s = False, -math.inf
 
     def tell(self, stamp_s: float) -> None:
-        """Publish the wish of a tick at ``stamp_s``, or be led by others."""
+        """Publish the request of a tick at ``stamp_s``, or be led by others."""
         self._others = self._node.count_publishers(self._stream.topic) > 1
         if not self._others:
             self._world.lead(None)
