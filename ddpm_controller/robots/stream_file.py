@@ -118,7 +118,7 @@ class FieldsFile(BaseModel):
         latency_s: Time from acquisition to arrival, s; 0: unknown.
         when_stale: What the robot does meanwhile: hold and resume by itself, stop until a reset,
             or mask: plan without the stream, where the policy can; optional: the same, and before
-            its first message too, as of a requested velocity that nobody sends.
+            its first message too, as of a requested velocity.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

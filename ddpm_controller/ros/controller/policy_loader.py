@@ -81,8 +81,7 @@ def load_policy(
         CheckpointError: It is missing, damaged, or does not fit the robot.
         ValueError: The settings or the lead do not fit it.
     """
-    began_s = time.monotonic()
-    checkpoint = load_checkpoint(found_path(folder))
+    began_s, checkpoint = time.monotonic(), load_checkpoint(found_path(folder))
     sources = checkpoint.manifest.provenance.get(SOURCES, {})
     compared = compare_sources(sources, robot.streams)
     refuse_mismatch(checkpoint.manifest, robot.stream_specs, robot.action_spec, compared.refused)

@@ -14,7 +14,7 @@ from ddpm_controller.ros.simulation.joint_states import STREAM_QOS
 from ddpm_controller.simulation.world import LedWorld
 
 _STALE_S = 0.5
-"""After so long without another message nobody leads: the robot is to stand."""
+"""After so long without another message nothing leads: the robot is to stand."""
 
 
 class RequestedVelocity:

@@ -138,7 +138,7 @@ class Go1World:
         before = self._led
         self._led = None if request is None else np.array(request, dtype=np.float64)
         if (before is None) != (request is None):
-            self._tracking.restart()  # somebody else requests
+            self._tracking.restart()  # another source leads
 
     def render(self, camera: str) -> np.ndarray:
         """Raise ValueError: there is no camera."""

@@ -26,7 +26,7 @@ class Tracking:
         self.restart()
 
     def restart(self) -> None:
-        """Forget the errors, as when somebody else requests."""
+        """Forget the errors, as when another source leads."""
         self._errors, self._count, self._settled = np.zeros(2), 0, 0
 
     def note(self, velocity: np.ndarray, request: np.ndarray) -> None:
