@@ -32,7 +32,11 @@ from ddpm_controller.robots.robot import load_robot
 from ddpm_controller.share import share_path
 from ddpm_controller.simulation.legged.conditions import CONDITIONS, LeggedConditions, Request
 from ddpm_controller.simulation.legged.go1_model import LEGS
-from ddpm_controller.simulation.legged.go1_world import Go1World
+from ddpm_controller.simulation.legged.go1_world import (
+    FALLEN_HEIGHT_M,
+    FALLEN_UPRIGHT,
+    Go1World,
+)
 from ddpm_controller.simulation.session import Session, Tick
 from ddpm_controller.systems import restore
 
@@ -87,6 +91,7 @@ class Run:
     )
 
     def __post_init__(self) -> None:
+        self.upright = 1.0
         robot = load_robot(share_path("config/robots/go1.yaml"))
         self.world = Go1World(perturbation=LeggedConditions(request=self.request))
         urdf = self.world.robot_description()
@@ -116,6 +121,13 @@ class Run:
             world = self.world
             row = (world.time_s, world.height_m, world.feet_m, world.base_velocity, world.request)
             self.rows.append(row)
+            _, x, y, _ = world.state[0][3:7]
+            self.upright = min(self.upright, 1.0 - 2.0 * (x * x + y * y))
+
+    @property
+    def fell(self) -> bool:
+        """Whether it has tilted over, or lies in the end; a deep bow of the knees is no fall."""
+        return self.upright < FALLEN_UPRIGHT or self.world.height_m < FALLEN_HEIGHT_M
 
 
 def conditions(options: Options, policy: Policy) -> dict[str, dict[str, float]]:
@@ -156,7 +168,7 @@ def stops(options: Options, policy: Policy) -> dict[str, dict[str, int]]:
                 run = Run(policy, options.checkpoint, request, options.seed + number, has_stand)
                 run.advance(2.0 + number * TICK_S)  # another phase of the gait each
                 run.advance(_STOPPED_S, plans=False)
-                falls[has_stand] += run.world.fallen
+                falls[has_stand] += run.fell
         found[name] = {"stops": count, "stand": falls[True], "held": falls[False]}
     return found
 

@@ -205,24 +205,22 @@ class RecordedRun:
         """
         elements = chunk.elements or ({},) * len(chunk.window)
         begins = {name: self._begin_of_turns(name, chunk) for name in self.turns}
+        # Optional streams that had not come.
+        never = {n for _, s in chunk.window for n in s if s[n] == NEVER_S} & {*chunk.masked}
+        shapes = {each.name: each.shape for each in self.robot.stream_specs}
         return tuple(
             Observation(
                 stamp_s,
                 {
-                    name: self._nothing(name)
-                    if source_s == NEVER_S and name in chunk.masked
-                    else self._seen(name, self._stamps_s(name, source_s, own_s), begins)
+                    name: self._seen(name, self._stamps_s(name, source_s, own_s), begins)
                     for name, source_s in sources_s.items()
-                },
+                    if name not in never
+                }
+                | {name: np.full(shapes[name], math.nan) for name in never},
                 dict(sources_s),
             ).without(chunk.masked)
             for (stamp_s, sources_s), own_s in zip(chunk.window, elements, strict=True)
         )
-
-    def _nothing(self, name: str) -> np.ndarray:
-        """Return what an optional stream is that has not come."""
-        spec = next(each.spec for each in self.robot.streams if each.spec.name == name)
-        return np.full(spec.shape, math.nan)
 
     def _seen(
         self, name: str, stamps_s: Sequence[float], begins: Mapping[str, np.ndarray]
