@@ -22,7 +22,7 @@ class LeggedConditions:
         push_m_s: Velocity that a push adds to the base at once, every 2 s, in a random direction;
             0: none.
         noise: Noise of the sensors, in units of ``NOISE``.
-        delay_s: Age of everything that is measured when it comes; a whole number of ticks.
+        delay_ticks: Age of everything that is measured when it comes, in ticks of the world.
         dropouts: Probability that a sensor repeats its last value at a tick.
         stretch: How many times as long an episode lasts.
 
@@ -35,12 +35,12 @@ class LeggedConditions:
     friction: float = 0.6
     push_m_s: float = 0.0
     noise: float = 0.0
-    delay_s: float = 0.0
+    delay_ticks: int = 0
     dropouts: float = 0.0
     stretch: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("push_m_s", "noise", "delay_s", "friction"):
+        for name in ("push_m_s", "noise", "delay_ticks", "friction"):
             if not 0 <= getattr(self, name) < np.inf:
                 raise ValueError(
                     f"{name} must be 0 or above and finite, got {getattr(self, name)}"
@@ -62,7 +62,7 @@ CONDITIONS = {
     "slippery": LeggedConditions(friction=0.3),
     "pushed": LeggedConditions(push_m_s=1.0),
     "noisy": LeggedConditions(noise=1.0, dropouts=0.02),
-    "delayed": LeggedConditions(delay_s=0.02),
+    "delayed": LeggedConditions(delay_ticks=1),
     "varied": LeggedConditions(request=None),
 }
 """Those that evaluations compare, by name."""

@@ -106,7 +106,7 @@ class Go1World:
         )
         self._led: np.ndarray | None = None
         noise = np.random.default_rng([seed, _NOISE_STREAM])
-        self._sensors = Sensors(self.perturbation, self.tick_s, noise)
+        self._sensors = Sensors(self.perturbation, noise)
         self._tracking = Tracking(self.tick_s)
         self._measured = self._sensors.measure(state)
 

@@ -45,23 +45,12 @@ class Sensors:
 
     Args:
         conditions: Noise, delay and dropouts.
-        tick_s: Time between two readings.
         random: Source of noise and dropouts.
-
-    Raises:
-        ValueError: The delay is no whole number of ticks.
     """
 
-    def __init__(
-        self, conditions: LeggedConditions, tick_s: float, random: np.random.Generator
-    ) -> None:
-        num_ticks = round(conditions.delay_s / tick_s)
-        if abs(num_ticks * tick_s - conditions.delay_s) > 1e-9:
-            raise ValueError(
-                f"delay_s {conditions.delay_s} must be a whole number of ticks of {tick_s:g} s"
-            )
+    def __init__(self, conditions: LeggedConditions, random: np.random.Generator) -> None:
         self._conditions, self._random = conditions, random
-        self._waiting: deque[Measured] = deque(maxlen=num_ticks + 1)
+        self._waiting: deque[Measured] = deque(maxlen=conditions.delay_ticks + 1)
         self._newest: Measured | None = None
 
     def measure(self, state: mujoco.MjData) -> Measured:
