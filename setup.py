@@ -67,7 +67,7 @@ setup(
     python_requires=">=3.11",
     install_requires=RUNTIME,
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
-    package_data={"": ["*.xml", "*.yaml"]},
+    package_data={"": ["*.xml", "*.yaml", "LICENSE*", "SOURCE.txt"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),

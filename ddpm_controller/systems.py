@@ -29,6 +29,7 @@ from ddpm_controller.policies.diffusion_policy.policy import (
 )
 from ddpm_controller.policies.inputs.relative_actions import RelativeActions
 from ddpm_controller.policies.mip.policy import Mip, MipConfig, MipNetwork
+from ddpm_controller.policies.mlp_policy.policy import MlpPolicy, MlpPolicyConfig
 from ddpm_controller.policy import PlanSettings, Policy
 
 
@@ -84,6 +85,7 @@ SYSTEMS: dict[str, System] = {
         bound=remembering_bound,
     ),
     "bc_lstm": System(BcLstmConfig, BcLstm.restore, BcLstmNetwork),
+    "mlp_policy": System(MlpPolicyConfig, MlpPolicy.restore),
     "mip": System(MipConfig, Mip.restore, MipNetwork, relative=RelativeActions),
     "consistency_policy": System(
         ConsistencyConfig,

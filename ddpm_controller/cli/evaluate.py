@@ -113,7 +113,8 @@ class EvaluateOptions:
     @property
     def folder(self) -> Path:
         """Of the checkpoint."""
-        return self.checkpoint or Path(share_path(f"models/{self.world}"))
+        shipped = WORLDS[self.world].checkpoint or f"models/{self.world}"
+        return self.checkpoint or Path(share_path(shipped))
 
     @property
     def robot_file(self) -> str:

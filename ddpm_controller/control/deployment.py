@@ -145,4 +145,6 @@ def policy_terms(
         approach_share=deployment.approach_share,
     )
     facts = policy.facts
-    return PolicyTerms(facts.n_obs_steps, facts.num_inference_steps, gate, departure)
+    return PolicyTerms(
+        facts.n_obs_steps, facts.num_inference_steps, gate, departure, facts.replan_period_s
+    )

@@ -83,6 +83,7 @@ class ControlLoop:
             settings.rules,
         )
         self.schedule = _schedule(settings)
+        self.schedule.ask_within(policy.replan_period_s)
         self.start_check = StartCheck(spec, self.schedule, policy.gate)
         self.distribution = DistributionWatch(settings.out_of_distribution_plans)
         self.departure = DepartureWatch(
@@ -97,8 +98,8 @@ class ControlLoop:
         self._no_limits_text = NO_LIMITS
         self._motion = self._guard = self._sent = self._led = None
         self._has_begun = self._keep_position = self._stopping = False
-        self._jump, self._jump_over_s = "", -math.inf
-        self._free_s, self._quiet_s = -math.inf, math.nan
+        self._jump, self._quiet_s = "", math.nan
+        self._jump_over_s = self._free_s = -math.inf
         self._kept: np.ndarray | None = None
         self._remember(policy.n_obs_steps)
 
@@ -144,6 +145,7 @@ class ControlLoop:
         if memory is None:
             return
         self._remember(policy.n_obs_steps)
+        self.schedule.ask_within(policy.replan_period_s)
         self.schedule.use_policy(
             policy.n_obs_steps, memory, policy.num_inference_steps, keeps_memory=keeps_memory
         )
@@ -229,9 +231,8 @@ class ControlLoop:
 
     def accept(self, plan: Plan, request: PlanRequest) -> str:
         """Take a plan for the next tick; return why it was refused, or an empty text."""
-        problem = self.schedule.accept(
-            plan, request, self._demanded(), self.settings.tolerance, self._box_guard()
-        )
+        demanded, tolerance = self._demanded(), self.settings.tolerance
+        problem = self.schedule.accept(plan, request, demanded, tolerance, self._box_guard())
         if not problem:
             self.distribution.note(plan)
         return problem

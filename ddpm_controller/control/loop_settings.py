@@ -26,14 +26,18 @@ class PolicyTerms:
         num_inference_steps: Denoising steps of a plan when there is time; 0: it has none.
         gate: Conditions for the first chunk of a run.
         departure: Departure of the joints at which its state begins again; None: none.
+        replan_period_s: Longest time between two requests that it is made for; infinite: any.
     """
 
     n_obs_steps: int = 1
     num_inference_steps: int = 0
     gate: StartGate = field(default_factory=StartGate)
     departure: DepartureLimit | None = None
+    replan_period_s: float = math.inf
 
     def __post_init__(self) -> None:
+        if not self.replan_period_s > 0:
+            raise ValueError(f"replan_period_s must be above 0, got {self.replan_period_s}")
         if self.n_obs_steps < 1 or self.num_inference_steps < 0:
             raise ValueError(
                 "n_obs_steps must be at least 1 and num_inference_steps not below 0, got "

@@ -10,10 +10,12 @@ from typing import Any
 
 AS_CHECKPOINT, AS_ROBOT_FILE = "as_checkpoint", "as_robot_file"
 ANY, NEVER, NONE = "any", "never", "none"
+OVERRIDES = "policy.overrides"
+"""Settings of the policy in place of its checkpoint's."""
 
 NAMES: Mapping[str, str] = {
     "state_denoiser": "policy.state_denoiser",
-    "policy_overrides": "policy.overrides",
+    "policy_overrides": OVERRIDES,
     "replan_period_s": "policy.replan_period_s",
     "deadline_aware": "policy.deadline_aware",
     "min_inference_steps": "policy.min_inference_steps",

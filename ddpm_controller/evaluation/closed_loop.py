@@ -112,6 +112,8 @@ def _run_together(policy: Policy, runs: Sequence["_Run"]) -> None:
         run.begin()
     active = list(runs)
     while active:
+        for run in active:
+            run.collect()
         due = [(run, request) for run in active if (request := run.request()) is not None]
         if due:
             plans = plan_batch(
@@ -175,11 +177,15 @@ class _Run:
         due_s = request.requested_s + self.settings.plan_delay_s + jitter_s
         self.waiting.append((due_s, plan, request))
 
-    def advance(self) -> None:
+    def collect(self) -> None:
+        """Take the plans that have come, before the next one is asked for, as the node does."""
         for due_s, plan, request in self.waiting:
             if due_s <= self.now_s + 1e-9:
                 self.loop.accept(plan, request)
         self.waiting = [each for each in self.waiting if each[0] > self.now_s + 1e-9]
+
+    def advance(self) -> None:
+        self.collect()
         command = self.loop.tick(self.now_s)
         self.plans += command.takeover is not None
         self.seams.note(command, self.now_s - self.start_s)

@@ -20,6 +20,7 @@ from ddpm_controller.bags.memory_messages import memory_from
 from ddpm_controller.bags.stream_reader import StreamReader
 from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.safety import JointLimits
+from ddpm_controller.control.observing.observation_buffer import NEVER_S
 from ddpm_controller.control.parameter_names import values_from
 from ddpm_controller.control.states import Reason, State, Verdict
 from ddpm_controller.given_files import one_line, parsed_json
@@ -204,13 +205,18 @@ class RecordedRun:
         """
         elements = chunk.elements or ({},) * len(chunk.window)
         begins = {name: self._begin_of_turns(name, chunk) for name in self.turns}
+        # Optional streams that had not come.
+        never = {n for _, s in chunk.window for n in s if s[n] == NEVER_S} & {*chunk.masked}
+        shapes = {each.name: each.shape for each in self.robot.stream_specs}
         return tuple(
             Observation(
                 stamp_s,
                 {
                     name: self._seen(name, self._stamps_s(name, source_s, own_s), begins)
                     for name, source_s in sources_s.items()
-                },
+                    if name not in never
+                }
+                | {name: np.full(shapes[name], math.nan) for name in never},
                 dict(sources_s),
             ).without(chunk.masked)
             for (stamp_s, sources_s), own_s in zip(chunk.window, elements, strict=True)

@@ -56,6 +56,8 @@ class Robot:
         limits_file: The joint-limits file; None without one.
         end_effector: Link of the robot description whose path is looked at; empty: the last one.
         box: What the end effector must not leave, in the frame of the root link; None: no box.
+        stand: Position to which a stop leads each joint, in the order of the action, of a robot
+            that would fall where it stops; empty: it rests where it stops.
         recordings: How its recordings are read.
         descriptions: Topic of a robot description -> prefix of its joints and links.
     """
@@ -68,6 +70,7 @@ class Robot:
     limits_file: Path | None = None
     end_effector: str = ""
     box: CartesianBox | None = None
+    stand: tuple[float, ...] = ()
     recordings: RecordingRules = field(default_factory=RecordingRules)
     descriptions: Mapping[str, str] = field(default_factory=lambda: {DESCRIPTION: ""})
 
@@ -87,6 +90,11 @@ class Robot:
         self._refuse_bounded(limits)
         if spec.are_velocities.any():
             limits = limits.commanding_velocities(spec.are_velocities, self._late_s)
+        if self.stand:
+            try:
+                limits = replace(limits, stand=np.array(self.stand))
+            except ValueError as error:
+                raise RobotError(str(error)) from None
         if self.box is None:
             return limits
         if set(spec.kinds) != {"joint_position"}:
@@ -238,6 +246,7 @@ def load_robot(path: str | Path) -> Robot:
         refuse_topics(streams)
         limits_file = path.parent / file.joint_limits if file.joint_limits is not None else None
         given = read_given_limits(limits_file) if limits_file is not None else {}
+        stand = _stand(file.stand or {}, outputs)
     except ValidationError as error:
         raise RobotError(f"robot file {path}: {lined.problems(error, KEYS)}") from None
     except ValueError as error:
@@ -251,9 +260,27 @@ def load_robot(path: str | Path) -> Robot:
         limits_file,
         file.end_effector,
         box,
+        stand,
         file.recordings,
         dict(file.descriptions),
     )
+
+
+def _stand(given: Mapping[str, float], outputs: Sequence[RobotOutput]) -> tuple[float, ...]:
+    """Return the stand in the order of the action; empty where none is given.
+
+    Raises:
+        ValueError: It is not of all commanded joints, or they are commanded by trajectories.
+    """
+    names = [name for each in outputs for name in each.names]
+    if given and sorted(given) != sorted(names):
+        raise ValueError(f"stand is for {sorted(given)}, the commanded joints are {sorted(names)}")
+    if given and any(each.type == JOINT_TRAJECTORY for each in outputs):
+        raise ValueError(
+            "stand: a trajectory ends at rest where it is, and that comes too late for a robot on "
+            "legs: send positions as sensor_msgs/msg/JointState or std_msgs/msg/Float64MultiArray"
+        )
+    return tuple(given[name] for name in names) if given else ()
 
 
 def joint_limits(

@@ -197,6 +197,9 @@ class RobotFile(BaseModel):
         end_effector: Link of the robot description whose path is drawn and held inside the box;
             empty: the last link.
         end_effector_box: Box that the end effector must not leave; without it there is none.
+        stand: Positions to which a stop leads, joint by joint, in the unit of the command, of a
+            robot on legs: it would fall where it stops; a chunk then counts at once, without a
+            fade. Without it a robot rests where it stops.
         recordings: How recordings are read.
     """
 
@@ -210,6 +213,7 @@ class RobotFile(BaseModel):
     descriptions: Annotated[dict[str, str], Field(min_length=1)] = {"robot_description": ""}
     end_effector: str = ""
     end_effector_box: BoxFile | None = None
+    stand: Annotated[dict[str, FiniteFloat], Field(min_length=1)] | None = None
     recordings: RecordingRules = RecordingRules()
 
     @model_validator(mode="after")

@@ -20,6 +20,7 @@ LONGEST_LATENCY_S = 2.0
 """More is a clock that is wrong, not a latency."""
 TRANSFORMS = "tf2_msgs/msg/TFMessage"
 
+_WhenMissing = Literal["hold", "stop", "mask"]
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Latency = Annotated[float, Field(ge=0, lt=LONGEST_LATENCY_S, allow_inf_nan=False)]
@@ -83,7 +84,7 @@ class StreamFile(BaseModel):
     depth_range_m: tuple[float, float] | None = None
     camera_info: _Word | None = None
     latency_s: Latency = 0.0
-    when_stale: WhenStale = "hold"
+    when_stale: _WhenMissing = "hold"
     frozen_after_s: _NotNegative | None = None
 
     @model_validator(mode="after")
@@ -116,7 +117,8 @@ class FieldsFile(BaseModel):
             pose.orientation.z, have the sign that is nearer to it.
         latency_s: Time from acquisition to arrival, s; 0: unknown.
         when_stale: What the robot does meanwhile: hold and resume by itself, stop until a reset,
-            or mask: plan without the stream, where the policy can.
+            or mask: plan without the stream, where the policy can; optional: the same, and before
+            its first message too, as of a requested velocity.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -218,7 +220,7 @@ class TransformFile(BaseModel):
     units: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     reference: _Quaternion = (0.0, 0.0, 0.0, 1.0)
     latency_s: Latency = 0.0
-    when_stale: WhenStale = "hold"
+    when_stale: _WhenMissing = "hold"
 
 
 class TextFile(BaseModel):
@@ -236,7 +238,7 @@ class TextFile(BaseModel):
     topic: _Word
     type: Literal["std_msgs/msg/String"]
     text_features: Annotated[int, Field(ge=FEWEST_FEATURES, le=MOST_FEATURES)]
-    when_stale: WhenStale = "hold"
+    when_stale: _WhenMissing = "hold"
 
     @model_validator(mode="before")
     @classmethod

@@ -174,7 +174,7 @@ def refuse_measuring(streams: Sequence[RobotStream], action: ActionSpec) -> None
         spec = stream.spec
         if found is None or spec not in found.streams:
             continue
-        if stream.rule.when_stale == "mask":
+        if stream.rule.masks:
             raise ValueError(
                 f"stream {spec.name!r} measures the commanded joints and cannot be masked: "
                 "when_stale must be hold or stop"

@@ -184,3 +184,23 @@ class ForkedWorld(Protocol):
     def mode_of(self, actions: np.ndarray) -> int:
         """Return which way a chunk (Ta, D) goes, -1 or 1; 0 where neither."""
         ...
+
+
+@runtime_checkable
+class LedWorld(Protocol):
+    """A world whose robot is led by a requested velocity.
+
+    Attributes:
+        request_stream: Stream of the request among the vectors.
+    """
+
+    request_stream: ClassVar[str]
+
+    @property
+    def vectors(self) -> Mapping[str, NamedVector]:
+        """As ``World.vectors``."""
+        ...
+
+    def lead(self, request: np.ndarray | None) -> None:
+        """Let ``request`` be what the robot is requested to do; None: as the episode has it."""
+        ...

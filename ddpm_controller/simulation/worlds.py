@@ -16,8 +16,8 @@ from ddpm_controller.simulation.disturbances import (
     PERTURBATIONS,
     PULLING,
     UNPERTURBED,
-    Perturbation,
 )
+from ddpm_controller.simulation.legged.conditions import CONDITIONS
 from ddpm_controller.simulation.position_driver import PositionDriver
 from ddpm_controller.simulation.world import NamedVector, World
 from ddpm_controller.types import ActionSpec
@@ -55,6 +55,15 @@ class Driver(Protocol):
         ...
 
 
+class Conditions(Protocol):
+    """What a world is made with as ``perturbation``."""
+
+    @property
+    def stretch(self) -> float:
+        """How many times as long an episode lasts."""
+        ...
+
+
 @dataclass(frozen=True)
 class WorldEntry:
     """What belongs to a world.
@@ -63,9 +72,10 @@ class WorldEntry:
         module_and_class: The world, as ``<module in simulation>:<class>``.
         expert_module_and_class: Its expert, made from a world and a seed; empty where none is.
         robot: Robot file, inside the share directory.
-        recipe: Recipe of a first policy, inside the share directory.
+        recipe: Recipe of a first policy, inside the share directory; empty where none is.
         perturbations: Ways to disturb trials, by name; ``nominal`` is not at all.
         protocols: Ways to run trials, see the command ``evaluate``.
+        checkpoint: Shipped checkpoint, inside the share directory; empty: ``models/<world>``.
         demonstrations: Command that brings demonstrations of the task.
         extra: Optional dependency of the package that the world needs; empty for none.
         driver_module_and_class: What takes actions of other kinds than positions of joints, made
@@ -76,10 +86,11 @@ class WorldEntry:
     expert_module_and_class: str
     robot: str
     recipe: str
-    perturbations: Mapping[str, Perturbation] = field(
+    perturbations: Mapping[str, Conditions] = field(
         default_factory=lambda: {"nominal": UNPERTURBED}
     )
     protocols: tuple[str, ...] = ("controller",)
+    checkpoint: str = ""
     demonstrations: str = "demonstrate"
     extra: str = ""
     driver_module_and_class: str = ""
@@ -184,6 +195,15 @@ WORLDS: dict[str, WorldEntry] = {
         recipe="config/training/hammer.yaml",
         perturbations=PULLING,
         extra="metaworld",
+    ),
+    "go1": WorldEntry(
+        "legged.go1_world:Go1World",
+        "",
+        robot="config/robots/go1.yaml",
+        recipe="",
+        perturbations=CONDITIONS,
+        checkpoint="models/go1_walk",
+        demonstrations="ddpm start demo world:=go1, recorded with ddpm record,",
     ),
 }
 """Name -> entry; the name is also the attribute ``name`` of the world."""

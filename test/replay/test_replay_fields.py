@@ -1,5 +1,7 @@
 """Windows with fields and frames are put together again from a bag of the run."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from field_messages import KINDS, STREAMS, recorded
@@ -13,8 +15,10 @@ from ddpm_controller.control.loop import ControlLoop
 from ddpm_controller.control.loop_settings import PolicyTerms
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.messages.stamps import stamp_from
-from ddpm_controller.replay.recorded_run import read_run
+from ddpm_controller.replay.recorded_run import RecordedChunk, RecordedRun, read_run
 from ddpm_controller.robots.loop_settings import loop_settings
+from ddpm_controller.robots.robot import load_robot
+from ddpm_controller.share import share_path
 
 NOW_S = START_NS * 1e-9 + 0.731
 LATE_S = 0.004
@@ -99,3 +103,18 @@ def test_a_message_without_a_stamp_that_the_recorder_lost_is_named(tmp_path, rob
     run = read_run(bag_of(tmp_path, window, [*others, *early]), robot)
     with pytest.raises(BagError, match="message of weight .*the recorder lost it"):
         run.window(run.chunks[0])
+
+
+def test_a_plan_from_before_an_optional_stream_came_is_made_again_without_it():
+    robot = load_robot(share_path("config/robots/go1.yaml"))
+    run = RecordedRun(Path("bag"), robot, values={"base_height": {2.0: np.array([0.3])}})
+    chunk = RecordedChunk(
+        takeover_s=2.0, requested_s=2.0, start_s=2.0, joint_names=(), rows=np.zeros((1, 0)),
+        plan_number=0, seed=0, checkpoint_hash="", settings={}, num_inference_steps=0,
+        expected_delay_s=0.0, window=((2.0, {"base_height": 2.0, "cmd_vel": 0.0}),),
+        masked=("cmd_vel",),
+    )  # fmt: skip
+    (seen,) = run.window(chunk)
+    assert seen.masked == ("cmd_vel",)
+    np.testing.assert_array_equal(seen.values["cmd_vel"], [np.nan] * 3)
+    np.testing.assert_array_equal(seen.values["base_height"], [0.3])

@@ -107,6 +107,8 @@ def test_a_world_tells_every_stream_of_its_robot_file(name):
 
 @EVERY_WORLD
 def test_the_recipe_is_for_streams_of_the_robot_file(name):
+    if not WORLDS[name].recipe:
+        pytest.skip(f"nothing is trained for {name} by a recipe")
     recipe = read_training_config(Path(share_path(WORLDS[name].recipe)))
     robot = load_robot(share_path(WORLDS[name].robot))
     assert set(recipe.streams) <= {stream.name for stream in robot.stream_specs}

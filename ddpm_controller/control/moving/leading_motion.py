@@ -218,8 +218,14 @@ def motion_of(
     """Return what moves a robot: ahead of now where trajectories are streamed.
 
     Raises:
-        ValueError: Ticks so far apart that nothing is left of a limit between them.
+        ValueError: Ticks so far apart that nothing is left of a limit between them, or
+            trajectories for a robot with a stand.
     """
+    if stream is not None and limits.stands:
+        raise ValueError(
+            "a robot with a stand is commanded tick by tick: have its commands sent as a "
+            "JointState or an array, not as trajectories that end at rest"
+        )
     if stream is None:
         return MotionLoop(limits, period_s, fade_s=fade_s, stop_s=stop_s)
     return LeadingMotion(joint_names, limits, period_s, stream, fade_s=fade_s, stop_s=stop_s)

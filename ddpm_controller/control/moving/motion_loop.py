@@ -17,7 +17,14 @@ from ddpm_controller.control.moving.interpolation import Motion
 from ddpm_controller.control.moving.receding_horizon import ChunkFollower
 from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.moving.step_limit import Bounds, StepLimit
-from ddpm_controller.control.moving.stopping import SafeStop, longest_stop_s
+from ddpm_controller.control.moving.stopping import (
+    AT_ONCE,
+    STAND_S,
+    SafeStop,
+    StandingStop,
+    longest_stop_s,
+    standing_up_s,
+)
 from ddpm_controller.control.moving.stream_settings import limits_between
 from ddpm_controller.control.moving.velocity_governor import VelocityGovernor
 from ddpm_controller.control.states import Reason, State, Verdict
@@ -100,7 +107,9 @@ class MotionLoop:
         self._spacing_s = spacing_s
         self._limits = limits = self._between(limits)
         self._period_s = period_s
-        self._fade_s, self._stop_s = fade_s, stop_s
+        # A fade would be a lag in the loop that keeps the robot on its legs.
+        self._fade_s = min(fade_s, AT_ONCE * period_s) if limits.stands else fade_s
+        self._stop_s = min(stop_s, STAND_S) if limits.stands else stop_s
         self._governor = governor_of(limits, period_s)
         self._velocities = _velocity_governor(self._governor, limits, period_s, led_s)
         self._step = StepLimit(limits, led_s)
@@ -237,7 +246,7 @@ class MotionLoop:
         # A stop that was not followed exactly starts afresh: what it has missed must not
         # be caught up with.
         elif self._was_held or (
-            verdict.reason != Reason.PLAN_LATE
+            (verdict.reason != Reason.PLAN_LATE or self._limits.stands)
             and (self.has_chunk or self._was_limited or went_back or self._is_late(now_s))
         ):
             self._stop_from_sent(self._follower, now_s, bounds)
@@ -252,6 +261,10 @@ class MotionLoop:
             within = (np.abs(resting - sent.position) <= self._limits.step).all()
             start = self._limits.resting(sent.position) if within else start
         self.hold_at(start, now_s)
+        if self._limits.stands and self._follower is not None:
+            up_s = max(self._stop_s, standing_up_s(start, self._limits.stand))
+            begin = Motion.rest(start)
+            self._follower.stop(StandingStop(now_s, begin, up_s, self._limits.stand))
 
     def _limited(
         self,
@@ -312,6 +325,9 @@ class MotionLoop:
             self._rest_s = begin_s + self._stop_s
         # A stop that starts afresh has less time: else it would never end.
         left_s = max(self._rest_s - begin_s, self._period_s)
+        if self._limits.stands:
+            follower.stop(StandingStop(begin_s, self._sent, left_s, self._limits.stand))
+            return
         follower.stop(SafeStop(begin_s, self._sent, left_s, self._limits, bounds))
 
     def _is_late(self, now_s: float) -> bool:

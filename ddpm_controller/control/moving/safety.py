@@ -75,6 +75,8 @@ class JointLimits:
             m; left out: infinite, it need not follow.
         arm: With the box that its end effector must not leave; None: no box.
         velocities: Columns that are velocities; None: each is a position.
+        stand: (Da,) positions to which a stop leads, rad, of a robot that would fall where it
+            stops, as one on legs; left out: it rests where it stops.
 
     Raises:
         ValueError: Limits that contradict each other or allow no motion.
@@ -89,10 +91,11 @@ class JointLimits:
     follow: np.ndarray = field(default_factory=lambda: np.zeros(0))
     arm: BoxedArm | None = None
     velocities: VelocityColumns | None = None
+    stand: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     def __post_init__(self) -> None:
         shapes = {self.lower.shape, self.upper.shape, self.velocity.shape}
-        more = (self.acceleration, self.jerk, self.step, self.follow)
+        more = (self.acceleration, self.jerk, self.step, self.follow, self.stand)
         shapes |= {each.shape for each in more if each.size}
         if len(shapes) != 1 or self.lower.ndim != 1:
             raise ValueError(f"limits must be vectors of one length, got shapes {shapes}")
@@ -122,6 +125,24 @@ class JointLimits:
                     f"{name} limits must be above 0 and finite, got {values}: correct the URDF or "
                     "the joint-limits file"
                 )
+
+        self._check_stand()
+
+    def _check_stand(self) -> None:
+        if not self.stands:
+            return
+        if self.velocities is not None:
+            raise ValueError("a stand is for positions of joints: leave it out, or command those")
+        if not ((self.stand >= self.lower) & (self.stand <= self.upper)).all():
+            raise ValueError(
+                f"the stand {self.stand} must be within the limits {self.lower} to {self.upper}: "
+                "correct the robot file or the joint-limits file"
+            )
+
+    @property
+    def stands(self) -> bool:
+        """Whether a stop leads to ``stand``."""
+        return self.stand.size > 0
 
     def _derive(self, name: str, derived: np.ndarray) -> None:
         given = getattr(self, name)

@@ -12,6 +12,8 @@ from ddpm_controller.types import Observation, StreamSpec
 
 _SAME_MOMENT_S = 1e-6
 """Sums of periods are off by rounding: a value of "now - 0.1 s" must not be missed for that."""
+NEVER_S = 0.0
+"""In place of the acquisition time of an optional stream that has not come."""
 
 
 class ObservationError(ValueError):
@@ -42,6 +44,7 @@ class ObservationBuffer:
         max_ages_s: Stream name -> age beyond which it is stale.
         history_s: How far back ``sample`` can look; ``math.inf`` keeps everything.
         filters: Vector stream -> what stands in for its newest value in ``sample``; none for most.
+        optional: Vector streams that may never come; until then they are NaN, of ``NEVER_S``.
 
     Attributes:
         history_s: May be set at any time.
@@ -53,6 +56,7 @@ class ObservationBuffer:
         max_ages_s: Mapping[str, float],
         history_s: float = math.inf,
         filters: Mapping[str, StreamFilter] | None = None,
+        optional: Sequence[str] = (),
     ) -> None:
         missing = [stream.name for stream in streams if stream.name not in max_ages_s]
         if missing:
@@ -63,6 +67,7 @@ class ObservationBuffer:
         if wrong := sorted(set(self._filters) - set(vectors)):
             raise ValueError(f"filters are for {wrong}, but the vector streams are {vectors}")
         self._max_ages_s = dict(max_ages_s)
+        self._optional = frozenset(optional) & set(vectors)
         self.history_s = history_s
         self._now_s = -math.inf
         self._not_before_s = -math.inf
@@ -160,6 +165,10 @@ class ObservationBuffer:
         elements_s: dict[str, Mapping[str, float]] = {}
         for name, history in self._histories.items():
             i = history.index(stamp_s + _SAME_MOMENT_S)
+            if i < 0 and name in self._optional:
+                values[name] = np.full(self._streams[name].shape, math.nan)
+                sources_s[name] = NEVER_S
+                continue
             if i < 0:
                 return None
             stamps_s = history.elements_s(i)
@@ -177,7 +186,8 @@ class ObservationBuffer:
         Moments from before every stream had delivered are moved up to that moment: at the
         start of a run the oldest observation is repeated. None while a stream has nothing.
         """
-        complete_s = max(history.complete_s for history in self._histories.values())
+        needed = (each for name, each in self._histories.items() if name not in self._optional)
+        complete_s = max(history.complete_s for history in needed)
         if complete_s > now_s + _SAME_MOMENT_S:
             return None
         moments_s = (now_s - i * period_s for i in reversed(range(n_obs_steps)))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ddpm_controller.control.observing.observation_buffer import (
+    NEVER_S,
     ObservationBuffer,
     ObservationError,
     OutOfOrderError,
@@ -73,7 +74,8 @@ class ObservationWatch:
         filters: Mapping[str, StreamFilter] | None = None,
         rules: Mapping[str, StreamRule] | None = None,
     ) -> None:
-        self.buffer = ObservationBuffer(streams, max_ages_s, filters=filters)
+        optional = [name for name, rule in (rules or {}).items() if rule.is_optional]
+        self.buffer = ObservationBuffer(streams, max_ages_s, filters=filters, optional=optional)
         self._max_ages_s = max_ages_s
         self._periods_s = {s.name: math.inf if s.holds else 1 / s.rate_hz for s in streams}
         self._holding = {stream.name for stream in streams if stream.holds}
@@ -87,7 +89,7 @@ class ObservationWatch:
         self._statistics = {s.name: StreamStatistics(len(s.names) or 1) for s in streams}
         self._rules = {name: (rules or {}).get(name, StreamRule()) for name in self._periods_s}
         for name in self.measuring:
-            if self._rules[name].when_stale == "mask":
+            if self._rules[name].masks:
                 raise ValueError(
                     f"{name} measures the commanded joints and cannot be masked: when_stale must "
                     "be hold or stop"
@@ -234,10 +236,19 @@ class ObservationWatch:
         self, window: tuple[Observation, ...], now_s: float
     ) -> tuple[Observation, ...]:
         """Return ``window`` without the values of the streams that are masked at ``now_s``."""
-        names = tuple(name for name, each in self.healths(now_s).items() if each.masked)
+        names = tuple(
+            name
+            for name, each in self.healths(now_s).items()
+            if each.masked or self._never_came(name, window)
+        )
         if not names:
             return window
         return tuple(observation.without(names) for observation in window)
+
+    def _never_came(self, name: str, window: Sequence[Observation]) -> bool:
+        """Return whether an optional stream had not come at a moment of ``window``."""
+        is_optional = self._rules[name].is_optional
+        return is_optional and any(each.source_stamps_s[name] == NEVER_S for each in window)
 
     def late(self, now_s: float, tolerance_s: float) -> list[str]:
         """Return the streams that, at their rate, should have delivered again by ``now_s``.
@@ -322,7 +333,8 @@ class ObservationWatch:
     def _health(self, name: str, age_s: float, is_stale: bool, now_s: float) -> StreamHealth:
         statistics = self._statistics[name]
         reason, text = self._fault(name, age_s, is_stale, now_s)
-        has_come = reason not in (Reason.NONE, Reason.NO_OBSERVATION)
+        has_come, rule = not math.isnan(age_s), self._rules[name]
+        is_masked = rule.masks and reason != Reason.NONE and (has_come or rule.is_optional)
         return StreamHealth(
             age_s,
             statistics.arrival_age_s(now_s),
@@ -330,7 +342,7 @@ class ObservationWatch:
             statistics.out_of_order,
             reason,
             text,
-            masked=has_come and self._rules[name].when_stale == "mask" and not math.isnan(age_s),
+            masked=is_masked,
             clock_lead_s=statistics.clock_lead_s,
         )
 

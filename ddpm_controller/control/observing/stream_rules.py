@@ -164,9 +164,10 @@ def _nan_first(rate_hz: float) -> float:
     return -1.0 if math.isnan(rate_hz) else rate_hz
 
 
-WhenStale = Literal["hold", "stop", "mask"]
+WhenStale = Literal["hold", "stop", "mask", "optional"]
 """``hold``: stop smoothly, and resume when the stream is good again. ``stop``: stop smoothly and
-stay so until the next start. ``mask``: continue without it, where the policy can."""
+stay so until the next start. ``mask``: continue without it, where the policy can. ``optional``:
+the same, and before its first message too."""
 
 
 @dataclass(frozen=True)
@@ -181,6 +182,16 @@ class StreamRule:
 
     when_stale: WhenStale = "hold"
     frozen_after_s: float = 0.0
+
+    @property
+    def masks(self) -> bool:
+        """Whether the policy plans without a stream that cannot be used."""
+        return self.when_stale in ("mask", "optional")
+
+    @property
+    def is_optional(self) -> bool:
+        """Whether the stream may never have come."""
+        return self.when_stale == "optional"
 
 
 @dataclass(frozen=True)

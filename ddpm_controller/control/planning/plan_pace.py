@@ -29,7 +29,7 @@ class PlanPace:
     def __init__(
         self, replan_period_s: float, period_s: float, deadline: Deadline | None = None
     ) -> None:
-        self._replan_period_s = replan_period_s
+        self._deployed_s = self._replan_period_s = replan_period_s
         # A plan is due at the tick nearest to its time.
         self._tolerance_s = period_s / 2
         self._deadline = deadline
@@ -41,6 +41,10 @@ class PlanPace:
         """Let a plan be due at once."""
         self._due_s = -math.inf
         self.too_slow = ""
+
+    def ask_within(self, longest_s: float) -> None:
+        """Ask a policy that is made for requests at most so far apart, s."""
+        self._replan_period_s = min(self._deployed_s, longest_s)
 
     def use(self, num_inference_steps: int) -> None:
         """Choose for another policy, which takes so many steps when there is time."""

@@ -72,6 +72,10 @@ class PlanSchedule:
         self._late = ""
         self._note = ""
 
+    def ask_within(self, longest_s: float) -> None:
+        """Request plans at most so far apart, s, from the next one on."""
+        self._pace.ask_within(longest_s)
+
     @property
     def has_policy(self) -> bool:
         """Whether plans can be asked for."""

@@ -1,7 +1,8 @@
-"""Takes another checkpoint while the controller runs: by parameter and by service."""
+"""Takes another checkpoint, or other settings of it, while the controller runs."""
 
 import itertools
 from collections.abc import Callable
+from typing import Any
 
 from ddpm_msgs.srv import LoadCheckpoint
 from rclpy.callback_groups import ReentrantCallbackGroup
@@ -10,7 +11,7 @@ from rclpy.parameter import Parameter
 from rclpy.task import Future
 
 from ddpm_controller.checkpoint import CheckpointError, load_manifest, refuse_mismatch
-from ddpm_controller.control.parameter_names import NONE
+from ddpm_controller.control.parameter_names import NONE, OVERRIDES
 from ddpm_controller.robots.robot import Robot
 from ddpm_controller.robots.trained_sources import SOURCES, compare_sources
 from ddpm_controller.ros.controller.policy_loader import LoadedPolicy, PolicyLoader
@@ -119,9 +120,14 @@ class CheckpointSwap:
         return response
 
     def _on_parameters_set(self, parameters: list[Parameter]) -> None:
-        for parameter in parameters:
-            if parameter.name == "checkpoint" and not self._setting_back and self._loader:
-                self.request(parameter.value)
+        if self._setting_back or not self._loader:
+            return
+        values = {each.name: each.value for each in parameters}
+        loaded = self._in_use_now()
+        if "checkpoint" in values:
+            self.request(values["checkpoint"])
+        elif OVERRIDES in values and loaded is not None:
+            self.request(loaded.folder)  # the same once more, as it is set now
 
     def _on_loaded(self, number: int, loaded: LoadedPolicy | None, problem: str) -> None:
         """Called on the loader's thread."""
@@ -167,12 +173,21 @@ class CheckpointSwap:
     def _show_in_use(self) -> None:
         """Let the parameter name the checkpoint that is in use."""
         loaded = self._in_use_now()
-        folder = loaded.folder if loaded else NONE
-        if self._node.get_parameter("checkpoint").value == folder:
+        shown: dict[str, Any] = {"checkpoint": loaded.folder if loaded else NONE}
+        if loaded is not None:
+            shown[OVERRIDES] = list(loaded.overrides)
+        changed = [
+            Parameter(name, Parameter.Type.STRING_ARRAY, value)
+            if name == OVERRIDES
+            else Parameter(name, value=value)
+            for name, value in shown.items()
+            if list(self._node.get_parameter(name).value or ()) != list(value)
+        ]
+        if not changed:
             return
         self._setting_back = True
         try:
-            self._node.set_parameters([Parameter("checkpoint", value=folder)])
+            self._node.set_parameters(changed)
         finally:
             self._setting_back = False
 

@@ -10,7 +10,7 @@ from ddpm_controller.control.parameter_names import WORDS
 from ddpm_controller.policy import PlanSettings, overrides_from
 from ddpm_controller.ros.parameters import fields_from, parameter
 
-LIVE = ("checkpoint",)
+LIVE = ("checkpoint", "policy_overrides")
 """Parameters that may be set while the node is active."""
 REMOVED = {
     name: f"policy.overrides:=['{name}=...']"
@@ -66,7 +66,8 @@ class ControllerParameters:
     policy_overrides: tuple[str, ...] = parameter(
         (),
         "Settings of the policy in place of its checkpoint's, each as name=value, for example "
-        "sampler=ddpm; an unknown name is refused with those that the policy has.",
+        "sampler=ddpm; an unknown name is refused with those that the policy has. While active "
+        "the checkpoint is loaded once more with them and continues from what it remembers.",
     )
     deadline_aware: bool = parameter(
         False,

@@ -14,7 +14,9 @@ from ddpm_controller.control.moving.safety import JointLimits
 from ddpm_controller.control.moving.step_limit import small_steps
 from ddpm_controller.control.moving.stream_settings import StreamSettings
 from ddpm_controller.control.observing.stream_filter import StreamFilter
+from ddpm_controller.control.parameter_names import OVERRIDES
 from ddpm_controller.identification.state_denoiser import filters_of, load_state_denoiser
+from ddpm_controller.policy import overrides_from
 from ddpm_controller.robots.joint_limits_file import JointLimitsFileError
 from ddpm_controller.robots.loop_settings import (
     command_age_s,
@@ -95,7 +97,6 @@ class ControllerParts:
         self._load = partial(
             load_policy,
             robot=robot,
-            settings=deployed.plan_settings,
             lead_s=deployment.lead_s,
             stream=deployment.stream_settings,
             lowest_steps=deployment.min_inference_steps,
@@ -172,7 +173,10 @@ class ControllerParts:
         Raises:
             CheckpointError: As ``load_policy``.
         """
-        loaded = self._load(folder)
+        words = self._node.get_parameter(OVERRIDES).value or ()
+        overrides = overrides_from(words)
+        settings = replace(self._deployed.plan_settings, overrides=overrides)
+        loaded = self._load(folder, settings=settings)
         for text in loaded.notes:
             self._node.get_logger().warning(f"{folder}: not as in training: {text}")
         facts = loaded.policy.facts

@@ -13,7 +13,7 @@ from ddpm_controller.policies.monitors.departure_limit import (
     asked_departure_limit,
     load_departure_limit,
 )
-from ddpm_controller.policy import DepartureLimit, PlanSettings, Policy
+from ddpm_controller.policy import DepartureLimit, PlanSettings, Policy, words_from
 from ddpm_controller.robots.lead import delay_problem
 from ddpm_controller.robots.robot import Robot
 from ddpm_controller.robots.trained_sources import SOURCES, compare_sources
@@ -42,6 +42,7 @@ class LoadedPolicy:
         departure: Departure at which its state starts afresh; None: for no departure.
         notes: How the sources of its streams differ from those of its training, if harmless.
         views: Stream -> field of view of the pictures that it was trained with, where known.
+        overrides: What was asked for in place of the checkpoint's settings, each ``name=value``.
     """
 
     policy: Policy
@@ -52,6 +53,7 @@ class LoadedPolicy:
     departure: DepartureLimit | None = None
     notes: tuple[str, ...] = ()
     views: Mapping[str, CameraView] = field(default_factory=dict)
+    overrides: tuple[str, ...] = ()
 
 
 def load_policy(
@@ -79,8 +81,7 @@ def load_policy(
         CheckpointError: It is missing, damaged, or does not fit the robot.
         ValueError: The settings or the lead do not fit it.
     """
-    began_s = time.monotonic()
-    checkpoint = load_checkpoint(found_path(folder))
+    began_s, checkpoint = time.monotonic(), load_checkpoint(found_path(folder))
     sources = checkpoint.manifest.provenance.get(SOURCES, {})
     compared = compare_sources(sources, robot.streams)
     refuse_mismatch(checkpoint.manifest, robot.stream_specs, robot.action_spec, compared.refused)
@@ -109,18 +110,20 @@ def load_policy(
         departure=asked_departure_limit(policy.facts.training_range, learned, reset_state_above),
         notes=compared.noted,
         views=views_in(sources),
+        overrides=tuple(words_from(settings.overrides)),
     )
 
 
 def _refuse_unmaskable(policy: Policy, robot: Robot, folder: str) -> None:
     used = [stream.name for stream in policy.facts.streams]
-    asked = [name for name in used if robot.rules[name].when_stale == "mask"]
+    asked = [name for name in used if robot.rules[name].masks]
     maskable = policy.facts.maskable
     if not set(asked) <= set(maskable):
+        rules = " and ".join(sorted({robot.rules[name].when_stale for name in asked}))
         raise CheckpointError(
             f"{folder} can plan without the streams {list(maskable)}, but the robot file "
-            f"asks when_stale: mask for {asked}: set hold or stop there, or use a checkpoint that "
-            "was trained with masks"
+            f"asks when_stale: {rules} for {asked}: set hold or stop there, or use a checkpoint "
+            "that was trained with masks"
         )
 
 

@@ -133,7 +133,9 @@ class ControlSession:
     def _take_policy(self, loaded: LoadedPolicy) -> None:
         before, facts = self.loaded, loaded.policy.facts
         terms = self._terms_of(loaded)
-        if before is not None and before.hash == loaded.hash:  # its plans continue, for replay too
+        is_same = before is not None and before.hash == loaded.hash
+        if before is not None and is_same and _remembers_alike(before, loaded):
+            # Its plans continue, for replay too.
             self.loop.use_policy(terms, None)
             self.loaded = loaded
             return
@@ -372,6 +374,11 @@ class ControlSession:
 
     def _streams(self, now_s: float) -> dict[str, StreamHealth]:
         return self.loop.watch.healths(now_s)
+
+
+def _remembers_alike(before: LoadedPolicy, loaded: LoadedPolicy) -> bool:
+    """Return whether one can continue from what the other remembers."""
+    return before.policy.facts.memory_kind == loaded.policy.facts.memory_kind
 
 
 def _number(request: PlanRequest) -> tuple[int, int]:

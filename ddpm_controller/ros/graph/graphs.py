@@ -55,6 +55,9 @@ _WORLD_ROBOT_ARGUMENT = Argument(
     "Robot file: streams, topics, joints and the action; empty: that of the world.",
 )
 _ROBOT_FILES = tuple((name, Share(entry.robot)) for name, entry in WORLDS.items())
+_CHECKPOINTS = tuple(
+    (name, Share(entry.checkpoint or f"models/{name}")) for name, entry in WORLDS.items()
+)
 _ROBOT_OF_WORLD = FirstOf((Setting("robot"), Choice("world", _ROBOT_FILES)))
 _WORLD_ARGUMENTS = (
     Argument("world", "pick_place", "World that is simulated.", choices=tuple(WORLDS)),
@@ -188,7 +191,7 @@ _DEMO_ARGUMENTS = (
 _DEMO_NODES = (
     _simulation(expert=False),
     _controller(
-        FirstOf((Setting("checkpoint"), Share("models/{world}"))),
+        FirstOf((Setting("checkpoint"), Choice("world", _CHECKPOINTS))),
         _ROBOT_OF_WORLD,
         sim_time=AnyOf((Setting("use_sim_time"), _LOCKSTEP)),
         more=(("lockstep", _LOCKSTEP), ("run_on_activate", False)),

@@ -134,7 +134,11 @@ def _simulation(process: ResolvedProcess, robot: Robot) -> Rights:
     goals = tuple(each.topic for each in robot.outputs if each.is_action)
     has_expert = process.parameters.get("expert") in (True, "true")
     commands = Rights(messages) if has_expert else Rights(subscribe=messages, execute=goals)
-    return _SIMULATION + Rights(publish=pictures) + commands
+    fields = tuple(dict.fromkeys(each.topic for each in robot.streams if each.fields))
+    # What may be left out others may publish too, as a requested velocity: it follows them then.
+    requests = tuple(each.topic for each in robot.streams if each.rule.is_optional)
+    observed = Rights(publish=(*pictures, *fields), subscribe=requests)
+    return _SIMULATION + observed + commands
 
 
 def _trainer(process: ResolvedProcess, robot: Robot) -> Rights:

@@ -21,7 +21,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from ddpm_controller.messages.message_classes import message_class
 from ddpm_controller.robots.outputs import STAMPED, RobotOutput
-from ddpm_controller.robots.robot import continuous_joints, load_robot
+from ddpm_controller.robots.robot import Robot, continuous_joints, load_robot
 from ddpm_controller.ros.answered import answer_always
 from ddpm_controller.ros.parameters import declare, fields_from, read
 from ddpm_controller.ros.private_memory import keep_private
@@ -63,7 +63,8 @@ class Simulation(Node):
         self._deployed = declare(self, SimulationParameters)
         self._lockstep = self._deployed.mode == "lockstep"
         self._world = WORLDS[self._deployed.world].world(self._deployed.tick_hz)
-        self._outputs = self._commanded()
+        self._robot = self._read_robot()
+        self._outputs = self._robot.outputs
         self._driver, self._columns = driver_of(self._world, self._outputs)
         rate_hz, expert = self._deployed.camera_hz, self._deployed.expert
         self._session = Session(self._world, rate_hz, expert, driver=self._driver)
@@ -78,6 +79,7 @@ class Simulation(Node):
             commanded,
             self._session.vectors,
             self._columns,
+            self._robot.streams,
         )
         self.create_service(ResetWorld, "~/reset", self._on_reset)
         self._side = self._robot_side()
@@ -116,11 +118,11 @@ class Simulation(Node):
             clock_offset_s=self._deployed.clock_offset_s,
         )
 
-    def _commanded(self) -> tuple[RobotOutput, ...]:
-        """Return the outputs of the robot file.
+    def _read_robot(self) -> Robot:
+        """Return the robot file.
 
         Raises:
-            ValueError: They are not of this world's joints, with both lists.
+            ValueError: Its outputs are not of this world's joints, with both lists.
         """
         deployed, names = self._deployed, self._world.joint_names
         file = found_path(deployed.robot or WORLDS[deployed.world].robot)
@@ -132,7 +134,7 @@ class Simulation(Node):
                 f"robot file {file} commands {list(commanded)}, world {deployed.world} has joints "
                 f"{list(names)}: use a robot file of this world"
             )
-        return robot.outputs
+        return robot
 
     def _subscribe(self) -> None:
         """Receive the commands of every output, on its topic."""

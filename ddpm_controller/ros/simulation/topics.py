@@ -1,6 +1,6 @@
 """Everything that the `simulation` node publishes, in the order of a tick."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -15,7 +15,9 @@ from std_msgs.msg import Bool, String
 from ddpm_controller.messages.message_classes import message_class
 from ddpm_controller.messages.stamps import seconds
 from ddpm_controller.robots.outputs import RobotOutput
+from ddpm_controller.robots.streams import RobotStream
 from ddpm_controller.ros.output_messages import recorded_messages, recorded_types
+from ddpm_controller.ros.simulation.field_messages import field_message, field_topics
 from ddpm_controller.ros.simulation.joint_states import STREAM_QOS, JointStates
 from ddpm_controller.ros.simulation.messages import (
     SCORE_NAMES,
@@ -26,8 +28,9 @@ from ddpm_controller.ros.simulation.messages import (
     time_from,
     vector_message,
 )
+from ddpm_controller.ros.simulation.requested_velocity import RequestedVelocity
 from ddpm_controller.simulation.session import Tick
-from ddpm_controller.simulation.world import Camera, World
+from ddpm_controller.simulation.world import Camera, LedWorld, NamedVector, World
 
 FACT_QOS = QoSProfile(
     depth=1,
@@ -42,13 +45,15 @@ class SimulationTopics:
     Args:
         node: Owner of the publishers.
         world: One image topic and one camera_info topic for each of its cameras, one JointState
-            topic for each of its vectors, one each for its score, for what it counts and for its
-            instruction if it has them.
+            topic for each of its vectors that the robot file does not observe as fields of another
+            message, one each for its score, for what it counts and for its instruction if it has
+            them.
         compressed: Also publish JPEG.
         joint_states: Publishes the joints.
         outputs: What the expert commands; nothing without an expert.
         vectors: Vectors of each tick.
         names: Columns of a command.
+        streams: Streams of the robot file.
     """
 
     def __init__(
@@ -58,15 +63,23 @@ class SimulationTopics:
         compressed: bool,
         joint_states: JointStates,
         outputs: Sequence[RobotOutput],
-        vectors: Iterable[str],
+        vectors: Mapping[str, NamedVector],
         names: Sequence[str],
+        streams: Sequence[RobotStream] = (),
     ) -> None:
         self._world = type(world)
         self._clock = node.create_publisher(Clock, "/clock", STREAM_QOS)
         self._joint_states = joint_states
-        self._vectors = {
-            name: node.create_publisher(JointState, name, STREAM_QOS) for name in vectors
-        }
+        self._request = _requested_velocity(node, world, streams)
+        topics = field_topics(streams, vectors)
+        in_fields = {each.spec.name for found in topics.values() for each in found}
+        plain = [name for name in vectors if name not in in_fields]
+        create = partial(node.create_publisher, qos_profile=STREAM_QOS)
+        self._vectors = {name: create(JointState, name) for name in plain}
+        self._fields = [
+            (create(message_class(found[0].type), topic), found)
+            for topic, found in _not_led(topics, world).items()
+        ]
         facts = partial(_publisher_where, node)
         self._scores = facts(world.score is not None, JointState, "score", STREAM_QOS)
         self._tallies = facts(bool(world.tally), JointState, "tally", STREAM_QOS)
@@ -76,14 +89,11 @@ class SimulationTopics:
         of_cameras = partial(_publisher_of_each, node, world.cameras)
         self._images = of_cameras(Image, "image_raw")
         self._infos = of_cameras(CameraInfo, "camera_info")
-        self._compressed = (
-            of_cameras(CompressedImage, "image_raw/compressed") if compressed else {}
-        )
+        jpeg = "image_raw/compressed"
+        self._compressed = of_cameras(CompressedImage, jpeg) if compressed else {}
         self._outputs, self._names = tuple(outputs), tuple(names)
-        self._commands = {
-            topic: node.create_publisher(message_class(kind), topic, STREAM_QOS)
-            for topic, kind in recorded_types(outputs).items()
-        }
+        kinds = recorded_types(outputs).items()
+        self._commands = {topic: create(message_class(kind), topic) for topic, kind in kinds}
         self._description = node.create_publisher(String, "robot_description", FACT_QOS)
         self._description.publish(String(data=world.robot_description()))
 
@@ -110,6 +120,11 @@ class SimulationTopics:
         for name, publisher in self._vectors.items():
             vector = tick.vectors[name]
             publisher.publish(vector_message(vector.names, vector.values, tick.stamp_ns))
+        stamp_s = seconds(time_from(tick.stamp_ns))
+        for publisher, streams in self._fields:
+            publisher.publish(field_message(streams, tick.vectors, stamp_s))
+        if self._request is not None:
+            self._request.tell(stamp_s)
         for camera in self._world.cameras:
             if camera.name in tick.images:
                 self._tell_image(tick, camera)
@@ -152,3 +167,25 @@ def _publisher_where(
     node: Node, wanted: bool, kind: type, topic: str, qos: QoSProfile
 ) -> Publisher | None:
     return node.create_publisher(kind, topic, qos) if wanted else None
+
+
+def _not_led(
+    topics: Mapping[str, tuple[RobotStream, ...]], world: World
+) -> dict[str, tuple[RobotStream, ...]]:
+    """Return the topics without that of the request, which others may publish."""
+    led = world.request_stream if isinstance(world, LedWorld) else ""
+    return {
+        topic: streams
+        for topic, streams in topics.items()
+        if led not in {each.spec.name for each in streams}
+    }
+
+
+def _requested_velocity(
+    node: Node, world: World, streams: Sequence[RobotStream]
+) -> RequestedVelocity | None:
+    """Return what leads a world; None where nothing does, or the robot file has no request."""
+    if not isinstance(world, LedWorld):
+        return None
+    found = [each for each in streams if each.spec.name == world.request_stream and each.fields]
+    return RequestedVelocity(node, world, found[0]) if found else None

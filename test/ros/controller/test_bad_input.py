@@ -225,7 +225,7 @@ REFUSED = {
     "rate too low": ("control_rate_hz", 0.0, "out of range"),
     "rate too high": ("control_rate_hz", 501.0, "out of range"),
     "rate while active": ("control_rate_hz", 100.0, "while active"),
-    "overrides while active": ("policy.overrides", ["sampler=ddpm"], "while active"),
+    "no override": ("policy.overrides", ["sampler"], "must be name=value"),
     "read-only robot": ("robot", "other.yaml", "read-only"),
     "read-only lockstep": ("lockstep", True, "read-only"),
     "wrong type": ("seed", "one", "type"),

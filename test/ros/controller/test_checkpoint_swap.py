@@ -7,9 +7,11 @@ import pytest
 import rclpy
 from random_checkpoint import SIM_ARM, save_random_checkpoint
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
 
 from ddpm_controller.checkpoint import CheckpointError
-from ddpm_controller.policy import PlanSettings
+from ddpm_controller.control.parameter_names import OVERRIDES
+from ddpm_controller.policy import PlanSettings, overrides_from
 from ddpm_controller.robots.robot import load_robot
 from ddpm_controller.ros.controller.checkpoint_swap import CheckpointSwap
 from ddpm_controller.ros.controller.policy_loader import load_policy
@@ -25,6 +27,7 @@ class SlowLoader:
         self._robot = robot
         self.begun, self.may_end = threading.Semaphore(0), threading.Event()
         self.loaded = []
+        self.overrides = list
 
     def load(self, folder):
         self.begun.release()
@@ -32,7 +35,8 @@ class SlowLoader:
         self.loaded.append(folder)
         if "bad" in folder:
             raise CheckpointError(f"{folder}: bad")
-        return load_policy(folder, self._robot, PlanSettings())
+        overrides = overrides_from(self.overrides())
+        return load_policy(folder, self._robot, PlanSettings(overrides=overrides))
 
 
 class Swapping:
@@ -41,7 +45,11 @@ class Swapping:
     def __init__(self, node):
         robot = load_robot(SIM_ARM)
         node.declare_parameter("checkpoint", "")
+        node.declare_parameter(OVERRIDES, Parameter.Type.STRING_ARRAY)
+        node.set_parameters([Parameter(OVERRIDES, Parameter.Type.STRING_ARRAY, [])])
+        self.node = node
         self.loader, self.used = SlowLoader(robot), []
+        self.loader.overrides = lambda: node.get_parameter(OVERRIDES).value
         self.problem = ""
         self.swap = CheckpointSwap(
             node,
@@ -121,3 +129,43 @@ def test_a_checkpoint_that_was_overtaken_while_it_loaded_never_comes_into_use(sw
     assert swapping.answer(bad).endswith("bad: bad")
     assert first.result().startswith("overtaken by a newer request")
     assert swapping.used == []
+
+
+def set_overrides(swapping, words):
+    swapping.loader.may_end.set()
+    number = len(swapping.loader.loaded)
+    values = [Parameter(OVERRIDES, Parameter.Type.STRING_ARRAY, words)]
+    assert swapping.node.set_parameters(values)[0].successful
+    deadline_s = time.monotonic() + PATIENCE_S
+    while len(swapping.loader.loaded) == number:
+        assert time.monotonic() < deadline_s
+        swapping.executor.spin_once(timeout_sec=0.05)
+
+
+def test_other_settings_load_the_checkpoint_in_use_once_more(swapping, tmp_path):
+    save_random_checkpoint(tmp_path)
+    swapping.loader.may_end.set()
+    assert not swapping.answer(swapping.swap.request(str(tmp_path)))
+    set_overrides(swapping, ["sampler=ddpm"])
+    deadline_s = time.monotonic() + PATIENCE_S
+    while len(swapping.used) < 2:
+        assert time.monotonic() < deadline_s
+        swapping.executor.spin_once(timeout_sec=0.05)
+    first, second = swapping.used
+    assert first.folder == second.folder == str(tmp_path)
+    assert first.policy.facts.settings["sampler"] != "ddpm"
+    assert second.policy.facts.settings["sampler"] == "ddpm"
+
+
+def test_settings_that_the_policy_does_not_have_are_set_back(swapping, tmp_path):
+    save_random_checkpoint(tmp_path)
+    swapping.loader.may_end.set()
+    assert not swapping.answer(swapping.swap.request(str(tmp_path)))
+    set_overrides(swapping, ["weight_height=3"])
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not swapping.swap.error:
+        assert time.monotonic() < deadline_s
+        swapping.executor.spin_once(timeout_sec=0.05)
+    assert "weight_height" in swapping.swap.error
+    assert len(swapping.used) == 1
+    assert list(swapping.node.get_parameter(OVERRIDES).value) == []

@@ -1,0 +1,1 @@
+"""Worlds with legs: the Unitree Go1 on a flat floor."""
