@@ -1,0 +1,407 @@
+"""A planner as a policy: it searches its next chunk in rollouts of a model."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import mujoco
+import numpy as np
+
+from ddpm_controller.dynamics.rollouts import Rollouts
+from ddpm_controller.planners.config import WEIGHT, PlannerConfig
+from ddpm_controller.planners.objective import ActionRange, Objective, Risk
+from ddpm_controller.planners.observed_state import ObservedState, ObservedWishes
+from ddpm_controller.planners.sampling import Found, search
+from ddpm_controller.planners.splines import DEGREES, spline_matrix
+from ddpm_controller.planners.warm_start import PAST_S, Timeline
+from ddpm_controller.policy import EXPECTED_DELAY, PolicyFacts, Window
+from ddpm_controller.rewards.task import Task
+from ddpm_controller.rewards.terms import keyframe
+from ddpm_controller.types import ActionChunk, ActionSpec, Memory, Observation, Plan, StreamSpec
+
+_ROWS, _STAMP, _LAST = "planned_rows", "planned_stamp_s", "planned_last"
+_KNOTS, _TURNS, _WISHES = "knots", "gait_turns", "followed_wishes"
+_FORESEEN = ("forward", "left", "turn", "height", "heading")
+"""Wishes in the order of the memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Moment:
+    """What a plan begins with.
+
+    Attributes:
+        qpos: (nq,) at the moment of the window.
+        qvel: (nv,).
+        rows: (T, nu) of the timeline as seen from this moment.
+        is_first: Whether there is no plan before it.
+        frozen: Ticks in which the plan before is still followed.
+        turns: Periods of the gait that have passed.
+        wishes: (len(_FORESEEN),) that are followed now; NaN: none.
+        asked: Likewise, to which they lead.
+    """
+
+    qpos: np.ndarray
+    qvel: np.ndarray
+    rows: np.ndarray
+    is_first: bool
+    frozen: int
+    turns: float
+    wishes: np.ndarray
+    asked: np.ndarray
+
+
+class Planner:
+    """Searches a chunk from the state in which it takes over.
+
+    Args:
+        config: What it is.
+        model: Its model.
+        task: What it is to do.
+        action_spec: Action spec of the chunks.
+        streams: What is observed.
+        n_action_steps: Rows of a chunk behind those that are in flight.
+        checkpoint_hash: The checkpoint's; empty without one.
+
+    Attributes:
+        facts: What the runtime may ask.
+
+    Raises:
+        ValueError: Model, task, action and streams do not fit each other.
+    """
+
+    def __init__(
+        self,
+        config: PlannerConfig,
+        model: mujoco.MjModel,
+        task: Task,
+        action_spec: ActionSpec,
+        streams: tuple[StreamSpec, ...],
+        n_action_steps: int | None = None,
+        checkpoint_hash: str = "",
+    ) -> None:
+        self.config, self.task = config, task
+        self._settings = settings = config.search
+        self._horizon = settings.horizon
+        self._n_action_steps = _rows_sent(n_action_steps, settings.horizon)
+        self._tick_s = tick_s = action_spec.period_s
+        actuators = actuators_of(model, action_spec)
+        # Commands of rollouts are in the order of the actuators, those of chunks in their own.
+        self._to_model, self._to_chunk = np.argsort(actuators), np.asarray(actuators)
+        rest = keyframe(model, config.keyframe)
+        self._rest_qpos, self._rest_ctrl = rest.qpos.copy(), rest.ctrl.copy()
+        self._action = _action_range(model, self._rest_ctrl, config.scale)
+        solved = config.solver.applied(model)
+        self._rollouts = Rollouts(config.perturbed.of(solved), tick_s, settings.threads)
+        self._nominal_rollouts = (
+            Rollouts([solved], tick_s) if config.perturbed.copies else self._rollouts
+        )
+        self._reward = task.bind(model)
+        self._matrix, self._fit = spline_of(settings.horizon, settings.knots, settings.spline)
+        self._risk = Risk(settings.risk, settings.worst_share)
+        self._cadence_hz = task.gait.cadence_hz if task.gait else 0.0
+        self._period_ticks = 1.0 / (self._cadence_hz * tick_s) if task.gait else 0.0
+        if self._period_ticks * tick_s > PAST_S:
+            raise ValueError(
+                f"a gait must have at least {1 / PAST_S:g} periods a second, got "
+                f"{self._cadence_hz:g}"
+            )
+        self._past = round(PAST_S / tick_s)
+        self._state = ObservedState(model, config.state, streams, self._rest_qpos)
+        self._wishes = ObservedWishes(config.wishes, streams)
+        limits = [config.acceleration.get(name, np.inf) for name in _FORESEEN]
+        self._acceleration = np.array(limits)
+        self.facts = PolicyFacts(
+            streams=streams,
+            action_spec=action_spec,
+            n_obs_steps=1,
+            checkpoint_hash=checkpoint_hash,
+            settings=self._known_settings(),
+            num_inference_steps=settings.iterations,
+            remembers_plans=True,
+            memory_kind=f"planner of {model.nu} actions in {self._past + 2 * self._horizon} ticks",
+            text=(
+                f"{settings.method}: {settings.iterations} iterations of {settings.rollouts} "
+                f"rollouts over {settings.horizon} ticks of {tick_s:g} s"
+            ),
+            warm_up=[self._at_rest(streams)],
+        )
+
+    def initial_memory(self, seed: int) -> Memory:
+        """Return the memory of a run that begins: no plan, the gait at its beginning."""
+        width = len(self._rest_ctrl)
+        return {
+            "seed": np.array(seed, np.int64),
+            "plan_number": np.array(0, np.int64),
+            "num_inference_steps": np.array(0, np.int64),
+            EXPECTED_DELAY: np.array(0.0),
+            _ROWS: np.zeros((self._past + 2 * self._horizon, width)),
+            _STAMP: np.array(np.nan),
+            _LAST: np.array(self._past, np.int64),
+            _KNOTS: np.zeros((self._settings.knots, width)),
+            _TURNS: np.array(0.0),
+            _WISHES: np.full(len(_FORESEEN), np.nan),
+        }
+
+    def plan(self, window: Window, memory: Memory) -> Plan:
+        """Return the next chunk, a pure function of window and memory.
+
+        Its first rows are those of the plan in flight until this one takes over.
+
+        Raises:
+            ValueError: The state is not finite, or plans take longer than their horizon.
+        """
+        moment = self._moment(window[-1], memory)
+        state, commands = self._taken_over(moment)
+        nominal = self._fit @ moment.rows[self._behind(moment)]
+        objective = Objective(
+            rollouts=self._rollouts,
+            reward=self._reward,
+            matrix=self._matrix,
+            action=self._action,
+            risk=self._risk,
+            state=state,
+            turns=self._turns(moment),
+            wishes=self._wishes_ahead(moment),
+        )
+        settings = self._settings
+        found = search(
+            settings.search,
+            objective,
+            np.clip(nominal, -1.0, 1.0),
+            [],
+            settings.rollouts,
+            iterations := self._iterations(memory, moment),
+            plan_generator(memory),
+            pinned=settings.pinned,
+        )
+        rows = np.clip(self._matrix @ found.knots, -1.0, 1.0)
+        planned = np.concatenate([commands, self._action.commands(rows)])
+        return Plan(
+            chunk=self._chunk(window[-1].stamp_s, planned, moment.frozen),
+            memory=self._remembered(window[-1], memory, moment, rows, found),
+            traces=self._traces(found, planned, moment, iterations, memory, window[-1]),
+        )
+
+    def _moment(self, observation: Observation, memory: Memory) -> _Moment:
+        qpos, qvel = self._state.of(observation)
+        now_s, last = observation.stamp_s, int(memory[_LAST])
+        timeline = Timeline(memory[_ROWS], self._past, last, float(memory[_STAMP]))
+        rows = timeline.at(now_s, self._tick_s, self._period_ticks)
+        passed_s = 0.0 if rows is None else now_s - float(memory[_STAMP])
+        asked = self._asked(observation)
+        return _Moment(
+            qpos=qpos,
+            qvel=qvel,
+            rows=np.zeros_like(memory[_ROWS]) if rows is None else rows,
+            is_first=rows is None,
+            frozen=self._frozen(float(memory[EXPECTED_DELAY])),
+            turns=float(memory[_TURNS]) + self._cadence_hz * passed_s,
+            wishes=self._followed(memory[_WISHES], asked, qpos, qvel, passed_s),
+            asked=asked,
+        )
+
+    def _frozen(self, delay_s: float) -> int:
+        """Return the ticks before a plan takes over."""
+        frozen = int(np.ceil(delay_s / self._tick_s - 1e-6))
+        if frozen > self._horizon:
+            raise ValueError(
+                f"plans take {delay_s:.3g} s, longer than the horizon of {self._horizon} ticks of "
+                f"{self._tick_s:g} s: lower rollouts or iterations, or raise horizon"
+            )
+        return max(frozen, 0)
+
+    def _asked(self, observation: Observation) -> np.ndarray:
+        asked = self._wishes.of(observation)
+        return np.array([asked.get(name, np.nan) for name in _FORESEEN])
+
+    def _followed(
+        self,
+        before: np.ndarray,
+        asked: np.ndarray,
+        qpos: np.ndarray,
+        qvel: np.ndarray,
+        passed_s: float,
+    ) -> np.ndarray:
+        """Return wishes on their way to those asked for, each as fast as it may change."""
+        if np.isnan(asked).all():
+            return asked
+        begin = np.where(np.isnan(before), self._begin(asked, qpos, qvel), before)
+        way = self._way(passed_s)
+        return np.clip(asked, begin - way, begin + way)
+
+    def _way(self, passed_s: float) -> np.ndarray:
+        """Return how far each wish may have changed in a time."""
+        finite = np.isfinite(self._acceleration)
+        return np.where(finite, np.where(finite, self._acceleration, 0.0) * passed_s, np.inf)
+
+    def _begin(self, asked: np.ndarray, qpos: np.ndarray, qvel: np.ndarray) -> np.ndarray:
+        """Return the wishes with which a run begins: between rest and those asked for."""
+        if not self._state.floats:
+            return asked
+        forward, left = self._state.body_velocity(qpos, qvel)
+        now = np.array([forward, left, qvel[5], qpos[2], np.nan])
+        low, high = np.minimum(asked, 0.0), np.maximum(asked, 0.0)
+        return np.where(np.isfinite(self._acceleration), np.clip(now, low, high), asked)
+
+    def _taken_over(self, moment: _Moment) -> tuple[np.ndarray, np.ndarray]:
+        """Return the state at the take-over, and the commands until then (frozen, nu)."""
+        commands = self._action.commands(moment.rows[self._past : self._past + moment.frozen])
+        rollouts = self._nominal_rollouts
+        act = commands[0] if len(commands) else self._rest_ctrl
+        model = rollouts.model
+        state = rollouts.state_of(
+            moment.qpos, moment.qvel, act if model.na == model.nu else np.zeros(model.na)
+        )
+        if moment.frozen and self._settings.predicts:
+            ahead = rollouts.ahead(state, commands)
+            state = state if ahead is None else ahead
+        return state, commands
+
+    def _behind(self, moment: _Moment) -> slice:
+        begin = self._past + moment.frozen
+        return slice(begin, begin + self._horizon)
+
+    def _turns(self, moment: _Moment) -> np.ndarray:
+        ahead = np.arange(1, self._horizon + 1) + moment.frozen
+        return np.asarray(moment.turns + self._cadence_hz * self._tick_s * ahead)
+
+    def _wishes_ahead(self, moment: _Moment) -> dict[str, np.ndarray]:
+        """Return the wishes at the end of each tick, (H,) each, on their way."""
+        ahead_s = (np.arange(1, self._horizon + 1) + moment.frozen) * self._tick_s
+        found = {}
+        for name, now, asked, limit in zip(
+            _FORESEEN, moment.wishes, moment.asked, self._acceleration, strict=True
+        ):
+            if np.isfinite(limit) and not np.isnan(now):
+                found[name] = np.clip(asked, now - limit * ahead_s, now + limit * ahead_s)
+            elif not np.isnan(now):
+                found[name] = np.full(len(ahead_s), asked)
+        return found
+
+    def _iterations(self, memory: Memory, moment: _Moment) -> int:
+        asked = int(memory["num_inference_steps"]) or self._settings.iterations
+        first = self._settings.first_iterations
+        return max(asked, first) if moment.is_first and first else asked
+
+    def _chunk(self, stamp_s: float, planned: np.ndarray, frozen: int) -> ActionChunk:
+        spec = self.facts.action_spec
+        sent = planned[: frozen + self._n_action_steps]
+        return ActionChunk(stamp_s, spec.period_s, spec.joint_names, sent[:, self._to_chunk])
+
+    def _remembered(
+        self,
+        observation: Observation,
+        memory: Memory,
+        moment: _Moment,
+        rows: np.ndarray,
+        found: Found,
+    ) -> Memory:
+        planned = moment.rows.copy()
+        behind = self._behind(moment)
+        planned[behind] = rows
+        planned[behind.stop :] = rows[-1]
+        return {
+            **memory,
+            "plan_number": np.array(int(memory["plan_number"]) + 1, np.int64),
+            "num_inference_steps": np.array(0, np.int64),
+            EXPECTED_DELAY: np.array(0.0),
+            _ROWS: planned,
+            _STAMP: np.array(observation.stamp_s),
+            _LAST: np.array(behind.stop - 1, np.int64),
+            _KNOTS: found.knots,
+            _TURNS: np.array(moment.turns),
+            _WISHES: moment.wishes,
+        }
+
+    def _traces(
+        self,
+        found: Found,
+        planned: np.ndarray,
+        moment: _Moment,
+        iterations: int,
+        memory: Memory,
+        observation: Observation,
+    ) -> Mapping[str, Any]:
+        best, mean, spread = found.rewards
+        return {
+            "horizon": planned[:, self._to_chunk],
+            "rollouts": self._settings.rollouts,
+            "iterations": iterations,
+            "effective_sample_size": found.effective_sample_size,
+            "reward_best": best,
+            "reward_mean": mean,
+            "reward_spread": spread,
+            "diverged": found.bad,
+            "is_lost": found.is_lost,
+            "plan_age_s": observation.stamp_s - float(memory[_STAMP]),
+            "frozen_ticks": moment.frozen,
+        }
+
+    def _known_settings(self) -> dict[str, float | str]:
+        weights = {WEIGHT + name: each[0] for name, each in self.task.terms.items()}
+        return {**asdict(self._settings), **weights}
+
+    def _at_rest(self, streams: tuple[StreamSpec, ...]) -> Observation:
+        """Return the observation of the key frame at rest."""
+        known = self._state.values_of(self._rest_qpos, np.zeros(self._rollouts.model.nv))
+        values = {}
+        for stream in streams:
+            is_image = stream.kind == "image"
+            values[stream.name] = np.zeros(stream.shape, np.uint8 if is_image else np.float64)
+            for element, number in known.get(stream.name, {}).items():
+                values[stream.name][element] = number
+        return Observation(0.0, values)
+
+
+def spline_of(horizon: int, knots: int, spline: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the matrices from knots to ticks (H, K), and back with the least squares (K, H)."""
+    places = np.linspace(0.0, horizon - 1.0, knots)
+    matrix = spline_matrix(places, np.arange(float(horizon)), DEGREES[spline])
+    return matrix, np.linalg.pinv(matrix)
+
+
+def actuators_of(model: mujoco.MjModel, spec: ActionSpec) -> list[int]:
+    """Return the actuator of each column of an action; named as it is, or as its joint.
+
+    Raises:
+        ValueError: A column has none, or an actuator no column.
+    """
+    names = {}
+    for index in range(model.nu):
+        names[model.actuator(index).name] = index
+        if model.actuator_trntype[index] == mujoco.mjtTrn.mjTRN_JOINT:
+            names[model.joint(int(model.actuator_trnid[index, 0])).name] = index
+    found = [names.get(name) for name in spec.joint_names]
+    if None in found or len(found) != model.nu or len(set(found)) != model.nu:
+        known = [model.actuator(index).name for index in range(model.nu)]
+        raise ValueError(
+            f"the actuators of the model do not fit the action: the model has {known}, the action "
+            f"{list(spec.joint_names)}"
+        )
+    return [index for index in found if index is not None]
+
+
+def _action_range(model: mujoco.MjModel, rest: np.ndarray, scale: float) -> ActionRange:
+    limited = model.actuator_ctrllimited.astype(bool)
+    low = np.where(limited, model.actuator_ctrlrange[:, 0], -np.inf)
+    high = np.where(limited, model.actuator_ctrlrange[:, 1], np.inf)
+    if scale > 0:
+        return ActionRange(rest, np.full(len(rest), scale), low, high)
+    if not limited.all():
+        raise ValueError("scale 0 is the range of each actuator, and some have none: give a scale")
+    return ActionRange((low + high) / 2, (high - low) / 2, low, high)
+
+
+def _rows_sent(asked: int | None, horizon: int) -> int:
+    if asked is not None and not 1 <= asked <= horizon:
+        raise ValueError(
+            f"n_action_steps must be from 1 to the horizon of {horizon} ticks, got {asked}"
+        )
+    return asked or horizon
+
+
+def plan_generator(memory: Memory) -> np.random.Generator:
+    """Return the noise of plan ``plan_number`` of the run with ``seed``."""
+    seed, number = int(memory["seed"]) % 2**64, int(memory["plan_number"]) % 2**64
+    words = [seed % 2**32, seed >> 32, number % 2**32, number >> 32]
+    return np.random.default_rng(np.random.SeedSequence(words))
