@@ -8,6 +8,8 @@ from typing import Any
 from ddpm_controller.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from ddpm_controller.inference.choice import AUTO
 from ddpm_controller.inference.engine import EngineError
+from ddpm_controller.planners.config import PlannerConfig
+from ddpm_controller.planners.saved import restore_planner
 from ddpm_controller.policies.bc_lstm.policy import BcLstm, BcLstmConfig, BcLstmNetwork
 from ddpm_controller.policies.consistency_policy.policy import (
     ConsistencyConfig,
@@ -94,6 +96,9 @@ SYSTEMS: dict[str, System] = {
         keeps_ranges=lambda config: True,
         relative=RelativeActions,
         result=student_of,
+    ),
+    "dial_mpc": System(
+        PlannerConfig, lambda checkpoint, settings: restore_planner(checkpoint, settings, restore)
     ),
 }
 

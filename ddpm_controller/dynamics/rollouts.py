@@ -60,9 +60,7 @@ class Rollouts:
         self.tick_s, self._models = tick_s, list(models)
         self._substeps = steps_of_tick(self.model, tick_s)
         self._pool = rollout.Rollout(nthread=num_threads)
-        self._states_of_threads = [
-            mujoco.MjData(self.model) for _ in range(max(num_threads, 1))
-        ]
+        self._states_of_threads = [mujoco.MjData(self.model) for _ in range(max(num_threads, 1))]
         self.state_size = mujoco.mj_stateSize(self.model, _FULL)
 
     def close(self) -> None:

@@ -98,9 +98,7 @@ class SearchSettings:
             return Cem(self.sigma, self.elites, self.least_sigma)
         if self.method == "predictive_sampling":
             return PredictiveSampling(self.sigma)
-        return DialMpc(
-            self.sigma, self.temperature, self.horizon_factor, self.trajectory_factor
-        )
+        return DialMpc(self.sigma, self.temperature, self.horizon_factor, self.trajectory_factor)
 
 
 _WHOLE_NUMBERS = (
@@ -215,6 +213,25 @@ def split_overrides(
                 raise ValueError(f"override {name}: a weight is a number, got {value!r}") from None
     rest = {name: value for name, value in overrides.items() if not name.startswith(WEIGHT)}
     return rest, weights
+
+
+def overridden_search(
+    search: SearchSettings, overrides: Mapping[str, float | str]
+) -> SearchSettings:
+    """Return the settings with some replaced; values may be text, as a command line has them.
+
+    Raises:
+        ValueError: A name is unknown, with those that are known, or a value breaks a rule.
+    """
+    known = [each.name for each in fields(SearchSettings)]
+    if unknown := sorted(set(overrides) - set(known)):
+        raise ValueError(
+            f"overrides {unknown} are unknown to a planner, which has {known}, and {WEIGHT}<term>"
+        )
+    try:
+        return TypeAdapter(SearchSettings).validate_python({**asdict(search), **overrides})
+    except ValidationError as error:
+        raise ValueError(one_line(error)) from None
 
 
 def preset(name: str, changes: Mapping[str, Any]) -> SearchSettings:

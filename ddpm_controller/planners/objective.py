@@ -67,6 +67,7 @@ class Objective:
         rollouts: Models.
         reward: Reward of their motions.
         matrix: (H, K), from knots to ticks.
+        offset: (H, nu), to which splines are added.
         action: Range of the actions.
         risk: What counts of several models.
         state: (state_size,), where they begin.
@@ -77,6 +78,7 @@ class Objective:
     rollouts: Rollouts
     reward: Reward
     matrix: np.ndarray
+    offset: np.ndarray
     action: ActionRange
     risk: Risk
     state: np.ndarray
@@ -85,7 +87,9 @@ class Objective:
 
     def __call__(self, knots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return rewards (N,), the mean over the ticks, and which are good, (N,)."""
-        commands = self.action.commands(self.matrix @ knots)
+        rows = self.matrix @ knots
+        rows += self.offset
+        commands = self.action.commands(np.clip(rows, -1.0, 1.0, out=rows))
         models = self.rollouts.num_models
         if models > 1:
             commands = np.repeat(commands, models, axis=0)

@@ -10,7 +10,7 @@ from ddpm_controller.types import Observation, StreamSpec
 
 
 class ObservedState:
-    """Reads qpos and qvel of a model, and wishes, from streams.
+    """Reads qpos and qvel of a model from streams.
 
     Args:
         model: Model of the planner.
@@ -68,10 +68,14 @@ class ObservedState:
                 qvel[:3] = _rotation(qpos[3:7]) @ qvel[:3]
         return qpos, qvel
 
-    def body_velocity(self, qpos: np.ndarray, qvel: np.ndarray) -> tuple[float, float]:
-        """Return the velocity of the floating body forward and to its left, m/s."""
-        forward, left, _ = _rotation(qpos[3:7]).T @ qvel[:3]
-        return float(forward), float(left)
+    def motion_of(self, qpos: np.ndarray, qvel: np.ndarray) -> np.ndarray:
+        """Return how a floating body moves, (5,): forward, left, turn, height, heading; else 0."""
+        if not self.floats:
+            return np.zeros(5)
+        rotation = _rotation(qpos[3:7])
+        forward, left, _ = rotation.T @ qvel[:3]
+        heading = np.arctan2(rotation[1, 0], rotation[0, 0])
+        return np.array([forward, left, qvel[5], qpos[2], heading])
 
     def values_of(self, qpos: np.ndarray, qvel: np.ndarray) -> dict[str, dict[int, float]]:
         """Return stream -> its elements that show this state, the reverse of ``of``."""
@@ -87,30 +91,12 @@ class ObservedState:
         return found
 
 
-class ObservedWishes:
-    """Reads what is asked of a motion from streams.
-
-    Args:
-        elements: Wish -> element of a stream.
-        streams: Streams of the robot.
+def place_of(name: str, streams: Sequence[StreamSpec]) -> tuple[str, int]:
+    """Return the stream that has an element, and its number there.
 
     Raises:
-        ValueError: An element is in no stream.
+        ValueError: None has it.
     """
-
-    def __init__(self, elements: Mapping[str, str], streams: Sequence[StreamSpec]) -> None:
-        self._places = {wish: _place(name, streams) for wish, name in elements.items()}
-
-    def of(self, observation: Observation) -> dict[str, float]:
-        """Return the wishes of an observation; one that is not finite is left out."""
-        found = {
-            wish: float(observation.values[stream][element])
-            for wish, (stream, element) in self._places.items()
-        }
-        return {wish: value for wish, value in found.items() if np.isfinite(value)}
-
-
-def _place(name: str, streams: Sequence[StreamSpec]) -> tuple[str, int]:
     found = [(each.name, each.names.index(name)) for each in streams if name in each.names]
     if not found:
         known = {each.name: list(each.names) for each in streams if each.names}
@@ -124,7 +110,7 @@ def _columns(
     """Return stream -> (numbers of the state, elements of the stream); "" -> those unobserved."""
     found: dict[str, tuple[list[int], list[int]]] = {}
     for number, name in enumerate(names):
-        stream, element = _place(name, streams) if name else ("", 0)
+        stream, element = place_of(name, streams) if name else ("", 0)
         places, elements = found.setdefault(stream, ([], []))
         places.append(number)
         elements.append(element)

@@ -1,6 +1,6 @@
 """A planner as a policy: it searches its next chunk in rollouts of a model."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,19 +10,32 @@ import numpy as np
 from ddpm_controller.dynamics.rollouts import Rollouts
 from ddpm_controller.planners.config import WEIGHT, PlannerConfig
 from ddpm_controller.planners.objective import ActionRange, Objective, Risk
-from ddpm_controller.planners.observed_state import ObservedState, ObservedWishes
+from ddpm_controller.planners.observed_state import ObservedState
+from ddpm_controller.planners.proposal import Proposal
 from ddpm_controller.planners.sampling import Found, search
 from ddpm_controller.planners.splines import DEGREES, spline_matrix
 from ddpm_controller.planners.warm_start import PAST_S, Timeline
-from ddpm_controller.policy import EXPECTED_DELAY, PolicyFacts, Window
+from ddpm_controller.planners.wishes import WISHES, Wishes
+from ddpm_controller.policy import EXPECTED_DELAY, Policy, PolicyFacts, Window
 from ddpm_controller.rewards.task import Task
 from ddpm_controller.rewards.terms import keyframe
 from ddpm_controller.types import ActionChunk, ActionSpec, Memory, Observation, Plan, StreamSpec
 
 _ROWS, _STAMP, _LAST = "planned_rows", "planned_stamp_s", "planned_last"
 _KNOTS, _TURNS, _WISHES = "knots", "gait_turns", "followed_wishes"
-_FORESEEN = ("forward", "left", "turn", "height", "heading")
-"""Wishes in the order of the memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Rest:
+    """The key frame in which the robot rests.
+
+    Attributes:
+        qpos: (nq,).
+        ctrl: (nu,).
+    """
+
+    qpos: np.ndarray
+    ctrl: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +49,8 @@ class _Moment:
         is_first: Whether there is no plan before it.
         frozen: Ticks in which the plan before is still followed.
         turns: Periods of the gait that have passed.
-        wishes: (len(_FORESEEN),) that are followed now; NaN: none.
-        asked: Likewise, to which they lead.
+        wishes: (5,), what is followed now of ``WISHES``; NaN: nothing.
+        asked: (5,), to which it leads.
     """
 
     qpos: np.ndarray
@@ -48,6 +61,23 @@ class _Moment:
     turns: float
     wishes: np.ndarray
     asked: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class _Beginning:
+    """The plan with which a search begins.
+
+    Attributes:
+        offset: (H, nu), to which a spline is added.
+        knots: (K, nu), the nominal spline.
+        others: Further candidates, (K, nu) each.
+        memory: What the policy that proposed it remembers, in place of the same keys.
+    """
+
+    offset: np.ndarray
+    knots: np.ndarray
+    others: Sequence[np.ndarray]
+    memory: Memory
 
 
 class Planner:
@@ -61,6 +91,7 @@ class Planner:
         streams: What is observed.
         n_action_steps: Rows of a chunk behind those that are in flight.
         checkpoint_hash: The checkpoint's; empty without one.
+        nominal: Policy from whose chunk a plan begins; None: from the plan before.
 
     Attributes:
         facts: What the runtime may ask.
@@ -78,57 +109,74 @@ class Planner:
         streams: tuple[StreamSpec, ...],
         n_action_steps: int | None = None,
         checkpoint_hash: str = "",
+        nominal: Policy | None = None,
     ) -> None:
         self.config, self.task = config, task
-        self._settings = settings = config.search
-        self._horizon = settings.horizon
-        self._n_action_steps = _rows_sent(n_action_steps, settings.horizon)
-        self._tick_s = tick_s = action_spec.period_s
-        actuators = actuators_of(model, action_spec)
-        # Commands of rollouts are in the order of the actuators, those of chunks in their own.
-        self._to_model, self._to_chunk = np.argsort(actuators), np.asarray(actuators)
-        rest = keyframe(model, config.keyframe)
-        self._rest_qpos, self._rest_ctrl = rest.qpos.copy(), rest.ctrl.copy()
-        self._action = _action_range(model, self._rest_ctrl, config.scale)
-        solved = config.solver.applied(model)
-        self._rollouts = Rollouts(config.perturbed.of(solved), tick_s, settings.threads)
-        self._nominal_rollouts = (
-            Rollouts([solved], tick_s) if config.perturbed.copies else self._rollouts
-        )
-        self._reward = task.bind(model)
-        self._matrix, self._fit = spline_of(settings.horizon, settings.knots, settings.spline)
-        self._risk = Risk(settings.risk, settings.worst_share)
+        self._settings, self._tick_s = config.search, action_spec.period_s
+        self._horizon = config.search.horizon
+        self._n_action_steps = _rows_sent(n_action_steps, self._horizon)
         self._cadence_hz = task.gait.cadence_hz if task.gait else 0.0
-        self._period_ticks = 1.0 / (self._cadence_hz * tick_s) if task.gait else 0.0
-        if self._period_ticks * tick_s > PAST_S:
+        self._period_ticks = 1.0 / (self._cadence_hz * self._tick_s) if task.gait else 0.0
+        self._past = round(PAST_S / self._tick_s)
+        if task.gait and task.gait.period_s > PAST_S:
             raise ValueError(
                 f"a gait must have at least {1 / PAST_S:g} periods a second, got "
                 f"{self._cadence_hz:g}"
             )
-        self._past = round(PAST_S / tick_s)
-        self._state = ObservedState(model, config.state, streams, self._rest_qpos)
-        self._wishes = ObservedWishes(config.wishes, streams)
-        limits = [config.acceleration.get(name, np.inf) for name in _FORESEEN]
-        self._acceleration = np.array(limits)
-        self.facts = PolicyFacts(
+        self._serve(model, action_spec)
+        self._matrix, self._fit = spline_of(
+            self._horizon, config.search.knots, config.search.spline
+        )
+        self._state = ObservedState(model, config.state, streams, self._rest.qpos)
+        self._wishes = Wishes(config.wishes, config.acceleration, streams)
+        self._proposal = self._proposal_of(nominal) if nominal is not None else None
+        kind = self._memory_kind("" if nominal is None else nominal.facts.checkpoint_hash)
+        self.facts = self._facts(action_spec, streams, checkpoint_hash, kind)
+
+    def _serve(self, model: mujoco.MjModel, spec: ActionSpec) -> None:
+        """Make what depends on the model."""
+        config = self.config
+        actuators = actuators_of(model, spec)
+        # Commands of rollouts are in the order of the actuators, those of chunks in their own.
+        self._to_model, self._to_chunk = np.argsort(actuators), np.asarray(actuators)
+        key = keyframe(model, config.keyframe)
+        self._rest = _Rest(key.qpos.copy(), key.ctrl.copy())
+        self._action = _action_range(model, self._rest.ctrl, config.scale)
+        solved = config.solver.applied(model)
+        models = config.perturbed.of(solved)
+        self._rollouts = Rollouts(models, self._tick_s, config.search.threads)
+        self._nominal_rollouts = (
+            Rollouts([solved], self._tick_s) if len(models) > 1 else self._rollouts
+        )
+        self._reward = self.task.bind(model)
+        self._risk = Risk(config.search.risk, config.search.worst_share)
+
+    def _proposal_of(self, nominal: Policy) -> Proposal:
+        return Proposal(nominal, self._state, self._nominal_rollouts, self._action, self._to_model)
+
+    def _facts(
+        self, spec: ActionSpec, streams: tuple[StreamSpec, ...], checkpoint_hash: str, kind: str
+    ) -> PolicyFacts:
+        settings = self._settings
+        return PolicyFacts(
             streams=streams,
-            action_spec=action_spec,
+            action_spec=spec,
             n_obs_steps=1,
             checkpoint_hash=checkpoint_hash,
             settings=self._known_settings(),
             num_inference_steps=settings.iterations,
             remembers_plans=True,
-            memory_kind=f"planner of {model.nu} actions in {self._past + 2 * self._horizon} ticks",
+            memory_kind=kind,
             text=(
                 f"{settings.method}: {settings.iterations} iterations of {settings.rollouts} "
-                f"rollouts over {settings.horizon} ticks of {tick_s:g} s"
+                f"rollouts over {settings.horizon} ticks of {self._tick_s:g} s"
             ),
             warm_up=[self._at_rest(streams)],
         )
 
     def initial_memory(self, seed: int) -> Memory:
         """Return the memory of a run that begins: no plan, the gait at its beginning."""
-        width = len(self._rest_ctrl)
+        width = len(self._rest.ctrl)
         return {
             "seed": np.array(seed, np.int64),
             "plan_number": np.array(0, np.int64),
@@ -139,7 +187,8 @@ class Planner:
             _LAST: np.array(self._past, np.int64),
             _KNOTS: np.zeros((self._settings.knots, width)),
             _TURNS: np.array(0.0),
-            _WISHES: np.full(len(_FORESEEN), np.nan),
+            _WISHES: np.full(len(WISHES), np.nan),
+            **(self._proposal.initial_memory(seed) if self._proposal else {}),
         }
 
     def plan(self, window: Window, memory: Memory) -> Plan:
@@ -152,35 +201,43 @@ class Planner:
         """
         moment = self._moment(window[-1], memory)
         state, commands = self._taken_over(moment)
-        nominal = self._fit @ moment.rows[self._behind(moment)]
+        ahead_s = self._tick_s * (moment.frozen + np.arange(1, self._horizon + 1))
+        begin = self._beginning(window[-1], memory, moment, state)
         objective = Objective(
             rollouts=self._rollouts,
             reward=self._reward,
             matrix=self._matrix,
+            offset=begin.offset,
             action=self._action,
             risk=self._risk,
             state=state,
-            turns=self._turns(moment),
-            wishes=self._wishes_ahead(moment),
+            turns=moment.turns + self._cadence_hz * ahead_s,
+            wishes=self._wishes.ahead(moment.wishes, moment.asked, ahead_s),
         )
         settings = self._settings
         found = search(
             settings.search,
             objective,
-            np.clip(nominal, -1.0, 1.0),
-            [],
+            begin.knots,
+            begin.others,
             settings.rollouts,
             iterations := self._iterations(memory, moment),
             plan_generator(memory),
             pinned=settings.pinned,
         )
-        rows = np.clip(self._matrix @ found.knots, -1.0, 1.0)
+        rows = np.clip(self._matrix @ found.knots + begin.offset, -1.0, 1.0)
         planned = np.concatenate([commands, self._action.commands(rows)])
         return Plan(
             chunk=self._chunk(window[-1].stamp_s, planned, moment.frozen),
-            memory=self._remembered(window[-1], memory, moment, rows, found),
+            memory=self._remembered(window[-1], {**memory, **begin.memory}, moment, rows, found),
             traces=self._traces(found, planned, moment, iterations, memory, window[-1]),
         )
+
+    def _memory_kind(self, nominal_hash: str) -> str:
+        length = self._past + 2 * self._horizon
+        shapes = f"planner: {len(self._rest.ctrl)} actions, {length} ticks"
+        knots = f"{shapes}, {self._settings.knots} knots"
+        return f"{knots}, from {nominal_hash}" if nominal_hash else knots
 
     def _moment(self, observation: Observation, memory: Memory) -> _Moment:
         qpos, qvel = self._state.of(observation)
@@ -188,7 +245,8 @@ class Planner:
         timeline = Timeline(memory[_ROWS], self._past, last, float(memory[_STAMP]))
         rows = timeline.at(now_s, self._tick_s, self._period_ticks)
         passed_s = 0.0 if rows is None else now_s - float(memory[_STAMP])
-        asked = self._asked(observation)
+        asked = self._wishes.asked(observation)
+        measured = self._state.motion_of(qpos, qvel)
         return _Moment(
             qpos=qpos,
             qvel=qvel,
@@ -196,7 +254,7 @@ class Planner:
             is_first=rows is None,
             frozen=self._frozen(float(memory[EXPECTED_DELAY])),
             turns=float(memory[_TURNS]) + self._cadence_hz * passed_s,
-            wishes=self._followed(memory[_WISHES], asked, qpos, qvel, passed_s),
+            wishes=self._wishes.followed(memory[_WISHES], asked, measured, passed_s),
             asked=asked,
         )
 
@@ -210,44 +268,11 @@ class Planner:
             )
         return max(frozen, 0)
 
-    def _asked(self, observation: Observation) -> np.ndarray:
-        asked = self._wishes.of(observation)
-        return np.array([asked.get(name, np.nan) for name in _FORESEEN])
-
-    def _followed(
-        self,
-        before: np.ndarray,
-        asked: np.ndarray,
-        qpos: np.ndarray,
-        qvel: np.ndarray,
-        passed_s: float,
-    ) -> np.ndarray:
-        """Return wishes on their way to those asked for, each as fast as it may change."""
-        if np.isnan(asked).all():
-            return asked
-        begin = np.where(np.isnan(before), self._begin(asked, qpos, qvel), before)
-        way = self._way(passed_s)
-        return np.clip(asked, begin - way, begin + way)
-
-    def _way(self, passed_s: float) -> np.ndarray:
-        """Return how far each wish may have changed in a time."""
-        finite = np.isfinite(self._acceleration)
-        return np.where(finite, np.where(finite, self._acceleration, 0.0) * passed_s, np.inf)
-
-    def _begin(self, asked: np.ndarray, qpos: np.ndarray, qvel: np.ndarray) -> np.ndarray:
-        """Return the wishes with which a run begins: between rest and those asked for."""
-        if not self._state.floats:
-            return asked
-        forward, left = self._state.body_velocity(qpos, qvel)
-        now = np.array([forward, left, qvel[5], qpos[2], np.nan])
-        low, high = np.minimum(asked, 0.0), np.maximum(asked, 0.0)
-        return np.where(np.isfinite(self._acceleration), np.clip(now, low, high), asked)
-
     def _taken_over(self, moment: _Moment) -> tuple[np.ndarray, np.ndarray]:
         """Return the state at the take-over, and the commands until then (frozen, nu)."""
         commands = self._action.commands(moment.rows[self._past : self._past + moment.frozen])
         rollouts = self._nominal_rollouts
-        act = commands[0] if len(commands) else self._rest_ctrl
+        act = commands[0] if len(commands) else self._rest.ctrl
         model = rollouts.model
         state = rollouts.state_of(
             moment.qpos, moment.qvel, act if model.na == model.nu else np.zeros(model.na)
@@ -257,26 +282,22 @@ class Planner:
             state = state if ahead is None else ahead
         return state, commands
 
+    def _beginning(
+        self, observation: Observation, memory: Memory, moment: _Moment, state: np.ndarray
+    ) -> _Beginning:
+        before = moment.rows[self._behind(moment)]
+        if self._proposal is None:
+            knots = np.clip(self._fit @ before, -1.0, 1.0)
+            return _Beginning(np.zeros_like(before), knots, [], {})
+        offset, remembered = self._proposal.rows(
+            observation, memory, state, moment.frozen, self._horizon
+        )
+        others = [] if moment.is_first else [np.clip(self._fit @ (before - offset), -1.0, 1.0)]
+        return _Beginning(offset, np.zeros_like(memory[_KNOTS]), others, remembered)
+
     def _behind(self, moment: _Moment) -> slice:
         begin = self._past + moment.frozen
         return slice(begin, begin + self._horizon)
-
-    def _turns(self, moment: _Moment) -> np.ndarray:
-        ahead = np.arange(1, self._horizon + 1) + moment.frozen
-        return np.asarray(moment.turns + self._cadence_hz * self._tick_s * ahead)
-
-    def _wishes_ahead(self, moment: _Moment) -> dict[str, np.ndarray]:
-        """Return the wishes at the end of each tick, (H,) each, on their way."""
-        ahead_s = (np.arange(1, self._horizon + 1) + moment.frozen) * self._tick_s
-        found = {}
-        for name, now, asked, limit in zip(
-            _FORESEEN, moment.wishes, moment.asked, self._acceleration, strict=True
-        ):
-            if np.isfinite(limit) and not np.isnan(now):
-                found[name] = np.clip(asked, now - limit * ahead_s, now + limit * ahead_s)
-            elif not np.isnan(now):
-                found[name] = np.full(len(ahead_s), asked)
-        return found
 
     def _iterations(self, memory: Memory, moment: _Moment) -> int:
         asked = int(memory["num_inference_steps"]) or self._settings.iterations
@@ -343,7 +364,7 @@ class Planner:
 
     def _at_rest(self, streams: tuple[StreamSpec, ...]) -> Observation:
         """Return the observation of the key frame at rest."""
-        known = self._state.values_of(self._rest_qpos, np.zeros(self._rollouts.model.nv))
+        known = self._state.values_of(self._rest.qpos, np.zeros(self._rollouts.model.nv))
         values = {}
         for stream in streams:
             is_image = stream.kind == "image"

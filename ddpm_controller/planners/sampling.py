@@ -1,4 +1,4 @@
-"""The search of every planner: candidates around the nominal plan, rolled out, and what follows."""
+"""The search of every planner: candidates around a nominal plan, and what follows from them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

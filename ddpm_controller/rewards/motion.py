@@ -35,9 +35,7 @@ class Motion:
     def down(self) -> np.ndarray:
         """The vertical of the world in the frame of a floating body, (3, N, H)."""
         w, x, y, z = self.qpos[3:7]
-        return np.stack(
-            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)]
-        )
+        return np.stack([2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)])
 
     @cached_property
     def rotation(self) -> np.ndarray:
@@ -54,8 +52,12 @@ class Motion:
         vx, vy, vz = self.qvel[:3]
         return np.stack(
             [
-                (1 - 2 * (y * y + z * z)) * vx + 2 * (x * y + w * z) * vy + 2 * (x * z - w * y) * vz,
-                2 * (x * y - w * z) * vx + (1 - 2 * (x * x + z * z)) * vy + 2 * (y * z + w * x) * vz,
+                (1 - 2 * (y * y + z * z)) * vx
+                + 2 * (x * y + w * z) * vy
+                + 2 * (x * z - w * y) * vz,
+                2 * (x * y - w * z) * vx
+                + (1 - 2 * (x * x + z * z)) * vy
+                + 2 * (y * z + w * x) * vz,
             ]
         )
 

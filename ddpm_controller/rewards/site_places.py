@@ -45,7 +45,9 @@ class SitePlaces:
     def __init__(self, model: mujoco.MjModel, names: Sequence[str]) -> None:
         sites = [_site(model, name) for name in names]
         chains = [_chain(model, site, name) for site, name in zip(sites, names, strict=True)]
-        kinds = {name: (len(chain), floats) for name, (chain, floats) in zip(names, chains)}
+        kinds = {
+            name: (len(chain), floats) for name, (chain, floats) in zip(names, chains, strict=True)
+        }
         if len(set(kinds.values())) != 1:
             raise ValueError(
                 f"sites must have as many joints each, all on a floating body or none, got {kinds}"

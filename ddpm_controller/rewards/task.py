@@ -112,7 +112,9 @@ def task_from(text: str) -> Task:
     """
     values = parsed_yaml(text)
     if not isinstance(values, dict) or not isinstance(values.get("terms"), dict):
-        raise ValueError(f"a task has the keys {list(_KEYS)}, terms at least, got {one_line(values)}")
+        raise ValueError(
+            f"a task has the keys {list(_KEYS)}, terms at least, got {one_line(values)}"
+        )
     if unknown := sorted(map(str, set(values) - set(_KEYS))):
         raise ValueError(f"keys {unknown} are unknown to a task, which has {list(_KEYS)}")
     terms = {str(name): _term_from(str(name), each) for name, each in values["terms"].items()}

@@ -1,0 +1,74 @@
+"""What is asked of a motion from outside, as a velocity, followed as fast as it may change."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ddpm_controller.planners.observed_state import place_of
+from ddpm_controller.types import Observation, StreamSpec
+
+WISHES = ("forward", "left", "turn", "height", "heading")
+"""What can be asked for: m/s, m/s, rad/s, m, rad; in the order of arrays (5,)."""
+
+
+class Wishes:
+    """Reads wishes from streams and leads to them.
+
+    Args:
+        elements: Wish -> element of a stream.
+        acceleration: Wish -> largest change in a second; without one it counts at once.
+        streams: Streams of the robot.
+
+    Raises:
+        ValueError: A wish is unknown, or an element is in no stream.
+    """
+
+    def __init__(
+        self,
+        elements: Mapping[str, str],
+        acceleration: Mapping[str, float],
+        streams: Sequence[StreamSpec],
+    ) -> None:
+        if unknown := sorted({*elements, *acceleration} - set(WISHES)):
+            raise ValueError(f"wishes {unknown} are unknown; there are {list(WISHES)}")
+        self._places = {wish: place_of(name, streams) for wish, name in elements.items()}
+        self._rate = np.array([acceleration.get(name, np.inf) for name in WISHES])
+        self._is_led = np.isfinite(self._rate)
+
+    def asked(self, observation: Observation) -> np.ndarray:
+        """Return what is asked for, (5,); NaN: nothing."""
+        found = np.full(len(WISHES), np.nan)
+        for wish, (stream, element) in self._places.items():
+            value = float(observation.values[stream][element])
+            found[WISHES.index(wish)] = value if np.isfinite(value) else np.nan
+        return found
+
+    def followed(
+        self, before: np.ndarray, asked: np.ndarray, measured: np.ndarray, passed_s: float
+    ) -> np.ndarray:
+        """Return what is followed now, (5,), on the way to what is asked for.
+
+        Args:
+            before: (5,), what was followed; NaN: nothing.
+            asked: (5,).
+            measured: (5,), with which a run begins, as far as it is between rest and ``asked``.
+            passed_s: Time since then.
+        """
+        first = np.clip(measured, np.minimum(asked, 0.0), np.maximum(asked, 0.0))
+        begin = np.where(np.isnan(before), first, before)
+        way = np.where(self._is_led, self._rate, 0.0) * passed_s
+        led: np.ndarray = np.clip(asked, begin - way, begin + way)
+        return np.where(self._is_led, led, asked)
+
+    def ahead(
+        self, followed: np.ndarray, asked: np.ndarray, ahead_s: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Return what will be followed at later times (H,), (H,) each."""
+        found = {}
+        for place in np.flatnonzero(~np.isnan(followed)).tolist():
+            wanted = np.full(len(ahead_s), asked[place])
+            if self._is_led[place]:
+                way = self._rate[place] * ahead_s
+                wanted = np.clip(wanted, followed[place] - way, followed[place] + way)
+            found[WISHES[place]] = wanted
+        return found
