@@ -62,6 +62,8 @@ class Rollouts:
         self._pool = rollout.Rollout(nthread=num_threads)
         self._states_of_threads = [mujoco.MjData(self.model) for _ in range(max(num_threads, 1))]
         self.state_size = mujoco.mj_stateSize(self.model, _FULL)
+        self._begin = np.empty(self.state_size)
+        mujoco.mj_getState(self.model, self._states_of_threads[0], self._begin, _FULL)
 
     def close(self) -> None:
         """End the threads."""
@@ -69,10 +71,10 @@ class Rollouts:
 
     def state_of(self, qpos: np.ndarray, qvel: np.ndarray, act: np.ndarray) -> np.ndarray:
         """Return a state (state_size,) of qpos (nq,), qvel (nv,) and act (na,) at time 0."""
-        data = mujoco.MjData(self.model)
-        data.qpos[:], data.qvel[:], data.act[:] = qpos, qvel, act
-        state = np.empty(self.state_size)
-        mujoco.mj_getState(self.model, data, state, _FULL)
+        state = self._begin.copy()
+        nq, nv = self.model.nq, self.model.nv
+        state[1 : 1 + nq], state[1 + nq : 1 + nq + nv] = qpos, qvel
+        state[1 + nq + nv : 1 + nq + nv + self.model.na] = act
         return state
 
     def run(self, state: np.ndarray, actions: np.ndarray) -> Rolled:

@@ -124,17 +124,27 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 
 @dataclass(frozen=True)
 class StateSource:
-    """Which elements of streams are which numbers of a model's state.
+    """Which elements of streams are which numbers of a model's state, as ``stream/element``.
+
+    What is empty is not observed: a position is then that of the key frame, a velocity 0. Without
+    a floating body its four parts have no elements.
 
     Attributes:
-        positions: Element of each number of qpos; empty: not observed, taken from the key frame.
-        velocities: Element of each number of qvel; empty: not observed, taken for 0.
-        velocity_frame: Frame in which the velocity of a floating body is observed; its rate of
-            turn is in the frame of the body.
+        base_position: x, y, z of a floating body, m.
+        orientation: Its quaternion w, x, y, z, or the first two columns of its rotation matrix.
+        base_velocity: Its velocity, m/s.
+        angular_velocity: Its rate of turn about its own axes, rad/s.
+        joint_positions: Joints, in the order of the model.
+        joint_velocities: Likewise.
+        velocity_frame: Frame of ``base_velocity``.
     """
 
-    positions: tuple[str, ...]
-    velocities: tuple[str, ...]
+    base_position: tuple[str, ...] = ()
+    orientation: tuple[str, ...] = ()
+    base_velocity: tuple[str, ...] = ()
+    angular_velocity: tuple[str, ...] = ()
+    joint_positions: tuple[str, ...] = ()
+    joint_velocities: tuple[str, ...] = ()
     velocity_frame: Literal["body", "world"] = "body"
 
 

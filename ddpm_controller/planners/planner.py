@@ -167,6 +167,7 @@ class Planner:
             num_inference_steps=settings.iterations,
             remembers_plans=True,
             memory_kind=kind,
+            maskable=tuple(sorted(self._wishes.streams)),
             text=(
                 f"{settings.method}: {settings.iterations} iterations of {settings.rollouts} "
                 f"rollouts over {settings.horizon} ticks of {self._tick_s:g} s"

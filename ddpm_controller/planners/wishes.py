@@ -9,6 +9,8 @@ from ddpm_controller.types import Observation, StreamSpec
 
 WISHES = ("forward", "left", "turn", "height", "heading")
 """What can be asked for: m/s, m/s, rad/s, m, rad; in the order of arrays (5,)."""
+_RATES = 3
+"""The first of them are rates: where nothing comes, 0 is asked for."""
 
 
 class Wishes:
@@ -35,12 +37,18 @@ class Wishes:
         self._rate = np.array([acceleration.get(name, np.inf) for name in WISHES])
         self._is_led = np.isfinite(self._rate)
 
+    @property
+    def streams(self) -> frozenset[str]:
+        """Streams from which wishes come; without them nothing is asked for."""
+        return frozenset(stream for stream, _ in self._places.values())
+
     def asked(self, observation: Observation) -> np.ndarray:
-        """Return what is asked for, (5,); NaN: nothing."""
+        """Return what is asked for, (5,); NaN: nothing, a rate that does not come is 0."""
         found = np.full(len(WISHES), np.nan)
         for wish, (stream, element) in self._places.items():
             value = float(observation.values[stream][element])
-            found[WISHES.index(wish)] = value if np.isfinite(value) else np.nan
+            place = WISHES.index(wish)
+            found[place] = value if np.isfinite(value) else 0.0 if place < _RATES else np.nan
         return found
 
     def followed(
