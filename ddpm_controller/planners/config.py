@@ -4,17 +4,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
-from pydantic import TypeAdapter, ValidationError
-
 from ddpm_controller.dynamics.perturbed import PerturbedModels
 from ddpm_controller.dynamics.solver import SolverSettings
-from ddpm_controller.given_files import one_line
 from ddpm_controller.planners.cem import Cem
 from ddpm_controller.planners.dial_mpc import DialMpc
 from ddpm_controller.planners.method import Method
 from ddpm_controller.planners.mppi import Mppi
 from ddpm_controller.planners.predictive_sampling import PredictiveSampling
 from ddpm_controller.planners.splines import DEGREES, Spline
+from ddpm_controller.rewards.task import validated
 
 MethodName = Literal["dial_mpc", "mppi", "cem", "predictive_sampling"]
 FEWEST_ROLLOUTS = 4
@@ -186,6 +184,13 @@ class PlannerConfig:
         if wrong := {k: v for k, v in self.acceleration.items() if not v > 0}:
             raise ValueError(f"accelerations must be above 0, got {wrong}")
 
+    @property
+    def stream_names(self) -> frozenset[str]:
+        """Streams that it reads."""
+        parts = (value for value in asdict(self.state).values() if not isinstance(value, str))
+        elements = [*(element for part in parts for element in part), *self.wishes.values()]
+        return frozenset(element.partition("/")[0] for element in elements if element)
+
 
 def planner_config_from(values: Mapping[str, Any]) -> PlannerConfig:
     """Return the config that ``dataclasses.asdict`` made ``values`` of, also by way of JSON.
@@ -196,10 +201,7 @@ def planner_config_from(values: Mapping[str, Any]) -> PlannerConfig:
     known = {each.name for each in fields(PlannerConfig)}
     if unknown := sorted(set(values) - known):
         raise ValueError(f"fields {unknown} are unknown to a planner, which has {sorted(known)}")
-    try:
-        return TypeAdapter(PlannerConfig).validate_python(values)
-    except ValidationError as error:
-        raise ValueError(one_line(error)) from None
+    return validated(PlannerConfig, values)
 
 
 WEIGHT = "weight_"
@@ -238,10 +240,7 @@ def overridden_search(
         raise ValueError(
             f"overrides {unknown} are unknown to a planner, which has {known}, and {WEIGHT}<term>"
         )
-    try:
-        return TypeAdapter(SearchSettings).validate_python({**asdict(search), **overrides})
-    except ValidationError as error:
-        raise ValueError(one_line(error)) from None
+    return validated(SearchSettings, {**asdict(search), **overrides})
 
 
 def preset(name: str, changes: Mapping[str, Any]) -> SearchSettings:

@@ -1,8 +1,7 @@
 """A planner as a policy: it searches its next chunk in rollouts of a model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import mujoco
 import numpy as np
@@ -26,7 +25,7 @@ _KNOTS, _TURNS, _WISHES = "knots", "gait_turns", "followed_wishes"
 
 
 @dataclass(frozen=True, eq=False)
-class _Rest:
+class Rest:
     """The key frame in which the robot rests.
 
     Attributes:
@@ -80,6 +79,23 @@ class _Beginning:
     memory: Memory
 
 
+@dataclass(frozen=True, eq=False)
+class Searched:
+    """A plan with what it was searched in.
+
+    Attributes:
+        plan: The plan.
+        objective: Rewards of candidates.
+        begin: (K, nu), the nominal knots.
+        found: What was found.
+    """
+
+    plan: Plan
+    objective: Objective
+    begin: np.ndarray
+    found: Found
+
+
 class Planner:
     """Searches a chunk from the state in which it takes over.
 
@@ -95,6 +111,10 @@ class Planner:
 
     Attributes:
         facts: What the runtime may ask.
+        config: As given.
+        task: As given.
+        model: As given.
+        rest: Key frame in which the robot rests.
 
     Raises:
         ValueError: Model, task, action and streams do not fit each other.
@@ -111,7 +131,8 @@ class Planner:
         checkpoint_hash: str = "",
         nominal: Policy | None = None,
     ) -> None:
-        self.config, self.task = config, task
+        self.config, self.task, self.model = config, task, model
+        self._streams = streams
         self._settings, self._tick_s = config.search, action_spec.period_s
         self._horizon = config.search.horizon
         self._n_action_steps = _rows_sent(n_action_steps, self._horizon)
@@ -127,7 +148,7 @@ class Planner:
         self._matrix, self._fit = spline_of(
             self._horizon, config.search.knots, config.search.spline
         )
-        self._state = ObservedState(model, config.state, streams, self._rest.qpos)
+        self._state = ObservedState(model, config.state, streams, self.rest.qpos)
         self._wishes = Wishes(config.wishes, config.acceleration, streams)
         self._proposal = self._proposal_of(nominal) if nominal is not None else None
         kind = self._memory_kind("" if nominal is None else nominal.facts.checkpoint_hash)
@@ -140,8 +161,8 @@ class Planner:
         # Commands of rollouts are in the order of the actuators, those of chunks in their own.
         self._to_model, self._to_chunk = np.argsort(actuators), np.asarray(actuators)
         key = keyframe(model, config.keyframe)
-        self._rest = _Rest(key.qpos.copy(), key.ctrl.copy())
-        self._action = _action_range(model, self._rest.ctrl, config.scale)
+        self.rest = Rest(key.qpos.copy(), key.ctrl.copy())
+        self._action = _action_range(model, self.rest.ctrl, config.scale)
         solved = config.solver.applied(model)
         models = config.perturbed.of(solved)
         self._rollouts = Rollouts(models, self._tick_s, config.search.threads)
@@ -172,12 +193,12 @@ class Planner:
                 f"{settings.method}: {settings.iterations} iterations of {settings.rollouts} "
                 f"rollouts over {settings.horizon} ticks of {self._tick_s:g} s"
             ),
-            warm_up=[self._at_rest(streams)],
+            warm_up=[self.observation_of(self.rest.qpos, np.zeros(self.model.nv))],
         )
 
     def initial_memory(self, seed: int) -> Memory:
         """Return the memory of a run that begins: no plan, the gait at its beginning."""
-        width = len(self._rest.ctrl)
+        width = len(self.rest.ctrl)
         return {
             "seed": np.array(seed, np.int64),
             "plan_number": np.array(0, np.int64),
@@ -200,11 +221,66 @@ class Planner:
         Raises:
             ValueError: The state is not finite, or plans take longer than their horizon.
         """
-        moment = self._moment(window[-1], memory)
+        return self.searched(window[-1], memory).plan
+
+    def searched(self, observation: Observation, memory: Memory, keep: bool = False) -> Searched:
+        """Return the plan for an observation with what it was searched in; see ``plan``.
+
+        Args:
+            observation: Newest.
+            memory: That of the planner.
+            keep: Whether to keep all candidates.
+        """
+        moment = self._moment(observation, memory)
         state, commands = self._taken_over(moment)
+        begin = self._beginning(observation, memory, moment, state)
+        objective, settings = self._objective(moment, state, begin), self._settings
+        iterations = self._iterations(memory, moment)
+        found = search(
+            settings.search,
+            objective,
+            begin.knots,
+            begin.others,
+            settings.rollouts,
+            iterations,
+            plan_generator(memory),
+            pinned=settings.pinned,
+            keep=keep,
+        )
+        rows = np.clip(self._matrix @ found.knots + begin.offset, -1.0, 1.0)
+        planned = np.concatenate([commands, self._action.commands(rows)])
+        remembered = {**memory, **begin.memory}
+        age_s = observation.stamp_s - float(memory[_STAMP])
+        plan = Plan(
+            chunk=self._chunk(observation.stamp_s, planned, moment.frozen),
+            memory=self._remembered(observation, remembered, moment, rows, found),
+            traces={
+                "horizon": planned[:, self._to_chunk],
+                **_traces(found, settings.rollouts, iterations, moment.frozen, age_s),
+            },
+        )
+        return Searched(plan, objective, begin.knots, found)
+
+    def observation_of(
+        self, qpos: np.ndarray, qvel: np.ndarray, stamp_s: float = 0.0
+    ) -> Observation:
+        """Return an observation that shows a state of the model; what else is observed is 0."""
+        known, values = self._state.values_of(qpos, qvel), {}
+        for stream in self._streams:
+            is_image = stream.kind == "image"
+            values[stream.name] = np.zeros(stream.shape, np.uint8 if is_image else np.float64)
+            for element, number in known.get(stream.name, {}).items():
+                values[stream.name][element] = number
+        return Observation(stamp_s, values)
+
+    def commands_of(self, actions: np.ndarray) -> np.ndarray:
+        """Return rows of a chunk (N, nu) in the order of the actuators of the model."""
+        found: np.ndarray = actions[:, self._to_model]
+        return found
+
+    def _objective(self, moment: _Moment, state: np.ndarray, begin: _Beginning) -> Objective:
         ahead_s = self._tick_s * (moment.frozen + np.arange(1, self._horizon + 1))
-        begin = self._beginning(window[-1], memory, moment, state)
-        objective = Objective(
+        return Objective(
             rollouts=self._rollouts,
             reward=self._reward,
             matrix=self._matrix,
@@ -215,28 +291,10 @@ class Planner:
             turns=moment.turns + self._cadence_hz * ahead_s,
             wishes=self._wishes.ahead(moment.wishes, moment.asked, ahead_s),
         )
-        settings = self._settings
-        found = search(
-            settings.search,
-            objective,
-            begin.knots,
-            begin.others,
-            settings.rollouts,
-            iterations := self._iterations(memory, moment),
-            plan_generator(memory),
-            pinned=settings.pinned,
-        )
-        rows = np.clip(self._matrix @ found.knots + begin.offset, -1.0, 1.0)
-        planned = np.concatenate([commands, self._action.commands(rows)])
-        return Plan(
-            chunk=self._chunk(window[-1].stamp_s, planned, moment.frozen),
-            memory=self._remembered(window[-1], {**memory, **begin.memory}, moment, rows, found),
-            traces=self._traces(found, planned, moment, iterations, memory, window[-1]),
-        )
 
     def _memory_kind(self, nominal_hash: str) -> str:
         length = self._past + 2 * self._horizon
-        shapes = f"planner: {len(self._rest.ctrl)} actions, {length} ticks"
+        shapes = f"planner: {len(self.rest.ctrl)} actions, {length} ticks"
         knots = f"{shapes}, {self._settings.knots} knots"
         return f"{knots}, from {nominal_hash}" if nominal_hash else knots
 
@@ -273,7 +331,7 @@ class Planner:
         """Return the state at the take-over, and the commands until then (frozen, nu)."""
         commands = self._action.commands(moment.rows[self._past : self._past + moment.frozen])
         rollouts = self._nominal_rollouts
-        act = commands[0] if len(commands) else self._rest.ctrl
+        act = commands[0] if len(commands) else self.rest.ctrl
         model = rollouts.model
         state = rollouts.state_of(
             moment.qpos, moment.qvel, act if model.na == model.nu else np.zeros(model.na)
@@ -335,44 +393,27 @@ class Planner:
             _WISHES: moment.wishes,
         }
 
-    def _traces(
-        self,
-        found: Found,
-        planned: np.ndarray,
-        moment: _Moment,
-        iterations: int,
-        memory: Memory,
-        observation: Observation,
-    ) -> Mapping[str, Any]:
-        best, mean, spread = found.rewards
-        return {
-            "horizon": planned[:, self._to_chunk],
-            "rollouts": self._settings.rollouts,
-            "iterations": iterations,
-            "effective_sample_size": found.effective_sample_size,
-            "reward_best": best,
-            "reward_mean": mean,
-            "reward_spread": spread,
-            "diverged": found.bad,
-            "is_lost": found.is_lost,
-            "plan_age_s": observation.stamp_s - float(memory[_STAMP]),
-            "frozen_ticks": moment.frozen,
-        }
-
     def _known_settings(self) -> dict[str, float | str]:
         weights = {WEIGHT + name: each[0] for name, each in self.task.terms.items()}
         return {**asdict(self._settings), **weights}
 
-    def _at_rest(self, streams: tuple[StreamSpec, ...]) -> Observation:
-        """Return the observation of the key frame at rest."""
-        known = self._state.values_of(self._rest.qpos, np.zeros(self._rollouts.model.nv))
-        values = {}
-        for stream in streams:
-            is_image = stream.kind == "image"
-            values[stream.name] = np.zeros(stream.shape, np.uint8 if is_image else np.float64)
-            for element, number in known.get(stream.name, {}).items():
-                values[stream.name][element] = number
-        return Observation(0.0, values)
+
+def _traces(
+    found: Found, rollouts: int, iterations: int, frozen: int, age_s: float
+) -> dict[str, float]:
+    best, mean, spread = found.rewards
+    return {
+        "rollouts": rollouts,
+        "iterations": iterations,
+        "effective_sample_size": found.effective_sample_size,
+        "reward_best": best,
+        "reward_mean": mean,
+        "reward_spread": spread,
+        "diverged": found.bad,
+        "is_lost": found.is_lost,
+        "plan_age_s": age_s,
+        "frozen_ticks": frozen,
+    }
 
 
 def spline_of(horizon: int, knots: int, spline: str) -> tuple[np.ndarray, np.ndarray]:

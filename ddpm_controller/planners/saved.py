@@ -9,8 +9,10 @@ from typing import Any
 import mujoco
 
 from ddpm_controller.checkpoint import (
+    MANIFEST_NAME,
     Checkpoint,
     CheckpointError,
+    load_checkpoint,
     save_checkpoint,
     write_atomically,
 )
@@ -82,6 +84,22 @@ def model_from(mjcf: str) -> mujoco.MjModel:
         raise ValueError(f"the model cannot be used: {one_line(error)}") from None
 
 
+def unsaved_planner(
+    files: PlannerFiles,
+    config: PlannerConfig,
+    action_spec: ActionSpec,
+    streams: tuple[StreamSpec, ...],
+    nominal: Policy | None = None,
+) -> Planner:
+    """Return a planner of files, as ``restore_planner`` does of a checkpoint.
+
+    Raises:
+        ValueError: Model, task, action and streams do not fit each other.
+    """
+    task = _task_as_run(task_from(files.task), config, {})
+    return Planner(config, model_from(files.model), task, action_spec, streams, nominal=nominal)
+
+
 def save_planner(
     folder: Path,
     files: PlannerFiles,
@@ -89,15 +107,22 @@ def save_planner(
     action_spec: ActionSpec,
     streams: tuple[StreamSpec, ...],
     provenance: Mapping[str, Any],
+    nominal: Policy | None = None,
 ) -> str:
-    """Write the checkpoint of a planner, which is made once before; return its hash.
+    """Write the checkpoint of a planner, which is tried before; return its hash.
+
+    Of the streams it takes those that it reads, and those of ``nominal``, whose checkpoint is
+    copied there by ``copy_nominal``.
 
     Raises:
         ValueError: Model, task, action and streams do not fit each other.
         CheckpointError: Writing fails.
     """
-    config = replace(config, **files.digests)
-    Planner(config, model_from(files.model), task_from(files.task), action_spec, streams)
+    config = replace(config, has_nominal=nominal is not None, **files.digests)
+    proposed = () if nominal is None else tuple(each.name for each in nominal.facts.streams)
+    read = {*config.stream_names, *proposed}
+    taken = tuple(each for each in streams if each.name in read)
+    unsaved_planner(files, config, action_spec, taken, nominal)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / MODEL_NAME, files.model.encode())
@@ -109,11 +134,28 @@ def save_planner(
         kind=KIND,
         config=as_saved(config),
         action_spec=action_spec,
-        streams=streams,
+        streams=taken,
         statistics={},
         provenance=provenance,
         weights=None,
     )
+
+
+def copy_nominal(source: Path, folder: Path) -> None:
+    """Copy the checkpoint of the policy from whose chunk plans begin into that of a planner.
+
+    Raises:
+        CheckpointError: It cannot be copied.
+    """
+    checkpoint = load_checkpoint(source)
+    target = folder / NOMINAL_NAME
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        for name in (checkpoint.manifest.weights_file, MANIFEST_NAME):
+            if name:
+                write_atomically(target / name, file_content(source / name))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{target}: cannot be written ({error})") from error
 
 
 def restore_planner(

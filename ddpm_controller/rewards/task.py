@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import mujoco
 import numpy as np
@@ -13,6 +13,7 @@ from ddpm_controller.rewards.gaits import GAITS, Gait
 from ddpm_controller.rewards.motion import Motion
 from ddpm_controller.rewards.terms import TERMS, Reward
 
+Values = TypeVar("Values")
 _KEYS = ("text", "gait", "feet", "terms")
 
 
@@ -70,7 +71,7 @@ class Task:
         for name, (weight, kind, values) in self.terms.items():
             try:
                 reward = self._term(kind, values).bind(model)
-            except (ValueError, ValidationError) as error:
+            except ValueError as error:
                 raise ValueError(f"term {name}: {one_line(error)}") from None
             if weight > 0:
                 bound.append((weight, reward))
@@ -100,7 +101,7 @@ class Task:
             values = {**of_gait, **height, **values}
         if unknown := sorted(set(values) - known):
             raise ValueError(f"{unknown} are unknown to it; it has {sorted(known)}")
-        return TypeAdapter(TERMS[kind]).validate_python(values)
+        return validated(TERMS[kind], values)
 
 
 def task_from(text: str) -> Task:
@@ -151,6 +152,26 @@ def _gait_from(given: Any) -> Gait | None:
             raise ValueError(f"gait {given!r} is unknown; there are {list(GAITS)}")
         return GAITS[given]
     try:
-        return TypeAdapter(Gait).validate_python(given)
+        return validated(Gait, given)
+    except ValueError as error:
+        raise ValueError(f"gait: {error}") from None
+
+
+def validated(kind: type[Values], values: Any) -> Values:
+    """Return a dataclass of plain values, which may be text as a command line has it.
+
+    Raises:
+        ValueError: A value breaks a rule; in one line, with the value.
+    """
+    try:
+        return TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
-        raise ValueError(f"gait: {one_line(error)}") from None
+        raise ValueError("; ".join(_text(each) for each in error.errors())) from None
+
+
+def _text(error: Any) -> str:
+    name = ".".join(map(str, error["loc"]))
+    text = str(error["msg"]).removeprefix("Value error, ")
+    return (
+        f"{name}: {one_line(text)}, got {one_line(error['input'])!r}" if name else one_line(text)
+    )
