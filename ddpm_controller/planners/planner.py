@@ -16,6 +16,7 @@ from ddpm_controller.planners.splines import DEGREES, spline_matrix
 from ddpm_controller.planners.warm_start import PAST_S, Timeline
 from ddpm_controller.planners.wishes import WISHES, Wishes
 from ddpm_controller.policy import EXPECTED_DELAY, Policy, PolicyFacts, Window
+from ddpm_controller.rewards.motion import motion_of
 from ddpm_controller.rewards.task import Task
 from ddpm_controller.rewards.terms import keyframe
 from ddpm_controller.types import ActionChunk, ActionSpec, Memory, Observation, Plan, StreamSpec
@@ -277,6 +278,12 @@ class Planner:
         """Return rows of a chunk (N, nu) in the order of the actuators of the model."""
         found: np.ndarray = actions[:, self._to_model]
         return found
+
+    def reward_of(self, qpos: np.ndarray, qvel: np.ndarray, commands: np.ndarray) -> np.ndarray:
+        """Return the rewards (N, H) of motions (N, H, .), with no wish and a gait that stands."""
+        turns = np.zeros(qpos.shape[1])
+        rewards: np.ndarray = self._reward(motion_of(qpos, qvel, commands, turns, {}))
+        return rewards
 
     def _objective(self, moment: _Moment, state: np.ndarray, begin: _Beginning) -> Objective:
         ahead_s = self._tick_s * (moment.frozen + np.arange(1, self._horizon + 1))

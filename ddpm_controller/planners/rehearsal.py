@@ -31,6 +31,7 @@ def rehearsed(
     ticks: int,
     seed: int,
     others: Mapping[str, np.ndarray],
+    begin: np.ndarray | None = None,
 ) -> Iterator[Rehearsed]:
     """Yield the ticks of a run that begins at rest and follows the first row of every plan.
 
@@ -40,12 +41,14 @@ def rehearsed(
         ticks: Number of ticks.
         seed: Seed of its plans.
         others: Values of streams that do not show the state, such as wishes.
+        begin: (nq,) qpos at the beginning; None: that of the key frame.
 
     Raises:
         RuntimeError: The plant diverged.
     """
-    model, rest = plant.model, planner.rest
-    state = plant.state_of(rest.qpos, np.zeros(model.nv), np.zeros(model.na))
+    model = plant.model
+    first = planner.rest.qpos if begin is None else begin
+    state = plant.state_of(first, np.zeros(model.nv), np.zeros(model.na))
     memory = planner.initial_memory(seed)
     for tick in range(ticks):
         qpos, qvel = state[1 : 1 + model.nq], state[1 + model.nq : 1 + model.nq + model.nv]

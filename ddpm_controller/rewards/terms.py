@@ -433,7 +433,7 @@ def keyframe(model: mujoco.MjModel, name: str) -> Any:
 
 def _joint(model: mujoco.MjModel, name: str) -> int:
     found = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_JOINT, name)
-    if found < 0 or model.jnt_type[found] < mujoco.mjtJoint.mjJNT_SLIDE:
+    if found < 0 or model.jnt_type[found] < int(mujoco.mjtJoint.mjJNT_SLIDE):
         known = [model.joint(j).name for j in range(model.njnt) if model.jnt_type[j] > 1]
         raise ValueError(f"the model has no hinge or slide {name!r}; it has {known}")
     return int(found)
