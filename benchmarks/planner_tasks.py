@@ -17,7 +17,8 @@ from ddpm_controller.planners.saved import model_from
 from ddpm_controller.rewards.task import task_from
 from ddpm_controller.types import ActionSpec, StreamSpec
 
-_CART_POLE = """<mujoco><option timestep="0.01" integrator="implicitfast"/>
+_CART_POLE = """<mujoco><compiler angle="radian"/>
+<option timestep="0.01" integrator="implicitfast"/>
 <default><geom contype="0" conaffinity="0"/></default>
 <worldbody><body name="cart" pos="0 0 1"><joint name="slider" type="slide" axis="1 0 0"
  limited="true" range="-1.8 1.8" damping="0.05"/><geom type="box" size="0.2 0.1 0.1" mass="1"/>
@@ -25,16 +26,18 @@ _CART_POLE = """<mujoco><option timestep="0.01" integrator="implicitfast"/>
 <geom type="capsule" fromto="0 0 0 0 0 1" size="0.045" mass="0.1"/></body></body></worldbody>
 <actuator><motor name="slider" joint="slider" gear="10" ctrlrange="-1 1" ctrllimited="true"/>
 </actuator><keyframe><key name="home" qpos="0 3.14159265"/></keyframe></mujoco>"""
-_ACROBOT = """<mujoco><option timestep="0.01" integrator="implicitfast"/>
+_ACROBOT = """<mujoco><compiler angle="radian"/>
+<option timestep="0.01" integrator="implicitfast"/>
 <default><geom contype="0" conaffinity="0"/></default>
 <worldbody><body name="upper" pos="0 0 2"><joint name="shoulder" axis="0 1 0" damping="0.05"/>
 <geom type="capsule" fromto="0 0 0 0 0 1" size="0.05" mass="1"/>
 <body name="lower" pos="0 0 1"><joint name="elbow" axis="0 1 0" damping="0.05"/>
 <geom type="capsule" fromto="0 0 0 0 0 1" size="0.05" mass="1"/><site name="tip" pos="0 0 1"/>
 </body></body></worldbody>
-<actuator><motor name="elbow" joint="elbow" gear="15" ctrlrange="-1 1" ctrllimited="true"/>
+<actuator><motor name="elbow" joint="elbow" gear="25" ctrlrange="-1 1" ctrllimited="true"/>
 </actuator><keyframe><key name="home" qpos="3.14159265 0"/></keyframe></mujoco>"""
-_HOPPER = """<mujoco><option timestep="0.005" integrator="implicitfast" iterations="4"/>
+_HOPPER = """<mujoco><compiler angle="radian"/>
+<option timestep="0.005" integrator="implicitfast" iterations="4"/>
 <default><joint damping="0.5" armature="0.02"/><geom contype="0" conaffinity="0" condim="3"/>
 </default><worldbody><geom name="floor" type="plane" size="0 0 .1" contype="1"/>
 <body name="torso" pos="0 0 1.2"><joint name="forward" type="slide" axis="1 0 0" damping="0"
@@ -52,7 +55,8 @@ _HOPPER = """<mujoco><option timestep="0.005" integrator="implicitfast" iteratio
 <motor name="knee" joint="knee" gear="90" ctrlrange="-1 1" ctrllimited="true"/>
 <motor name="ankle" joint="ankle" gear="40" ctrlrange="-1 1" ctrllimited="true"/></actuator>
 <keyframe><key name="home" qpos="0 -0.04 0 -0.3 0.6 -0.3"/></keyframe></mujoco>"""
-_ARM = """<mujoco><option timestep="0.01" integrator="implicitfast"/>
+_ARM = """<mujoco><compiler angle="radian"/>
+<option timestep="0.01" integrator="implicitfast"/>
 <default><geom contype="0" conaffinity="0"/><joint damping="1" armature="0.05"/></default>
 <worldbody><body name="one"><joint name="j1" axis="0 0 1"/>
 <geom type="capsule" fromto="0 0 0 .4 0 0" size=".03" mass="1"/>
@@ -101,13 +105,13 @@ TASKS = {
     ),
     "acrobot swing-up": SmallTask(
         _ACROBOT,
-        "terms: {tip: {weight: 1, term: reach, site: tip, place: [0, 0, 4]}, "
-        "shoulder: {weight: 0.005, term: joint_velocity, joint: shoulder}, "
-        "elbow: {weight: 0.005, term: joint_velocity, joint: elbow}}",
+        "terms: {upper: {weight: 1, term: joint, joint: shoulder, turns: true}, "
+        "tip: {weight: 0.5, term: reach, site: tip, place: [0, 0, 4]}, "
+        "elbow: {weight: 0.02, term: joint_velocity, joint: elbow}}",
         0.02,
         5.0,
         0.1,
-        {"horizon": 40, "knots": 6, "sigma": 0.5},
+        {"horizon": 60, "knots": 8, "sigma": 0.7},
     ),
     "hopper": SmallTask(
         _HOPPER,
@@ -122,12 +126,12 @@ TASKS = {
     "arm around a box": SmallTask(
         _ARM,
         "terms: {hand: {weight: 1, term: reach, site: hand, place: [0.55, 0.7, 0]}, "
-        "box: {weight: 20, term: keep_out, sites: [hand], low: [0.6, -0.25, -1], "
-        "high: [1.2, 0.3, 1], margin_m: 0.03}, control: 0.01}",
+        "box: {weight: 10, term: keep_out, sites: [hand], low: [0.8, -0.2, -1], "
+        "high: [1.3, 0.15, 1], margin_m: 0.03}, control: 0.01}",
         0.02,
         3.0,
         0.05,
-        {"horizon": 30, "knots": 6, "sigma": 0.4},
+        {"horizon": 30, "knots": 6, "sigma": 1.0},
     ),
 }
 

@@ -184,11 +184,15 @@ def _rotation(quaternion: np.ndarray) -> np.ndarray:
 
 
 def _quaternion_of(columns: np.ndarray) -> np.ndarray:
-    """Return w, x, y, z of the first two columns of a rotation (6,), made orthonormal."""
+    """Return w, x, y, z of the first two columns of a rotation (6,); 0 where they are none."""
     first, second = columns.reshape(2, 3)
-    first = first / max(float(np.linalg.norm(first)), 1e-9)
+    length = float(np.linalg.norm(first))
+    first = first / max(length, 1e-9)
     second = second - first * (first @ second)
-    second = second / max(float(np.linalg.norm(second)), 1e-9)
+    other = float(np.linalg.norm(second))
+    if not (0.5 < length < 2.0 and 0.5 < other < 2.0):
+        return np.zeros(4)
+    second = second / other
     matrix = np.stack([first, second, np.cross(first, second)], axis=1)
     found = np.zeros(4)
     mujoco.mju_mat2Quat(found, matrix.ravel())

@@ -12,7 +12,9 @@ from ddpm_controller.checkpoint import (
     MANIFEST_NAME,
     Checkpoint,
     CheckpointError,
+    Manifest,
     load_checkpoint,
+    load_manifest,
     save_checkpoint,
     write_atomically,
 )
@@ -147,13 +149,13 @@ def copy_nominal(source: Path, folder: Path) -> None:
     Raises:
         CheckpointError: It cannot be copied.
     """
-    checkpoint = load_checkpoint(source)
-    target = folder / NOMINAL_NAME
+    manifest, target = load_checkpoint(source).manifest, folder / NOMINAL_NAME
+    _refuse_nested(manifest, source)
+    names = [MODEL_NAME, TASK_NAME] if manifest.kind == KIND else [manifest.weights_file]
     try:
         target.mkdir(parents=True, exist_ok=True)
-        for name in (checkpoint.manifest.weights_file, MANIFEST_NAME):
-            if name:
-                write_atomically(target / name, file_content(source / name))
+        for name in (*filter(None, names), MANIFEST_NAME):
+            write_atomically(target / name, file_content(source / name))
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{target}: cannot be written ({error})") from error
 
@@ -189,7 +191,9 @@ def restore_planner(
         raise CheckpointError(f"{checkpoint.folder}: {error}") from error
     nominal = None
     if config.has_nominal:
-        nominal = restore(checkpoint.folder / NOMINAL_NAME, PlanSettings(device=settings.device))
+        folder = checkpoint.folder / NOMINAL_NAME
+        _refuse_nested(load_manifest(folder), folder)
+        nominal = restore(folder, PlanSettings(device=settings.device))
     manifest = checkpoint.manifest
     return Planner(
         config,
@@ -201,6 +205,14 @@ def restore_planner(
         checkpoint.hash,
         nominal,
     )
+
+
+def _refuse_nested(manifest: Manifest, folder: Path) -> None:
+    if manifest.kind == KIND and manifest.config.get("has_nominal"):
+        raise CheckpointError(
+            f"{folder}: a planner that begins with the chunk of another policy cannot be the one "
+            "from which a planner begins: take that other policy"
+        )
 
 
 def _task_as_run(task: Task, config: PlannerConfig, weights: Mapping[str, float]) -> Task:

@@ -37,7 +37,7 @@ class Timeline:
             period_ticks: Period of the motion; 0: it has none.
         """
         gap = (now_s - self.stamp_s) / tick_s
-        if not -_SAME_MOMENT <= gap <= self.last - self.past:
+        if not -_SAME_MOMENT <= gap <= self.last - self.past + _SAME_MOMENT:
             return None
         gap = round(gap) if abs(gap - round(gap)) < _SAME_MOMENT else gap
         places = gap + np.arange(len(self.rows))

@@ -102,7 +102,7 @@ class UprightTerm:
 
     def bind(self, model: mujoco.MjModel) -> Reward:
         """Return the reward."""
-        _refuse_fixed(model, "upright")
+        _refuse_fixed(model)
         return lambda motion: 2.0 * (motion.upright - 1.0)
 
 
@@ -120,7 +120,7 @@ class VelocityTerm:
 
     def bind(self, model: mujoco.MjModel) -> Reward:
         """Return the reward."""
-        _refuse_fixed(model, "velocity")
+        _refuse_fixed(model)
 
         def reward(motion: Motion) -> np.ndarray:
             ahead, aside = motion.body_velocity
@@ -144,7 +144,7 @@ class TurnTerm:
 
     def bind(self, model: mujoco.MjModel) -> Reward:
         """Return the reward."""
-        _refuse_fixed(model, "turn")
+        _refuse_fixed(model)
         return lambda motion: -((motion.qvel[5] - motion.wishes.get(TURN, self.rate)) ** 2)
 
 
@@ -160,7 +160,7 @@ class YawTerm:
 
     def bind(self, model: mujoco.MjModel) -> Reward:
         """Return the reward."""
-        _refuse_fixed(model, "yaw")
+        _refuse_fixed(model)
 
         def reward(motion: Motion) -> np.ndarray:
             away = motion.yaw - motion.wishes.get(HEADING, self.heading)
@@ -182,7 +182,7 @@ class HeightTerm:
 
     def bind(self, model: mujoco.MjModel) -> Reward:
         """Return the reward."""
-        _refuse_fixed(model, "height")
+        _refuse_fixed(model)
         return lambda motion: -((motion.qpos[2] - motion.wishes.get(HEIGHT, self.height_m)) ** 2)
 
 
@@ -225,7 +225,7 @@ class JointLimitsTerm:
         """Return the reward."""
         joints = np.flatnonzero(model.jnt_limited)
         if not len(joints):
-            raise ValueError("term joint_limits: no joint of the model has limits")
+            raise ValueError("no joint of the model has limits")
         columns = model.jnt_qposadr[joints]
         low, high = model.jnt_range[joints].T[:, :, None, None]
 
@@ -446,14 +446,14 @@ def _column(model: mujoco.MjModel, name: str) -> int:
 def _driven(model: mujoco.MjModel) -> Sequence[int]:
     kinds = set(model.actuator_trntype.tolist())
     if kinds != {int(mujoco.mjtTrn.mjTRN_JOINT)}:
-        raise ValueError("term energy: every actuator of the model must drive a joint")
+        raise ValueError("every actuator of the model must drive a joint")
     joints: Sequence[int] = model.actuator_trnid[:, 0]
     return joints
 
 
-def _refuse_fixed(model: mujoco.MjModel, term: str) -> None:
+def _refuse_fixed(model: mujoco.MjModel) -> None:
     if not model.njnt or model.jnt_type[0] != mujoco.mjtJoint.mjJNT_FREE:
         raise ValueError(
-            f"term {term}: the first joint of the model must float, and it has "
+            "the first joint of the model must float, and it has "
             f"{[model.joint(index).name for index in range(model.njnt)]}"
         )
