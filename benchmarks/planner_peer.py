@@ -74,8 +74,8 @@ def compared_rates(rounds: int) -> Table:
         env=peer_variables(),
         text=True,
     ) as peer:
-        for name, wish in _COMPARED.items():
-            rates = _rates(peer, name, wish, rounds)
+        for name, request in _COMPARED.items():
+            rates = _rates(peer, name, request, rounds)
             best = max(rates["ours"], rates["ours 2"])
             ratio = best / max(rates["peer"], rates["peer 2"])
             table.add_row(name, *(f"{each:.0f}" for each in rates.values()), f"{ratio:.2f}")
@@ -85,33 +85,37 @@ def compared_rates(rounds: int) -> Table:
 
 
 def _rates(
-    peer: subprocess.Popen[str], name: str, wish: Mapping[str, Any], rounds: int
+    peer: subprocess.Popen[str], name: str, request: Mapping[str, Any], rounds: int
 ) -> dict[str, float]:
-    wish = {"mjcf": "" if wish["reward"] == "cart_pole" else go1_files().model, **wish}
-    ours = {"ours": _planner(wish, 0), "ours 2": _planner(wish, 2)}
+    request = {"mjcf": "" if request["reward"] == "cart_pole" else go1_files().model, **request}
+    ours = {"ours": _planner(request, 0), "ours 2": _planner(request, 2)}
     found: dict[str, list[float]] = {key: [] for key in ("ours", "ours 2", "peer", "peer 2")}
     for _ in range(rounds):
         for key, planner in ours.items():
-            found[key].append(wish["plans"] / _planned_s(planner, wish["plans"]))
+            found[key].append(request["plans"] / _planned_s(planner, request["plans"]))
         for key, threads in (("peer", 0), ("peer 2", 2)):
-            asked = {**wish, "name": f"{name} {threads}", "threads": threads}
+            asked = {**request, "name": f"{name} {threads}", "threads": threads}
             assert peer.stdin is not None
             assert peer.stdout is not None
             peer.stdin.write(json.dumps(asked) + "\n")
             peer.stdin.flush()
-            found[key].append(wish["plans"] / float(peer.stdout.readline()))
+            found[key].append(request["plans"] / float(peer.stdout.readline()))
     return {key: float(np.median(each)) for key, each in found.items()}
 
 
-def _planner(wish: Mapping[str, Any], threads: int) -> Planner:
+def _planner(request: Mapping[str, Any], threads: int) -> Planner:
     changes = {
-        **{"rollouts": wish["rollouts"], "iterations": wish["iterations"], "threads": threads},
-        **{"knots": wish["knots"]},
+        **{
+            "rollouts": request["rollouts"],
+            "iterations": request["iterations"],
+            "threads": threads,
+        },
+        **{"knots": request["knots"]},
     }
-    if wish["reward"] == "cart_pole":
-        mjcf = wish["mjcf"].replace('timestep="0.01"', 'timestep="0.02"')
+    if request["reward"] == "cart_pole":
+        mjcf = request["mjcf"].replace('timestep="0.01"', 'timestep="0.02"')
         task = replace(TASKS["cart-pole swing-up"], mjcf=mjcf)
-        return small_planner(task, "mppi", {**changes, "horizon": wish["steps"]})
+        return small_planner(task, "mppi", {**changes, "horizon": request["steps"]})
     files = PlannerFiles(go1_files().model, _WITHOUT_GAIT)
     return go1_planner(changes, files=files)
 

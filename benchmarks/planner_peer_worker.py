@@ -79,24 +79,26 @@ class FewThreads(MJRolloutBackend):
         return np.array(states)[..., 1:], np.array(sensors), None
 
 
-def controller_of(wish: dict) -> Controller:
+def controller_of(request: dict) -> Controller:
     """Return the peer's controller."""
-    model = mujoco.MjModel.from_xml_string(wish["mjcf"])
-    for name, value in wish["options"].items():
+    model = mujoco.MjModel.from_xml_string(request["mjcf"])
+    for name, value in request["options"].items():
         setattr(model.opt, name, value)
-    task = AnyTask(model, wish["reward"])
+    task = AnyTask(model, request["reward"])
     optimizer = MPPI(
-        MPPIConfig(num_rollouts=wish["rollouts"], num_nodes=wish["knots"], sigma=wish["sigma"]),
+        MPPIConfig(
+            num_rollouts=request["rollouts"], num_nodes=request["knots"], sigma=request["sigma"]
+        ),
         model.nu,
     )
     config = ControllerConfig(
-        horizon=wish["steps"] * model.opt.timestep,
+        horizon=request["steps"] * model.opt.timestep,
         spline_order="cubic",
-        max_opt_iters=wish["iterations"],
+        max_opt_iters=request["iterations"],
     )
     made = Controller(config, task, optimizer)
-    if wish["threads"]:
-        made.rollout_backend = FewThreads(model, wish["rollouts"], wish["threads"])
+    if request["threads"]:
+        made.rollout_backend = FewThreads(model, request["rollouts"], request["threads"])
     return made
 
 
@@ -104,13 +106,13 @@ def main() -> None:
     """Answer every line."""
     made: dict[str, Controller] = {}
     for line in sys.stdin:
-        wish = json.loads(line)
-        name = wish["name"]
+        request = json.loads(line)
+        name = request["name"]
         if name not in made:
-            made[name] = controller_of(wish)
+            made[name] = controller_of(request)
             made[name].update_action()
         begin = time.perf_counter()
-        for _ in range(wish["plans"]):
+        for _ in range(request["plans"]):
             made[name].time += 0.02
             made[name].update_action()
         sys.stdout.write(f"{time.perf_counter() - begin}\n")

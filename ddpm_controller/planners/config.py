@@ -155,8 +155,8 @@ class PlannerConfig:
         model_sha256: Digest of ``model.xml`` in the folder.
         task_sha256: Digest of ``task.yaml`` there.
         state: What is observed of the state.
-        wishes: Wish of the task -> element of a stream that asks for it.
-        acceleration: Largest change of a wish in a second, by name; others follow at once.
+        requests: Request of the task -> element of a stream that asks for it.
+        acceleration: Largest change of a request in a second, by name; others follow at once.
         solver: How rollouts are stepped.
         perturbed: Copies of the model in which each candidate is rolled out too.
         keyframe: Key frame of the model in which the robot rests.
@@ -170,7 +170,7 @@ class PlannerConfig:
     model_sha256: str
     task_sha256: str
     state: StateSource
-    wishes: Mapping[str, str] = field(default_factory=dict)
+    requests: Mapping[str, str] = field(default_factory=dict)
     acceleration: Mapping[str, float] = field(default_factory=dict)
     solver: SolverSettings = field(default_factory=SolverSettings)
     perturbed: PerturbedModels = field(default_factory=PerturbedModels)
@@ -188,7 +188,7 @@ class PlannerConfig:
     def stream_names(self) -> frozenset[str]:
         """Streams that it reads."""
         parts = (value for value in asdict(self.state).values() if not isinstance(value, str))
-        elements = [*(element for part in parts for element in part), *self.wishes.values()]
+        elements = [*(element for part in parts for element in part), *self.requests.values()]
         return frozenset(element.partition("/")[0] for element in elements if element)
 
 

@@ -72,7 +72,7 @@ class Objective:
         risk: What counts of several models.
         state: (state_size,), where they begin.
         turns: (H,) periods of the gait that have passed at the end of each tick.
-        wishes: As of a ``Motion``.
+        requests: As of a ``Motion``.
     """
 
     rollouts: Rollouts
@@ -83,7 +83,7 @@ class Objective:
     risk: Risk
     state: np.ndarray
     turns: np.ndarray
-    wishes: Mapping[str, np.ndarray | float]
+    requests: Mapping[str, np.ndarray | float]
 
     def __call__(self, knots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return rewards (N,), the mean over the ticks, and which are good, (N,)."""
@@ -94,7 +94,7 @@ class Objective:
         if models > 1:
             commands = np.repeat(commands, models, axis=0)
         rolled = self.rollouts.run(self.state, commands)
-        motion = motion_of(rolled.qpos, rolled.qvel, commands, self.turns, self.wishes)
+        motion = motion_of(rolled.qpos, rolled.qvel, commands, self.turns, self.requests)
         with np.errstate(all="ignore"):  # of diverged states, which do not count
             ticks = self.reward(motion).mean(axis=1)
         good = ~rolled.bad.reshape(-1, models).any(axis=1) & np.isfinite(

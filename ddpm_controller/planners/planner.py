@@ -11,10 +11,10 @@ from ddpm_controller.planners.config import WEIGHT, PlannerConfig
 from ddpm_controller.planners.objective import ActionRange, Objective, Risk
 from ddpm_controller.planners.observed_state import ObservedState
 from ddpm_controller.planners.proposal import Proposal
+from ddpm_controller.planners.requests import REQUESTS, Requests
 from ddpm_controller.planners.sampling import Found, search
 from ddpm_controller.planners.splines import DEGREES, spline_matrix
 from ddpm_controller.planners.warm_start import PAST_S, Timeline
-from ddpm_controller.planners.wishes import WISHES, Wishes
 from ddpm_controller.policy import EXPECTED_DELAY, Policy, PolicyFacts, Window
 from ddpm_controller.rewards.motion import motion_of
 from ddpm_controller.rewards.task import Task
@@ -22,7 +22,7 @@ from ddpm_controller.rewards.terms import keyframe
 from ddpm_controller.types import ActionChunk, ActionSpec, Memory, Observation, Plan, StreamSpec
 
 _ROWS, _STAMP, _LAST = "planned_rows", "planned_stamp_s", "planned_last"
-_KNOTS, _TURNS, _WISHES = "knots", "gait_turns", "followed_wishes"
+_KNOTS, _TURNS, _REQUESTS = "knots", "gait_turns", "followed_requests"
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +49,7 @@ class _Moment:
         is_first: Whether there is no plan before it.
         frozen: Ticks in which the plan before is still followed.
         turns: Periods of the gait that have passed.
-        wishes: (5,), what is followed now of ``WISHES``; NaN: nothing.
+        requests: (5,), what is followed now of ``REQUESTS``; NaN: nothing.
         asked: (5,), to which it leads.
     """
 
@@ -59,7 +59,7 @@ class _Moment:
     is_first: bool
     frozen: int
     turns: float
-    wishes: np.ndarray
+    requests: np.ndarray
     asked: np.ndarray
 
 
@@ -150,7 +150,7 @@ class Planner:
             self._horizon, config.search.knots, config.search.spline
         )
         self._state = ObservedState(model, config.state, streams, self.rest.qpos)
-        self._wishes = Wishes(config.wishes, config.acceleration, streams)
+        self._requests = Requests(config.requests, config.acceleration, streams)
         self._proposal = self._proposal_of(nominal) if nominal is not None else None
         kind = self._memory_kind("" if nominal is None else nominal.facts.checkpoint_hash)
         self.facts = self._facts(action_spec, streams, checkpoint_hash, kind)
@@ -189,7 +189,7 @@ class Planner:
             num_inference_steps=settings.iterations,
             remembers_plans=True,
             memory_kind=kind,
-            maskable=tuple(sorted(self._wishes.streams)),
+            maskable=tuple(sorted(self._requests.streams)),
             text=(
                 f"{settings.method}: {settings.iterations} iterations of {settings.rollouts} "
                 f"rollouts over {settings.horizon} ticks of {self._tick_s:g} s"
@@ -210,7 +210,7 @@ class Planner:
             _LAST: np.array(self._past, np.int64),
             _KNOTS: np.zeros((self._settings.knots, width)),
             _TURNS: np.array(0.0),
-            _WISHES: np.full(len(WISHES), np.nan),
+            _REQUESTS: np.full(len(REQUESTS), np.nan),
             **(self._proposal.initial_memory(seed) if self._proposal else {}),
         }
 
@@ -280,7 +280,7 @@ class Planner:
         return found
 
     def reward_of(self, qpos: np.ndarray, qvel: np.ndarray, commands: np.ndarray) -> np.ndarray:
-        """Return the rewards (N, H) of motions (N, H, .), with no wish and a gait that stands."""
+        """Return rewards (N, H) of motions (N, H, .), without a request, the gait at its start."""
         turns = np.zeros(qpos.shape[1])
         rewards: np.ndarray = self._reward(motion_of(qpos, qvel, commands, turns, {}))
         return rewards
@@ -296,7 +296,7 @@ class Planner:
             risk=self._risk,
             state=state,
             turns=moment.turns + self._cadence_hz * ahead_s,
-            wishes=self._wishes.ahead(moment.wishes, moment.asked, ahead_s),
+            requests=self._requests.ahead(moment.requests, moment.asked, ahead_s),
         )
 
     def _memory_kind(self, nominal_hash: str) -> str:
@@ -311,7 +311,7 @@ class Planner:
         timeline = Timeline(memory[_ROWS], self._past, last, float(memory[_STAMP]))
         rows = timeline.at(now_s, self._tick_s, self._period_ticks)
         passed_s = 0.0 if rows is None else now_s - float(memory[_STAMP])
-        asked = self._wishes.asked(observation)
+        asked = self._requests.asked(observation)
         measured = self._state.motion_of(qpos, qvel)
         return _Moment(
             qpos=qpos,
@@ -320,7 +320,7 @@ class Planner:
             is_first=rows is None,
             frozen=self._frozen(float(memory[EXPECTED_DELAY])),
             turns=float(memory[_TURNS]) + self._cadence_hz * passed_s,
-            wishes=self._wishes.followed(memory[_WISHES], asked, measured, passed_s),
+            requests=self._requests.followed(memory[_REQUESTS], asked, measured, passed_s),
             asked=asked,
         )
 
@@ -397,7 +397,7 @@ class Planner:
             _LAST: np.array(behind.stop - 1, np.int64),
             _KNOTS: found.knots,
             _TURNS: np.array(moment.turns),
-            _WISHES: moment.wishes,
+            _REQUESTS: moment.requests,
         }
 
     def _known_settings(self) -> dict[str, float | str]:

@@ -11,7 +11,7 @@ from ddpm_controller.policy import Policy
 from ddpm_controller.types import Memory, Observation
 
 PREFIX = "nominal/"
-"""Of the keys of its memory within the planner's."""
+"""Prefix of the keys of its memory within the planner's."""
 
 
 class Proposal:
@@ -21,7 +21,7 @@ class Proposal:
     followed in rollouts instead, tick by tick, with observations of the predicted state.
 
     Args:
-        policy: Of the same action; its streams are among the planner's.
+        policy: Policy of the same action; its streams are among the planner's.
         state: Reads and shows the state of the model.
         rollouts: The nominal model.
         action: Range of the actions.

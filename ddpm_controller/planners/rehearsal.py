@@ -40,7 +40,7 @@ def rehearsed(
         plant: Model that moves, of the same tick.
         ticks: Number of ticks.
         seed: Seed of its plans.
-        others: Values of streams that do not show the state, such as wishes.
+        others: Values of streams that do not show the state, such as requests.
         begin: (nq,) qpos at the beginning; None: that of the key frame.
 
     Raises:

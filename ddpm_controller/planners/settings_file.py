@@ -17,7 +17,7 @@ from ddpm_controller.planners.config import (
 )
 from ddpm_controller.types import StreamSpec
 
-_PLAIN = ("solver", "wishes", "acceleration", "perturbed", "keyframe", "scale")
+_PLAIN = ("solver", "requests", "acceleration", "perturbed", "keyframe", "scale")
 _KEYS = ("preset", "search", "state", *_PLAIN)
 
 
@@ -34,7 +34,7 @@ def planner_config_of(
     joints, with ``_velocity`` or without, or all of them for a floating body.
 
     Args:
-        text: Of the file.
+        text: Text of the file.
         model: Model of the planner.
         streams: Streams of the robot.
         changes: Settings of the search in place of those of the file, by name.

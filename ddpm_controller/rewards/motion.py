@@ -16,7 +16,7 @@ class Motion:
         qvel: (nv, N, H).
         controls: (nu, N, H), what was commanded in each tick.
         turns: (H,) periods of the gait that have passed at the end of each tick.
-        wishes: What is asked of the motion, by name: velocities in the frame of the body, a
+        requests: What is asked of the motion, by name: velocities in the frame of the body, a
             height; (H,) or a number.
     """
 
@@ -24,7 +24,7 @@ class Motion:
     qvel: np.ndarray
     controls: np.ndarray
     turns: np.ndarray
-    wishes: Mapping[str, np.ndarray | float] = field(default_factory=dict)
+    requests: Mapping[str, np.ndarray | float] = field(default_factory=dict)
 
     @cached_property
     def upright(self) -> np.ndarray:
@@ -73,8 +73,8 @@ def motion_of(
     qvel: np.ndarray,
     controls: np.ndarray,
     turns: np.ndarray,
-    wishes: Mapping[str, np.ndarray | float],
+    requests: Mapping[str, np.ndarray | float],
 ) -> Motion:
     """Return the motion of arrays (N, H, .), of which each element then lies together."""
     front = [np.ascontiguousarray(np.moveaxis(each, 2, 0)) for each in (qpos, qvel, controls)]
-    return Motion(front[0], front[1], front[2], turns, wishes)
+    return Motion(front[0], front[1], front[2], turns, requests)

@@ -54,7 +54,7 @@ class SitePlaces:
     """Places of sites, whose joints are a chain of hinges each from the world or a floating body.
 
     Args:
-        model: Of these the first joint may float.
+        model: Model, whose first joint may float.
         names: Sites, each with as many joints as the others, and all on the floating body or none.
 
     Raises:

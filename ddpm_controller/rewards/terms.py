@@ -1,7 +1,7 @@
-"""Terms of a reward: what a tick of a motion is worth, (N, H), 0 at the best unless said.
+"""Terms of a reward: what a tick of a motion is worth, (N, H), 0 at the best.
 
 A term is bound to a model, which refuses names that the model lacks; what is bound is a plain
-callable. Angles rad, lengths m; ``wishes`` of the motion go before the numbers given here.
+callable. Angles rad, lengths m; ``requests`` of the motion go before the numbers given here.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ Reward = Callable[[Motion], np.ndarray]
 """What N motions of H ticks are worth, (N, H)."""
 HEIGHT, FORWARD, LEFT, TURN, HEADING = "height", "forward", "left", "turn", "heading"
 DUTY, SWING, CLEARANCE = "duty", "swing_height", "clearance"
-"""Names of wishes: m, m/s, m/s, rad/s, rad; share, m and m."""
+"""Names of requests: m, m/s, m/s, rad/s, rad; share, m and m."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class GaitTerm:
         places = SitePlaces(model, self.feet)
 
         def reward(motion: Motion) -> np.ndarray:
-            duty = float(motion.wishes.get(DUTY, self.duty))
-            height_m = float(motion.wishes.get(SWING, self.height_m))
+            duty = float(motion.requests.get(DUTY, self.duty))
+            height_m = float(motion.requests.get(SWING, self.height_m))
             wanted = swing_heights(motion.turns, duty, height_m, self.phases) + self.ground_m
             away = (places.heights(motion) - wanted[:, None]) / self.scale_m
             return -(away * away).sum(axis=0)
@@ -70,7 +70,7 @@ class ClearanceTerm:
         feet: Sites, as those of a gait.
         phases: Share of a period by which each is later.
         duty: Share of a period on the ground.
-        clearance_m: Height that is wanted in the middle of a swing, above ``ground_m``.
+        clearance_m: Height that is needed in the middle of a swing, above ``ground_m``.
         ground_m: Height of the site of a foot that stands.
         scale_m: Distance that costs 1.
     """
@@ -87,8 +87,8 @@ class ClearanceTerm:
         places = SitePlaces(model, self.feet)
 
         def reward(motion: Motion) -> np.ndarray:
-            duty = float(motion.wishes.get(DUTY, self.duty))
-            height_m = float(motion.wishes.get(CLEARANCE, self.clearance_m))
+            duty = float(motion.requests.get(DUTY, self.duty))
+            height_m = float(motion.requests.get(CLEARANCE, self.clearance_m))
             wanted = swing_heights(motion.turns, duty, height_m, self.phases) + self.ground_m
             missing = np.maximum(wanted[:, None] - places.heights(motion), 0.0) / self.scale_m
             return -(missing * missing).sum(axis=0)
@@ -111,8 +111,8 @@ class VelocityTerm:
     """Velocity of a floating body in its own frame: less the square of the difference.
 
     Attributes:
-        forward: Wanted, m/s.
-        left: Wanted, m/s.
+        forward: Target, m/s.
+        left: Target, m/s.
     """
 
     forward: float = 0.0
@@ -124,8 +124,8 @@ class VelocityTerm:
 
         def reward(motion: Motion) -> np.ndarray:
             ahead, aside = motion.body_velocity
-            ahead = ahead - motion.wishes.get(FORWARD, self.forward)
-            aside = aside - motion.wishes.get(LEFT, self.left)
+            ahead = ahead - motion.requests.get(FORWARD, self.forward)
+            aside = aside - motion.requests.get(LEFT, self.left)
             found: np.ndarray = -(ahead * ahead + aside * aside)
             return found
 
@@ -137,7 +137,7 @@ class TurnTerm:
     """Rate of turn of a floating body about its vertical: less the square of the difference.
 
     Attributes:
-        rate: Wanted, rad/s.
+        rate: Target, rad/s.
     """
 
     rate: float = 0.0
@@ -145,7 +145,7 @@ class TurnTerm:
     def bind(self, model: mujoco.MjModel) -> Reward:
         """Return the reward."""
         _refuse_fixed(model)
-        return lambda motion: -((motion.qvel[5] - motion.wishes.get(TURN, self.rate)) ** 2)
+        return lambda motion: -((motion.qvel[5] - motion.requests.get(TURN, self.rate)) ** 2)
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ class YawTerm:
     """Heading of a floating body: less the square of the angle to it.
 
     Attributes:
-        heading: Wanted, rad.
+        heading: Target, rad.
     """
 
     heading: float = 0.0
@@ -163,7 +163,7 @@ class YawTerm:
         _refuse_fixed(model)
 
         def reward(motion: Motion) -> np.ndarray:
-            away = motion.yaw - motion.wishes.get(HEADING, self.heading)
+            away = motion.yaw - motion.requests.get(HEADING, self.heading)
             found: np.ndarray = -((np.mod(away + np.pi, 2 * np.pi) - np.pi) ** 2)
             return found
 
@@ -175,7 +175,7 @@ class HeightTerm:
     """Height of a floating body: less the square of the difference.
 
     Attributes:
-        height_m: Wanted.
+        height_m: Target.
     """
 
     height_m: float
@@ -183,7 +183,7 @@ class HeightTerm:
     def bind(self, model: mujoco.MjModel) -> Reward:
         """Return the reward."""
         _refuse_fixed(model)
-        return lambda motion: -((motion.qpos[2] - motion.wishes.get(HEIGHT, self.height_m)) ** 2)
+        return lambda motion: -((motion.qpos[2] - motion.requests.get(HEIGHT, self.height_m)) ** 2)
 
 
 @dataclass(frozen=True)
@@ -273,7 +273,7 @@ class JointTerm:
 
     Attributes:
         joint: Name.
-        target: Wanted, rad or m.
+        target: Target, rad or m.
         turns: Whether full turns make no difference.
     """
 
@@ -295,7 +295,7 @@ class JointVelocityTerm:
 
     Attributes:
         joint: Name.
-        target: Wanted, rad/s or m/s.
+        target: Target, rad/s or m/s.
     """
 
     joint: str
@@ -350,7 +350,7 @@ class ReachTerm:
 
     Attributes:
         site: Name.
-        place: Wanted, (x, y, z), m.
+        place: Target, (x, y, z), m.
     """
 
     site: str

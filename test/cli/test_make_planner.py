@@ -21,7 +21,7 @@ action: {topic: commands, type: sensor_msgs/msg/JointState, names: [slider], uni
 SETTINGS = """
 search: {rollouts: 8, horizon: 12, iterations: 2}
 state: {joint_positions: places, joint_velocities: speeds}
-wishes: {height: places/slider}
+requests: {height: places/slider}
 scale: 0
 """
 
@@ -42,7 +42,7 @@ def test_a_planner_is_made_of_files_and_its_rollouts_are_compared(words, tmp_pat
     assert planner.facts.settings["spline"] == "linear"
     assert planner.facts.action_spec.joint_names == ("slider",)
     solver = ["--solver", "", "step_s=0.01", "integrator=implicitfast"]
-    some = ["--moments", "2", "--candidates", "8", "--wish", "height=0.5", *solver]
+    some = ["--moments", "2", "--candidates", "8", "--request", "height=0.5", *solver]
     assert compare_rollouts.main([str(tmp_path / "made"), *some]) == 0
     first, *others = capsys.readouterr().out.splitlines()
     assert first.startswith("rank correlation 1.00 (lowest 1.00), diverged 0.0 %")
@@ -86,7 +86,7 @@ def test_rollouts_are_compared_of_planners_alone(words, tmp_path):
     with pytest.raises(CheckpointError, match="no checkpoint here"):
         compare_rollouts.main([str(tmp_path)])
     make_planner.main(words)
-    with pytest.raises(ValueError, match=r"wish 'speed': the planner takes \['height'\]"):
-        compare_rollouts.main([str(tmp_path / "made"), "--wish", "speed=1"])
+    with pytest.raises(ValueError, match=r"request 'speed': the planner takes \['height'\]"):
+        compare_rollouts.main([str(tmp_path / "made"), "--request", "speed=1"])
     with pytest.raises(ValueError, match="iterations"):
         compare_rollouts.main([str(tmp_path / "made"), "--solver", "iterations=-1"])

@@ -56,7 +56,7 @@ def legged_planner(**changes):
         preset("mppi", {"rollouts": 4, "iterations": 1, "horizon": 6, "knots": 4}),
         *("", ""),
         source,
-        wishes={"forward": "trunk/ask_x", "turn": "trunk/ask_turn"},
+        requests={"forward": "trunk/ask_x", "turn": "trunk/ask_turn"},
         acceleration={"forward": 0.5},
     )
     spec = ActionSpec(LEGS[::-1], ("rad",) * 4, 0.02)  # another order than the model's
@@ -144,7 +144,7 @@ def test_no_plan_is_made_from_what_cannot_be(observation, delay_s, text):
             SPEC,
             "'a/b' must be <stream>/<element> of {'places': ['slider', 'hinge']",
         ),
-        ({"wishes": {"jump": "places/slider"}}, SPEC, "wishes ['jump'] are unknown"),
+        ({"requests": {"jump": "places/slider"}}, SPEC, "requests ['jump'] are unknown"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_both_sides(changes, spec, text):
@@ -179,20 +179,20 @@ def test_chunks_are_in_the_order_of_the_robot_and_rollouts_in_that_of_the_model(
     np.testing.assert_array_equal(planner.commands_of(row), row[:, ::-1])
 
 
-def test_wishes_are_followed_as_fast_as_they_may_change_and_the_gait_goes_on():
+def test_requests_are_followed_as_fast_as_they_may_change_and_the_gait_goes_on():
     planner = legged_planner()
     rest = planner.facts.warm_up_window[0].values
     ask = {**rest, "trunk": np.concatenate([rest["trunk"][:13], [1.0, 0.7]])}
     first = planner.searched(Observation(2.0, ask), planner.initial_memory(0))
-    np.testing.assert_allclose(first.objective.wishes["forward"], 0.01 * np.arange(1, 7))
-    np.testing.assert_allclose(first.objective.wishes["turn"], 0.7)  # at once
+    np.testing.assert_allclose(first.objective.requests["forward"], 0.01 * np.arange(1, 7))
+    np.testing.assert_allclose(first.objective.requests["turn"], 0.7)  # at once
     np.testing.assert_allclose(first.objective.turns, 0.08 * np.arange(1, 7))
     later = planner.searched(Observation(2.1, ask), first.plan.memory)
-    np.testing.assert_allclose(later.objective.wishes["forward"], 0.05 + 0.01 * np.arange(1, 7))
+    np.testing.assert_allclose(later.objective.requests["forward"], 0.05 + 0.01 * np.arange(1, 7))
     np.testing.assert_allclose(later.objective.turns, 0.4 + 0.08 * np.arange(1, 7))
     silent = {**rest, "trunk": np.concatenate([rest["trunk"][:13], [np.nan, np.nan]])}
     none = planner.searched(Observation(2.1, silent), first.plan.memory)
-    np.testing.assert_allclose(none.objective.wishes["forward"], 0.0)
+    np.testing.assert_allclose(none.objective.requests["forward"], 0.0)
     assert planner.facts.maskable == ("trunk",)
 
 

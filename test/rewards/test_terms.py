@@ -29,14 +29,14 @@ from ddpm_controller.rewards.terms import (
 FEET = {"feet": ("R", "L"), "phases": (0.0, 0.5), "duty": 0.5}
 
 
-def random_motion(model, count=3, ticks=2, **wishes):
+def random_motion(model, count=3, ticks=2, **requests):
     random = np.random.default_rng(1)
     qpos = random.standard_normal((count, ticks, model.nq))
     if model.nq > model.nv:
         qpos[..., 3:7] /= np.linalg.norm(qpos[..., 3:7], axis=-1, keepdims=True)
     qvel = random.standard_normal((count, ticks, model.nv))
     controls = random.standard_normal((count, ticks, model.nu))
-    return motion_of(qpos, qvel, controls, np.linspace(0.1, 0.7, ticks), wishes)
+    return motion_of(qpos, qvel, controls, np.linspace(0.1, 0.7, ticks), requests)
 
 
 def states_of(model, motion):

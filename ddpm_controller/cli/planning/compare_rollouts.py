@@ -46,7 +46,7 @@ class CompareRollouts:
         checkpoint: Folder of a planner.
         solver: Solver settings to compare, each a text of ``name=value`` words; left out: some
             usual ones.
-        wish: Wishes of the run, each ``name=value``, as ``forward=0.8``.
+        request: Requests of the run, each ``name=value``, as ``forward=0.8``.
         moments: Number of moments, some ticks apart.
         candidates: Number of candidates at each.
         seed: Seed of the run and of the candidates.
@@ -54,7 +54,7 @@ class CompareRollouts:
 
     checkpoint: Positional[Path]
     solver: tuple[str, ...] = VARIANTS
-    wish: tuple[str, ...] = ()
+    request: tuple[str, ...] = ()
     moments: int = 10
     candidates: int = 64
     seed: int = 0
@@ -106,10 +106,10 @@ def _asked(
     """Return objectives of moments of a run in the plant, with candidates (N, K, nu) of each."""
     from ddpm_controller.planners.rehearsal import rehearsed
 
-    random, wishes = np.random.default_rng(command.seed), _wishes(planner, command)
+    random, requests = np.random.default_rng(command.seed), _requests(planner, command)
     found = []
     ticks = command.moments * _TICKS_BETWEEN
-    for tick, each in enumerate(rehearsed(planner, plant, ticks, command.seed, wishes)):
+    for tick, each in enumerate(rehearsed(planner, plant, ticks, command.seed, requests)):
         if tick % _TICKS_BETWEEN == _TICKS_BETWEEN - 1:
             begin = each.searched.begin
             noise = random.standard_normal((command.candidates, *begin.shape))
@@ -118,14 +118,16 @@ def _asked(
     return found
 
 
-def _wishes(planner: "Planner", command: CompareRollouts) -> dict[str, np.ndarray]:
+def _requests(planner: "Planner", command: CompareRollouts) -> dict[str, np.ndarray]:
     """Return streams that ask for what the command names."""
     streams = {each.name: each for each in planner.facts.streams}
     values: dict[str, np.ndarray] = {}
-    for word, value in overrides_from(command.wish).items():
-        stream, _, element = planner.config.wishes.get(word, "").partition("/")
+    for word, value in overrides_from(command.request).items():
+        stream, _, element = planner.config.requests.get(word, "").partition("/")
         if stream not in streams:
-            raise ValueError(f"wish {word!r}: the planner takes {list(planner.config.wishes)}")
+            raise ValueError(
+                f"request {word!r}: the planner takes {list(planner.config.requests)}"
+            )
         row = values.setdefault(stream, np.zeros(streams[stream].shape))
         row[streams[stream].names.index(element)] = float(value)
     return values

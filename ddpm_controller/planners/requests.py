@@ -7,22 +7,22 @@ import numpy as np
 from ddpm_controller.planners.observed_state import place_of
 from ddpm_controller.types import Observation, StreamSpec
 
-WISHES = ("forward", "left", "turn", "height", "heading")
+REQUESTS = ("forward", "left", "turn", "height", "heading")
 """What can be asked for: m/s, m/s, rad/s, m, rad; in the order of arrays (5,)."""
 _RATES = 3
 """The first of them are rates: where nothing comes, 0 is asked for."""
 
 
-class Wishes:
-    """Reads wishes from streams and leads to them.
+class Requests:
+    """Reads requests from streams and leads to them.
 
     Args:
-        elements: Wish -> element of a stream.
-        acceleration: Wish -> largest change in a second; without one it counts at once.
+        elements: Request -> element of a stream.
+        acceleration: Request -> largest change in a second; without one it counts at once.
         streams: Streams of the robot.
 
     Raises:
-        ValueError: A wish is unknown, or an element is in no stream.
+        ValueError: A request is unknown, or an element is in no stream.
     """
 
     def __init__(
@@ -31,23 +31,23 @@ class Wishes:
         acceleration: Mapping[str, float],
         streams: Sequence[StreamSpec],
     ) -> None:
-        if unknown := sorted({*elements, *acceleration} - set(WISHES)):
-            raise ValueError(f"wishes {unknown} are unknown; there are {list(WISHES)}")
-        self._places = {wish: place_of(name, streams) for wish, name in elements.items()}
-        self._rate = np.array([acceleration.get(name, np.inf) for name in WISHES])
+        if unknown := sorted({*elements, *acceleration} - set(REQUESTS)):
+            raise ValueError(f"requests {unknown} are unknown; there are {list(REQUESTS)}")
+        self._places = {request: place_of(name, streams) for request, name in elements.items()}
+        self._rate = np.array([acceleration.get(name, np.inf) for name in REQUESTS])
         self._is_led = np.isfinite(self._rate)
 
     @property
     def streams(self) -> frozenset[str]:
-        """Streams from which wishes come; without them nothing is asked for."""
+        """Streams from which requests come; without them nothing is asked for."""
         return frozenset(stream for stream, _ in self._places.values())
 
     def asked(self, observation: Observation) -> np.ndarray:
         """Return what is asked for, (5,); NaN: nothing, a rate that does not come is 0."""
-        found = np.full(len(WISHES), np.nan)
-        for wish, (stream, element) in self._places.items():
+        found = np.full(len(REQUESTS), np.nan)
+        for request, (stream, element) in self._places.items():
             value = float(observation.values[stream][element])
-            place = WISHES.index(wish)
+            place = REQUESTS.index(request)
             found[place] = value if np.isfinite(value) else 0.0 if place < _RATES else np.nan
         return found
 
@@ -78,5 +78,5 @@ class Wishes:
             if self._is_led[place]:
                 way = self._rate[place] * ahead_s
                 wanted = np.clip(wanted, followed[place] - way, followed[place] + way)
-            found[WISHES[place]] = wanted
+            found[REQUESTS[place]] = wanted
         return found
