@@ -130,14 +130,15 @@ def _refuse_misfit(
             f"only the first joint of the model may float or be a ball, but {wrong} are as well"
         )
     has = {name: len(getattr(source, name)) for name in _PARTS}
-    wanted = dict.fromkeys(_PARTS[:4], (0,))
-    if positions_at:
-        wanted = dict.fromkeys(_PARTS[:4], (3,)) | {"orientation": (4, 6)}
-    wanted["joint_positions"] = (model.nq - positions_at,)
-    wanted["joint_velocities"] = (model.nv - speeds_at,)
-    if wrong := {name: has[name] for name in _PARTS if has[name] not in wanted[name]}:
+    base = 3 if positions_at else 0
+    needed = {name: [base] for name in _PARTS[:4]}
+    needed["orientation"] = [4, 6] if positions_at else [0]
+    needed["joint_positions"] = [model.nq - positions_at]
+    needed["joint_velocities"] = [model.nv - speeds_at]
+    if misfit := {name: has[name] for name in _PARTS if has[name] not in needed[name]}:
         raise ValueError(
-            f"the state of the model needs elements {wanted}, but there are {has}: correct {wrong}"
+            f"the state of the model needs elements {needed}, but there are {has}: correct "
+            f"{misfit}"
         )
 
 

@@ -50,11 +50,6 @@ class PlannerFiles:
     model: str
     task: str
 
-    @property
-    def digests(self) -> dict[str, str]:
-        """Digests of both, as a config has them."""
-        return {"model_sha256": _digest(self.model), "task_sha256": _digest(self.task)}
-
 
 def planner_files(model: Path, task: Path) -> PlannerFiles:
     """Return the files that a planner is made of.
@@ -120,7 +115,12 @@ def save_planner(
         ValueError: Model, task, action and streams do not fit each other.
         CheckpointError: Writing fails.
     """
-    config = replace(config, has_nominal=nominal is not None, **files.digests)
+    config = replace(
+        config,
+        has_nominal=nominal is not None,
+        model_sha256=_digest(files.model),
+        task_sha256=_digest(files.task),
+    )
     proposed = () if nominal is None else tuple(each.name for each in nominal.facts.streams)
     read = {*config.stream_names, *proposed}
     taken = tuple(each for each in streams if each.name in read)
