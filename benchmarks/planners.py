@@ -154,7 +154,8 @@ def main() -> None:
     command, console = tyro.cli(Planners), Console(width=130)
     kept = Kept(command.output / "measured.jsonl")
     if command.quick:
-        command = replace(command, sections=("tasks", "trot", "overhead", "peer"), seeds=1)
+        quick = tuple(each for each in _QUICK if each in command.sections)
+        command = replace(command, sections=quick, seeds=1)
     for section in command.sections:
         console.print(_PARTS[section](command, kept))
 
@@ -302,6 +303,7 @@ def _mean_text(numbers: list[float]) -> str:
 
 _STUDENT = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36, 9: 2.31, 10: 2.26}
 """Quantile of Student's t for an interval of 95 %, by the number of values."""
+_QUICK: tuple[Section, ...] = ("tasks", "trot", "overhead", "peer")
 _PARTS: Mapping[Section, Callable[[Planners, Kept], Any]] = {
     "landscape": landscape,
     "tasks": tasks,

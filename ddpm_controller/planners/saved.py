@@ -18,6 +18,7 @@ from ddpm_controller.checkpoint import (
     save_checkpoint,
     write_atomically,
 )
+from ddpm_controller.dynamics.lean import lean_model
 from ddpm_controller.given_files import file_content, one_line
 from ddpm_controller.planners.config import (
     PlannerConfig,
@@ -64,7 +65,7 @@ def planner_files(model: Path, task: Path) -> PlannerFiles:
 
 
 def model_from(mjcf: str) -> mujoco.MjModel:
-    """Return the model of an MJCF text.
+    """Return the model of an MJCF text, without what its motion does not need.
 
     Raises:
         ValueError: It is none, or names other files.
@@ -76,7 +77,7 @@ def model_from(mjcf: str) -> mujoco.MjModel:
                 "take meshes and includes out; inertias are better given than computed"
             )
     try:
-        return mujoco.MjModel.from_xml_string(mjcf)
+        return lean_model(mjcf)
     except ValueError as error:
         raise ValueError(f"the model cannot be used: {one_line(error)}") from None
 

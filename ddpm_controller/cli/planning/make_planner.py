@@ -28,7 +28,7 @@ class MakePlanner:
     swaps, records and replays as any other checkpoint.
 
         ddpm make-planner --model robot.xml --task trot.yaml --settings planner.yaml \
-            --robot robot.yaml --output models/trot
+            --robot robot.yaml --output models/mine
 
     Attributes:
         model: MJCF file of the robot and its ground, without meshes and includes.
