@@ -1,6 +1,7 @@
 """What every method of search answers: how far to look, and what follows from what was found."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -19,6 +20,27 @@ class Scored:
     knots: np.ndarray
     rewards: np.ndarray
     good: np.ndarray
+
+    @cached_property
+    def _found(self) -> np.ndarray:
+        """Rewards that mean something."""
+        return self.rewards if self.good.all() else self.rewards[self.good]
+
+    @cached_property
+    def best(self) -> float:
+        """Highest reward."""
+        return float(self._found.max())
+
+    @cached_property
+    def mean(self) -> float:
+        """Mean reward."""
+        return float(self._found.sum() / len(self._found))
+
+    @cached_property
+    def deviation(self) -> float:
+        """Deviation of the rewards."""
+        away = self._found - self.mean
+        return float((away @ away / len(away)) ** 0.5)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,14 +86,13 @@ def softmax_weights(scored: Scored, temperature: float) -> np.ndarray:
 
     Rewards times and plus a number give the same weights.
     """
-    found = scored.rewards[scored.good]
-    best, deviation = found.max(), found.std()
-    weights = np.zeros(len(scored.rewards))
-    unit = deviation * temperature
-    # Of equal rewards the deviation is rounding.
-    even = deviation <= 1e-12 * max(abs(best), 1e-300)
-    weights[scored.good] = 1.0 if even else np.exp((found - best) / unit)
-    return weights / weights.sum()
+    if scored.deviation <= 1e-12 * max(abs(scored.best), 1e-300):  # of equal rewards: rounding
+        weights = scored.good.astype(np.float64)
+    else:
+        above = (scored.rewards - scored.best) / (scored.deviation * temperature)
+        weights = np.exp(np.where(scored.good, above, -np.inf))
+    found: np.ndarray = weights / weights.sum()
+    return found
 
 
 def weighted_mean(weights: np.ndarray, knots: np.ndarray) -> np.ndarray:

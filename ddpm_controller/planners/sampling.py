@@ -77,11 +77,10 @@ def search(
             continue
         update = method.update(scored, spread)
         mean, spread = update.mean, update.spread
-        found = rewards[good]
-        summary = (float(found.max()), float(found.mean()), float(found.std()))
-        first = int(np.argmax(np.where(good, rewards, -np.inf)))
-        if rewards[first] > best_reward:
-            best_reward, best = float(rewards[first]), [knots[first]]
+        summary = (scored.best, scored.mean, scored.deviation)
+        if scored.best > best_reward:
+            first = int(np.argmax(np.where(good, rewards, -np.inf)))
+            best_reward, best = scored.best, [knots[first]]
     size = update.effective_sample_size
     return Found(mean, summary, size, bad, lost, tuple(kept))
 

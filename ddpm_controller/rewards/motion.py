@@ -76,5 +76,5 @@ def motion_of(
     requests: Mapping[str, np.ndarray | float],
 ) -> Motion:
     """Return the motion of arrays (N, H, .), of which each element then lies together."""
-    front = [np.ascontiguousarray(np.moveaxis(each, 2, 0)) for each in (qpos, qvel, controls)]
+    front = [np.ascontiguousarray(each.transpose(2, 0, 1)) for each in (qpos, qvel, controls)]
     return Motion(front[0], front[1], front[2], turns, requests)

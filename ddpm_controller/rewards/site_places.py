@@ -11,6 +11,9 @@ import numpy as np
 
 from ddpm_controller.rewards.motion import Motion
 
+Places = list[np.ndarray]
+"""x, y and z of S sites in M states, (S, M) each, or (S, 1) where all states share them."""
+
 
 @dataclass(frozen=True, eq=False)
 class _Link:
@@ -18,11 +21,11 @@ class _Link:
 
     Attributes:
         columns: (S,) of qpos; None: it has no hinge.
-        anchor: (S, 3, 1) of the joint in its body; None: at its origin.
+        anchor: (3, S, 1) of the joint in its body; None: at its origin.
         cross: (S, 3, 3) matrix of the cross product with the axis.
         plane: Two numbers of coordinates that turn into each other, where all hinges turn about
             the same axis of their bodies; None: they do not.
-        place: (S, 3, 1) of the body in its parent.
+        place: x, y and z (S, 1) of the body in its parent; None: 0 for all.
         turn: (S, 3, 3) of the body in its parent; None: not turned.
     """
 
@@ -30,24 +33,34 @@ class _Link:
     anchor: np.ndarray | None
     cross: np.ndarray
     plane: tuple[int, int] | None
-    place: np.ndarray
+    place: list[np.ndarray | None]
     turn: np.ndarray | None
 
-    def turned(self, places: np.ndarray, sine: np.ndarray, cosine: np.ndarray) -> np.ndarray:
-        """Return places (S, 3, M or 1) turned about the hinges by angles (S, 1, M)."""
-        arm = places - self.anchor if self.anchor is not None else places
+    def moved(self, places: Places, sine: np.ndarray, cosine: np.ndarray) -> Places:
+        """Return places in the parent of the body, of angles (S, M)."""
+        if self.anchor is not None:
+            places = [each - off for each, off in zip(places, self.anchor, strict=True)]
         if self.plane is not None:
-            first, second = (arm[:, number, None] for number in self.plane)
-            shape = (len(arm), 3, sine.shape[2])
-            found = np.empty(shape)
-            found[:] = arm
-            found[:, self.plane[0], None] = cosine * first - sine * second
-            found[:, self.plane[1], None] = sine * first + cosine * second
+            first, second = (places[number] for number in self.plane)
+            places = list(places)
+            places[self.plane[0]] = cosine * first - sine * second
+            places[self.plane[1]] = sine * first + cosine * second
         else:
-            side = self.cross @ arm
-            back = self.cross @ side
-            found = (arm + back) + sine * side - cosine * back
-        return found if self.anchor is None else found + self.anchor
+            side = _applied(self.cross, places)
+            back = _applied(self.cross, side)
+            triples = zip(places, side, back, strict=True)
+            places = [one + two * sine + three * (1 - cosine) for one, two, three in triples]
+        if self.anchor is not None:
+            places = [each + off for each, off in zip(places, self.anchor, strict=True)]
+        return places
+
+
+def _applied(matrices: np.ndarray, places: Places) -> Places:
+    """Return places (S, M) each turned by matrices (S, 3, 3)."""
+    return [
+        sum(matrices[:, row, column, None] * places[column] for column in range(3))
+        for row in range(3)
+    ]
 
 
 class SitePlaces:
@@ -72,45 +85,47 @@ class SitePlaces:
                 f"sites must have as many joints each, all on a floating body or none, got {kinds}"
             )
         self._floats = chains[0][1]
-        self._tips = model.site_pos[sites][:, :, None]  # (S, 3, 1)
+        self._tips = model.site_pos[sites].T[:, :, None]  # (3, S, 1)
         levels = zip(*(chain for chain, _ in chains), strict=True)
         self._links = [_link(model, bodies) for bodies in levels]
 
-    def in_root(self, motion: Motion) -> np.ndarray:
-        """Return places (S, 3, N * H) in the frame of the floating body or the world, m."""
-        places = self._tips
+    def in_root(self, motion: Motion) -> Places:
+        """Return x, y, z (S, N * H) in the frame of the floating body or the world, m."""
+        places: Places = list(self._tips)
         for link in self._links:
             if link.columns is not None:
-                angle = motion.qpos[link.columns].reshape(len(link.columns), 1, -1)
+                angle = motion.qpos[link.columns].reshape(len(link.columns), -1)
                 # Single precision, of 1e-7 m: the sines are the most expensive of a reward.
                 angle = angle.astype(np.float32)
-                places = link.turned(places, np.sin(angle), np.cos(angle))
+                sine, cosine = np.sin(angle).astype(np.float64), np.cos(angle).astype(np.float64)
+                places = link.moved(places, sine, cosine)
             if link.turn is not None:
-                places = link.turn @ places
-            places = places + link.place
+                places = _applied(link.turn, places)
+            pairs = zip(places, link.place, strict=True)
+            places = [each if off is None else each + off for each, off in pairs]
         return places
 
     def heights(self, motion: Motion) -> np.ndarray:
         """Return how high sites are in the world, (S, N, H), m."""
         places, shape = self.in_root(motion), motion.qpos.shape[1:]
-        if not self._floats:
-            return np.broadcast_to(places[:, 2], (len(places), shape[0] * shape[1])).reshape(
-                -1, *shape
-            )
-        x, y, z = motion.down.reshape(3, -1)
-        up = places[:, 0] * x + places[:, 1] * y + places[:, 2] * z
-        found: np.ndarray = up.reshape(-1, *shape) + motion.qpos[2]
-        return found
+        up = places[2]
+        if self._floats:
+            x, y, z = motion.down.reshape(3, -1)
+            up = places[0] * x + places[1] * y + places[2] * z
+        found = np.broadcast_to(up, (len(up), shape[0] * shape[1])).reshape(-1, *shape)
+        return found + motion.qpos[2] if self._floats else found
 
     def in_world(self, motion: Motion) -> np.ndarray:
         """Return places (S, 3, N, H) in the world, m."""
-        places, shape = self.in_root(motion), motion.qpos.shape[1:]
+        shape = motion.qpos.shape[1:]
+        width = (len(self._tips[0]), shape[0] * shape[1])
+        rows = [np.broadcast_to(each, width) for each in self.in_root(motion)]
+        places = np.stack(rows, axis=1)
         if self._floats:
             flat = motion.rotation.reshape(3, 3, -1)
             places = np.einsum("ijm,sjm->sim", flat, places)
             places = places + motion.qpos[:3].reshape(1, 3, -1)
-        flat = np.broadcast_to(places, (len(places), 3, shape[0] * shape[1]))
-        return flat.reshape(len(places), 3, *shape)
+        return places.reshape(len(places), 3, *shape)
 
 
 def _site(model: mujoco.MjModel, name: str) -> int:
@@ -155,10 +170,10 @@ def _link(model: mujoco.MjModel, bodies: Sequence[int]) -> _Link:
     moves = bool(jointed.all())
     return _Link(
         columns=model.jnt_qposadr[joints] if moves else None,
-        anchor=model.jnt_pos[joints][:, :, None] if model.jnt_pos[joints].any() else None,
+        anchor=model.jnt_pos[joints].T[:, :, None] if model.jnt_pos[joints].any() else None,
         cross=np.stack([np.cross(axis, np.eye(3)).T for axis in model.jnt_axis[joints]]),
         plane=_plane(model.jnt_axis[joints]),
-        place=model.body_pos[index][:, :, None],
+        place=[row[:, None] if row.any() else None for row in model.body_pos[index].T],
         turn=None if np.allclose(turns, np.eye(3)) else turns,
     )
 

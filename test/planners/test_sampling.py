@@ -35,7 +35,8 @@ def test_every_method_comes_nearer_and_is_the_same_for_a_seed(method):
     assert 1 <= found.effective_sample_size <= 16
     best, mean, deviation = found.rewards
     rewards = found.candidates[-1].rewards
-    assert (best, mean, deviation) == (rewards.max(), rewards.mean(), rewards.std())
+    assert (best, mean) == (rewards.max(), pytest.approx(rewards.mean()))
+    assert deviation == pytest.approx(rewards.std())
 
 
 @pytest.mark.parametrize("rollouts", [4, 15, 16])
