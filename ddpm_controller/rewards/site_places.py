@@ -57,10 +57,9 @@ class _Link:
 
 def _applied(matrices: np.ndarray, places: Places) -> Places:
     """Return places (S, M) each turned by matrices (S, 3, 3)."""
-    return [
-        sum(matrices[:, row, column, None] * places[column] for column in range(3))
-        for row in range(3)
-    ]
+    x, y, z = places
+    rows = (matrices[:, row, :, None] for row in range(3))
+    return [row[:, 0] * x + row[:, 1] * y + row[:, 2] * z for row in rows]
 
 
 class SitePlaces:
