@@ -43,6 +43,10 @@ def test_geoms_that_give_a_body_its_mass_or_that_something_names_stay():
     )
     assert lean_model(massive).ngeom == 6
     assert lean_model(massive).nsensor == 0
+    partly = SHOWN.replace(
+        "<freejoint/>", '<freejoint/><geom size=".1" mass="2" contype="0" conaffinity="0"/>'
+    )
+    assert lean_model(partly).body_mass[1] == 7.0
     paired = EXPLICIT.replace(
         "<actuator>", '<contact><pair geom1="g" geom2="floor"/></contact><actuator>'
     )

@@ -60,7 +60,7 @@ def test_a_rollout_that_diverges_is_found_and_leaves_the_others_as_they_are(capf
     assert capfd.readouterr().err == ""  # MuJoCo's own warnings
 
 
-def test_a_model_that_is_reset_when_it_diverges_would_end_calm():
+def test_a_model_that_is_reset_when_it_diverges_would_end_calm(monkeypatch):
     """So the state alone would not show it: this is what SolverSettings turns off."""
     model = model_from(STIFF)
     assert SolverSettings().applied(model).opt.disableflags & mujoco.mjtDisableBit.mjDSBL_AUTORESET
@@ -68,7 +68,9 @@ def test_a_model_that_is_reset_when_it_diverges_would_end_calm():
     state = as_it_is.state_of(np.zeros(1), np.zeros(1), np.zeros(0))
     frozen = as_it_is.run(state, np.ones((1, 400, 1)))
     assert np.abs(frozen.qvel[0, -1]).max() < 100
-    assert frozen.bad.all()  # by its time, or by the speed on its way
+    assert frozen.bad.all()
+    monkeypatch.setattr("ddpm_controller.dynamics.rollouts.FASTEST", np.inf)
+    assert as_it_is.run(state, np.ones((1, 400, 1))).bad.all()  # by its time, which stands still
 
 
 def test_perturbed_copies_are_rolled_out_in_turn_and_the_first_is_the_model():

@@ -245,6 +245,10 @@ def test_a_plan_can_begin_with_what_a_policy_proposes(rows):
     searched = planner.searched(seen(1.0), memory)
     np.testing.assert_allclose(searched.objective.offset, 0.7)
     np.testing.assert_array_equal(searched.begin, 0.0)
+    rewards, _ = searched.objective(np.zeros((1, 5, 1)))
+    alone = cart_pole_planner()
+    objective = alone.searched(seen(1.0), alone.initial_memory(0)).objective
+    np.testing.assert_allclose(rewards, objective(np.full((1, 5, 1), 0.7))[0], rtol=1e-9)
     assert searched.plan.memory["nominal/count"] == 6  # once for the robot
     assert len(policy.asked) == (1 if rows == 30 else 13)
     if rows == 1:

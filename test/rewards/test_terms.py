@@ -119,6 +119,8 @@ def test_feet_of_a_gait_follow_their_phases():
     fine = swing_heights(np.linspace(0, 1, 1000, endpoint=False), 0.45, 0.08, (0.0,))
     assert (fine < 1e-9).mean() == pytest.approx(0.45, abs=0.01)
     assert (swing_heights(turns, 1.0, 0.08, (0.0, 0.5)) == 0).all()
+    later = swing_heights(np.array([0.25, 0.75]), 0.5, 0.1, (0.25,))  # by a quarter of a period
+    np.testing.assert_allclose(later, [[0.0, 0.1]], atol=1e-12)
     with pytest.raises(ValueError, match="duty in"):
         Gait(1.2, 1.0, 0.1, (0.0,))
 
