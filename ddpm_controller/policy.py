@@ -97,6 +97,8 @@ class PolicyFacts:
         num_inference_steps: Denoising steps of a plan; 0 where there are none.
         expected_delay_s: Time that a plan is expected to take; None: as plans of the run have
             taken.
+        replan_period_s: Longest time between two requests for a plan that it is made for, as of a
+            feedback law; infinite: as the deployment has it.
         remembers_plans: Whether a plan depends on the ones before it.
         memory_kind: Name of its memory; a policy with an equal name can continue with it. Empty
             when nothing but a seed and the plan before survives.
@@ -126,6 +128,7 @@ class PolicyFacts:
     settings: Mapping[str, float | str] = field(default_factory=dict)
     num_inference_steps: int = 0
     expected_delay_s: float | None = None
+    replan_period_s: float = math.inf
     remembers_plans: bool = False
     memory_kind: str = ""
     maskable: tuple[str, ...] = ()
@@ -145,6 +148,8 @@ class PolicyFacts:
                 "n_obs_steps must be at least 1 and num_inference_steps at least 0, got "
                 f"{self.n_obs_steps} and {self.num_inference_steps}"
             )
+        if not self.replan_period_s > 0:
+            raise ValueError(f"replan_period_s must be above 0, got {self.replan_period_s}")
         if len(self.warm_up) not in (0, self.n_obs_steps):
             raise ValueError(
                 f"warm_up must have n_obs_steps = {self.n_obs_steps} observations, got "

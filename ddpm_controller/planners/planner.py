@@ -189,6 +189,7 @@ class Planner:
             num_inference_steps=settings.iterations,
             remembers_plans=True,
             memory_kind=kind,
+            replan_period_s=self._tick_s,  # as often as plans are there
             maskable=tuple(sorted(self._requests.streams)),
             text=(
                 f"{settings.method}: {settings.iterations} iterations of {settings.rollouts} "
