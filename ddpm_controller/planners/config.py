@@ -39,6 +39,8 @@ class SearchSettings:
         least_sigma: Deviation below which the noise never falls, of ``cem``.
         pinned: Whether the first knot stays as it is.
         predicts: Whether a plan begins with the state predicted at the moment it takes over.
+        join_ticks: Ticks from the take-over on in which the plan before is still followed, as the
+            controller joins chunks.
         risk: What of perturbed models counts: their mean, the worst, or ``cvar``.
         worst_share: Share of the models of which ``cvar`` takes the mean.
         gait: Gait in place of the task's, by name; empty: the task's.
@@ -60,6 +62,7 @@ class SearchSettings:
     least_sigma: float = 0.02
     pinned: bool = False
     predicts: bool = True
+    join_ticks: int = 0
     risk: Literal["mean", "worst", "cvar"] = "mean"
     worst_share: float = 0.5
     gait: str = ""
@@ -104,6 +107,7 @@ _WHOLE_NUMBERS = (
     ("iterations", 1, 100),
     ("first_iterations", 0, 100),
     ("horizon", 2, 1000),
+    ("join_ticks", 0, 100),
     ("threads", 0, 256),
 )
 PRESETS: Mapping[str, Mapping[str, Any]] = {

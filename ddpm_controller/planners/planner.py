@@ -327,13 +327,13 @@ class Planner:
 
     def _frozen(self, delay_s: float) -> int:
         """Return the ticks before a plan takes over."""
-        frozen = int(np.ceil(delay_s / self._tick_s - 1e-6))
+        frozen = max(int(np.ceil(delay_s / self._tick_s - 1e-6)), 0) + self._settings.join_ticks
         if frozen > self._horizon:
             raise ValueError(
                 f"plans take {delay_s:.3g} s, longer than the horizon of {self._horizon} ticks of "
                 f"{self._tick_s:g} s: lower rollouts or iterations, or raise horizon"
             )
-        return max(frozen, 0)
+        return frozen
 
     def _taken_over(self, moment: _Moment) -> tuple[np.ndarray, np.ndarray]:
         """Return the state at the take-over, and the commands until then (frozen, nu)."""
