@@ -189,7 +189,8 @@ class Planner:
             num_inference_steps=settings.iterations,
             remembers_plans=True,
             memory_kind=kind,
-            replan_period_s=self._tick_s,  # as often as plans are there
+            # A plan continues the one that is followed when it is asked for, not one on its way.
+            replan_period_s=2 * self._tick_s,
             maskable=tuple(sorted(self._requests.streams)),
             text=(
                 f"{settings.method}: {settings.iterations} iterations of {settings.rollouts} "
