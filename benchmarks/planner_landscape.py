@@ -54,6 +54,10 @@ def distance_of(method: Method, seed: int) -> float:
     return float(np.abs(found.knots - bottom).max())
 
 
-def in_the_valley(method: Method, trials: int) -> int:
-    """Return in how many trials every number ends in the deepest valley."""
-    return sum(distance_of(method, seed) < RIPPLE / 2 for seed in range(trials))
+def in_the_valley(method: Method, trials: int) -> tuple[int, float]:
+    """Return in how many trials every number ends in the deepest valley, and how far from it.
+
+    The distance is the median over the trials of the largest of the 20 numbers.
+    """
+    distances = [distance_of(method, seed) for seed in range(trials)]
+    return sum(each < RIPPLE / 2 for each in distances), float(np.median(distances))
