@@ -115,7 +115,7 @@ class Planners:
     Attributes:
         sections: What is measured.
         seeds: Seeds of trots and tasks.
-        only: Rows of the table of trots; left out: all.
+        only: Rows of the table of trots, or small tasks; left out: all.
         quick: One task, one seed, one trot, and rollouts a second of ours and the peer.
         output: Folder of what has been measured.
     """
@@ -173,7 +173,8 @@ def landscape(command: Planners, kept: Kept) -> Table:
 
 def tasks(command: Planners, kept: Kept) -> Table:
     """Return the costs of small tasks; the interval is of the mean, Student's t, 95 %."""
-    names = list(TASKS)[:1] if command.quick else list(TASKS)
+    names = [name for name in TASKS if name in command.only] or list(TASKS)
+    names = names[:1] if command.quick else names
     table = Table("64 rollouts a plan", *names, "CPU ms a plan")
     for search, (method, changes) in SEARCHES.items():
         cells, spent_ms = [], []
@@ -201,7 +202,8 @@ def _task_cost(
 def trot(command: Planners, kept: Kept) -> Table:
     """Return falls and tracking of the Go1."""
     table = Table("Go1", "seconds", "survived", "velocity error m/s", "CPU ms a plan", "fell at s")
-    chosen = command.only or (("MPPI 8 x 4",) if command.quick else tuple(TROTS))
+    chosen = tuple(name for name in TROTS if name in command.only) or tuple(TROTS)
+    chosen = ("MPPI 8 x 4",) if command.quick else chosen
     for name in chosen:
         row = TROTS[name]
         found = [
