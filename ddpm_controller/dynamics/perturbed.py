@@ -2,9 +2,12 @@
 
 import copy
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import mujoco
 import numpy as np
+
+if TYPE_CHECKING:
+    import mujoco  # when something is rolled out
 
 
 @dataclass(frozen=True)
@@ -32,12 +35,14 @@ class PerturbedModels:
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be a share in [0, 1), got {getattr(self, name)}")
 
-    def of(self, model: mujoco.MjModel) -> list[mujoco.MjModel]:
+    def of(self, model: "mujoco.MjModel") -> "list[mujoco.MjModel]":
         """Return the model and its copies."""
         random = np.random.default_rng(self.seed)
         return [model, *(self._copy(model, random) for _ in range(self.copies))]
 
-    def _copy(self, model: mujoco.MjModel, random: np.random.Generator) -> mujoco.MjModel:
+    def _copy(self, model: "mujoco.MjModel", random: np.random.Generator) -> "mujoco.MjModel":
+        import mujoco
+
         found = copy.copy(model)
         mass, friction, gain = 1.0 + random.uniform(-1, 1, 3) * (
             self.mass,

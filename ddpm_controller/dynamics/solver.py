@@ -6,17 +6,19 @@ What they do to the order of rewards decides more than how close the states are:
 
 import copy
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import mujoco
+if TYPE_CHECKING:
+    import mujoco  # when something is rolled out: a controller that plans nothing has none
 
 Integrator = Literal["euler", "implicit", "implicitfast", "rk4"]
 INTEGRATORS = {
-    "euler": mujoco.mjtIntegrator.mjINT_EULER,
-    "implicit": mujoco.mjtIntegrator.mjINT_IMPLICIT,
-    "implicitfast": mujoco.mjtIntegrator.mjINT_IMPLICITFAST,
-    "rk4": mujoco.mjtIntegrator.mjINT_RK4,
+    "euler": "mjINT_EULER",
+    "implicit": "mjINT_IMPLICIT",
+    "implicitfast": "mjINT_IMPLICITFAST",
+    "rk4": "mjINT_RK4",
 }
+"""Integrators by name, as MuJoCo names them."""
 
 
 @dataclass(frozen=True)
@@ -49,19 +51,21 @@ class SolverSettings:
         if self.euler_damping not in ("", "on", "off"):
             raise ValueError(f"euler_damping must be on or off, got {self.euler_damping!r}")
 
-    def applied(self, model: mujoco.MjModel) -> mujoco.MjModel:
+    def applied(self, model: "mujoco.MjModel") -> "mujoco.MjModel":
         """Return a copy of a model with these settings, which is never reset by itself.
 
         MuJoCo puts a state that diverges back to where the model begins, and a rollout repeats
         that calm state to its end.
         """
+        import mujoco
+
         found = copy.copy(model)
         options = found.opt
         options.timestep = self.step_s or options.timestep
         options.iterations = self.iterations or options.iterations
         options.ls_iterations = self.line_search_iterations or options.ls_iterations
         if self.integrator:
-            options.integrator = INTEGRATORS[self.integrator]
+            options.integrator = getattr(mujoco.mjtIntegrator, INTEGRATORS[self.integrator])
         damping = int(mujoco.mjtDisableBit.mjDSBL_EULERDAMP)
         if self.euler_damping == "off":
             options.disableflags |= damping
@@ -71,7 +75,7 @@ class SolverSettings:
         return found
 
 
-def steps_of_tick(model: mujoco.MjModel, tick_s: float) -> int:
+def steps_of_tick(model: "mujoco.MjModel", tick_s: float) -> int:
     """Return how many steps of a model's physics one tick has.
 
     Raises:

@@ -12,7 +12,7 @@ from ddpm_controller.planners.method import Method
 from ddpm_controller.planners.mppi import Mppi
 from ddpm_controller.planners.predictive_sampling import PredictiveSampling
 from ddpm_controller.planners.splines import DEGREES, Spline
-from ddpm_controller.rewards.task import validated
+from ddpm_controller.rewards.validated import validated
 
 MethodName = Literal["dial_mpc", "mppi", "cem", "predictive_sampling"]
 FEWEST_ROLLOUTS = 4

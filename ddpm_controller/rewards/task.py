@@ -2,18 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import mujoco
 import numpy as np
-from pydantic import TypeAdapter, ValidationError
 
 from ddpm_controller.given_files import one_line, parsed_yaml
 from ddpm_controller.rewards.gaits import GAITS, Gait
 from ddpm_controller.rewards.motion import Motion
 from ddpm_controller.rewards.terms import TERMS, Reward
+from ddpm_controller.rewards.validated import validated
 
-Values = TypeVar("Values")
 _KEYS = ("text", "gait", "feet", "terms")
 
 
@@ -155,23 +154,3 @@ def _gait_from(given: Any) -> Gait | None:
         return validated(Gait, given)
     except ValueError as error:
         raise ValueError(f"gait: {error}") from None
-
-
-def validated(kind: type[Values], values: Any) -> Values:
-    """Return a dataclass of plain values, which may be text as a command line has it.
-
-    Raises:
-        ValueError: A value breaks a rule; in one line, with the value.
-    """
-    try:
-        return TypeAdapter(kind).validate_python(values)
-    except ValidationError as error:
-        raise ValueError("; ".join(_text(each) for each in error.errors())) from None
-
-
-def _text(error: Any) -> str:
-    name = ".".join(map(str, error["loc"]))
-    text = str(error["msg"]).removeprefix("Value error, ")
-    return (
-        f"{name}: {one_line(text)}, got {one_line(error['input'])!r}" if name else one_line(text)
-    )

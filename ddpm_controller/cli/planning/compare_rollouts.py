@@ -95,7 +95,7 @@ def compared(command: CompareRollouts) -> dict[str, "Fidelity"]:
 
 def _solver(text: str) -> "SolverSettings":
     from ddpm_controller.dynamics.solver import SolverSettings
-    from ddpm_controller.rewards.task import validated
+    from ddpm_controller.rewards.validated import validated
 
     return validated(SolverSettings, overrides_from(text.split()))
 
