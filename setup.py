@@ -14,7 +14,7 @@ RUNTIME = [
     "accelerate",
     "matplotlib>=3.6",
     "mcap>=1.5",
-    "mujoco>=3.2",
+    "mujoco>=3.3,<4",  # planners need its pool of rollouts; no task of metaworld starts with 4
     "numpy>=1.26",
     "opencv-python-headless>=4.6",
     "pydantic>=2",

@@ -14,6 +14,7 @@ import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 TORCH = "torch==2.13.0"
@@ -55,17 +56,30 @@ def peer_python() -> Path:
     Raises:
         PeerError: A package cannot be installed.
     """
-    folder = _folder()
+    return environment("peer", "LeRobot", ([TORCH], ["--no-deps", *ALONE], [TORCH, *REST]))
+
+
+def environment(name: str, shown: str, installs: Sequence[Sequence[str]]) -> Path:
+    """Return the Python of an environment, which is made where it is missing.
+
+    Args:
+        name: Beginning of the name of its folder.
+        shown: Name of what it holds, for people.
+        installs: Words of each ``pip install``.
+
+    Raises:
+        PeerError: A package cannot be installed.
+    """
+    folder = _folder(name, [word for words in installs for word in words])
     python, complete = folder / "bin" / "python", folder / "complete"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # another benchmark may be making it
         if not complete.exists():
-            sys.stderr.write(f"making the environment of LeRobot in {folder}\n")
+            sys.stderr.write(f"making the environment of {shown} in {folder}\n")
             _run([sys.executable, "-m", "venv", folder])
-            _run([python, "-m", "pip", "install", TORCH])
-            _run([python, "-m", "pip", "install", "--no-deps", *ALONE])
-            _run([python, "-m", "pip", "install", TORCH, *REST])
+            for words in installs:
+                _run([python, "-m", "pip", "install", *words])
             complete.touch()
     return python
 
@@ -90,10 +104,10 @@ def declare_operators() -> None:
         torch.library._peer_operators = library  # they are gone with the object
 
 
-def _folder() -> Path:
+def _folder(name: str, pins: Sequence[str]) -> Path:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    pins = "\n".join([sys.version, TORCH, *ALONE, *REST])
-    return cache / "ddpm_controller" / f"peer-{hashlib.sha256(pins.encode()).hexdigest()[:12]}"
+    text = "\n".join([sys.version, *pins])
+    return cache / "ddpm_controller" / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 def _run(words: list[str | Path]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from ddpm_controller.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from ddpm_controller.inference.choice import AUTO
 from ddpm_controller.inference.engine import EngineError
+from ddpm_controller.planners.config import PlannerConfig
 from ddpm_controller.policies.bc_lstm.policy import BcLstm, BcLstmConfig, BcLstmNetwork
 from ddpm_controller.policies.consistency_policy.policy import (
     ConsistencyConfig,
@@ -97,7 +98,15 @@ SYSTEMS: dict[str, System] = {
         relative=RelativeActions,
         result=student_of,
     ),
+    "dial_mpc": System(PlannerConfig, lambda *of: _restored_planner(*of)),
 }
+
+
+def _restored_planner(checkpoint: Checkpoint, settings: PlanSettings) -> Policy:
+    # Imported here: a controller that plans by a network needs no simulator.
+    from ddpm_controller.planners.saved import restore_planner
+
+    return restore_planner(checkpoint, settings, restore)
 
 
 def restore(source: Path | str | Checkpoint, settings: PlanSettings | None = None) -> Policy:

@@ -35,7 +35,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "policies": LEARNED,
     "planners": LEARNED | {"dynamics", "rewards"},
     "dynamics": {"types", "networks", "diffusion"},
-    "rewards": {"types", "checkpoint", "diffusion", "networks"},
+    "rewards": {"types", "given_files", "checkpoint", "diffusion", "networks"},
     "systems": {"policy", "checkpoint", "policies", "planners", "inference"},
     "data": {"types"},
     "training": {"types", "given_files", "checkpoint", "data", "networks", "systems"},

@@ -37,6 +37,10 @@ COMMANDS = {
         "evaluate": "Try a checkpoint in closed loop on matched seeds.",
         "evaluate_nll": "Bound the negative log-likelihood of recorded episodes.",
     },
+    "Plan without training": {
+        "make_planner": "Make a checkpoint that searches its plans in a model.",
+        "compare_rollouts": "Compare solver settings of a planner's rollouts.",
+    },
     "Record and replay": {
         "record": "Record a running controller into a bag.",
         "replay": "Make the plans and commands of a recorded run again and compare them.",

@@ -26,6 +26,8 @@ EXECUTABLES = {
     "new_robot": "ddpm_controller.cli.new_robot:main",
     "doctor": "ddpm_controller.cli.checks.doctor:main",
     "check": "ddpm_controller.cli.checks.check:main",
+    "make_planner": "ddpm_controller.cli.planning.make_planner:main",
+    "compare_rollouts": "ddpm_controller.cli.planning.compare_rollouts:main",
     "export_lerobot": "ddpm_controller.cli.lerobot.export_lerobot:main",
     "import_lerobot": "ddpm_controller.cli.lerobot.import_lerobot:main",
 }

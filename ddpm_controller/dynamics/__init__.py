@@ -1,0 +1,1 @@
+"""State, action -> next state, batched: rollouts of MuJoCo models."""
