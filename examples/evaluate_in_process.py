@@ -27,13 +27,13 @@ class Options:
     """
 
     trials: int = 8
-    delay_s: float = 0.6
+    delay_s: float = 0.7
 
 
 options = tyro.cli(Options)
 seeds = range(1000, 1000 + options.trials)
 robot = load_robot("config/robots/drum.yaml")
-# The default seam, rtc_exact, is smoother and takes three times as long for a plan.
+# The default seam, rtc, is smoother and takes longer for a plan.
 policy = restore("models/drum", PlanSettings(overrides={"seam": "switch"}))
 # The loop that a robot would run, with its smoothing, limits and refusals.
 deployment = Deployment(lockstep=True)

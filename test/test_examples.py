@@ -30,7 +30,7 @@ def test_plan_offline_prints_a_chunk_of_each_sampler():
 def test_plans_that_come_late_cost_the_drummer_the_count():
     on_time, late, p_value = output_of("evaluate_in_process.py", "--trials", "1").splitlines()
     assert on_time.startswith("plans of 0.0 s: 1 of 1")
-    assert late.startswith("plans of 0.6 s: 0 of 1")
+    assert late.startswith("plans of 0.7 s: 0 of 1")
     assert p_value == "McNemar, exact: p = 1.000"
 
 
