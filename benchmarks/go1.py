@@ -225,7 +225,7 @@ def main() -> None:
         table.add_row(name, *(str(counts[key]) for key in ("stops", "stand", "held")))
     console.print(table)
     results = {"conditions": tried, "stops": stopped}
-    (options.folder / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    (options.folder / "results.json").write_text(json.dumps(results, indent=1, default=float))
 
 
 if __name__ == "__main__":

@@ -113,7 +113,7 @@ def _run_together(policy: Policy, runs: Sequence["_Run"]) -> None:
     active = list(runs)
     while active:
         for run in active:
-            run.collect()
+            run.command_before_asking()
         due = [(run, request) for run in active if (request := run.request()) is not None]
         if due:
             plans = plan_batch(
@@ -141,6 +141,7 @@ class _Run:
     keep: bool = False
     waiting: list[tuple[float, Plan, PlanRequest]] = field(default_factory=list)
     plans: int = 0
+    command: Command | None = None
 
     def begin(self) -> None:
         spec = self.policy.facts.action_spec
@@ -177,20 +178,25 @@ class _Run:
         due_s = request.requested_s + self.settings.plan_delay_s + jitter_s
         self.waiting.append((due_s, plan, request))
 
-    def collect(self) -> None:
-        """Take the plans that have come, before the next one is asked for, as the node does."""
-        for due_s, plan, request in self.waiting:
-            if due_s <= self.now_s + 1e-9:
-                self.loop.accept(plan, request)
-        self.waiting = [each for each in self.waiting if each[0] > self.now_s + 1e-9]
+    def command_before_asking(self) -> None:
+        """Send the command of this tick, as the node does, where no plan can come in its time."""
+        if self.settings.plan_delay_s or self.settings.plan_jitter_s:
+            self.command = self._command()
 
     def advance(self) -> None:
-        self.collect()
-        command = self.loop.tick(self.now_s)
+        command, self.command = self.command or self._command(), None
         self.plans += command.takeover is not None
         self.seams.note(command, self.now_s - self.start_s)
         self._step(command)
         self._observe(self.tick)
+
+    def _command(self) -> Command:
+        """Take the plans that have come, and decide."""
+        for due_s, plan, request in self.waiting:
+            if due_s <= self.now_s + 1e-9:
+                self.loop.accept(plan, request)
+        self.waiting = [each for each in self.waiting if each[0] > self.now_s + 1e-9]
+        return self.loop.tick(self.now_s)
 
     def result(self) -> Trial:
         picked = picked_frames(self.frames)
