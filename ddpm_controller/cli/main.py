@@ -58,6 +58,8 @@ COMMANDS = {
 
 TRACEBACK = "DDPM_TRACEBACK"
 """Environment variable: where it is set, an error is shown with the lines that led to it."""
+_REPEATED = ("--set", "--feature")
+"""Options that are given once for each value; the others take all of theirs at once."""
 _USAGE = """\
 usage: ddpm COMMAND [OPTIONS]
 
@@ -100,7 +102,19 @@ def main(words: Sequence[str] | None = None) -> int:
 
         sys.stdout.write(node_help(name))
         return 0
+    if name not in NODES and (twice := _given_twice(words[1:])):
+        sys.stderr.write(
+            f"ddpm {shown(name)}: {twice} is given twice, and only the last one would count: put all "
+            f"of its values behind one {twice}\n"
+        )
+        return 2
     return _run(name, words[1:])
+
+
+def _given_twice(words: Sequence[str]) -> str:
+    names = [word.partition("=")[0] for word in words if word.startswith("--")]
+    twice = (name for name in names if names.count(name) > 1 and name not in _REPEATED)
+    return next(twice, "")
 
 
 def _run(name: str, words: Sequence[str]) -> int:

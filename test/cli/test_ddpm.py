@@ -165,3 +165,10 @@ def test_an_output_that_cannot_be_written_is_refused_before_the_work(tmp_path, c
     words = ["--checkpoint", "none", "--bags", "none", "--output", str(tmp_path / "file" / "x")]
     assert evaluate_nll.main(words) == 1
     assert "nothing can be written there" in " ".join(capsys.readouterr().out.split())
+
+
+def test_an_option_whose_earlier_values_would_be_lost_is_refused(capsys):
+    words = ["train", "--bags", "a", "--robot", "r.yaml", "--bags=b"]
+    assert main(words) == 2
+    assert "--bags is given twice" in capsys.readouterr().err
+    assert "given twice" not in run("export", "nowhere", "--set", "a=1", "--set", "b=2").stderr

@@ -36,7 +36,7 @@ def words(tmp_path):
 
 
 def test_a_planner_is_made_of_files_and_its_rollouts_are_compared(words, tmp_path, capsys):
-    assert make_planner.main([*words, "--set", "rollouts=16", "spline=linear"]) == 0
+    assert make_planner.main([*words, "--set", "rollouts=16", "--set", "spline=linear"]) == 0
     assert "mppi: 2 iterations of 16 rollouts over 12 ticks" in capsys.readouterr().out
     planner = restore(tmp_path / "made")
     assert planner.facts.settings["spline"] == "linear"

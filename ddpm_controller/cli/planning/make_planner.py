@@ -2,9 +2,9 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -38,7 +38,7 @@ class MakePlanner:
         output: Folder of the checkpoint.
         method: Preset of the search, such as dial_mpc, mppi, cem or predictive_sampling, in place
             of the file's.
-        set: Settings of the search in place of the file's, each ``name=value``.
+        set: Setting of the search in place of the file's, ``name=value``; once for each.
         nominal: Checkpoint of a policy from whose chunk each plan begins.
         deadline_s: Time that a plan may take on this machine: as many rollouts are chosen as fit;
             None: as the settings have them.
@@ -50,7 +50,9 @@ class MakePlanner:
     robot: Path
     output: Path
     method: str = ""
-    set: tuple[str, ...] = field(default_factory=tuple)
+    set: Annotated[
+        tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="NAME=VALUE")
+    ] = ()
     nominal: Path | None = None
     deadline_s: float | None = None
 
