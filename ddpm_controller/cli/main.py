@@ -104,8 +104,8 @@ def main(words: Sequence[str] | None = None) -> int:
         return 0
     if name not in NODES and (twice := _given_twice(words[1:])):
         sys.stderr.write(
-            f"ddpm {shown(name)}: {twice} is given twice, and only the last one would count: put all "
-            f"of its values behind one {twice}\n"
+            f"ddpm {shown(name)}: {twice} is given twice, and only the last one would count: put "
+            f"all of its values behind one {twice}\n"
         )
         return 2
     return _run(name, words[1:])
