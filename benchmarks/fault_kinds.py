@@ -1,5 +1,6 @@
 """The faults of the campaign: how each is injected and mended."""
 
+import contextlib
 import shutil
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from fault_graph import FaultGraph, send_signal
 
+from ddpm_controller.bags.reading.unfinished import MARK, ROOM_BYTES
 from ddpm_controller.checkpoint import load_checkpoint, save_checkpoint
 from ddpm_controller.policy import PlanSettings
 from ddpm_controller.ros.graph.own_graph import parameter_file
@@ -24,6 +26,8 @@ from ddpm_controller.types import Observation
 _WARM_S = 3.0
 """Time in which a process that stands by has begun."""
 SECOND = "a second commander"
+_RECORDER_S = 60.0
+"""Time for a recorder to end once its disk is full, on a machine however busy."""
 _MOVES = 0.02
 """The robot moves when a joint is faster than this share of its velocity limit."""
 
@@ -166,14 +170,32 @@ def _record_to_small_disk(graph: FaultGraph) -> float:
 
 def _recorder_ended(graph: FaultGraph) -> str:
     assert graph.recorder is not None
-    end_s = time.monotonic() + 60.0
+    disk, end_s = graph.folder / "disk", time.monotonic() + _RECORDER_S
     while graph.recorder.poll() is None and time.monotonic() < end_s:
+        _fill_beside_recorder(disk)
         graph.listen(0.1)
+    ended = graph.recorder.poll()
     graph.recorder.kill()
-    text = graph.recorder.communicate()[0].decode(errors="replace")
-    subprocess.run(["umount", "-l", str(graph.folder / "disk")], check=True)
-    said = "No space left" in " ".join(text.split())
-    return f"recorder: exit code {graph.recorder.returncode}, {'told' if said else 'not told'}"
+    text = " ".join(graph.recorder.communicate()[0].decode(errors="replace").split())
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+    if ended is None:
+        return f"recorder: not ended within {_RECORDER_S:.0f} s, it printed {text[-200:]!r}"
+    said = "No space left" in text
+    return f"recorder: exit code {ended}, {'told' if said else 'not told'}"
+
+
+def _fill_beside_recorder(disk: Path) -> None:
+    """Fill what a recorder has left free once it records.
+
+    Pictures of a simulation are compressed to a thousandth: alone it would need a minute or more
+    to fill a few megabytes, the longer the busier the machine.
+    """
+    mark = disk / "bag" / MARK
+    if not mark.exists() or mark.stat().st_size < ROOM_BYTES:
+        return
+    with contextlib.suppress(OSError), (disk / "other").open("ab", buffering=0) as other:
+        while other.write(bytes(4096)):
+            pass
 
 
 class _SecondCommander:

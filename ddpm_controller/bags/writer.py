@@ -184,6 +184,22 @@ class BagWriter:
         self._let_go()
         shutil.rmtree(self._place, ignore_errors=True)
 
+    def save(self) -> str:
+        """Close the bag after a failure, with what can be saved; return what became of it."""
+        written = sum(self.counts.values())
+        if self._hidden or not written:
+            self.abort()
+            return f"Its {written} messages are not kept and the unfinished files are removed."
+        self._let_go()
+        try:
+            kept = sum(recover(self.folder).values())
+        except BagError:
+            return (
+                f"Of its {written} messages those that were flushed can be read; when there is "
+                f"space, `ddpm record --recover {self.folder}` finishes it."
+            )
+        return f"{kept} of its {written} messages are in it, and it is closed."
+
     def __enter__(self) -> Self:
         """Return the open bag."""
         return self
@@ -218,25 +234,9 @@ class BagWriter:
             yield
         except _DISK_ERRORS as error:
             raise BagWriteError(
-                f"cannot write bag {self.folder}: {error}. {self._saved()} Free space on the "
+                f"cannot write bag {self.folder}: {error}. {self.save()} Free space on the "
                 "disk, or choose another place"
             ) from error
-
-    def _saved(self) -> str:
-        """Close the bag without its writer; return what became of it."""
-        written = sum(self.counts.values())
-        if self._hidden or not written:
-            self.abort()
-            return f"Its {written} messages are not kept and the unfinished files are removed."
-        self._let_go()
-        try:
-            kept = sum(recover(self.folder).values())
-        except BagError:
-            return (
-                f"Of its {written} messages those that were flushed can be read; when there is "
-                f"space, `ddpm record --recover {self.folder}` finishes it."
-            )
-        return f"{kept} of its {written} messages are in it, and it is closed."
 
     def _let_go(self) -> None:
         if hasattr(self, "_file"):

@@ -13,6 +13,7 @@ from typing import Protocol
 from ddpm_controller.bags.message_types import TRANSFORMS
 from ddpm_controller.bags.storages import BagTopic, Storage
 from ddpm_controller.bags.writer import BagWriteError, BagWriter
+from ddpm_controller.given_files import one_line
 
 FOREVER_NS = 2**63 - 1
 REORDERING_NS = 200_000_000  # messages on one machine overtake each other by less
@@ -223,6 +224,7 @@ class BagThread:
 
     def _run(self) -> None:
         # sqlite3 insists on one thread from opening to closing.
+        writer: BagWriter | None = None
         try:
             writer = BagWriter(
                 *(self.folder, self._topics, self._provenance, self._storage), hidden=self._hidden
@@ -240,8 +242,24 @@ class BagThread:
                 writer.abort()
         except BagWriteError as error:
             self.error = error
+        except Exception as error:  # else the recorder would continue, and nothing be written
+            saved = "" if writer is None else f" {self._closed(writer)}"
+            what = f"{type(error).__name__}: {one_line(error)}"
+            self.error = BagWriteError(f"cannot write bag {self.folder}: {what}.{saved}")
         finally:
             self._is_open.set()
+
+    def _closed(self, writer: BagWriter) -> str:
+        """Close the bag after a failure that is not the disk's; return what became of it."""
+        try:
+            if not self._hidden:
+                writer.close()
+                return f"{sum(writer.counts.values())} messages are in it, and it is closed."
+        except BagWriteError as error:
+            return str(error)
+        except Exception:  # the storage has failed, and does again
+            pass
+        return writer.save()
 
     def _arrivals(self, writer: BagWriter) -> Iterator[Arrival]:
         """Yield what comes until the end; flush the bag in between."""

@@ -153,7 +153,7 @@ def _tell_commands(console: Console, commands: "CommandComparison") -> None:
     if commands.num_before:
         console.print(
             f"  not compared: {commands.num_before} from before the first status in the bag, or "
-            "along a chunk from before the recording"
+            "along a chunk or with a measurement from before the recording"
         )
     for name, found in commands.outputs.items():
         console.print(f"messages to {name}: {found.num_equal} of {found.count} carry them")

@@ -19,8 +19,8 @@ class CommandComparison:
         num_equal: Number of these, equal bit for bit.
         num_runs: Times that the controller started afresh.
         first: The first difference, if any.
-        num_before: Commands from before the first status, or along a chunk from before the
-            recording, which are given.
+        num_before: Commands from before the first status, or along a chunk or with a measurement
+            from before the recording, which are given.
         outputs: Output -> comparison of its own messages with the commands; of a robot whose only
             output is sent all of a command there is none.
     """

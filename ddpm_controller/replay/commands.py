@@ -1,7 +1,7 @@
 """Every recorded command computed again from the recorded chunks, ticks and decisions."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +11,6 @@ from ddpm_controller.control.deployment import Deployment
 from ddpm_controller.control.moving.leading_motion import LeadingMotion
 from ddpm_controller.control.moving.motion_loop import Sent
 from ddpm_controller.control.moving.safety import JointLimits
-from ddpm_controller.control.states import State
 from ddpm_controller.replay.command_comparison import (
     CommandComparison,
     CommandTally,
@@ -33,7 +32,8 @@ def compare_commands(run: RecordedRun) -> CommandComparison:
     """Drive a motion loop through the recorded ticks.
 
     A run begins where the robot is measured; that first command is taken from the bag. Where the
-    bag begins within a run, so are those up to the first chunk that is in it. Where the process
+    bag begins within a run, so are those up to the first chunk that is in it, also where it begins
+    at rest; the topics of a bag may begin one after another. Where the process
     that commands has died and another one has gone on, it has from one of the last commands.
 
     Raises:
@@ -75,12 +75,12 @@ def _compare_ticks(
     player = _Player(run, limits, deployment)
     ticks = list(run_ticks(run))
     unknown = len(split_at_first_status(run)[0])
-    num_before = unknown + _num_before(run, ticks, unknown, deployment)
+    num_before = unknown + _num_before(run, player, ticks, unknown)
     if 0 < num_before < len(ticks) and not ticks[num_before][1]:
         player.go_on(ticks[num_before - 1][0])
     tally = CommandTally(run)
     tally.carry(*(command.position for command, _ in ticks[:num_before]))
-    sent: deque[RecordedCommand] = deque(maxlen=_UNTOLD)
+    sent = deque((command for command, _ in ticks[:num_before]), maxlen=_UNTOLD)
     for command, begins in ticks[num_before:]:
         is_taken_up = begins and player.takes_up(command, sent)
         if begins and not is_taken_up:
@@ -109,33 +109,53 @@ class _Player:
 
     def __init__(self, run: RecordedRun, limits: JointLimits, deployment: Deployment) -> None:
         self._limits = limits
-        self._decisions = RecordedDecisions(run, limits, deployment)
-        given = self._decisions.settings
-        self._streams = given.stream is not None
+        self._decisions = decisions = RecordedDecisions(run, limits, deployment)
+        given = decisions.settings
+        self.streams = given.stream is not None
         self._led = given.motion(limits)
         self._motion = self._led.motion if isinstance(self._led, LeadingMotion) else self._led
         self._measured = MeasuredPositions(run, limits)
+        self._since_s = run.commands[0].stamp_s
         self._begin_at: np.ndarray | None = None
 
     def begin(self, command: RecordedCommand) -> None:
         """Begin a run at rest at ``command``."""
         self._decisions.forget()
-        if self._streams:
+        if self.streams:
             self._begin_at = command.position
         else:
             self._motion.hold_at(command.position, command.stamp_s)
+
+    def lacks_cause(self, command: RecordedCommand) -> bool:
+        """Whether ``command`` follows a chunk, or a measurement, from before the recording."""
+        if self._decisions.lacks_chunk(command.stamp_s):
+            return True
+        return self._measured.are_late(command.stamp_s, self._since_s)
+
+    def continues(self, command: RecordedCommand, takeovers_s: Collection[float]) -> bool:
+        """Whether ``command`` continues a motion: it moves, or follows a chunk from before it."""
+        follows = self._decisions.is_running(command.stamp_s)
+        if follows and min(takeovers_s) < command.stamp_s and command.stamp_s not in takeovers_s:
+            return True
+        return not self.rests_at(command)
+
+    def rests_at(self, command: RecordedCommand) -> bool:
+        """Whether the robot rests at ``command``."""
+        motion = command.motion
+        assert motion is not None
+        return self._limits.is_rest(motion.position, motion.velocity)
 
     def takes_up(self, command: RecordedCommand, sent: Sequence[RecordedCommand]) -> bool:
         """Go on to ``command`` from one of those that were sent; return whether one leads there.
 
         A process that dies may have sent a command or two which it had no time to report.
         """
-        if self._streams:  # in lockstep there is no other process
+        if self.streams:  # in lockstep there is no other process
             return False
         for last in reversed(sent):
             if last.motion is None:
                 continue
-            if self._limits.is_rest(last.motion.position, last.motion.velocity):
+            if self.rests_at(last):
                 continue
             self.go_on(last)
             taken_up = Sent(last.stamp_s, last.motion)
@@ -177,34 +197,31 @@ class _Player:
 
 def _num_before(
     run: RecordedRun,
+    player: _Player,
     ticks: Sequence[tuple[RecordedCommand, bool]],
     unknown: int,
-    deployment: Deployment,
 ) -> int:
     """Return how many commands behind ``unknown`` ones come before what can be computed.
 
-    None do unless a run continues there.
+    None do unless a motion continues there, or follows a chunk, or a measurement, that the
+    recorder came too late for.
 
     With the first chunk in the bag the motion is known again, from the command before it; where
     a lead is committed, only with the next run.
     """
-    if unknown == len(ticks):
-        return 0
-    command = ticks[unknown][0]
-    motion = command.motion
-    if motion is None:
+    if unknown == len(ticks) or ticks[unknown][0].motion is None:
         return 0
     takeovers_s = {chunk.takeover_s for chunk in run.chunks}
-    state = next(
-        (each.verdict.state for each in reversed(run.statuses) if each.stamp_s <= command.stamp_s),
-        run.statuses[0].verdict.state,
-    )
-    follows = state == State.RUNNING and min(takeovers_s) > command.stamp_s
-    assert run.limits is not None
-    if not follows and run.limits.is_rest(motion.position, motion.velocity):
-        return 0  # a run begins at rest
-    for number, (command, begins) in enumerate(ticks[unknown:]):
-        is_known = command.stamp_s in takeovers_s and deployment.stream_settings is None
-        if unknown + number > 0 and (begins or is_known):
-            return number
+    begin = max((i for i, (each, _) in enumerate(ticks) if player.lacks_cause(each)), default=-1)
+    begin += 1
+    if begin <= unknown:
+        if not player.continues(ticks[unknown][0], takeovers_s):
+            return 0
+        begin = max(unknown, 1)
+    for number, (command, begins) in enumerate(ticks[begin:], begin):
+        is_known = command.stamp_s in takeovers_s and not player.streams
+        # One that moves has been taken up from one of the last commands, which may be missing.
+        is_known |= begins and (number >= _UNTOLD or player.rests_at(command))
+        if is_known:
+            return number - unknown
     return len(ticks) - unknown

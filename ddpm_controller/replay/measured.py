@@ -5,6 +5,7 @@ come by then is not recorded: a command is computed again if one of the last one
 """
 
 import bisect
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -41,6 +42,15 @@ class MeasuredPositions:
         end = bisect.bisect_right(self._stamps_s, moment_s + _SAME_MOMENT_S)
         begin = bisect.bisect_left(self._stamps_s, moment_s - _LATEST_S)
         return self._rows[max(min(begin, end - 1), 0) : end][::-1]
+
+    def are_late(self, moment_s: float, since_s: float) -> bool:
+        """Whether what was newest at ``moment_s`` may be older than all in the bag.
+
+        That is so where a recorder found the measurements later than the commands, the first of
+        which is of ``since_s``.
+        """
+        first_s = self._stamps_s[0] if self._stamps_s else -math.inf
+        return since_s < first_s - _SAME_MOMENT_S and moment_s < first_s + _LATEST_S
 
 
 def _columns(run: RecordedRun, found: Measuring) -> Mapping[float, np.ndarray]:

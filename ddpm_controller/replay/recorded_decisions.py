@@ -18,6 +18,8 @@ from ddpm_controller.replay.recorded_run import RecordedChunk, RecordedRun
 from ddpm_controller.robots.loop_settings import loop_settings
 from ddpm_controller.types import ActionChunk
 
+_SAME_MOMENT_S = 1e-6
+
 
 class RecordedDecisions:
     """Orders that the recorded chunks and statuses were.
@@ -35,6 +37,7 @@ class RecordedDecisions:
     def __init__(self, run: RecordedRun, limits: JointLimits, deployment: Deployment) -> None:
         self._run, self.limits = run, limits
         self._takeovers = {_microseconds(chunk.takeover_s): chunk for chunk in run.chunks}
+        self._first_takeover_s = min(chunk.takeover_s for chunk in run.chunks)
         self._status_stamps_s = [status.stamp_s for status in run.statuses]
         self.settings = loop_settings(run.robot, None, deployment, limits=limits)
         self._guard = box_guard(limits)
@@ -60,6 +63,17 @@ class RecordedDecisions:
     def takes_over(self, after_s: float, until_s: float) -> bool:
         """Whether a plan is taken over after ``after_s`` and not after ``until_s``."""
         return any(after_s < chunk.takeover_s <= until_s for chunk in self._run.chunks)
+
+    def is_running(self, moment_s: float) -> bool:
+        """Whether a chunk was followed at ``moment_s``."""
+        return self._verdict(moment_s).state == State.RUNNING
+
+    def lacks_chunk(self, moment_s: float) -> bool:
+        """Whether a chunk was followed at ``moment_s`` that came before the first one in the bag.
+
+        A recorder finds one topic after another, on a busy machine seconds apart.
+        """
+        return moment_s < self._first_takeover_s - _SAME_MOMENT_S and self.is_running(moment_s)
 
     def refused(self, now_s: float) -> Difference | None:
         """Return that the plan which was taken over at ``now_s`` should have been refused.

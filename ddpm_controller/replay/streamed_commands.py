@@ -57,6 +57,7 @@ def _compare_moments(
             player.resume(last, keeps_chunk=False)  # another process has continued there
             is_first = False
         begins = begins or is_first
+        is_known = is_known and not player.lacks_cause(command)
         if steps[i] == "first":
             in_stop = all(player.is_stop(last, each) for each, _ in ticks[i : i + 2])
         if in_stop:
@@ -65,8 +66,7 @@ def _compare_moments(
             tally.carry(command.position)
         if steps[i] == "first":
             player.resume(command, keeps_chunk=not begins)
-            assert command.motion is not None
-            is_known = is_known or not begins or not command.motion.velocity.any()
+            is_known = is_known or player.rests_at(command)
             begins, last = False, command
         elif steps[i] == "next" and not is_known:
             before = ticks[i - 1][0]
@@ -150,13 +150,31 @@ class _StreamPlayer:
         assert isinstance(led, LeadingMotion)
         self._motion, self._stream, self._period_s = led.motion, led.stream, given.period_s
         self._measured, self._lead_s = MeasuredPositions(run, limits), given.committed_s
+        self._since_s = self._decided_s(run.commands[0].stamp_s)
         self._in_force: ActionChunk | None = None
         self._resumed: Sent | None = None
         self._moment_s = math.inf
 
     def takes_over(self, after_s: float, until_s: float) -> bool:
-        """Whether a plan is taken over after ``after_s`` and not after ``until_s``."""
-        return self._decisions.takes_over(after_s, until_s)
+        """Whether a plan is taken over after ``after_s``, by ``until_s``, and is all that counts.
+
+        With a limit on the step it matters too where the robot was led a lead before.
+        """
+        is_all = not self._decisions.limits.need_measured
+        return is_all and self._decisions.takes_over(after_s, until_s)
+
+    def lacks_cause(self, command: RecordedCommand) -> bool:
+        """Whether ``command`` follows a chunk, or a measurement, from before the recording."""
+        if self._decisions.lacks_chunk(command.stamp_s):
+            return True
+        return self._measured.are_late(self._decided_s(command.stamp_s), self._since_s)
+
+    def rests_at(self, command: RecordedCommand) -> bool:
+        """Whether nothing but ``command`` decides on what comes: it rests, along no chunk."""
+        assert command.motion is not None
+        moves = command.motion.velocity.any() or command.motion.acceleration.any()
+        is_led = self._decisions.is_running(command.stamp_s) or self.lacks_cause(command)
+        return not moves and not is_led
 
     def resume(self, command: RecordedCommand, *, keeps_chunk: bool) -> None:
         """Continue from ``command``, along the chunk in force or along none."""

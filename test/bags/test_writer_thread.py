@@ -148,6 +148,27 @@ def test_a_full_disk_is_known_at_the_end(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())  # nothing was written, so there is nothing to keep
 
 
+def test_whatever_ends_the_thread_is_known_and_what_came_before_is_in_the_bag(tmp_path):
+    """Else a recording would seem to continue while nothing is written any more."""
+
+    class Faulty(ReceivedOrder):
+        def add(self, arrival):
+            if arrival.received_ns == 3 * MS:
+                raise RuntimeError("on purpose\nand more")
+            return super().add(arrival)
+
+    bag = tmp_path / "bag"
+    thread = BagThread(bag, [FACT], {"a": "1"}, "mcap", Faulty(), lambda size: None)
+    for k in (1, 2, 3, 4):
+        thread.put(hello(k * MS))
+    thread.finish(keep=True, provenance={})
+    assert "RuntimeError: on purpose" in str(thread.error)
+    assert "\n" not in str(thread.error)
+    assert "2 messages are in it, and it is closed" in str(thread.error)
+    with OpenBag(bag) as source:
+        assert len(list(source.messages(source.topics))) == 2
+
+
 def hello(received_ns):
     text = message_types().types[FACT.type]("hello")
     raw = bytes(message_types().serialize_cdr(text, FACT.type))

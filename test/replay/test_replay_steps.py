@@ -46,6 +46,19 @@ def test_commands_that_the_step_has_limited_are_computed_again(tmp_path, checkpo
     assert found.num_equal == found.count > 50
 
 
+@pytest.mark.parametrize("name", ["ticks of a process", "streamed"])
+def test_before_the_first_measurement_in_a_bag_nothing_is_judged(tmp_path, checkpoint, name):
+    """A recorder may find the joint states later than the commands."""
+    run = recorded(tmp_path, checkpoint, **SCENARIOS[name])
+    whole, late_s = compare_commands(run), run.commands[10].stamp_s
+    stamps_s = [each_s for each_s in run.values["joint_state"] if each_s >= late_s]
+    run.values["joint_state"] = {s: run.values["joint_state"][s] for s in stamps_s}
+    found = compare_commands(run)
+    assert (found.first, found.num_equal) == (None, found.count)
+    assert found.num_before >= 10
+    assert found.count < whole.count
+
+
 def test_without_the_measured_positions_they_are_not(tmp_path, checkpoint):
     run = recorded(tmp_path, checkpoint, ticks=80)
     values = run.values["joint_state"]

@@ -1,5 +1,6 @@
 """Runs whose commands are trajectories with a committed lead are reproduced bit for bit."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -83,6 +84,28 @@ def test_commands_from_before_the_first_status_are_not_judged(tmp_path, checkpoi
     assert (found.first, found.num_equal) == (None, found.count)
     assert 50 < found.count < whole.count
     assert found.num_before > 50
+
+
+@pytest.mark.parametrize("stream", ["rest_ended", "single_point"])
+def test_a_recorder_that_finds_topics_one_after_another_makes_no_difference(
+    tmp_path, checkpoint, stream
+):
+    """From rest, along a chunk that is not in the bag, or which came before the commands did."""
+    whole = recorded(tmp_path, Scenario((checkpoint,), **STREAM | {"stream": stream}, ticks=100))
+    takeovers_s = [chunk.takeover_s for chunk in whole.chunks]
+    second = sum(command.stamp_s < takeovers_s[1] for command in whole.commands)
+    for late, num_lost in itertools.product((1, 2), (0, 1, 2, second - 2, second, second + 1)):
+        run = replace(whole, chunks=whole.chunks[late:], commands=whole.commands[num_lost:])
+        found = compare_commands(run)
+        since_s = max(takeovers_s[late], run.commands[0].stamp_s)
+        count = sum(each.stamp_s > since_s for each in run.commands)
+        assert (found.first, found.num_equal) == (None, found.count), (late, num_lost)
+        assert found.num_before > 0
+        assert found.count >= count if num_lost < second else found.count > 0
+    changed = run.commands[-2]
+    position = np.nextafter(changed.position, 1.0)
+    run.commands[-2] = replace(changed, position=position)
+    assert compare_commands(run).first.where == f"command at {changed.stamp_s:.3f} s"
 
 
 def test_a_streamed_command_that_was_changed_by_one_bit_is_named(tmp_path, checkpoint):
