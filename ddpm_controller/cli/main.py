@@ -46,6 +46,7 @@ COMMANDS = {
         "replay": "Make the plans and commands of a recorded run again and compare them.",
         "export_lerobot": "Write bags as a LeRobot data set.",
         "import_lerobot": "Turn a LeRobot data set into bags.",
+        "import_lerobot_policy": "Turn a diffusion policy of LeRobot into a checkpoint.",
     },
     "Measure and fit": {
         "calibrate_latency": "Measure the latencies of a robot and write its robot file.",

@@ -89,15 +89,16 @@ class Chain:
         index: int,
         kept: Tensor | float = 1.0,
         fresh: Tensor | None = None,
+        plain: Tensor | None = None,
     ) -> Tensor:
         """Return x at ``index - 1``, made of x_0 and ``kept`` times the noise of x_t.
 
-        Song et al. 2021 (DDIM), Eq. 12; ``fresh`` (B, ...) is added to the noise. At ``index = 0``
-        it is x_0 itself.
+        Song et al. 2021 (DDIM), Eq. 12; ``fresh`` (B, ...) is added to the noise, which is what
+        x_t has beside ``plain``, or beside x_0. At ``index = 0`` it is x_0 itself.
         """
         if index == 0:
             return x0
-        noise = self.process.noise_from(xt, x0, self._at(index, xt))
+        noise = self.process.noise_from(xt, x0 if plain is None else plain, self._at(index, xt))
         if fresh is not None:
             noise = kept * noise + fresh
         return self.process.sample(x0, self._at(index - 1, xt), noise)

@@ -86,6 +86,7 @@ def sample_ddim(
     generator: Generators,
     timesteps: Tensor | None = None,
     eta: float = 0.0,
+    predict_plain_x0: PredictX0 | None = None,
 ) -> Tensor:
     """Implicit sampling, Song et al. 2021 (DDIM), Eq. 12 and 16. Returns (B, ...).
 
@@ -99,6 +100,9 @@ def sample_ddim(
         generator: Source of all noise; a sequence gives each row its own.
         timesteps: (K,) ascending, the timesteps to visit; None visits every one.
         eta: Amount of fresh noise per step, between 0 and 1.
+        predict_plain_x0: The denoiser before anything is clipped: each step continues along the
+            noise that it finds in x_t, whatever ``predict_x0`` makes of its answer; None: along
+            that of ``predict_x0``.
 
     Raises:
         ValueError: As every sampler; if eta is out of range.
@@ -109,12 +113,13 @@ def sample_ddim(
     xt = chain.start(shape, generator)
     for index in reversed(range(len(chain))):
         x0 = chain.ask(predict_x0, xt, index)
+        plain = None if predict_plain_x0 is None else chain.ask(predict_plain_x0, xt, index)
         if index == 0 or eta == 0.0:
-            xt = chain.step(xt, x0, index)
+            xt = chain.step(xt, x0, index, plain=plain)
             continue
         renewed = eta**2 * chain.renewal(index, xt)
         fresh = renewed.sqrt().to(xt) * fresh_noise(shape, generator, xt)
-        xt = chain.step(xt, x0, index, (1 - renewed).sqrt().to(xt), fresh)
+        xt = chain.step(xt, x0, index, (1 - renewed).sqrt().to(xt), fresh, plain)
     return xt
 
 

@@ -16,6 +16,7 @@ from ddpm_controller.networks.unet1d import (
     Convolution1d,
     Doubling1d,
     ResidualBlock1d,
+    joined_levels,
 )
 
 Node = TypeVar("Node")
@@ -92,13 +93,18 @@ class _Walk(Generic[Node]):
         maps = operations.given()
         for level, pair in enumerate(unet.down):
             maps = self._pair(maps, pair)
+            skips.append(maps)
             if level < len(shorten):
-                skips.append(maps)
                 maps = operations.convolved(maps, shorten[level])
         maps = self._pair(maps, unet.middle)
+        skips = joined_levels(skips, unet.form)
         for lengthen, pair in up:
-            maps = operations.joined(self._longer(maps, lengthen), skips.pop())
-            maps = self._pair(maps, pair)
+            if unet.form == "released":
+                maps = self._pair(operations.joined(maps, skips.pop()), pair)
+                maps = self._longer(maps, lengthen)
+            else:
+                maps = operations.joined(self._longer(maps, lengthen), skips.pop())
+                maps = self._pair(maps, pair)
         return operations.projected(self._block(maps, unet.last), unet.out)
 
     def _longer(self, maps: Node, layer: Doubling1d) -> Node:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ddpm_controller.networks.recalled_chunk import RecalledChunk, recalled_chunk, recalled_dim
-from ddpm_controller.networks.unet1d import ConditionalUnet1d, Encoding, encoding_of
+from ddpm_controller.networks.unet1d import ConditionalUnet1d, Encoding, encoding_of, joined_levels
 
 
 class ControlBranch(nn.Module):
@@ -32,9 +32,11 @@ class ControlBranch(nn.Module):
         size = sum(self.modulation_sizes)
         self.from_time = nn.Linear(base.from_time.in_features, size)
         self.from_cond = nn.Linear(base.from_cond.in_features, size, bias=False)
-        *widths, _, bottom = (size // 4 for size in self.modulation_sizes)
+        *widths, bottom = (size // 4 for size in self.modulation_sizes)
+        self.form = base.form
         self.hint = _closed(prior_dim, widths[0]) if prior_dim else None
-        closed = [_closed(width, width) for width in widths] if closed_skips else []
+        joined = joined_levels(widths, self.form) if closed_skips else []
+        closed = [_closed(width, width) for width in joined]
         self.of_skips, self.of_middle = nn.ModuleList(closed), _closed(bottom, bottom)
         self.activation = nn.Mish()
         self.copy(base)
@@ -69,7 +71,7 @@ class ControlBranch(nn.Module):
             age = recalled.age[:, None].expand_as(recalled.valid)
             hint = self.hint(torch.cat([recalled.rows, recalled.valid, age], dim=2))
         parts = torch.split(modulation, self.modulation_sizes, dim=1)
-        found = encoding_of(self.down, self.shorten, self.middle, features, parts, hint)
+        found = encoding_of(self.down, self.shorten, self.middle, features, parts, self.form, hint)
         skips = found.skips
         if self.of_skips:
             skips = tuple(each(s) for each, s in zip(self.of_skips, skips, strict=True))

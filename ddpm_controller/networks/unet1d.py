@@ -1,7 +1,7 @@
 """Conditional 1-D U-Net over time, Janner et al. 2022 and Chi et al. 2023 (Diffusion Policy)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,9 +12,22 @@ from ddpm_controller.networks.time_convolution import TimeConvolution
 
 _SEES_INPUT = ("down.0.first.first.convolution.linear.weight", "down.0.first.residual.weight")
 """Ends of the names of weights that act on a U-Net's input."""
+UnetForm = Literal["standard", "released"]
+"""standard: on the way up a level is doubled in time and then joined with the way down at its new
+length, Ronneberger et al. 2015, Fig. 1; released: as the code that Janner et al. and Chi et al.
+released, and LeRobot, it is joined with its own level of the way down and doubled afterwards, so
+that what the first level has found goes down only. Its timestep features reach down to a
+frequency of 1 / 10000, and its last group normalization always has eight groups."""
+RELEASED_LAST_GROUPS = 8
 
 
-def check_unet_sizes(horizon: int, channels: Sequence[int], kernel_size: int, groups: int) -> None:
+def check_unet_sizes(
+    horizon: int,
+    channels: Sequence[int],
+    kernel_size: int,
+    groups: int,
+    form: UnetForm = "standard",
+) -> None:
     """Refuse sizes that the U-Net cannot have, with the number that would fit.
 
     Raises:
@@ -34,6 +47,11 @@ def check_unet_sizes(horizon: int, channels: Sequence[int], kernel_size: int, gr
     wrong = [width for width in channels if width < 1 or width % groups]
     if wrong:
         raise ValueError(f"channels {wrong} must be divisible by num_groups = {groups}")
+    if form == "released" and channels[0] % RELEASED_LAST_GROUPS:
+        raise ValueError(
+            f"channels begin with {channels[0]}, which must be divisible by "
+            f"{RELEASED_LAST_GROUPS} with unet_form 'released'"
+        )
 
 
 class Convolution1d(nn.Module):
@@ -145,7 +163,8 @@ class Encoding(NamedTuple):
 
     Attributes:
         middle: (B, L / 2 ** (levels - 1), C) of the last level.
-        skips: (B, L / 2 ** level, C) of each level but the last.
+        skips: (B, L / 2 ** level, C) of the levels that the way up is joined with: all but the
+            last, or as released all but the first.
     """
 
     middle: Tensor
@@ -165,6 +184,7 @@ class ConditionalUnet1d(nn.Module):
     ``input_dim`` the columns that go in; 0: those of the chunk.
 
     Attributes:
+        form: Where the ways down and up are joined.
         action_dim: Da.
         cond_dim: Dc.
         input_dim: Columns that go in.
@@ -182,27 +202,34 @@ class ConditionalUnet1d(nn.Module):
         cond_hidden: int = 0,
         answers: int = 1,
         input_dim: int = 0,
+        form: UnetForm = "standard",
     ) -> None:
         super().__init__()
+        released = form == "released"
 
         def pair(inputs: int, outputs: int) -> ResidualPair1d:
             return ResidualPair1d(inputs, outputs, kernel_size, num_groups)
 
         self.action_dim, self.cond_dim = action_dim, cond_dim
-        self.input_dim = input_dim or action_dim
+        self.input_dim, self.form = input_dim or action_dim, form
         widths = list(zip((self.input_dim, *channels[:-1]), channels, strict=True))
         down = [pair(before, width) for before, width in widths]
         middle = pair(channels[-1], channels[-1])
-        up = [pair(width + before, before) for before, width in reversed(widths[1:])]
+        up = [
+            pair(width + (width if released else before), before)
+            for before, width in reversed(widths[1:])
+        ]
         self.down, self.middle, self.up = nn.ModuleList(down), middle, nn.ModuleList(up)
         self.shorten = nn.ModuleList(
             Convolution1d(width, width, 3, stride=2) for width in channels[:-1]
         )
-        self.lengthen = nn.ModuleList(Doubling1d(width) for width in reversed(channels[1:]))
-        self.last = ConvBlock1d(channels[0], channels[0], kernel_size, num_groups)
+        doubled = channels[:-1] if released else channels[1:]
+        self.lengthen = nn.ModuleList(Doubling1d(width) for width in reversed(doubled))
+        last_groups = RELEASED_LAST_GROUPS if released else num_groups
+        self.last = ConvBlock1d(channels[0], channels[0], kernel_size, last_groups)
         self.out = nn.Linear(channels[0], answers * action_dim)
         self.modulation_sizes = [each.modulation_size for each in (*down, middle, *up)]
-        self.embedding = TimestepEmbedding(timestep_dim)
+        self.embedding = TimestepEmbedding(timestep_dim, to_end=released)
         self.from_time = nn.Linear(timestep_dim, sum(self.modulation_sizes))
         self.cond_encoder = _cond_encoder(cond_dim, cond_hidden)
         self.from_cond = nn.Linear(cond_hidden or cond_dim, sum(self.modulation_sizes), bias=False)
@@ -223,6 +250,7 @@ class ConditionalUnet1d(nn.Module):
             "cond_hidden": len(self.cond_encoder.state_dict()) and self.from_cond.in_features,
             "answers": self.out.out_features // self.action_dim,
             "input_dim": self.input_dim,
+            "form": self.form,
         }
 
     def time_modulation(self, t: Tensor) -> Tensor:
@@ -251,14 +279,16 @@ class ConditionalUnet1d(nn.Module):
 
     def encoded(self, xt: Tensor, parts: Sequence[Tensor]) -> Encoding:
         """Noisy chunk (B, Tp, Da) and the first parts of the modulation -> the way down."""
-        return encoding_of(self.down, self.shorten, self.middle, xt, parts)
+        return encoding_of(self.down, self.shorten, self.middle, xt, parts, self.form)
 
     def decoded(self, encoding: Encoding, parts: Sequence[Tensor]) -> Tensor:
         """The way down and the last parts of the modulation -> (B, Tp, answers * Da)."""
         features, skips = encoding.middle, list(encoding.skips)
         for lengthen, pair, part in zip(self.lengthen, self.up, parts, strict=True):
-            features = torch.cat([lengthen(features), skips.pop()], dim=2)
-            features = pair(features, part)
+            if self.form == "released":
+                features = lengthen(pair(torch.cat([features, skips.pop()], dim=2), part))
+            else:
+                features = pair(torch.cat([lengthen(features), skips.pop()], dim=2), part)
         prediction: Tensor = self.out(self.last(features))
         return prediction
 
@@ -269,6 +299,7 @@ def encoding_of(
     middle: nn.Module,
     features: Tensor,
     parts: Sequence[Tensor],
+    form: UnetForm = "standard",
     hint: Tensor | None = None,
 ) -> Encoding:
     """Return the way down through these layers.
@@ -279,15 +310,21 @@ def encoding_of(
         middle: The last pair.
         features: (B, Tp, inputs).
         parts: Parts of the modulation, one per pair.
+        form: Form of the U-Net.
         hint: (B, Tp, C), added behind the first block of the first pair.
     """
     skips = []
     for level, (pair, part) in enumerate(zip(down, parts[:-1], strict=True)):
         features = pair(features, part, hint if level == 0 else None)
+        skips.append(features)
         if level < len(shorten):
-            skips.append(features)
             features = shorten[level](features)
-    return Encoding(middle(features, parts[-1]), tuple(skips))
+    return Encoding(middle(features, parts[-1]), tuple(joined_levels(skips, form)))
+
+
+def joined_levels(levels: Sequence[Any], form: UnetForm) -> list[Any]:
+    """Return what belongs to the levels of the way down that the way up is joined with."""
+    return list(levels[1:] if form == "released" else levels[:-1])
 
 
 def with_last_column(

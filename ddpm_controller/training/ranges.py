@@ -56,9 +56,13 @@ def _allowed(low: float, high: float) -> float:
 
 
 def widened(base: Statistics, found: Statistics) -> dict[str, dict[str, list[float]]]:
-    """Return the base's ranges, wide enough for the recordings too."""
+    """Return the base's ranges, wide enough for the recordings too.
+
+    What becomes -1 and 1 by itself stays: see ``networks.normalizer``.
+    """
     return {
         name: {
+            **each,
             "min": [*map(min, each["min"], found.get(name, each)["min"])],
             "max": [*map(max, each["max"], found.get(name, each)["max"])],
         }

@@ -11,7 +11,7 @@ from ddpm_controller.diffusion.schedules import SCHEDULES
 from ddpm_controller.diffusion.targets import Prediction
 from ddpm_controller.diffusion.timesteps import Spacing
 from ddpm_controller.diffusion.variances import Variance
-from ddpm_controller.networks.unet1d import check_unet_sizes
+from ddpm_controller.networks.unet1d import UnetForm, check_unet_sizes
 from ddpm_controller.policies.restored import validated_config
 from ddpm_controller.policies.seams.strategies import SeamSettings
 
@@ -19,6 +19,10 @@ ForwardProcessName = Literal["fixed", "scalar", "element", "recorded"]
 """fixed: the schedule as it is; scalar: one learned schedule; element: one learned for every row
 and joint, given the observation; recorded: the noise shaped as a recording's."""
 TimestepSampling = Literal["uniform", "loss_second_moment"]
+DdimNoise = Literal["of_clipped", "predicted"]
+"""of_clipped: ddim continues along the noise that is left of x_t beside the clipped x_0, so that
+both agree; predicted: along the noise that the network predicts, clipped or not, as diffusers
+does unless it is told otherwise."""
 
 MOST_TIMESTEPS, MOST_ROWS = 100_000, 10_000
 """A manifest that asks for more would take memory in proportion; papers have 1000 and 64."""
@@ -33,6 +37,8 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "variance": get_args(Variance),
     "forward_process": get_args(ForwardProcessName),
     "timestep_sampling": get_args(TimestepSampling),
+    "unet_form": get_args(UnetForm),
+    "ddim_noise": get_args(DdimNoise),
 }
 
 
@@ -60,12 +66,16 @@ class DiffusionPolicyConfig:
         threshold_quantile: In its place hold each chunk within this quantile of its own absolute
             values (Saharia et al. 2022); 0: off.
         sampler: Key of ``diffusion.samplers.SAMPLERS``.
+        ddim_noise: Noise along which the sampler ddim continues: of_clipped, what is left of x_t
+            beside the clipped x_0, or predicted, as the network has it.
         num_inference_steps: Denoising steps per plan.
         spacing: Which timesteps a short chain visits.
         prefix_rows: Largest number of first rows that training gives the network clean, as those
             that a robot executes while it plans (Black et al. 2025, arXiv:2512.05964): enough for
             plans below (prefix_rows - n_obs_steps) periods. 0: none, and no seam "prefix".
         seam: How a plan is joined to the one before.
+        unet_form: Where the U-Net's way up is joined with its way down: standard, after doubling,
+            or released, before it, as in the code that Chi et al. released and in LeRobot.
         channels: Widths of the U-Net's levels; each level halves the time axis.
         kernel_size: Kernel size of the U-Net's convolutions, odd.
         num_groups: Number of groups of every group normalization; divides all widths.
@@ -99,10 +109,12 @@ class DiffusionPolicyConfig:
     clip_x0: bool = True
     threshold_quantile: float = 0.0
     sampler: str = "ddim"
+    ddim_noise: DdimNoise = "of_clipped"
     num_inference_steps: int = 10
     spacing: Spacing = "leading"
     prefix_rows: int = 0
     seam: SeamSettings = field(default_factory=SeamSettings)
+    unet_form: UnetForm = "standard"
     channels: tuple[int, ...] = (64, 128, 256)
     kernel_size: int = 5
     num_groups: int = 8
@@ -146,7 +158,9 @@ class DiffusionPolicyConfig:
             object.__setattr__(self, "seam", self.seam.chosen_for(self.prefix_rows))
         refuse_untrained_prefix(self, self.seam)
         refuse_rows(self, self.n_action_steps)
-        check_unet_sizes(self.horizon, self.channels, self.kernel_size, self.num_groups)
+        check_unet_sizes(
+            self.horizon, self.channels, self.kernel_size, self.num_groups, self.unet_form
+        )
 
     @property
     def training_window(self) -> tuple[int, int]:

@@ -67,7 +67,7 @@ class Denoiser:
     def predict_x0(self, xt: Tensor, t: Tensor) -> Tensor:
         """Return x0, (B, Tp, Da), clipped or thresholded as in the config."""
         # Not kept: what refers to itself stays in memory, with its network, until it is collected.
-        x0 = self.in_range(self._plain_x0)(xt, t)
+        x0 = self.in_range(self.predict_plain_x0)(xt, t)
         return x0 if self._given is None else self._given.put_into(x0)
 
     def predict_fraction(self, xt: Tensor, t: Tensor) -> Tensor:
@@ -84,7 +84,8 @@ class Denoiser:
             return dynamically_thresholded(predict_x0, config.threshold_quantile)
         return clipped(predict_x0) if config.clip_x0 else predict_x0
 
-    def _plain_x0(self, xt: Tensor, t: Tensor) -> Tensor:
+    def predict_plain_x0(self, xt: Tensor, t: Tensor) -> Tensor:
+        """Return x0, (B, Tp, Da), neither clipped nor thresholded."""
         answer, _ = self._answers(xt, t)
         return x0_from(self._process, answer, xt, t, self._config.prediction)
 

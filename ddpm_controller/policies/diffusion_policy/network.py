@@ -46,7 +46,8 @@ ADDED = ("forward_process.", "timesteps.")
 class DiffusionPolicyNetwork(nn.Module):
     """What is trained: image encoders and the U-Net, between normalizers.
 
-    ``statistics`` are {stream or "action": {"min": [...], "max": [...]}} in SI units. What another
+    ``statistics`` are {stream or "action": {"min": [...], "max": [...]}} in SI units, and where
+    other numbers than these are to become -1 and 1, "low" and "high" too. What another
     policy remembers comes as the last ``recalled_dim`` columns of the condition, and ``unet_of``
     makes a U-Net that has the methods of ``ConditionalUnet1d`` and may treat them apart: it gets
     what makes one for a ``cond_dim`` (and an ``input_dim``), and Dc. With ``prefix_rows`` a U-Net
@@ -304,6 +305,7 @@ def _unet_maker(
         timestep_dim=config.timestep_embedding_dim,
         cond_hidden=config.cond_hidden,
         input_dim=action_dim + config.given_columns,
+        form=config.unet_form,
         answers=2 if config.variance == "learned_range" else 1,
     )
 
@@ -326,4 +328,5 @@ def _normalizer(
     if name not in statistics or len(statistics[name]["min"]) != size:
         have = {key: len(each["min"]) for key, each in statistics.items()}
         raise ValueError(f"statistics need {size} values of {name!r}, there are {have}")
-    return MinMaxNormalizer(statistics[name]["min"], statistics[name]["max"])
+    each = statistics[name]
+    return MinMaxNormalizer(each["min"], each["max"], each.get("low"), each.get("high"))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ddpm_controller.checkpoint import Checkpoint
-from ddpm_controller.diffusion.samplers import SAMPLERS, Sampler, sample_ddpm
+from ddpm_controller.diffusion.samplers import SAMPLERS, Sampler, sample_ddim, sample_ddpm
 from ddpm_controller.diffusion.timesteps import timesteps_for
 from ddpm_controller.diffusion.variances import Variance
 from ddpm_controller.inference.choice import Chosen, chosen_engine
@@ -362,7 +362,9 @@ class DiffusionPolicy:
         )
 
     def _sampler(self, denoiser: Denoiser) -> Sampler:
-        variance = self.network.config.variance
+        config, variance = self.network.config, self.network.config.variance
+        if self._sampler_name == "ddim" and config.ddim_noise == "predicted":
+            return partial(sample_ddim, predict_plain_x0=denoiser.predict_plain_x0)
         if self._sampler_name != "ddpm" or variance == "fixed_small":
             return SAMPLERS[self._sampler_name]
         fraction = denoiser.predict_fraction if variance == "learned_range" else None

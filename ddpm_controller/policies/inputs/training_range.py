@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from torch import nn
 
 from ddpm_controller.networks.normalizer import MinMaxNormalizer
@@ -52,5 +53,6 @@ def middle_window(
 def ends_of(normalizer: object) -> tuple[np.ndarray, np.ndarray]:
     """Return the smallest and largest values that a normalizer was made for, (D,) each."""
     assert isinstance(normalizer, MinMaxNormalizer)
-    half = normalizer.half_range * normalizer.moved
-    return (normalizer.centre - half).cpu().numpy(), (normalizer.centre + half).cpu().numpy()
+    moved, ends = normalizer.moved, normalizer.ends
+    low, high = torch.where(moved, ends, ends.mean(0)).cpu().numpy()
+    return low, high

@@ -30,6 +30,7 @@ EXECUTABLES = {
     "compare_rollouts": "ddpm_controller.cli.planning.compare_rollouts:main",
     "export_lerobot": "ddpm_controller.cli.lerobot.export_lerobot:main",
     "import_lerobot": "ddpm_controller.cli.lerobot.import_lerobot:main",
+    "import_lerobot_policy": "ddpm_controller.cli.lerobot.import_lerobot_policy:main",
 }
 """Name -> module and function; `ddpm` runs them, and executables/ has a file for each."""
 
