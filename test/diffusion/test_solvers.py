@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ddpm_controller.diffusion.gaussian import GaussianProcess
-from ddpm_controller.diffusion.samplers import SAMPLERS
+from ddpm_controller.diffusion.samplers import SAMPLERS, sample_ddim
 from ddpm_controller.diffusion.schedules import cosine_betas, zero_terminal_snr
 from ddpm_controller.diffusion.timesteps import spaced_timesteps
 
@@ -32,6 +32,31 @@ def moved(xt, x0, before, after):
     """Signal and spread by hand: x / spread grows by x_0 times the growth of signal / spread."""
     spreads = [1 / math.sqrt(1 + ratio**2) for ratio in (before, after)]
     return spreads[1] * (xt / spreads[0] + (after - before) * x0)
+
+
+def test_ddim_continues_along_the_noise_that_was_predicted_where_x0_is_clipped():
+    """Signal times the clipped x_0 and spread times the noise beside the plain one.
+
+    With the clipped one it is ``moved(xt, 0.1, 1, 2)``.
+    """
+    seen = []
+
+    def plain(xt, t):
+        seen.append(xt)
+        return torch.full_like(xt, 3 * ANSWERS[t[0].item()])
+
+    def clipped(xt, t):
+        return torch.full_like(xt, ANSWERS[t[0].item()])
+
+    generator = torch.Generator().manual_seed(0)
+    sample = sample_ddim(PROCESS, clipped, (2, 1), generator, predict_plain_x0=plain)
+    signals, spreads = RATIOS / (1 + RATIOS**2).sqrt(), 1 / (1 + RATIOS**2).sqrt()
+    for later, t in zip(seen[1:], (2, 1), strict=False):
+        xt = seen[2 - t]
+        noise = (xt - signals[t] * 3 * ANSWERS[t]) / spreads[t]
+        by_hand = signals[t - 1] * ANSWERS[t] + spreads[t - 1] * noise
+        torch.testing.assert_close(later, by_hand.to(later))
+    assert sample.tolist() == [[pytest.approx(-0.2)]] * 2
 
 
 def test_two_steps_of_dpm_solver_by_hand():

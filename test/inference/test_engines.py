@@ -56,6 +56,7 @@ def asked(net, rows=1, seed=1):
         {"answers": 2, "input_dim": 3, "cond_hidden": 4},
         {"channels": (8, 16, 24), "horizon": 12, "kernel_size": 5},
         {"channels": (16, 16), "horizon": 2},
+        {"channels": (8, 16, 24), "horizon": 12, "form": "released"},
     ],
 )
 def test_an_engine_answers_as_torch_does(engine, changes):

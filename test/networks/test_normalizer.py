@@ -33,6 +33,21 @@ def test_a_joint_that_never_moved_is_never_moved():
     assert back.tolist() == [[pytest.approx(1.0, abs=1e-6), 0.75]]
 
 
+def test_other_values_than_the_ends_of_the_data_may_become_minus_one_and_one():
+    """A constant dimension is scaled too, and comes back as it was in the data."""
+    normalizer = MinMaxNormalizer([-3.0, 0.5], [5.0, 0.5], [0.0, 0.5], [2.0, 2.5])
+    values = torch.tensor([[0.0, 0.5], [2.0, 0.6], [5.0, 0.5]], dtype=torch.float64)
+    expected = torch.tensor([[-1.0, -1.0], [1.0, -0.9], [4.0, -1.0]])
+    torch.testing.assert_close(normalizer(values), expected)
+    assert normalizer.unnormalize(torch.tensor([[-1.0, 0.3]])).tolist() == [[0.0, 0.5]]
+
+
+def test_what_becomes_minus_one_lies_below_what_becomes_one():
+    for low, high in (([1.0], [1.0]), ([2.0], [1.0]), ([0.0], None), ([0.0, 0.0], [1.0, 1.0])):
+        with pytest.raises(ValueError, match="low"):
+            MinMaxNormalizer([0.0], [1.0], low, high)
+
+
 def test_statistics_are_no_weights():
     assert MinMaxNormalizer([0.0], [1.0]).state_dict() == {}
 

@@ -10,6 +10,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from ddpm_controller.given_files import one_line
 from ddpm_controller.lerobot.features import Matching
 from ddpm_controller.lerobot.libraries import LeRobotError
 from ddpm_controller.lerobot.policy_folder import LeRobotPolicy, read_policy
@@ -90,7 +91,7 @@ def _saved(policy: LeRobotPolicy, robot: Robot, options: ImportLeRobotPolicyOpti
             policy.provenance,
         )
     except ValueError as error:
-        raise LeRobotError(f"{options.policy}: {error}") from error
+        raise LeRobotError(f"{options.policy}: {one_line(error)}") from error
 
 
 def _table(policy: LeRobotPolicy, robot: Robot) -> Table:
