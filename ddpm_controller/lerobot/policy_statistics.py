@@ -35,7 +35,7 @@ _ENDS = {
 _EPSILON = 1e-8
 """What LeRobot divides by where a range is 0."""
 _CLEAR = 1e-3
-"""A range from which on a minimum and a maximum alone say how numbers are scaled."""
+"""A range from which on minimum and maximum alone determine how numbers are scaled."""
 
 Statistics = dict[str, list[float]]
 

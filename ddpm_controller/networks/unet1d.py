@@ -215,18 +215,14 @@ class ConditionalUnet1d(nn.Module):
         widths = list(zip((self.input_dim, *channels[:-1]), channels, strict=True))
         down = [pair(before, width) for before, width in widths]
         middle = pair(channels[-1], channels[-1])
-        up = [
-            pair(width + (width if released else before), before)
-            for before, width in reversed(widths[1:])
-        ]
+        joined = [(width + (width if released else before), before) for before, width in widths]
+        up = [pair(*each) for each in reversed(joined[1:])]
         self.down, self.middle, self.up = nn.ModuleList(down), middle, nn.ModuleList(up)
-        self.shorten = nn.ModuleList(
-            Convolution1d(width, width, 3, stride=2) for width in channels[:-1]
-        )
-        doubled = channels[:-1] if released else channels[1:]
-        self.lengthen = nn.ModuleList(Doubling1d(width) for width in reversed(doubled))
-        last_groups = RELEASED_LAST_GROUPS if released else num_groups
-        self.last = ConvBlock1d(channels[0], channels[0], kernel_size, last_groups)
+        self.shorten = nn.ModuleList(_halving(width) for width in channels[:-1])
+        doubled = channels[-2::-1] if released else channels[:0:-1]
+        self.lengthen = nn.ModuleList(Doubling1d(width) for width in doubled)
+        groups = RELEASED_LAST_GROUPS if released else num_groups
+        self.last = ConvBlock1d(channels[0], channels[0], kernel_size, groups)
         self.out = nn.Linear(channels[0], answers * action_dim)
         self.modulation_sizes = [each.modulation_size for each in (*down, middle, *up)]
         self.embedding = TimestepEmbedding(timestep_dim, to_end=released)
@@ -344,6 +340,10 @@ def with_last_column(
         if taps > 0 and weight.shape[1] % taps == 0:
             found[name] = nn.functional.pad(weight.unflatten(1, (taps, -1)), (0, 1)).flatten(1)
     return found
+
+
+def _halving(width: int) -> Convolution1d:
+    return Convolution1d(width, width, 3, stride=2)
 
 
 def _cond_encoder(cond_dim: int, hidden: int) -> nn.Module:

@@ -21,8 +21,8 @@ and joint, given the observation; recorded: the noise shaped as a recording's.""
 TimestepSampling = Literal["uniform", "loss_second_moment"]
 DdimNoise = Literal["of_clipped", "predicted"]
 """of_clipped: ddim continues along the noise that is left of x_t beside the clipped x_0, so that
-both agree; predicted: along the noise that the network predicts, clipped or not, as diffusers
-does unless it is told otherwise."""
+both agree; predicted: along the noise that the network predicts, clipped or not, which is the
+default of diffusers."""
 
 MOST_TIMESTEPS, MOST_ROWS = 100_000, 10_000
 """A manifest that asks for more would take memory in proportion; papers have 1000 and 64."""
