@@ -23,6 +23,7 @@ _OTHERS = (
     *("input_features", "output_features", "noise_scheduler_type", "beta_schedule"),
     *("prediction_type", "clip_sample_range"),
 )
+_MOST_TIMESTEPS = 100_000
 _SAMPLERS = {"DDPM": "ddpm", "DDIM": "ddim"}
 _PREDICTIONS = {"epsilon": "epsilon", "sample": "x0"}
 _SCHEDULES = {
@@ -137,8 +138,10 @@ def _steps(config: Mapping[str, Any]) -> int:
     T = config["num_train_timesteps"]
     asked = config.get("num_inference_steps")
     steps = T if asked is None else asked
-    if not (isinstance(T, int) and isinstance(steps, int) and 1 <= steps <= T):
-        raise LeRobotError(f"num_inference_steps is {steps!r}, it must be 1 to {T!r}, a number")
+    if not isinstance(T, int) or not 1 <= T <= _MOST_TIMESTEPS:
+        raise LeRobotError(f"num_train_timesteps is {T!r}, it must be 1 to {_MOST_TIMESTEPS}")
+    if not isinstance(steps, int) or not 1 <= steps <= T:
+        raise LeRobotError(f"num_inference_steps is {steps!r}, it must be 1 to {T}")
     if T % steps:
         fitting = [each for each in range(1, T + 1) if T % each == 0]
         raise LeRobotError(

@@ -31,7 +31,7 @@ def weights_of_released(
         found = dict(_all(left, num_levels, list(cond_columns)))
     except KeyError as error:
         raise ValueError(f"the weight {error} is missing") from None
-    except (RuntimeError, IndexError) as error:
+    except (RuntimeError, IndexError, TypeError) as error:
         raise ValueError(f"the weights do not fit each other: {error}") from None
     if left:
         raise ValueError(f"{len(left)} weights have no place, first {min(left)!r}")

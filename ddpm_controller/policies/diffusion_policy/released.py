@@ -44,6 +44,12 @@ def save_released(
     config = validated_config(fields, DiffusionPolicyConfig)
     columns = _columns([stream.shape[0] for stream in streams], config.n_obs_steps)
     ours = weights_of_released(unet, len(config.channels), columns)
+    embedded = ours["from_time.weight"].shape[1]
+    if embedded != config.timestep_embedding_dim:
+        raise ValueError(
+            f"timestep_embedding_dim is {config.timestep_embedding_dim}, the weights are for "
+            f"{embedded} with {len(columns)} columns of the condition"
+        )
     weights = {f"unet.{name}": each for name, each in ours.items()}
     try:
         with NoMoreWeights(sum(each.numel() for each in weights.values())):
