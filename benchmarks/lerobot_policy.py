@@ -33,6 +33,12 @@ from ddpm_controller.share import share_path
 from ddpm_controller.types import Observation
 
 PEER = Path(__file__).with_name("lerobot_policy_peer.py")
+FEATURES = {
+    "joint_state": "observation.state",
+    "block_corners": "observation.environment_state",
+    "camera_fixed": "observation.images.camera_fixed",
+    "camera_wrist": "observation.images.camera_wrist",
+}
 LIMIT = 1e-4
 SEED = 7
 
@@ -87,13 +93,22 @@ def _made(folder: Path, peer: Path | None) -> list[Path]:
 
 
 def _imported(theirs: Path, ours: Path) -> None:
-    robot = share_path("config/robots/pusht.yaml")
+    sees_pictures = theirs.name.startswith("pictures")
+    robot = share_path(f"config/robots/{'sim_arm' if sees_pictures else 'pusht'}.yaml")
     words = [str(theirs), "--robot", str(robot), "--output", str(ours)]
-    words += ["--feature", "block_corners=observation.environment_state"]
+    if not sees_pictures:
+        words += ["--feature", "block_corners=observation.environment_state"]
     with contextlib.redirect_stdout(io.StringIO()) as shown:
         failed = import_policy(words)
     if failed:
         raise RuntimeError(f"{theirs.name} was not imported: {shown.getvalue()}")
+
+
+def _as_seen(windows: np.ndarray, step: int) -> np.ndarray:
+    """Return numbers (D,), or a picture (H, W, 3) uint8 of one (3, H, W) between 0 and 1."""
+    if windows.ndim == 2:
+        return windows[step].astype(np.float64)
+    return (255 * windows[step]).round().astype(np.uint8).transpose(1, 2, 0)
 
 
 def _compared(theirs: Path, ours: Path, engine: str) -> tuple[float, float, float]:
@@ -101,13 +116,12 @@ def _compared(theirs: Path, ours: Path, engine: str) -> tuple[float, float, floa
     expected = np.load(theirs / "plans.npz")
     settings = PlanSettings(overrides={"seam": "switch"}, engine=engine)
     policy = DiffusionPolicy.restore(load_checkpoint(ours), settings)
-    rows = zip(expected["state"], expected["environment"], strict=True)
     window = [
         Observation(
             0.1 * step,
-            {"joint_state": state.astype(float), "block_corners": corners.astype(float)},
+            {name: _as_seen(expected[f], step) for name, f in FEATURES.items() if f in expected},
         )
-        for step, (state, corners) in enumerate(rows)
+        for step in range(policy.facts.n_obs_steps)
     ]
     plan = policy.plan(window, policy.initial_memory(SEED)).traces["horizon"]
     network = policy.network

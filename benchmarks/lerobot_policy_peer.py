@@ -18,7 +18,11 @@ import torch
 from peer_environment import declare_operators
 
 STATE, ENVIRONMENT, ACTION = "observation.state", "observation.environment_state", "action"
-SIZES = {STATE: 2, ENVIRONMENT: 16, ACTION: 2}
+PUSHT = {STATE: (2,), ENVIRONMENT: (16,), ACTION: (2,)}
+CAMERAS = ("observation.images.camera_fixed", "observation.images.camera_wrist")
+ARM = {STATE: (7,), **dict.fromkeys(CAMERAS, (3, 64, 64)), ACTION: (7,)}
+PICTURES = "observation.images"
+Shapes = dict[str, tuple[int, ...]]
 SMALL: dict[str, Any] = {"down_dims": (32, 64, 128), "diffusion_step_embed_dim": 32}
 CASES: dict[str, dict[str, Any]] = {
     "as_default": {},
@@ -51,6 +55,16 @@ CASES: dict[str, dict[str, Any]] = {
         "down_dims": (16, 32, 32, 64),
         "modes": "IDENTITY",
     },
+    "pictures": {"shapes": ARM},
+    "pictures_cropped_apart": {
+        "shapes": ARM,
+        "use_separate_rgb_encoder_per_camera": True,
+        "crop_shape": (57, 50),
+        "spatial_softmax_num_keypoints": 16,
+        "noise_scheduler_type": "DDIM",
+        "num_inference_steps": 10,
+        "modes": "MIN_MAX",
+    },
 }
 
 
@@ -73,10 +87,14 @@ def _made(folder: Path, case: dict[str, Any], seed: int) -> None:
 
     mode = case.pop("modes", "")
     if mode:
-        kinds = ("STATE", "ENV", "ACTION")
+        kinds = ("STATE", "ENV", "ACTION", "VISUAL")
         case["normalization_mapping"] = {kind: NormalizationMode(mode) for kind in kinds}
+    shapes = case.pop("shapes", PUSHT)
     types = {STATE: FeatureType.STATE, ENVIRONMENT: FeatureType.ENV, ACTION: FeatureType.ACTION}
-    features = {name: PolicyFeature(types[name], (size,)) for name, size in SIZES.items()}
+    features = {
+        name: PolicyFeature(types.get(name, FeatureType.VISUAL), shape)
+        for name, shape in shapes.items()
+    }
     action = {ACTION: features.pop(ACTION)}
     config = DiffusionConfig(
         input_features=features,
@@ -88,19 +106,22 @@ def _made(folder: Path, case: dict[str, Any], seed: int) -> None:
     policy = DiffusionPolicy(config).eval()
     for weight in policy.parameters():
         weight += 0.05 * torch.randn_like(weight)  # so that biases and norms count too
-    before, after = make_diffusion_pre_post_processors(config, _statistics())
+    before, after = make_diffusion_pre_post_processors(config, _statistics(shapes))
     for each in (policy, before, after):
         each.save_pretrained(folder)
     _planned(folder, policy, before, after, seed)
 
 
-def _statistics() -> dict[str, dict[str, torch.Tensor]]:
+def _statistics(shapes: Shapes) -> dict[str, dict[str, torch.Tensor]]:
     found = {}
-    for name, size in SIZES.items():
-        low = -torch.rand(size) - 0.2
+    for name, shape in shapes.items():
+        size = (3, 1, 1) if name in CAMERAS else shape
+        low = 0.2 * torch.rand(size) if name in CAMERAS else -torch.rand(size) - 0.2
         high = torch.rand(size) + 0.3
         found[name] = {"min": low, "max": high, "mean": (low + high) / 2, "std": (high - low) / 4}
         found[name] |= {"q01": 0.9 * low, "q99": 0.9 * high}
+    if ENVIRONMENT not in shapes:
+        return found
     found[ENVIRONMENT]["min"][3] = found[ENVIRONMENT]["max"][3] = 0.25  # it never moved
     for name in ("mean", "q01", "q99"):
         found[ENVIRONMENT][name][3] = 0.25
@@ -111,15 +132,21 @@ def _statistics() -> dict[str, dict[str, torch.Tensor]]:
 def _planned(folder: Path, policy: Any, before: Any, after: Any, seed: int) -> None:
     config, statistics = policy.config, before.steps[-1].stats
     windows, observations = {}, []
-    for name in (STATE, ENVIRONMENT):
+    for name, feature in config.input_features.items():
+        drawn = torch.rand(config.n_obs_steps, *feature.shape)
+        if name in CAMERAS:
+            windows[name] = (255 * drawn).round() / 255
+            continue
         low, high = (torch.as_tensor(statistics[name][end]) for end in ("min", "max"))
-        windows[name] = low + (high - low) * torch.rand(config.n_obs_steps, SIZES[name])
+        windows[name] = low + (high - low) * drawn
     for step in range(config.n_obs_steps):
         observations.append(before({name: window[step] for name, window in windows.items()}))
     batch = {name: torch.stack([each[name] for each in observations], 1) for name in windows}
+    if config.image_features:
+        batch[PICTURES] = torch.stack([batch[name] for name in config.image_features], dim=-4)
     cond = policy.diffusion._prepare_global_conditioning(batch)
     generator = torch.Generator().manual_seed(seed)
-    shape = (1, config.horizon, SIZES[ACTION])
+    shape = (1, config.horizon, *config.action_feature.shape)
     noise = torch.randn(shape, generator=generator)
     t = torch.tensor([config.num_train_timesteps // 2])
     answer = policy.diffusion.unet(noise, t, global_cond=cond)
@@ -128,8 +155,7 @@ def _planned(folder: Path, policy: Any, before: Any, after: Any, seed: int) -> N
     )
     np.savez(
         folder / "plans.npz",
-        state=windows[STATE],
-        environment=windows[ENVIRONMENT],
+        **windows,
         noise=noise,
         t=t,
         answer=answer,

@@ -41,31 +41,30 @@ class Feature:
 
     Attributes:
         name: Name of the feature.
-        kind: Type of LeRobot: STATE, ENV, ACTION.
-        size: Number of its values.
+        kind: Type of LeRobot: STATE, VISUAL, ENV, ACTION.
+        size: Number of its values; of pictures, of their colours.
+        shape: Its shape.
     """
 
     name: str
     kind: str
     size: int
+    shape: tuple[int, ...]
 
 
 def observed(config: Mapping[str, Any]) -> list[Feature]:
     """Return what the policy sees, in the order in which it is put together.
 
     Raises:
-        LeRobotError: Pictures, which are not imported, or no state.
+        LeRobotError: It has no state.
     """
     found = [_feature(name, each) for name, each in _mapping(config, "input_features").items()]
-    if pictures := [each.name for each in found if each.kind == "VISUAL"]:
-        raise LeRobotError(
-            f"the policy sees the pictures {pictures}, whose ResNet is not imported, only "
-            f"{STATE!r} and {ENVIRONMENT!r} are: train on its data set, see `ddpm import-lerobot`"
-        )
     known = {each.name: each for each in found}
     if STATE not in known:
         raise LeRobotError(f"the policy lacks {STATE!r}, it sees {sorted(known)}")
-    return [known[name] for name in (STATE, ENVIRONMENT) if name in known]
+    pictures = [each for each in found if each.kind == "VISUAL"]
+    rest = [known[ENVIRONMENT]] if ENVIRONMENT in known else []
+    return [known[STATE], *pictures, *rest]
 
 
 def commanded(config: Mapping[str, Any]) -> Feature:
@@ -95,8 +94,10 @@ def policy_fields(config: Mapping[str, Any]) -> dict[str, Any]:
         )
     if missing := [key for key in (*_SAME, *_OTHERS) if key not in config]:
         raise LeRobotError(f"{missing} are missing: save the policy with LeRobot 0.4 or later")
+    pictures = any(each.kind == "VISUAL" for each in observed(config))
     return {
         **{ours: config[theirs] for theirs, ours in _SAME.items()},
+        **(_encoder_fields(config) if pictures else {}),
         "schedule": _schedule(config),
         "sampler": _chosen(config, "noise_scheduler_type", _SAMPLERS),
         "prediction": _chosen(config, "prediction_type", _PREDICTIONS),
@@ -105,6 +106,21 @@ def policy_fields(config: Mapping[str, Any]) -> dict[str, Any]:
         "ddim_noise": "predicted",
         "unet_form": "released",
         "variance": "fixed_small",
+    }
+
+
+def _encoder_fields(config: Mapping[str, Any]) -> dict[str, Any]:
+    wanted = {"vision_backbone": "resnet18", "use_group_norm": True, "resize_shape": None}
+    have = {key: config.get(key) for key in wanted}
+    if have != wanted:
+        raise LeRobotError(
+            f"its encoder of pictures has {have}, imported is {wanted}: train on its data set, "
+            "see `ddpm import-lerobot`"
+        )
+    return {
+        "image_encoder": "resnet18",
+        "image_crop": config.get("crop_shape"),
+        "num_keypoints": config.get("spatial_softmax_num_keypoints"),
     }
 
 
@@ -166,6 +182,9 @@ def _feature(name: str, fields: Any) -> Feature:
         raise LeRobotError(
             f"feature {name!r} needs a type and a shape, it has {fields!r}"
         ) from None
-    if kind != "VISUAL" and (len(shape) != 1 or shape[0] < 1):
-        raise LeRobotError(f"feature {name!r} has the shape {shape}, imported are vectors")
-    return Feature(name, kind, shape[0])
+    is_vector, is_picture = len(shape) == 1 and shape[0] > 0, len(shape) == 3 and shape[0] == 3
+    if not (is_picture if kind == "VISUAL" else is_vector):
+        raise LeRobotError(
+            f"feature {name!r} has the shape {shape}, imported are vectors and pictures (3, H, W)"
+        )
+    return Feature(name, kind, shape[0], tuple(shape))

@@ -12,12 +12,14 @@ from ddpm_controller.given_files import file_content
 from ddpm_controller.lerobot.features import Matching, stream_features
 from ddpm_controller.lerobot.libraries import LeRobotError
 from ddpm_controller.lerobot.policy_config import Feature, commanded, observed, policy_fields
+from ddpm_controller.lerobot.policy_encoder import ENCODER, encoder_of
 from ddpm_controller.lerobot.policy_files import json_of, tensors_of
 from ddpm_controller.lerobot.policy_statistics import is_statistic, normalizations
 from ddpm_controller.messages.units import UNITS
 from ddpm_controller.robots.robot import Robot
 from ddpm_controller.robots.streams import RobotStream
 from ddpm_controller.robots.trained_sources import SOURCES, sources_of
+from ddpm_controller.types import StreamSpec
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 _UNET = "diffusion.unet."
@@ -31,6 +33,8 @@ class LeRobotPolicy:
     Attributes:
         fields: Those of a ``DiffusionPolicyConfig``.
         unet: Weights of its U-Net by their names there.
+        encoders: Stream of pictures -> weights of its encoder, by the names of a
+            ``ResNetEncoder``.
         features: Stream -> its feature, in the order of the policy's condition.
         statistics: Stream or ``action`` -> its ranges and what is made of them, SI units.
         provenance: For the checkpoint.
@@ -38,6 +42,7 @@ class LeRobotPolicy:
 
     fields: Mapping[str, Any]
     unet: Mapping[str, np.ndarray]
+    encoders: Mapping[str, Mapping[str, np.ndarray]]
     features: Mapping[str, str]
     statistics: Mapping[str, Mapping[str, list[float]]]
     provenance: Mapping[str, Any]
@@ -65,9 +70,16 @@ def read_policy(folder: Path, robot: Robot, matching: Matching) -> LeRobotPolicy
     _refuse_other_action(action, robot)
     weights = tensors_of(folder / WEIGHTS)
     before, after = normalizations(folder, config, weights)
+    pairs = list(zip(seen, streams, strict=True))
     statistics = {
         stream.spec.name: before.of(each, _scales(stream.spec.units, matching), is_output=False)
-        for each, stream in zip(seen, streams, strict=True)
+        for each, stream in pairs
+        if stream.spec.kind == "vector"
+    }
+    pictures = [each for each in pairs if each[1].spec.kind == "image"]
+    encoders = {
+        stream.spec.name: encoder_of(weights, number, before.of_pictures(each))
+        for number, (each, stream) in enumerate(pictures)
     }
     scales = _scales(robot.action_spec.units, matching)
     statistics["action"] = after.of(action, scales, is_output=True)
@@ -75,6 +87,7 @@ def read_policy(folder: Path, robot: Robot, matching: Matching) -> LeRobotPolicy
     return LeRobotPolicy(
         fields=fields,
         unet=_unet_of(weights, folder),
+        encoders=encoders,
         features=dict(zip(names, (each.name for each in seen), strict=True)),
         statistics=statistics,
         provenance={
@@ -91,14 +104,18 @@ def _stream_of(feature: Feature, robot: Robot, matching: Matching) -> RobotStrea
     if unknown := sorted(set(matching.features) - set(known)):
         raise LeRobotError(f"no stream is called {unknown}: streams are {sorted(names)}")
     found = [known[name] for name, each in names.items() if each == feature.name]
-    found = [each for each in found if each.spec.kind == "vector"]
+    kind = "image" if feature.kind == "VISUAL" else "vector"
+    found = [each for each in found if each.spec.kind == kind]
     if len(found) != 1:
         raise LeRobotError(
-            f"the policy sees {feature.name!r} with {feature.size} numbers, which streams "
+            f"the policy sees {feature.name!r} of shape {list(feature.shape)}, which streams "
             f"{[each.spec.name for each in found]} of the robot are: name one, as "
             f"--feature STREAM={feature.name}"
         )
     spec = found[0].spec
+    if kind == "image":
+        _refuse_other_pictures(feature, spec)
+        return found[0]
     if len(spec.names) != feature.size:
         raise LeRobotError(
             f"{feature.name!r} has {feature.size} numbers, stream {spec.name!r} has "
@@ -111,6 +128,17 @@ def _stream_of(feature: Feature, robot: Robot, matching: Matching) -> RobotStrea
             "leave wraps out of the robot file"
         )
     return found[0]
+
+
+def _refuse_other_pictures(feature: Feature, spec: StreamSpec) -> None:
+    _, height, width = feature.shape
+    if (height, width) != spec.shape[:2] or spec.depth_range_m is not None:
+        raise LeRobotError(
+            f"the policy sees {feature.name!r} of {height}x{width} in colour, stream "
+            f"{spec.name!r} has {spec.shape[0]}x{spec.shape[1]}"
+            f"{' of depth' if spec.depth_range_m is not None else ''}: set resize in the robot "
+            "file"
+        )
 
 
 def _refuse_other_action(action: Feature, robot: Robot) -> None:
@@ -139,7 +167,8 @@ def _unet_of(weights: Mapping[str, np.ndarray], folder: Path) -> dict[str, np.nd
         for name, each in weights.items()
         if name.startswith(_UNET)
     }
-    others = [name for name in weights if not name.startswith(_UNET) and not is_statistic(name)]
+    known = (_UNET, ENCODER)
+    others = [each for each in weights if not each.startswith(known) and not is_statistic(each)]
     if others or not found:
         raise LeRobotError(
             f"{folder / WEIGHTS}: {len(found)} weights are of a U-Net and {len(others)} of "

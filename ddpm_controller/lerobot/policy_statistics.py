@@ -68,6 +68,31 @@ class Normalization:
             LeRobotError: Statistics are missing or of another size, or the mode is unknown.
         """
         least, most = self._statistic(feature, "min"), self._statistic(feature, "max")
+        mode = self._mode(feature, is_output)
+        found = {"min": least * scales, "max": most * scales}
+        if mode != "MIN_MAX" or bool((found["max"] - found["min"] < _CLEAR).any()):
+            values = [self._statistic(feature, name) for name in _ENDS[mode]]
+            low, high = _becoming_ends(mode, values, most > least, is_output)
+            found |= {"low": low * scales, "high": high * scales}
+        return {name: each.tolist() for name, each in found.items()}
+
+    def of_pictures(self, feature: Feature) -> tuple[np.ndarray, np.ndarray]:
+        """Return which brightness of each colour, 0 to 1, becomes -1 and which 1, (3,) each.
+
+        Raises:
+            LeRobotError: As ``of``.
+        """
+        mode = self._mode(feature, is_output=False)
+        values = [self._statistic(feature, name) for name in _ENDS[mode]]
+        low, high = _becoming_ends(mode, values, np.ones(3, dtype=bool), is_output=False)
+        if not (high > low).all():
+            raise LeRobotError(
+                f"{self.where}: {feature.name!r} has {low.tolist()} to {high.tolist()}: the first "
+                "must be below the second"
+            )
+        return low, high
+
+    def _mode(self, feature: Feature, is_output: bool) -> str:
         mode = self.modes.get(feature.kind, "IDENTITY")
         if self.only is not None and not is_output and feature.name not in self.only:
             mode = "IDENTITY"
@@ -76,12 +101,7 @@ class Normalization:
                 f"{self.where}: {feature.name!r} is normalized by {mode!r}, imported are "
                 f"{sorted(_ENDS)}"
             )
-        found = {"min": least * scales, "max": most * scales}
-        if mode != "MIN_MAX" or bool((found["max"] - found["min"] < _CLEAR).any()):
-            values = [self._statistic(feature, name) for name in _ENDS[mode]]
-            low, high = _becoming_ends(mode, values, most > least, is_output)
-            found |= {"low": low * scales, "high": high * scales}
-        return {name: each.tolist() for name, each in found.items()}
+        return mode
 
     def _statistic(self, feature: Feature, name: str) -> np.ndarray:
         values = self.statistics.get(f"{feature.name}.{name}")
@@ -91,6 +111,8 @@ class Normalization:
                 "training is unknown: save the policy with LeRobot 0.4 or later, with the "
                 "statistics of its data set"
             )
+        if feature.kind == "VISUAL":  # (3, 1, 1)
+            values = values.reshape(-1)
         if values.shape != (feature.size,) or not np.isfinite(values).all():
             raise LeRobotError(
                 f"{self.where}: {name!r} of {feature.name!r} must be {feature.size} finite "

@@ -22,12 +22,11 @@ from ddpm_controller.robots.robot import Robot, RobotError, load_robot
 class ImportLeRobotPolicyOptions:
     """Turn a diffusion policy that LeRobot has trained into a checkpoint for a robot.
 
-    It plans as there: the same weights, ranges, steps and sampler. Policies that see states are
-    imported, with observation.state and observation.environment_state; one that sees pictures is
-    refused. A policy of LeRobot has neither names nor a rate: its numbers are taken in the order
-    of the robot file, and its actions are period_s of the robot file apart. Look at the
-    table that is shown, and at `ddpm check` with recordings, before anything moves. The first
-    vector of the robot file is observation.state. Needs neither LeRobot nor an extra.
+    It plans as there: the same weights, ranges, steps and sampler. A policy of LeRobot has neither
+    names nor a rate: its numbers are taken in the order of the robot file, and its actions are
+    period_s of the robot file apart. Look at the table that is shown, and at `ddpm check` with
+    recordings, before anything moves. The first vector of the robot file is observation.state,
+    pictures are observation.images.NAME. Needs neither LeRobot nor an extra.
 
       ddpm import-lerobot-policy outputs/checkpoints/last --robot pusht.yaml --output policy \
 --feature block_corners=observation.environment_state
@@ -85,6 +84,10 @@ def _saved(policy: LeRobotPolicy, robot: Robot, options: ImportLeRobotPolicyOpti
             options.output,
             policy.fields,
             {name: torch.from_numpy(each) for name, each in policy.unet.items()},
+            {
+                stream: {name: torch.from_numpy(each) for name, each in encoder.items()}
+                for stream, encoder in policy.encoders.items()
+            },
             robot.action_spec,
             [known[name] for name in policy.features],
             policy.statistics,
@@ -101,13 +104,17 @@ def _table(policy: LeRobotPolicy, robot: Robot) -> Table:
         table.add_column(heading)
     known = {each.name: each for each in robot.stream_specs}
     spec = robot.action_spec
-    rows = [(f, s, known[s].names, known[s].units) for s, f in policy.features.items()]
+    vectors = [each for each in policy.features.items() if known[each[0]].kind == "vector"]
+    rows = [(f, s, known[s].names, known[s].units) for s, f in vectors]
     for feature, key, names, units in [*rows, ("action", "action", spec.joint_names, spec.units)]:
         ranges = policy.statistics[key]
         for number, (name, unit) in enumerate(zip(names, units, strict=True)):
             ends = (f"{ranges[end][number]:.4g}" for end in ("min", "max"))
             label = f"{key} {name}"
             table.add_row(feature, str(number), label, *ends, unit)
+    for stream, feature in policy.features.items():
+        if known[stream].kind == "image":
+            table.add_row(feature, "", stream, "", "", "x".join(map(str, known[stream].shape)))
     return table
 
 

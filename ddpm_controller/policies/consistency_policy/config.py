@@ -21,7 +21,7 @@ AS_STUDENT: Mapping[str, Any] = {
 _FREE = {
     *AS_STUDENT,
     *("n_action_steps", "bound_steps", "bound_weight", "clip_x0", "threshold_quantile", "seam"),
-    *("image_shift_pixels", "goal_streams", "mask_share"),
+    *("image_shift_pixels", "goal_streams", "mask_share", "ddim_noise"),
 }
 """Fields in which it may be another one."""
 

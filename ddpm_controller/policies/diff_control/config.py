@@ -34,11 +34,13 @@ AS_RELEASED: Mapping[str, Any] = {
 """What the published code leaves out."""
 _FREE = {
     *("n_action_steps", "bound_steps", "bound_weight", "timestep_sampling", "clip_x0"),
-    *("threshold_quantile", "sampler", "num_inference_steps", "spacing", "seam"),
+    *("threshold_quantile", "sampler", "ddim_noise", "num_inference_steps", "spacing", "seam"),
     *("image_shift_pixels", "goal_streams", "mask_share"),
 }
 """Fields in which a policy may differ from its base."""
-_OF_ENCODERS = {"image_channels", "num_keypoints", "num_groups"}
+_OF_ENCODERS = {
+    *("image_encoder", "image_crop", "image_channels", "num_keypoints", "num_groups"),
+}
 """Fields in which a policy that takes encoders alone must be as where they are from."""
 
 

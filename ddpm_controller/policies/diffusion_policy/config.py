@@ -19,6 +19,8 @@ ForwardProcessName = Literal["fixed", "scalar", "element", "recorded"]
 """fixed: the schedule as it is; scalar: one learned schedule; element: one learned for every row
 and joint, given the observation; recorded: the noise shaped as a recording's."""
 TimestepSampling = Literal["uniform", "loss_second_moment"]
+EncoderName = Literal["small", "resnet18"]
+"""small: a few convolutions; resnet18: ResNet-18, as the code that Chi et al. released has it."""
 DdimNoise = Literal["of_clipped", "predicted"]
 """of_clipped: ddim continues along the noise that is left of x_t beside the clipped x_0, so that
 both agree; predicted: along the noise that the network predicts, clipped or not, which is the
@@ -38,6 +40,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "forward_process": get_args(ForwardProcessName),
     "timestep_sampling": get_args(TimestepSampling),
     "unet_form": get_args(UnetForm),
+    "image_encoder": get_args(EncoderName),
     "ddim_noise": get_args(DdimNoise),
 }
 
@@ -81,7 +84,9 @@ class DiffusionPolicyConfig:
         num_groups: Number of groups of every group normalization; divides all widths.
         timestep_embedding_dim: Features of the timestep.
         cond_hidden: Width of two layers through which the condition goes first; 0: none.
-        image_channels: Widths of the image encoder's layers; the first two halve the image.
+        image_encoder: Network that sees images: small, a few convolutions, or resnet18.
+        image_crop: Height and width of the middle of an image that resnet18 sees; None: all.
+        image_channels: Widths of the small image encoder's layers; the first two halve the image.
         num_keypoints: Image points per camera and frame that the policy sees.
         image_shift_pixels: Largest random shift of training images; costs precision of place.
         goal_streams: Vector streams that hold a goal: at a plan they are refused outside
@@ -120,6 +125,8 @@ class DiffusionPolicyConfig:
     num_groups: int = 8
     timestep_embedding_dim: int = 128
     cond_hidden: int = 0
+    image_encoder: EncoderName = "small"
+    image_crop: tuple[int, int] | None = None
     image_channels: tuple[int, ...] = (16, 32, 32)
     num_keypoints: int = 32
     image_shift_pixels: int = 4
@@ -153,6 +160,8 @@ class DiffusionPolicyConfig:
             not (self.zero_terminal_snr and self.prediction == "epsilon"),
             "must be 'v' or 'x0' with zero_terminal_snr: pure noise has no part of the signal",
         )
+        cropped = self.image_crop is None or self.image_encoder == "resnet18"
+        _require(self, "image_crop", cropped, "belongs to image_encoder 'resnet18'")
         refuse_prefix_rows(self)
         if not self.seam.strategy:  # so that its checkpoints name what it is
             object.__setattr__(self, "seam", self.seam.chosen_for(self.prefix_rows))

@@ -11,6 +11,7 @@ from ddpm_controller.checkpoint import ACTION_STATISTICS
 from ddpm_controller.diffusion.timestep_sampling import LossAwareTimesteps
 from ddpm_controller.networks.image_encoder import ImageEncoder, image_features, random_shift
 from ddpm_controller.networks.normalizer import MinMaxNormalizer
+from ddpm_controller.networks.resnet_encoder import ResNetEncoder
 from ddpm_controller.networks.unet1d import ConditionalUnet1d, with_last_column
 from ddpm_controller.policies.diffusion_policy.config import DiffusionPolicyConfig
 from ddpm_controller.policies.diffusion_policy.denoiser import split_answer
@@ -310,7 +311,9 @@ def _unet_maker(
     )
 
 
-def _encoder(stream: StreamSpec, config: DiffusionPolicyConfig) -> ImageEncoder:
+def _encoder(stream: StreamSpec, config: DiffusionPolicyConfig) -> ImageEncoder | ResNetEncoder:
+    if config.image_encoder == "resnet18":
+        return ResNetEncoder(stream.shape, config.num_keypoints, config.image_crop)
     return ImageEncoder(
         stream.shape, config.image_channels, config.num_keypoints, config.num_groups
     )

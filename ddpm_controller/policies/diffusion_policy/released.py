@@ -20,6 +20,7 @@ def save_released(
     folder: Path,
     fields: Mapping[str, Any],
     unet: Mapping[str, Tensor],
+    encoders: Mapping[str, Mapping[str, Tensor]],
     action_spec: ActionSpec,
     streams: Sequence[StreamSpec],
     statistics: Mapping[str, Mapping[str, list[float]]],
@@ -32,8 +33,9 @@ def save_released(
         fields: Fields of a ``DiffusionPolicyConfig`` with ``unet_form`` "released".
         unet: Released weights. The columns of their condition are one observation after the other,
             and in each the streams.
+        encoders: Stream of images -> weights of its ``ResNetEncoder``.
         action_spec: Action spec of the chunks.
-        streams: Vector streams in the order of the condition.
+        streams: Streams in the order of the condition.
         statistics: See ``DiffusionPolicyNetwork``.
         provenance: For the manifest.
 
@@ -42,7 +44,9 @@ def save_released(
         ValueError: A field breaks a rule, or the weights do not make this network.
     """
     config = validated_config(fields, DiffusionPolicyConfig)
-    columns = _columns([stream.shape[0] for stream in streams], config.n_obs_steps)
+    found = 2 * config.num_keypoints
+    sizes = [found if each.kind == "image" else each.shape[0] for each in streams]
+    columns = _columns(sizes, config.n_obs_steps)
     ours = weights_of_released(unet, len(config.channels), columns)
     embedded = ours["from_time.weight"].shape[1]
     if embedded != config.timestep_embedding_dim:
@@ -51,6 +55,8 @@ def save_released(
             f"{embedded} with {len(columns)} columns of the condition"
         )
     weights = {f"unet.{name}": each for name, each in ours.items()}
+    for stream, of_encoder in encoders.items():
+        weights |= {f"encoders.{stream}.{name}": each for name, each in of_encoder.items()}
     try:
         with NoMoreWeights(sum(each.numel() for each in weights.values())):
             network = DiffusionPolicyNetwork(config, action_spec, streams, statistics)
