@@ -12,9 +12,12 @@ from released_policy import (
     ROBOT,
     STATE,
     STATISTICS,
+    encoder_answer,
+    encoder_weights,
     unet_answer,
     write_policy,
 )
+from safetensors.numpy import load_file
 
 from ddpm_controller.checkpoint import load_checkpoint
 from ddpm_controller.cli.lerobot.import_lerobot_policy import main
@@ -118,14 +121,68 @@ def test_degrees_of_the_training_become_radians_and_metres_stay(tmp_path):
     np.testing.assert_allclose(turned, as_they_are * [np.pi / 180, 1.0], rtol=1e-5, atol=1e-6)
 
 
-PICTURE = {"observation.image": {"type": "VISUAL", "shape": [3, 96, 96]}}
+def test_pictures_are_seen_as_there(tmp_path):
+    """Between state and environment, normalized by colour, in the middle, by a ResNet-18."""
+    encoder, mean, std = encoder_weights(4), [0.2, 0.5, 0.6], [0.3, 0.2, 0.1]
+    write_policy(
+        tmp_path / "theirs",
+        encoder=encoder,
+        cond_dim=2 * (2 + 8 + 3),
+        statistics={
+            **STATISTICS,
+            "observation.image.mean": np.reshape(mean, (3, 1, 1)),
+            "observation.image.std": np.reshape(std, (3, 1, 1)),
+        },
+        modes={"STATE": "MIN_MAX", "ACTION": "MIN_MAX", "VISUAL": "MEAN_STD"},
+        **SEES,
+    )
+    words = (*FEATURE, "--feature", "eye=observation.image")
+    assert imported(tmp_path, *words, robot=ROBOT.replace("action:", CAMERA)) == 0
+    network = policy_of(tmp_path).network
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 40, 48, 3), dtype=np.uint8)
+    seen = torch.from_numpy(pictures).permute(0, 3, 1, 2) / 255.0
+    seen = (seen - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
+    expected = encoder_answer(encoder, seen[:, :, 4:37, 4:44])  # round(3.5) is 4
+    values = {"joint_state": WINDOW[0], "things": THINGS, "eye": pictures}
+    with torch.no_grad():
+        cond = network.encode(
+            {name: torch.from_numpy(each)[None] for name, each in values.items()}
+        )
+    assert (expected > 0.1).sum() > 4
+    torch.testing.assert_close(cond[0, 4:20].view(2, 8), expected, rtol=0, atol=1e-4)
+    # The columns of an observation lie side by side there, those of a stream here.
+    assert [each.name for each in network.streams] == ["joint_state", "eye", "things"]
+    named = load_file(tmp_path / "theirs" / "model.safetensors")
+    there = named["diffusion.unet.down_modules.0.0.cond_encoder.1.weight"]
+    second_picture = there[:, 8 + 13 + 2 : 8 + 13 + 10]
+    found = network.unet.from_cond.weight[: len(there), 4 + 8 : 4 + 16].detach().numpy()
+    np.testing.assert_array_equal(found, second_picture)
+
+
+CAMERA = """  eye: {topic: eye, type: sensor_msgs/msg/Image, height: 40, width: 48, rate_hz: 10.0,
+    max_age_s: 0.3}
+action:"""
+EYE = {"observation.image": {"type": "VISUAL", "shape": [3, 40, 48]}}
+SEES = {
+    "input_features": {
+        ENVIRONMENT: CONFIG["input_features"][ENVIRONMENT],
+        **EYE,
+        STATE: CONFIG["input_features"][STATE],
+    },
+    "vision_backbone": "resnet18",
+    "use_group_norm": True,
+    "crop_shape": [33, 40],
+    "spatial_softmax_num_keypoints": 4,
+}
 
 
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
         ({"type": "act"}, "only 'diffusion' is imported"),
-        ({"input_features": {**CONFIG["input_features"], **PICTURE}}, "sees the pictures"),
+        ({**SEES, "vision_backbone": "resnet34"}, "its encoder of pictures has"),
+        ({**SEES, "use_group_norm": False}, "its encoder of pictures has"),
+        (SEES, "name one, as --feature STREAM=observation.image"),
         ({"input_features": {STATE: {"type": "STATE", "shape": [7]}}}, "has 7 numbers, stream"),
         ({"output_features": {"action": {"type": "ACTION", "shape": [3]}}}, "commands 3 numbers"),
         ({"output_features": {"action": {"shape": 3}}}, "needs a type and a shape"),

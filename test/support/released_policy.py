@@ -6,7 +6,15 @@ import math
 import numpy as np
 import torch
 from safetensors.numpy import save_file
-from torch.nn.functional import conv1d, conv_transpose1d, group_norm, linear, mish
+from torch.nn.functional import (
+    conv1d,
+    conv2d,
+    conv_transpose1d,
+    group_norm,
+    linear,
+    max_pool2d,
+    mish,
+)
 
 STATE, ENVIRONMENT, ACTION = "observation.state", "observation.environment_state", "action"
 SIZES = {STATE: 2, ENVIRONMENT: 3, ACTION: 2}
@@ -144,12 +152,87 @@ def unet_answer(named, config, xt, t, cond):
     return conv1d(x, *of("final_conv.1")).transpose(1, 2)
 
 
-def write_policy(folder, *, older=False, modes=MODES, statistics=STATISTICS, **changes):
+def encoder_weights(num_keypoints):
+    """Return random weights of the encoder of pictures by their released names."""
+    generator = torch.Generator().manual_seed(4)
+    found = {}
+
+    def conv(name, outputs, inputs, k):
+        weight = torch.randn(outputs, inputs, k, k, generator=generator)
+        found[f"{name}.weight"] = weight * (2 / (inputs * k * k)) ** 0.5
+
+    def norm(name, width):
+        found[f"{name}.weight"] = 1 + 0.1 * torch.randn(width, generator=generator)
+        found[f"{name}.bias"] = 0.1 * torch.randn(width, generator=generator)
+
+    conv("backbone.0", 64, 3, 7)
+    norm("backbone.1", 64)
+    before = 64
+    for level, width in enumerate((64, 128, 256, 512)):
+        for block in range(2):
+            name = f"backbone.{4 + level}.{block}"
+            for number, inputs in ((1, before), (2, width)):
+                conv(f"{name}.conv{number}", width, inputs, 3)
+                norm(f"{name}.bn{number}", width)
+            if before != width:
+                conv(f"{name}.downsample.0", width, before, 1)
+                norm(f"{name}.downsample.1", width)
+            before = width
+    conv("pool.nets", num_keypoints, 512, 1)
+    found["pool.nets.weight"] *= 8  # so that some place counts most
+    size = 2 * num_keypoints
+    found["pool.nets.bias"] = torch.randn(num_keypoints, generator=generator)
+    found["pool.pos_grid"] = torch.zeros(1, 2)
+    found["out.weight"] = torch.randn(size, size, generator=generator)
+    found["out.bias"] = torch.randn(size, generator=generator)
+    return found
+
+
+def encoder_answer(named, seen):
+    """Return what the encoder finds in pictures (B, 3, H, W), normalized and cropped: (B, 2 K)."""
+
+    def normed(x, name):
+        weight = named[f"{name}.weight"]
+        return group_norm(x, len(weight) // 16, weight, named[f"{name}.bias"])
+
+    x = normed(conv2d(seen, named["backbone.0.weight"], stride=2, padding=3), "backbone.1").relu()
+    x = max_pool2d(x, 3, 2, 1)
+    for level in range(4):
+        for block in range(2):
+            name = f"backbone.{4 + level}.{block}"
+            stride = 2 if level and not block else 1
+            out = conv2d(x, named[f"{name}.conv1.weight"], stride=stride, padding=1)
+            out = conv2d(
+                normed(out, f"{name}.bn1").relu(), named[f"{name}.conv2.weight"], padding=1
+            )
+            if f"{name}.downsample.0.weight" in named:
+                x = conv2d(x, named[f"{name}.downsample.0.weight"], stride=stride)
+                x = normed(x, f"{name}.downsample.1")
+            x = (x + normed(out, f"{name}.bn2")).relu()
+    x = conv2d(x, named["pool.nets.weight"], named["pool.nets.bias"])
+    shares, (height, width) = x.flatten(2).softmax(2).view(x.shape), x.shape[2:]
+    across = (shares.sum(2) * torch.linspace(-1, 1, width)).sum(2)
+    down = (shares.sum(3) * torch.linspace(-1, 1, height)).sum(2)
+    points = torch.stack([across, down], dim=2).flatten(1)
+    return linear(points, named["out.weight"], named["out.bias"]).relu()
+
+
+def write_policy(
+    folder,
+    *,
+    older=False,
+    modes=MODES,
+    statistics=STATISTICS,
+    encoder=None,
+    cond_dim=10,
+    **changes,
+):
     """Write a policy and return its weights and config; ``older``: as before LeRobot 0.4."""
     config = {**CONFIG, **changes}
     folder.mkdir(parents=True, exist_ok=True)
-    named = weights(config)
-    tensors = {f"diffusion.unet.{name}": each.numpy() for name, each in named.items()}
+    named = weights(config, cond_dim)
+    tensors = {f"diffusion.rgb_encoder.{n}": each.numpy() for n, each in (encoder or {}).items()}
+    tensors |= {f"diffusion.unet.{name}": each.numpy() for name, each in named.items()}
     arrays = {name: np.array(each, np.float32) for name, each in statistics.items()}
     if older:
         config["normalization_mapping"] = dict(modes)
