@@ -160,6 +160,13 @@ def test_a_joint_that_never_moved_is_outside_as_soon_as_it_moves(tiny):
     assert beyond(still, rounded, tiny.STREAMS, tiny.SPEC) == []
 
 
+def test_what_becomes_minus_one_and_one_by_itself_stays_where_ranges_grow():
+    """Weights that were trained elsewhere still see the same numbers."""
+    old = {"action": {"min": [0.0], "max": [1.0], "low": [-2.0], "high": [2.0]}}
+    found = widened(old, {"action": {"min": [-1.0], "max": [0.5]}})
+    assert found == {"action": {"min": [-1.0], "max": [1.0], "low": [-2.0], "high": [2.0]}}
+
+
 def test_widened_ranges_hold_the_old_and_the_new():
     old = {"action": {"min": [-1.0, 0.0], "max": [1.0, 1.0]}, "goal": {"min": [0.0], "max": [5.0]}}
     found = {"action": {"min": [-2.0, 0.5], "max": [0.5, 1.5]}, "goal": {"min": [1], "max": [2]}}
