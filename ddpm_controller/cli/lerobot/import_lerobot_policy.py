@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 from rich.console import Console
@@ -13,9 +13,11 @@ from rich.table import Table
 from ddpm_controller.given_files import one_line
 from ddpm_controller.lerobot.features import Matching
 from ddpm_controller.lerobot.libraries import LeRobotError
-from ddpm_controller.lerobot.policy_folder import LeRobotPolicy, read_policy
 from ddpm_controller.policy import overrides_from
 from ddpm_controller.robots.robot import Robot, RobotError, load_robot
+
+if TYPE_CHECKING:
+    from ddpm_controller.lerobot.policy_folder import LeRobotPolicy
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,9 @@ class ImportLeRobotPolicyOptions:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return 0, or 1 after an error."""
+    # Imported here: the help needs none of it.
+    from ddpm_controller.lerobot.policy_folder import read_policy
+
     options = tyro.cli(ImportLeRobotPolicyOptions, args=arguments)
     console = Console(highlight=False)
     features = {name: str(value) for name, value in overrides_from(options.feature).items()}
@@ -72,8 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _saved(policy: LeRobotPolicy, robot: Robot, options: ImportLeRobotPolicyOptions) -> str:
-    # Imported here: the help needs none of it.
+def _saved(policy: "LeRobotPolicy", robot: Robot, options: ImportLeRobotPolicyOptions) -> str:
     import torch
 
     from ddpm_controller.policies.diffusion_policy.released import save_released
@@ -97,7 +101,7 @@ def _saved(policy: LeRobotPolicy, robot: Robot, options: ImportLeRobotPolicyOpti
         raise LeRobotError(f"{options.policy}: {one_line(error)}") from error
 
 
-def _table(policy: LeRobotPolicy, robot: Robot) -> Table:
+def _table(policy: "LeRobotPolicy", robot: Robot) -> Table:
     """Return what is taken for what, number by number."""
     table = Table(title="taken in this order: is it that of the training?")
     for heading in ("feature", "number", "robot", "least in training", "most", "unit"):
