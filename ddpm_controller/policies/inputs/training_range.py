@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from torch import nn
 
 from ddpm_controller.networks.normalizer import MinMaxNormalizer
@@ -53,6 +52,6 @@ def middle_window(
 def ends_of(normalizer: object) -> tuple[np.ndarray, np.ndarray]:
     """Return the smallest and largest values that a normalizer was made for, (D,) each."""
     assert isinstance(normalizer, MinMaxNormalizer)
-    moved, ends = normalizer.moved, normalizer.ends
-    low, high = torch.where(moved, ends, ends.mean(0)).cpu().numpy()
-    return low, high
+    ends = normalizer.ends
+    centre, half = ends.mean(0), (ends[1] - ends[0]) / 2 * normalizer.moved
+    return (centre - half).cpu().numpy(), (centre + half).cpu().numpy()
