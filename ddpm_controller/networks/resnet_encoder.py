@@ -13,6 +13,8 @@ from ddpm_controller.networks.image_encoder import SpatialSoftmax
 _WIDTHS = (64, 128, 256, 512)
 _A_GROUP = 16
 """Channels of a group of a normalization."""
+_HALVED = 32
+"""Rows and columns that are one place in the end; with one place alone nothing is seen."""
 
 
 class ResNetEncoder(nn.Module):
@@ -39,10 +41,12 @@ class ResNetEncoder(nn.Module):
     ) -> None:
         super().__init__()
         height, width = crop or shape[:2]
-        if not (8 <= height <= shape[0] and 8 <= width <= shape[1]) or num_keypoints < 1:
+        fits = 1 <= height <= shape[0] and 1 <= width <= shape[1]
+        if not fits or max(height, width) <= _HALVED or num_keypoints < 1:
             raise ValueError(
-                f"resnet18 sees at least 8x8 of an image and finds keypoints: got "
-                f"{height}x{width} of {shape[0]}x{shape[1]}, {num_keypoints} keypoints"
+                f"resnet18 needs an image or a crop of it more than {_HALVED} high or wide, for "
+                f"{_HALVED} pixels become one place, and a keypoint at least: got "
+                f"{height}x{width} of {shape[0]}x{shape[1]} and {num_keypoints} keypoints"
             )
         self.register_buffer("scale", torch.ones(3, 1, 1))
         self.register_buffer("offset", torch.zeros(3, 1, 1))

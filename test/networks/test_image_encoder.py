@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from ddpm_controller.networks.image_encoder import ImageEncoder, SpatialSoftmax, random_shift
+from ddpm_controller.networks.resnet_encoder import ResNetEncoder
 
 
 def test_spatial_softmax_points_at_the_peak():
@@ -90,3 +91,13 @@ def test_a_shift_of_nothing_leaves_the_images_and_the_generator_alone():
     images = numbered_images(2)
     assert random_shift(images, 0, generator) is images
     assert torch.equal(generator.get_state(), before)
+
+
+def test_resnet18_refuses_an_image_of_which_one_place_is_left_and_learns_from_a_larger_one():
+    for shape, crop in (((32, 32, 3), None), ((96, 96, 3), (20, 32)), ((40, 40, 3), (41, 40))):
+        with pytest.raises(ValueError, match="more than 32 high or wide"):
+            ResNetEncoder(shape, 4, crop)
+    torch.manual_seed(0)
+    encoder = ResNetEncoder((48, 40, 3), 4, (40, 40))
+    encoder(torch.rand(2, 3, 48, 40)).square().sum().backward()
+    assert all(each.grad.abs().max() > 0 for each in encoder.parameters())
