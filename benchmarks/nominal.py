@@ -1,11 +1,11 @@
-"""A learned policy as the beginning of a search: the walk of the Go1, better and to another wish.
+"""A learned policy as the beginning of a search: the walk of the Go1, closer, and to another height.
 
 python benchmarks/nominal.py
 python benchmarks/nominal.py --quick
 
 The policy alone, a search alone, and a search of as few rollouts that begins with what the policy
 would do, on the same seeds, under the control loop of the robot file, in process; plans come a
-tick late. The second task wishes for a height of the base that the policy does not know.
+tick late. The second task asks for a height of the base that the policy does not know.
 """
 
 import tempfile
@@ -47,7 +47,7 @@ class Options:
         trials: Trials of each, of 10 s.
         seed: Seed of the first one.
         delay_s: Simulated time that a plan takes.
-        height_m: Wished height of the base in the second task.
+        height_m: Requested height of the base in the second task.
         quick: Two trials of three arms: shows that it runs, and nothing else.
     """
 
