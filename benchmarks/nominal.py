@@ -1,4 +1,4 @@
-"""A learned policy as the beginning of a search: the walk of the Go1, closer, and to another height.
+"""A learned policy as the beginning of a search: the walk of the Go1, and another height.
 
 python benchmarks/nominal.py
 python benchmarks/nominal.py --quick
