@@ -46,6 +46,7 @@ def graph(request) -> Iterator[SimpleNamespace]:
         spin=lambda: executor.spin_once(timeout_sec=0.05),
         events=QosEvents(log.append),
     )
+    executor.shutdown()
     ours.destroy_node()
     theirs.destroy_node()
     rclpy.shutdown()

@@ -161,5 +161,6 @@ class Watcher:
         return ask(self._get_state, request, self.spin, PATIENCE_S, LOST_S).current_state.label
 
     def close(self) -> None:
+        self._spinner.shutdown()
         self.node.destroy_node()
         rclpy.shutdown()

@@ -100,6 +100,7 @@ def listener():
     rclpy.init()
     listener = Listener()
     yield listener
+    listener.spinner.shutdown()
     listener.node.destroy_node()
     rclpy.shutdown()
 

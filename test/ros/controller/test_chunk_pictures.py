@@ -85,6 +85,7 @@ def viewer(request):
     try:
         yield each
     finally:
+        each.executor.shutdown()
         each.pictures.close()
         each.node.destroy_node()
         each.viewer.destroy_node()

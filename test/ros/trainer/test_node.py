@@ -54,9 +54,9 @@ class Graph:
         return [status.state for status in self.statuses]
 
     def close(self) -> None:
+        self.executor.shutdown()
         self.trainer.close()
         self.client_node.destroy_node()
-        self.executor.shutdown()
 
 
 @pytest.fixture
