@@ -368,7 +368,6 @@ def client() -> Iterator[Client]:
     try:
         yield node
     finally:
-        # An executor keeps what is destroyed, and others find it, until it spins or is shut down.
         node.spinner.shutdown()
         node.destroy_node()
         rclpy.shutdown()
