@@ -28,7 +28,7 @@ def allowed(graph, node, **arguments):
 def used(make, name, **parameters):
     """Right -> the names that a real node uses."""
     words = [word for pair in parameters.items() for word in ("-p", "{}:={}".format(*pair))]
-    rclpy.init(args=["--ros-args", "--log-level", "fatal", *words])
+    rclpy.init(args=["--ros-args", *words])
     node = make()
     if name == "controller":
         node.trigger_configure()
